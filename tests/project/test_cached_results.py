@@ -210,8 +210,11 @@ def test_a_module_of_a_cached_room_needs_no_mark_and_runs_when_a_folder_of_the_r
     plain = "tests/lab/test_plain.py"
     checkout.write("personas/nova.json", "{}")
     checkout.write(plain, "def test_one():\n    assert True\n")
-    checkout.write("tests/support/room_inputs.py", (SUPPORT / "room_inputs.py").read_text())
-    checkout.change("tests/support/room_inputs.py", '"avatar": (', '"lab": (')
+    plugin = (SUPPORT / "room_inputs.py").read_text()
+    rooms = 'ROOM_INPUTS = {"lab": ("avatar", "personas")}'
+    checkout.write(
+        "tests/support/room_inputs.py", re.sub(r"ROOM_INPUTS = .*?\n}", rooms, plugin, flags=re.DOTALL)
+    )
     checkout.change("tests/conftest.py", "import cached_results", "import cached_results\nimport room_inputs")
     register = "config.pluginmanager.register"
     checkout.change("tests/conftest.py", f"{register}(", f"{register}(room_inputs)\n    {register}(")

@@ -9,12 +9,14 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pytest
 from local_login import local_headers
 from playwright.sync_api import Page, expect
 from ports import free_port
@@ -121,6 +123,19 @@ class Studio:
             self.process.terminate()
             self.process.wait(60)
             self.process = None
+
+
+@contextmanager
+def studio_up(tmp_path_factory: pytest.TempPathFactory, **variables: str) -> Iterator[Studio]:
+    """A running installation in folders of its own, with these variables of the environment."""
+    path, project = tmp_path_factory.mktemp("studio"), tmp_path_factory.mktemp("project")
+    (project / "playbook.yaml").write_text("- hosts: all\n  gather_facts: false\n  tasks: []\n")
+    made = Studio(path, {"SOUNDSTAGE_PROVISIONING__PROJECT_DIR": str(project), **variables})
+    try:
+        made.start()
+        yield made
+    finally:
+        made.stop()
 
 
 @dataclass

@@ -15,14 +15,14 @@ ROOM_INPUTS = {
         *("avatar", "personas", "tests/avatar", "bench", "scripts/bench", "scripts/piper_environment"),
         "ansible/roles/worker/files",
     ),
-    "lab": ("lab", "tests/lab", "tools"),
-    "pxe": ("pxe", "lab", "tests/pxe", "tools"),
-    "node_health": ("farm", "ansible", "tests/node_health", "tools"),
-    "device_plugin": ("farm/device_plugin", "tests/device_plugin"),
-    "gpu_role": ("ansible", "tests/gpu_role"),
+    "lab": (
+        *("lab", "tests/lab", "tools", "ansible", "ansible.cfg", "playbook.yaml", "inventory", "molecule"),
+        *("farm/device_plugin", "scripts/pack_python", "app/cli/farm", "soundstage", "pyproject.toml"),
+    ),
+    "pxe": ("pxe", "lab", "tests/pxe", "tools", "policy", "provisioning_api", "soundstage"),
+    "node_health": ("farm", "ansible", "tests/node_health", "tools", "scripts/pack_python"),
+    "device_plugin": ("farm/device_plugin", "tests/device_plugin", "tools"),
     "monitoring": ("ansible", "tests/monitoring"),
-    "jobs": ("jobs", "tests/jobs"),
-    "tools": ("tools", "tests/tools"),
 }
 
 

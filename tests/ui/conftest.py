@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
-from studio_page import CHROMIUM, OPTIONS, PATIENCE_MS, REPOSITORY, Studio, Visit, Visiting
+from studio_page import CHROMIUM, OPTIONS, PATIENCE_MS, REPOSITORY, Studio, Visit, Visiting, studio_up
 
 for folder in ("provisioning_api", "agent", "support"):
     sys.path.insert(0, str(REPOSITORY / "tests" / folder))
@@ -37,7 +37,7 @@ def built_page() -> None:
 @pytest.fixture(scope="session")
 def studio(built_page: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
     """One for all tests: what it holds, others may have made."""
-    with _up(tmp_path_factory) as made:
+    with studio_up(tmp_path_factory) as made:
         yield made
 
 
@@ -51,14 +51,14 @@ def operator(studio: Studio) -> Iterator[httpx.Client]:
 @pytest.fixture
 def new_studio(built_page: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
     """For a test that counts or shows all there is."""
-    with _up(tmp_path_factory) as made:
+    with studio_up(tmp_path_factory) as made:
         yield made
 
 
 @pytest.fixture
 def workless_studio(built_page: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
     """Where every video fails: its workers end before they have said anything."""
-    with _up(tmp_path_factory, SOUNDSTAGE_WORKER__COMMAND="/bin/false") as made:
+    with studio_up(tmp_path_factory, SOUNDSTAGE_WORKER__COMMAND="/bin/false") as made:
         yield made
 
 
@@ -66,20 +66,10 @@ def workless_studio(built_page: None, tmp_path_factory: pytest.TempPathFactory) 
 def secured_studio(built_page: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
     """Which other computers reach by https, as studio.example."""
     https = {"TLS": "self", "TLS_HOST": "127.0.0.1", "TLS_PORT": "0", "TLS_NAMES": "studio.example"}
-    with _up(tmp_path_factory, **{f"SOUNDSTAGE_HTTP__{name}": one for name, one in https.items()}) as made:
+    with studio_up(
+        tmp_path_factory, **{f"SOUNDSTAGE_HTTP__{name}": one for name, one in https.items()}
+    ) as made:
         yield made
-
-
-@contextmanager
-def _up(tmp_path_factory: pytest.TempPathFactory, **variables: str) -> Iterator[Studio]:
-    path, project = tmp_path_factory.mktemp("studio"), tmp_path_factory.mktemp("project")
-    (project / "playbook.yaml").write_text("- hosts: all\n  gather_facts: false\n  tasks: []\n")
-    made = Studio(path, {"SOUNDSTAGE_PROVISIONING__PROJECT_DIR": str(project), **variables})
-    try:
-        made.start()
-        yield made
-    finally:
-        made.stop()
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,9 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
 import { api, body } from "../api/client";
-import { NoRows, Reason, State, Table } from "../kit/kit";
+import { NoRows, State, Table } from "../kit/kit";
+import { usePrincipal } from "../shell/me";
+import { PRIVACIES, PublicationState } from "../videos/Publications";
 import { number, when } from "../videos/words";
 
 const MAX_ROWS = 200;
@@ -21,11 +23,6 @@ const ASSET_KINDS = {
   tts_audio: msg`speech`,
   screen_capture: msg`screen recording`,
   composited_scene: msg`finished scene`,
-};
-const PRIVACIES = {
-  private: msg`private`,
-  unlisted: msg`for who has the link`,
-  public: msg({ message: "public", context: "publication" }),
 };
 
 /** A heading, a table once there are rows, and what stands there while there are none. */
@@ -82,6 +79,7 @@ export function AssetsView() {
 }
 
 export function PublicationsView() {
+  const me = usePrincipal();
   const of = useQuery({
     queryKey: ["publications"],
     queryFn: () => body(api.GET("/api/publications", { params: { query: { limit: MAX_ROWS } } })),
@@ -101,13 +99,7 @@ export function PublicationsView() {
             )}
           </th>
           <td>
-            <State of={one.state} />
-            {one.error && (
-              <p className="quiet">
-                <Reason of={one.error} />
-              </p>
-            )}
-            {one.waits && <p className="quiet">{one.waits}</p>}
+            <PublicationState publication={one} me={me} />
           </td>
           <td>{one.url ? <a href={one.url}>{one.url}</a> : i18n.t(PRIVACIES[one.wishes.privacy])}</td>
           <td>{one.requested_by}</td>

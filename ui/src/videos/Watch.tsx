@@ -10,6 +10,7 @@ import { suggest } from "../chat/suggestion";
 import { ConfirmedAction } from "../kit/ConfirmedAction";
 import { ErrorNotice, Reason, State } from "../kit/kit";
 import { ENDED, Making } from "./Making";
+import { Publications } from "./Publications";
 import { mayTakeFocus } from "./VideosView";
 import { drawnBy, facts, fileUrl } from "./words";
 
@@ -42,6 +43,7 @@ export function Watch({ id, me }: { id: string; me: Me }) {
       {found.error && <ErrorNotice error={found.error} />}
       {render && (render.state === "done" ? <Player render={render} /> : <Making render={render} me={me} />)}
       {render?.state === "failed" && <Failure render={render} me={me} />}
+      {render?.state === "done" && <Publications render={render} me={me} />}
       {render && <Scenes render={render} />}
       {render && me.permissions.includes("trace:read") && (
         <div>

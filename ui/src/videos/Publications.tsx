@@ -1,0 +1,119 @@
+/** Where a film was published, how far that is, and cancelling or trying again. */
+import { msg, t } from "@lingui/core/macro";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { lazy, Suspense, useState } from "react";
+import { api, body, type Me, type Publication, type Render } from "../api/client";
+import { ErrorNotice, Reason, State } from "../kit/kit";
+import { when } from "./words";
+
+const load = () => import("./PublishDialog");
+const PublishDialog = lazy(async () => ({ default: (await load()).PublishDialog }));
+const ENDED = ["published", "failed", "cancelled"];
+
+export const PRIVACIES = {
+  private: msg`private`,
+  unlisted: msg`for who has the link`,
+  public: msg({ message: "public", context: "publication" }),
+};
+
+/** Of one film: the newest first, and the button that publishes it. */
+export function Publications({ render, me }: { render: Render; me: Me }) {
+  const [open, setOpen] = useState(false);
+  const mayRead = me.permissions.includes("publication:read");
+  const found = useQuery({
+    queryKey: ["publications", render.id],
+    queryFn: () => body(api.GET("/api/publications", { params: { query: { render: render.id } } })),
+    enabled: mayRead,
+  });
+  const mayPublish = me.permissions.includes("publication:create");
+  if (!mayPublish && !found.data?.length) return null;
+  return (
+    <section className="stack" aria-labelledby="publications-title">
+      <div className="row apart">
+        <h2 id="publications-title">{t`Publications`}</h2>
+        {mayPublish && (
+          <button type="button" onPointerEnter={() => void load()} onFocus={() => void load()} onClick={() => setOpen(true)}>
+            {t`Publish`}
+          </button>
+        )}
+      </div>
+      {found.error && <ErrorNotice error={found.error} />}
+      {found.data?.length === 0 && <p className="quiet">{t`Not published yet.`}</p>}
+      <ul className="stack">
+        {found.data?.map((one) => (
+          <li key={one.id} className="card row apart">
+            <span>
+              {one.url ? <a href={one.url}>{one.url}</a> : one.wishes.title}
+              <span className="quiet"> · {when(one.created_at)}</span>
+            </span>
+            <PublicationState publication={one} me={me} />
+          </li>
+        ))}
+      </ul>
+      {open && (
+        <Suspense>
+          <PublishDialog render={render} onClose={() => setOpen(false)} />
+        </Suspense>
+      )}
+    </section>
+  );
+}
+
+/** Its state, how much has arrived, why it waits or failed, and what can be done about that. */
+export function PublicationState({ publication, me }: { publication: Publication; me: Me }) {
+  const queries = useQueryClient();
+  const path = { publication_id: publication.id };
+  const act = useMutation({
+    mutationFn: async (what: "cancel" | "retry") =>
+      what === "cancel"
+        ? await api.POST("/api/publications/{publication_id}/cancel", { params: { path } })
+        : await api.POST("/api/publications/{publication_id}/retry", { params: { path } }),
+    onSettled: () => queries.invalidateQueries({ queryKey: ["publications"] }),
+  });
+  const { state, bytes_sent, bytes_total, error, waits, cancel_requested } = publication;
+  const going = !ENDED.includes(state) && state !== "processing" && !cancel_requested;
+  const name = publication.wishes.title ?? publication.id;
+  return (
+    <div className="stack publication">
+      <span className="row">
+        <State of={state} />
+        {state === "uploading" && bytes_total > 0 && (
+          <progress value={bytes_sent} max={bytes_total} aria-label={t`Sent of ${name}`} />
+        )}
+        {going && me.permissions.includes("publication:cancel") && (
+          <button
+            type="button"
+            disabled={act.isPending}
+            onClick={() => act.mutate("cancel")}
+            aria-label={t`Cancel publishing ${name}`}
+          >
+            {t`Cancel`}
+          </button>
+        )}
+        {(state === "failed" || state === "cancelled") && me.permissions.includes("publication:create") && (
+          <button
+            type="button"
+            disabled={act.isPending}
+            onClick={() => act.mutate("retry")}
+            aria-label={t`Publish ${name} again`}
+          >
+            {t`Try again`}
+          </button>
+        )}
+      </span>
+      {cancel_requested && !ENDED.includes(state) && <p className="quiet">{t`It is being cancelled.`}</p>}
+      {error && (
+        <p className="quiet">
+          <Reason of={error} />
+        </p>
+      )}
+      {waits && <p className="quiet">{waits}</p>}
+      {publication.warnings.map((one) => (
+        <p key={one} className="quiet">
+          {one}
+        </p>
+      ))}
+      {act.error && <ErrorNotice error={act.error} />}
+    </div>
+  );
+}

@@ -1,0 +1,291 @@
+/** Publishing one film: connect a channel, fill in what YouTube is told, see it to the letter, send it. */
+import { i18n } from "@lingui/core";
+import { t } from "@lingui/core/macro";
+import { Trans } from "@lingui/react/macro";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
+import { api, body, type PublicationPlan, type PublishRequest, type Render } from "../api/client";
+import { ErrorNotice } from "../kit/kit";
+import { Modal } from "../kit/Modal";
+import { usePrincipal } from "../shell/me";
+import { PRIVACIES } from "./Publications";
+import { number, when } from "./words";
+
+const WAIT_FOR_CONSENT_MS = 2000;
+const MIB = 1024 * 1024;
+const MIN_REASON = 10;
+
+interface Props {
+  render: Render;
+  onClose: () => void;
+}
+
+export function PublishDialog({ render, onClose }: Props) {
+  const queries = useQueryClient();
+  const [connecting, setConnecting] = useState(false);
+  const accounts = useQuery({
+    queryKey: ["youtube-accounts"],
+    queryFn: () => body(api.GET("/youtube/accounts")),
+    // Consent is given on another page, which tells this one nothing.
+    refetchInterval: connecting ? WAIT_FOR_CONSENT_MS : false,
+  });
+  const usable = accounts.data?.filter((one) => one.usable) ?? [];
+  const [wishes, setWishes] = useState<PublishRequest>(() => ({
+    title: render.title.slice(0, 100),
+    description: "",
+    tags: [],
+    category: "22",
+    privacy: "private",
+    made_for_kids: false,
+    synthetic: true,
+    synthetic_reason: "",
+    notify_subscribers: false,
+    captions: true,
+    thumbnail: true,
+    again: false,
+  }));
+  const path = { render_id: render.id };
+  const plan = useMutation({
+    mutationFn: () => body(api.POST("/api/renders/{render_id}/publish/plan", { params: { path }, body: wishes })),
+  });
+  const publish = useMutation({
+    mutationFn: () => body(api.POST("/api/renders/{render_id}/publish", { params: { path }, body: wishes })),
+    onSuccess: () => {
+      void queries.invalidateQueries({ queryKey: ["publications"] });
+      onClose();
+    },
+  });
+  const change = (values: Partial<PublishRequest>) => setWishes((now) => ({ ...now, ...values }));
+  return (
+    <Modal title={t`Publish “${render.title}”`} size="wide" onClose={onClose}>
+      {accounts.error && <ErrorNotice error={accounts.error} />}
+      {accounts.data && usable.length === 0 && <Connect connecting={connecting} onConnecting={setConnecting} />}
+      {usable.length > 0 && !plan.data && (
+        <Wishes
+          wishes={wishes}
+          channels={usable}
+          error={plan.error}
+          busy={plan.isPending}
+          onChange={change}
+          onNext={plan.mutate}
+        />
+      )}
+      {plan.data && <Plan plan={plan.data} wishes={wishes} />}
+      {publish.error && <ErrorNotice error={publish.error} />}
+      <div className="row ends">
+        <button type="button" onClick={onClose}>{t`Cancel`}</button>
+        {plan.data && (
+          <>
+            <button type="button" onClick={plan.reset}>{t`Change it`}</button>
+            <button type="button" className="primary" disabled={publish.isPending} onClick={() => publish.mutate()}>
+              {t`Publish`}
+            </button>
+          </>
+        )}
+        {usable.length > 0 && !plan.data && (
+          <button type="submit" form="publish" className="primary" disabled={plan.isPending}>
+            {t`See what is sent`}
+          </button>
+        )}
+      </div>
+    </Modal>
+  );
+}
+
+function Connect({ connecting, onConnecting }: { connecting: boolean; onConnecting: (connecting: boolean) => void }) {
+  const { permissions } = usePrincipal();
+  const connect = useMutation({
+    mutationFn: () => body(api.POST("/youtube/connect")),
+    onMutate: () => window.open("about:blank", "_blank"),
+    onSuccess: ({ url }, _, page) => {
+      // A page that was blocked is opened by the link.
+      if (page) {
+        page.opener = null;
+        page.location.href = url;
+      }
+      onConnecting(true);
+    },
+    onError: (_, __, page) => page?.close(),
+  });
+  if (!permissions.includes("publication:connect"))
+    return <p>{t`No channel is connected. Somebody with the role of an administrator connects one.`}</p>;
+  return (
+    <div className="stack">
+      <p>{t`No channel is connected yet. Its owner agrees on a page of Google’s; what is published stays private unless you say otherwise.`}</p>
+      {connect.error && <ErrorNotice error={connect.error} />}
+      {connecting && connect.data ? (
+        <p role="status">
+          <Trans>
+            Waiting until the owner has agreed.{" "}
+            <a href={connect.data.url} target="_blank" rel="noreferrer">
+              Open the page again
+            </a>
+          </Trans>
+        </p>
+      ) : (
+        <div>
+          <button type="button" className="primary" disabled={connect.isPending} onClick={() => connect.mutate()}>
+            {t`Connect a YouTube channel`}
+          </button>
+        </div>
+      )}
+    </div>
+  );
+}
+
+interface WishesProps {
+  wishes: PublishRequest;
+  channels: { id: string; title: string }[];
+  error: unknown;
+  busy: boolean;
+  onChange: (values: Partial<PublishRequest>) => void;
+  onNext: () => void;
+}
+
+function Wishes({ wishes, channels, error, onChange, onNext }: WishesProps) {
+  const check = (name: "made_for_kids" | "notify_subscribers" | "captions" | "thumbnail" | "again", label: string) => (
+    <label className="row">
+      <input type="checkbox" checked={wishes[name]} onChange={({ target }) => onChange({ [name]: target.checked })} />
+      {label}
+    </label>
+  );
+  return (
+    <form
+      id="publish"
+      className="stack publish"
+      onSubmit={(event) => {
+        event.preventDefault();
+        onNext();
+      }}
+    >
+      {channels.length > 1 && (
+        <label className="field">
+          {t`Channel`}
+          <select value={wishes.account ?? ""} required onChange={({ target }) => onChange({ account: target.value || null })}>
+            <option value="">{t`choose one`}</option>
+            {channels.map((one) => (
+              <option key={one.id} value={one.id}>
+                {one.title}
+              </option>
+            ))}
+          </select>
+        </label>
+      )}
+      <label className="field">
+        {t`Title`}
+        <input required maxLength={100} value={wishes.title ?? ""} onChange={({ target }) => onChange({ title: target.value })} />
+      </label>
+      <label className="field">
+        {t`Description`}
+        <textarea rows={4} value={wishes.description} onChange={({ target }) => onChange({ description: target.value })} />
+      </label>
+      <TagsField tags={wishes.tags ?? []} onChange={(tags) => onChange({ tags })} />
+      <div className="row">
+        <label className="field">
+          {t`Who may see it`}
+          <select
+            value={wishes.privacy}
+            onChange={({ target }) => {
+              const privacy = target.value as PublishRequest["privacy"];
+              onChange(privacy === "private" ? { privacy } : { privacy, publish_at: null });
+            }}
+          >
+            {Object.entries(PRIVACIES).map(([one, name]) => (
+              <option key={one} value={one}>
+                {i18n.t(name)}
+              </option>
+            ))}
+          </select>
+        </label>
+        {wishes.privacy === "private" && (
+          <label className="field">
+            {t`Make it public at`}
+            <input
+              type="datetime-local"
+              value={wishes.publish_at ? local(wishes.publish_at) : ""}
+              onChange={({ target }) => onChange({ publish_at: target.value ? new Date(target.value).toISOString() : null })}
+            />
+          </label>
+        )}
+      </div>
+      <div className="checks">
+        <label className="row">
+          <input type="checkbox" checked={wishes.synthetic} onChange={({ target }) => onChange({ synthetic: target.checked })} />
+          {t`Tell viewers that it is synthetic`}
+        </label>
+        {!wishes.synthetic && (
+          <label className="field">
+            {t`Why viewers need not be told`}
+            <input
+              required
+              minLength={MIN_REASON}
+              maxLength={500}
+              value={wishes.synthetic_reason}
+              onChange={({ target }) => onChange({ synthetic_reason: target.value })}
+            />
+          </label>
+        )}
+        {check("captions", t`With captions`)}
+        {check("thumbnail", t`With the poster as its picture`)}
+        {check("made_for_kids", t`Made for children`)}
+        {check("notify_subscribers", t`Notify subscribers`)}
+      </div>
+      {error != null && <ErrorNotice error={error} />}
+      {error != null && check("again", t`Publish it although the channel has it already`)}
+    </form>
+  );
+}
+
+/** What is typed stays as it is: a comma at its end begins the next tag. */
+function TagsField({ tags, onChange }: { tags: readonly string[]; onChange: (tags: string[]) => void }) {
+  const [text, setText] = useState(() => tags.join(", "));
+  return (
+    <label className="field">
+      {t`Tags, with commas between them`}
+      <input
+        value={text}
+        maxLength={600}
+        onChange={({ target }) => {
+          setText(target.value);
+          const found = target.value.split(",").map((one) => one.trim());
+          onChange(found.filter(Boolean));
+        }}
+      />
+    </label>
+  );
+}
+
+/** For a field of the browser's own time. */
+function local(iso: string): string {
+  const then = new Date(iso);
+  return new Date(then.getTime() - 60_000 * then.getTimezoneOffset()).toISOString().slice(0, 16);
+}
+
+/** To the letter, as the server would send it. */
+function Plan({ plan, wishes }: { plan: PublicationPlan; wishes: PublishRequest }) {
+  const { snippet = {}, status = {} } = plan.video as Record<string, Record<string, unknown>>;
+  const text = (value: unknown) => (Array.isArray(value) ? value.join(", ") : String(value ?? ""));
+  const left = number(plan.quota_left);
+  const rows: [string, string][] = [
+    [t`Channel`, plan.channel],
+    [t`Title`, text(snippet.title)],
+    [t`Description`, text(snippet.description) || "–"],
+    [t`Tags`, text(snippet.tags) || "–"],
+    [t`Who may see it`, i18n.t(PRIVACIES[wishes.privacy ?? "private"])],
+    ...(wishes.publish_at ? [[t`Public at`, when(wishes.publish_at)] satisfies [string, string]] : []),
+    [t`Label for viewers`, status.containsSyntheticMedia ? t`altered or synthetic` : t`none: ${wishes.synthetic_reason ?? ""}`],
+    [t`Captions`, plan.captions ? t`yes` : t`no`],
+    [t`File`, `${number(plan.bytes / MIB, 1)} MiB`],
+    [t`Quota`, t`${number(plan.quota_units)} of ${left} units that are left today`],
+  ];
+  return (
+    <dl className="plan">
+      {rows.map(([name, value]) => (
+        <div key={name}>
+          <dt>{name}</dt>
+          <dd>{value}</dd>
+        </div>
+      ))}
+    </dl>
+  );
+}
