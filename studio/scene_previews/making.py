@@ -70,7 +70,7 @@ class ScenePreviews(Generic[Result]):
         `rendition.not_ready` and `rendition.stopped`.
         """
         key = content_hash([spec.model_dump(mode="json"), *arguments])
-        if (found := self.cached(key)) is not None:
+        if (found := self.find(key)) is not None:
             return key, found
         if self.program is not None and shutil.which(self.program) is None:
             raise Unavailable(
@@ -95,11 +95,11 @@ class ScenePreviews(Generic[Result]):
 
         refusals = rendition_refusals(self.kind.name)
         await self._single_flight.wait(key, f"scene:{scene_id}", make, WAIT_S, refusals)
-        if (found := self.cached(key)) is None:
+        if (found := self.find(key)) is None:
             raise rendition_stopped()
         return key, found
 
-    def cached(self, key: str) -> Result | None:
+    def find(self, key: str) -> Result | None:
         """Returns what was made before, for the same tenant."""
         place = require_tenant(), key
         if (found := self._cache.get(place)) is not None:

@@ -60,7 +60,7 @@ class SceneSpeech:
 
     def sound(self, scene_id: str, key: str) -> bytes:
         """Returns the WAV file of a key that `open` has returned. Raises NotFound `speech.gone`."""
-        if (spoken := self.previews.cached(key)) is None:
+        if (spoken := self.previews.find(key)) is None:
             raise NotFound(
                 "speech.gone", f"The sound of {scene_id} is no longer cached.", "Ask for the speech again."
             )
@@ -70,5 +70,5 @@ class SceneSpeech:
 def _voice_alone(scene: Scene) -> RenderSpec:
     """Returns a spec without what is only seen, so that another look does not speak the scene anew."""
     defaults = {name: Scene.model_fields[name].get_default() for name in SEEN}
-    heard = scene.model_copy(update={**defaults, "layout": AvatarLayout(visible=False)})
-    return RenderSpec(scenes=(heard,))
+    audible = scene.model_copy(update={**defaults, "layout": AvatarLayout(visible=False)})
+    return RenderSpec(scenes=(audible,))

@@ -63,7 +63,7 @@ class SpokenWord(BaseModel):
 
 
 class SceneSpeechView(BaseModel):
-    """What a scene sounds like. `sound` is the path of a WAV file; `level` holds its loudness, 0 to 1,
+    """Holds how a scene sounds. `sound` is the path of a WAV file; `level` holds its loudness, 0 to 1,
     `level_hz` times a second.
     """
 

@@ -130,12 +130,12 @@ def studio_up(tmp_path_factory: pytest.TempPathFactory, **variables: str) -> Ite
     """A running installation in folders of its own, with these variables of the environment."""
     path, project = tmp_path_factory.mktemp("studio"), tmp_path_factory.mktemp("project")
     (project / "playbook.yaml").write_text("- hosts: all\n  gather_facts: false\n  tasks: []\n")
-    made = Studio(path, {"SOUNDSTAGE_PROVISIONING__PROJECT_DIR": str(project), **variables})
+    started = Studio(path, {"SOUNDSTAGE_PROVISIONING__PROJECT_DIR": str(project), **variables})
     try:
-        made.start()
-        yield made
+        started.start()
+        yield started
     finally:
-        made.stop()
+        started.stop()
 
 
 @dataclass

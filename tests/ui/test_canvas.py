@@ -37,15 +37,15 @@ def project(operator: httpx.Client) -> str:
 def overlay(operator: httpx.Client, project: str) -> Callable[[Page, int], dict[str, Any]]:
     """Returns what the server has of an overlay, once all is saved."""
 
-    def saved(page: Page, at: int) -> dict[str, Any]:
+    def read_saved(page: Page, at: int) -> dict[str, Any]:
         expect_saved(page)
         found: dict[str, Any] = scenes(operator, project)[0]["overlays"][at]
         return found
 
-    return saved
+    return read_saved
 
 
-def opened(visiting: Visiting, project: str, **options: Any) -> Page:
+def open_editor(visiting: Visiting, project: str, **options: Any) -> Page:
     page = visiting(**options).open(f"projects/{project}")
     expect(page.locator(".layout figcaption")).to_have_text("Scene 1 at “The”", timeout=PATIENCE_MS)
     return page
@@ -67,7 +67,7 @@ def drag(page: Page, start: tuple[float, float], by: tuple[float, float], *, dro
 def test_an_overlay_is_dragged_resized_and_taken_back(
     visiting: Visiting, project: str, overlay: Callable[[Page, int], dict[str, Any]]
 ) -> None:
-    page = opened(visiting, project)
+    page = open_editor(visiting, project)
     frame = page.get_by_role("button", name="Title 1: place on the picture")
     picture = page.locator(".layout img").get_attribute("src")
     drag(page, (0.2, 0.2), (0.233, 0.31))
@@ -97,7 +97,7 @@ def test_an_overlay_is_dragged_resized_and_taken_back(
 def test_a_box_snaps_to_the_middle_and_to_others_and_escape_drops_nothing(
     visiting: Visiting, project: str, overlay: Callable[[Page, int], dict[str, Any]]
 ) -> None:
-    page = opened(visiting, project)
+    page = open_editor(visiting, project)
     # The middle of the title is at 0.25.
     drag(page, (0.2, 0.2), (0.245, 0.13), drop=False)
     expect(page.locator(".guide.x")).to_have_attribute("style", "left: 50%;")
@@ -118,7 +118,7 @@ def test_a_box_snaps_to_the_middle_and_to_others_and_escape_drops_nothing(
 def test_the_keyboard_and_fields_do_the_same(
     visiting: Visiting, operator: httpx.Client, project: str, overlay: Callable[[Page, int], dict[str, Any]]
 ) -> None:
-    page = opened(visiting, project, bypass_csp=True)
+    page = open_editor(visiting, project, bypass_csp=True)
     frame = page.get_by_role("button", name="Title 1: place on the picture")
     frame.focus()
     for key in ("ArrowRight", "ArrowRight", "Shift+ArrowDown", "Alt+ArrowRight"):
@@ -143,7 +143,7 @@ def test_the_keyboard_and_fields_do_the_same(
 def test_what_is_not_seen_at_the_word_has_no_frame_and_an_arrow_has_two_ends(
     visiting: Visiting, project: str, overlay: Callable[[Page, int], dict[str, Any]]
 ) -> None:
-    page = opened(visiting, project)
+    page = open_editor(visiting, project)
     frame = page.get_by_role("button", name="Frame 2: place on the picture")
     expect(page.get_by_role("button", name="Title 1: place on the picture")).to_be_visible()
     expect(frame).to_have_count(0)
@@ -161,7 +161,7 @@ def test_what_is_not_seen_at_the_word_has_no_frame_and_an_arrow_has_two_ends(
 def test_a_finger_drags_on_a_phone(
     visiting: Visiting, project: str, overlay: Callable[[Page, int], dict[str, Any]]
 ) -> None:
-    page = opened(visiting, project, viewport={"width": 390, "height": 844}, has_touch=True)
+    page = open_editor(visiting, project, viewport={"width": 390, "height": 844}, has_touch=True)
     page.locator(".layers").scroll_into_view_if_needed()
     bounds = page.locator(".layers").bounding_box()
     assert bounds is not None

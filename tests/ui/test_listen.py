@@ -39,7 +39,7 @@ def page(visiting: Visiting, operator: httpx.Client) -> Page:
     return opened
 
 
-def heard(page: Page, times: int) -> tuple[float, float, float]:
+def wait_for_sound(page: Page, times: int) -> tuple[float, float, float]:
     """Returns length, beginning and peak of the newest sound, once so many were played."""
     wait_for(page, f"window.heard.length === {times}")
     found: Any = page.evaluate("window.heard.at(-1)")
@@ -49,7 +49,7 @@ def heard(page: Page, times: int) -> tuple[float, float, float]:
 def test_a_scene_is_heard_from_the_start_and_from_a_word(page: Page) -> None:
     script = page.get_by_label("Script of scene 1", exact=True)
     page.get_by_role("button", name="Listen", exact=False).click()
-    length, offset, peak = heard(page, 1)
+    length, offset, peak = wait_for_sound(page, 1)
     assert 1.5 < length < 8 and offset == 0 and 0.05 < peak <= 1
     strip = page.get_by_role("region", name="Words of scene 1 in time")
     words = strip.get_by_role("button")
@@ -63,7 +63,7 @@ def test_a_scene_is_heard_from_the_start_and_from_a_word(page: Page) -> None:
     assert breaches(page) == []
 
     words.nth(7).click()
-    again, offset, _ = heard(page, 2)
+    again, offset, _ = wait_for_sound(page, 2)
     assert again == length and 0.5 * length < offset < length
     assert script.evaluate("field => field.selectionStart") == SCRIPT.index("goes")
     expect(page.locator(".layout figcaption")).to_have_text("Scene 1 at “goes”", timeout=PATIENCE_MS)
@@ -74,19 +74,19 @@ def test_a_scene_is_heard_from_the_start_and_from_a_word(page: Page) -> None:
 def test_other_words_are_spoken_anew_and_another_look_is_not(page: Page) -> None:
     button = page.get_by_role("button", name="Listen", exact=False)
     strip = page.get_by_role("region", name="Words of scene 1 in time")
-    asked: list[str] = []
-    page.on("request", lambda request: "/speech" in request.url and asked.append(request.url))
+    requests: list[str] = []
+    page.on("request", lambda request: "/speech" in request.url and requests.append(request.url))
     button.click()
-    length, _, _ = heard(page, 1)
+    length, _, _ = wait_for_sound(page, 1)
     page.get_by_label("Background").select_option("office")
     expect(strip).to_be_visible()
     expect(button).to_be_visible()
     button.click()
-    assert heard(page, 2)[0] == length and len(asked) == 2
+    assert wait_for_sound(page, 2)[0] == length and len(requests) == 2
     page.get_by_label("Script of scene 1", exact=True).fill("Only three words.")
     expect(strip).to_have_count(0)
     button.click()
-    assert heard(page, 3)[0] < length and len(asked) == 4
+    assert wait_for_sound(page, 3)[0] < length and len(requests) == 4
     expect(strip.get_by_role("button")).to_have_count(3)
     expect_saved(page)
 
@@ -97,7 +97,7 @@ def test_a_voice_that_cannot_speak_says_why(page: Page) -> None:
     expect(page.locator(".scene")).to_contain_text("There is no voice")
     page.unroute("**/speech")
     page.get_by_role("button", name="Listen", exact=False).click()
-    heard(page, 1)
+    wait_for_sound(page, 1)
     expect(page.locator(".scene")).not_to_contain_text("There is no voice")
 
 

@@ -73,8 +73,8 @@ def channel_studio(
         "TIMEOUT_S": "3",
     }
     named = {f"SOUNDSTAGE_YOUTUBE__{name}": value for name, value in variables.items()}
-    with studio_up(tmp_path_factory, **named) as made:
-        yield made
+    with studio_up(tmp_path_factory, **named) as started_studio:
+        yield started_studio
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +120,7 @@ def connect(page: Page) -> Locator:
     return window
 
 
-def published(page: Page) -> Locator:
+def publications(page: Page) -> Locator:
     return page.get_by_role("region", name="Publications").get_by_role("listitem")
 
 
@@ -152,7 +152,7 @@ def test_a_channel_is_connected_and_a_film_published_as_the_plan_said(
     assert google.sessions == {}, "nothing was sent before the person had seen it"
     window.get_by_role("button", name="Publish", exact=True).click()
     expect(window).to_be_hidden(timeout=PATIENCE_MS)
-    row = published(page)
+    row = publications(page)
     expect(row).to_contain_text("published", timeout=PATIENCE_MS)
     [sent] = google.videos.values()
     assert row.get_by_role("link").get_attribute("href") == "https://www.youtube.com/watch?v=vid-1"
@@ -167,7 +167,7 @@ def test_the_same_film_again_is_refused_and_a_failure_is_tried_again(
     page: Page, google: GoogleServer, film: str
 ) -> None:
     window = connect(page)
-    before = published(page).count()
+    before = publications(page).count()
     plan = window.get_by_role("button", name="See what is sent")
     again = window.get_by_label("Publish it although the channel has it already")
     plan.click()
@@ -177,7 +177,7 @@ def test_the_same_film_again_is_refused_and_a_failure_is_tried_again(
         plan.click()
     google.faults["start"] = [Says(400, "invalidTitle")]
     window.get_by_role("button", name="Publish", exact=True).click()
-    newest = published(page).first
+    newest = publications(page).first
     expect(newest).to_contain_text("failed", timeout=PATIENCE_MS)
     newest.get_by_role("button", name="again").click()
     expect(newest).to_contain_text("published", timeout=PATIENCE_MS)
@@ -195,7 +195,7 @@ def test_an_upload_shows_how_far_it_is_and_is_cancelled(page: Page, google: Goog
         plan.click()
     google.faults["piece"] = [Stalls()]
     send.click()
-    newest = published(page).first
+    newest = publications(page).first
     expect(newest.get_by_role("progressbar")).to_be_visible(timeout=PATIENCE_MS)
     newest.get_by_role("button", name="Cancel").click()
     expect(newest).to_contain_text("cancelled", timeout=PATIENCE_MS)

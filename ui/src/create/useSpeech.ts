@@ -20,26 +20,26 @@ export interface Speech {
   position: () => number | null;
 }
 
-interface Made {
-  said: string;
+interface SpokenScene {
+  key: string;
   sheet: SceneSpeech;
   clip: Clip;
 }
 
 /** All that changes how a scene sounds. */
-function saidIn(doc: Doc, { key, body }: SceneDoc): string {
+function soundKey(doc: Doc, { key, body }: SceneDoc): string {
   const { overlays: _, background: _b, layout: _l, camera: _c, transition: _t, ...heard } = body;
   return JSON.stringify([key, doc.persona, heard]);
 }
 
 export function useSpeech(projectId: string, doc: Doc, scene: SceneDoc | undefined, editor: Editor): Speech {
-  const said = scene ? saidIn(doc, scene) : "";
-  const [made, setMade] = useState<Made | null>(null);
+  const key = scene ? soundKey(doc, scene) : "";
+  const [made, setMade] = useState<SpokenScene | null>(null);
   const [phase, setPhase] = useState<Speech["phase"]>("idle");
-  const [failed, setFailed] = useState<{ said: string; error: unknown } | null>(null);
-  const now = useRef(said);
-  now.current = said;
-  const current = made?.said === said ? made : null;
+  const [failed, setFailed] = useState<{ key: string; error: unknown } | null>(null);
+  const now = useRef(key);
+  now.current = key;
+  const current = made?.key === key ? made : null;
 
   const clip = current?.clip;
   // Other words are not what plays.
@@ -53,21 +53,21 @@ export function useSpeech(projectId: string, doc: Doc, scene: SceneDoc | undefin
       if (!found) {
         setPhase("making");
         if (!(await editor.flush())) return setPhase("idle");
-        found = await make(projectId, scene.key, said);
-        if (now.current !== said) return setPhase("idle");
+        found = await make(projectId, scene.key, key);
+        if (now.current !== key) return setPhase("idle");
         setMade(found);
       }
       const from = word > 0 ? (found.sheet.words[word]?.start_ms ?? 0) - BEFORE_WORD_MS : 0;
       await found.clip.play(Math.max(0, from), () => setPhase("idle"));
       setPhase("playing");
     } catch (failure) {
-      setFailed({ said, error: failure });
+      setFailed({ key, error: failure });
       setPhase("idle");
     }
   };
   return {
     phase,
-    error: failed?.said === said ? failed.error : null,
+    error: failed?.key === key ? failed.error : null,
     sheet: current?.sheet ?? null,
     play: (word) => void play(word),
     stop: () => clip?.stop(),
@@ -75,10 +75,10 @@ export function useSpeech(projectId: string, doc: Doc, scene: SceneDoc | undefin
   };
 }
 
-async function make(ref: string, scene_id: string, said: string): Promise<Made> {
+async function make(ref: string, scene_id: string, key: string): Promise<SpokenScene> {
   const path = { ref, scene_id };
   const sheet = await body(api.GET("/api/projects/{ref}/scenes/{scene_id}/speech", { params: { path } }));
   const answer = await fetch(sheet.sound);
   if (!answer.ok) throw await problemOf(answer);
-  return { said, sheet, clip: await Clip.decode(await answer.arrayBuffer()) };
+  return { key, sheet, clip: await Clip.decode(await answer.arrayBuffer()) };
 }

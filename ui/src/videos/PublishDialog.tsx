@@ -61,7 +61,7 @@ export function PublishDialog({ render, onClose }: Props) {
       {accounts.error && <ErrorNotice error={accounts.error} />}
       {accounts.data && usable.length === 0 && <Connect connecting={connecting} onConnecting={setConnecting} />}
       {usable.length > 0 && !plan.data && (
-        <Wishes
+        <Details
           wishes={wishes}
           channels={usable}
           error={plan.error}
@@ -133,7 +133,7 @@ function Connect({ connecting, onConnecting }: { connecting: boolean; onConnecti
   );
 }
 
-interface WishesProps {
+interface DetailsProps {
   wishes: PublishRequest;
   channels: { id: string; title: string }[];
   error: unknown;
@@ -142,7 +142,7 @@ interface WishesProps {
   onNext: () => void;
 }
 
-function Wishes({ wishes, channels, error, onChange, onNext }: WishesProps) {
+function Details({ wishes, channels, error, onChange, onNext }: DetailsProps) {
   const check = (name: "made_for_kids" | "notify_subscribers" | "captions" | "thumbnail" | "again", label: string) => (
     <label className="row">
       <input type="checkbox" checked={wishes[name]} onChange={({ target }) => onChange({ [name]: target.checked })} />
