@@ -1,0 +1,136 @@
+"""A presenter is made on the page from a photo or by the camera, with the recorded consent of its person."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
+from studio_page import CHROMIUM, OPTIONS, PATIENCE_MS, REPOSITORY, Studio, Visit, Visiting, breaches
+
+pytestmark = pytest.mark.browser
+ENVIRONMENT = REPOSITORY / "avatar" / ".venv"
+PHOTO = next(ENVIRONMENT.glob("lib/*/site-packages/skimage/data/astronaut.png"), Path("astronaut.png"))
+NO_FACE = PHOTO.with_name("brick.png")
+
+
+@pytest.fixture(autouse=True)
+def photo() -> None:
+    if not PHOTO.exists():
+        pytest.skip(f"The worker's environment has no {PHOTO.name}: scripts/setup test")
+
+
+@pytest.fixture
+def own(operator: httpx.Client) -> Iterator[None]:
+    """Deletes the presenters that a test has made."""
+    yield
+    for one in operator.get("/api/personas").json():
+        if one["origin"] == "user":
+            operator.delete(f"/api/personas/{one['id']}").raise_for_status()
+
+
+@pytest.fixture
+def posing(browser: Browser, studio: Studio, tmp_path: Path) -> Iterator[Page]:
+    """A page in a browser whose camera films the photo, and whose microphone beeps."""
+    film = tmp_path / "camera.mjpeg"
+    still = [
+        "ffmpeg",
+        "-v",
+        "error",
+        "-loop",
+        "1",
+        "-i",
+        PHOTO,
+        "-t",
+        "1",
+        "-r",
+        "10",
+        "-pix_fmt",
+        "yuvj420p",
+    ]
+    subprocess.run([*still, film], check=True)
+    devices = ["--use-fake-device-for-media-stream", f"--use-file-for-fake-video-capture={film}"]
+    started = browser.browser_type.launch(executable_path=CHROMIUM, args=[*OPTIONS, *devices])
+    context: BrowserContext = started.new_context(permissions=["camera", "microphone"], bypass_csp=True)
+    context.set_default_timeout(PATIENCE_MS)
+    yield Visit(context.new_page(), studio.url, studio.start_link).open("presenters")
+    context.close()
+    started.close()
+
+
+def begin(page: Page, name: str) -> Locator:
+    """Opens the dialog, and fills in all but the photo."""
+    page.get_by_role("button", name="New presenter").click()
+    dialog = page.get_by_role("dialog", name="New presenter")
+    dialog.get_by_label("Name", exact=True).fill(name)
+    dialog.get_by_label("Role").fill("Commander")
+    dialog.get_by_label("Full name").fill("Eileen Collins")
+    dialog.get_by_label("This person has read this").check()
+    return dialog
+
+
+def test_a_photo_becomes_a_presenter_who_is_deleted_again(
+    visiting: Visiting, operator: httpx.Client, own: None
+) -> None:
+    page = visiting(bypass_csp=True).open("presenters")
+    dialog = begin(page, "Eileen")
+    create = dialog.get_by_role("button", name="Create presenter")
+    expect(create).to_be_disabled()
+    choose = dialog.locator("input[type=file]")
+    choose.set_input_files(NO_FACE)
+    create.click()
+    expect(dialog.get_by_role("alert")).to_contain_text("face", timeout=PATIENCE_MS)
+    choose.set_input_files(PHOTO)
+    dialog.get_by_label("Voice").select_option("vera")
+    expect(dialog.locator("blockquote")).to_contain_text("I, Eileen Collins, agree")
+    assert breaches(page) == []
+    create.click()
+    expect(page.get_by_role("status").filter(has_text="Eileen can speak now")).to_be_visible(
+        timeout=PATIENCE_MS
+    )
+    eileen = operator.get("/api/personas/eileen").json()
+    vera = operator.get("/api/personas/vera").json()
+    assert eileen["voice"]["pitch"] == vera["voice"]["pitch"] and eileen["title"] == "Commander"
+    [consent] = operator.get("/api/consents").json()
+    assert consent["person"] == "Eileen Collins" and "speaks texts that others write" in consent["purpose"]
+
+    card = page.get_by_role("listitem").filter(has=page.get_by_role("heading", name="Eileen"))
+    card.get_by_role("button", name="Delete Eileen").click()
+    page.get_by_role("button", name="Delete this presenter").click()
+    expect(card).to_have_count(0, timeout=PATIENCE_MS)
+
+
+def test_the_camera_takes_the_picture_and_the_consent_is_recorded(
+    posing: Page, operator: httpx.Client, own: None
+) -> None:
+    dialog = begin(posing, "Camera")
+    dialog.get_by_role("button", name="Take it with the camera").click()
+    expect(dialog.get_by_text("The light is right")).to_be_visible(timeout=PATIENCE_MS)
+    assert breaches(posing) == []
+    dialog.get_by_role("button", name="Take the picture").click()
+    expect(dialog.locator("img.thumbnail")).to_be_visible(timeout=PATIENCE_MS)
+    dialog.get_by_role("button", name="Record it read aloud").click()
+    expect(dialog.get_by_text("let the person read")).to_be_visible()
+    posing.wait_for_timeout(1200)
+    dialog.get_by_role("button", name="Stop").click()
+    expect(dialog.get_by_label("The recorded consent")).to_be_visible(timeout=PATIENCE_MS)
+    dialog.get_by_role("button", name="Create presenter").click()
+    expect(posing.get_by_role("status").filter(has_text="Camera can speak now")).to_be_visible(
+        timeout=PATIENCE_MS
+    )
+    [consent] = operator.get("/api/consents").json()
+    assert consent["evidence_sha256"]
+    recorded = [one for one in operator.get("/api/assets").json() if one["name"] == "Eileen Collins.webm"]
+    assert len(recorded) == 1
+
+
+def test_without_a_camera_a_file_is_chosen(visiting: Visiting) -> None:
+    page = visiting().open("presenters")
+    dialog = begin(page, "Nobody")
+    dialog.get_by_role("button", name="Take it with the camera").click()
+    expect(dialog.locator(".problem")).to_be_visible(timeout=PATIENCE_MS)
+    dialog.get_by_role("button", name="Choose a file").click()
+    expect(dialog.locator("input[type=file]")).to_be_attached()

@@ -1,0 +1,154 @@
+/** A presenter from a photo: the picture, a name and a voice, and the consent of the person in it. */
+import { t } from "@lingui/core/macro";
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
+import { DropZone, type FileDropItem } from "react-aria-components";
+import { type Asset, api, body } from "../api/client";
+import { FileInput } from "../kit/FileInput";
+import { ErrorNotice } from "../kit/kit";
+import { Modal } from "../kit/Modal";
+import { HearButton } from "../voices/HearButton";
+import { CameraPicture } from "./CameraPicture";
+import { ConsentRecorder } from "./ConsentRecorder";
+import { Thumbnail } from "./MediaDialog";
+import { ACCEPTED, useUpload } from "./useAssets";
+import { usable, usePersonas } from "./usePersonas";
+
+interface Props {
+  onClose: () => void;
+  onCreated: (name: string, warnings: readonly string[]) => void;
+}
+
+export function NewPresenter({ onClose, onCreated }: Props) {
+  const queries = useQueryClient();
+  const [photo, setPhoto] = useState<Asset | null>(null);
+  const [posing, setPosing] = useState(false);
+  const [name, setName] = useState("");
+  const [title, setTitle] = useState("");
+  const [voiceOf, setVoiceOf] = useState("nova");
+  const [person, setPerson] = useState("");
+  const [agreed, setAgreed] = useState(false);
+  const [evidence, setEvidence] = useState<Asset | null>(null);
+  const upload = useUpload(setPhoto);
+  const personas = usable(usePersonas().data);
+  const like = personas.find((one) => one.id === voiceOf) ?? personas[0];
+  const statement = t`I, ${person.trim() || "…"}, agree that videos are made in which a likeness of me, drawn from my photo, speaks texts that others write.`;
+  const create = useMutation({
+    mutationFn: () =>
+      body(
+        api.POST("/api/personas", {
+          body: {
+            name: name.trim(),
+            title: title.trim(),
+            media: photo?.id ?? "",
+            description: "",
+            engine: "auto",
+            pauses: "filmed",
+            tools: ["*"],
+            ...(like?.persona && { voice: like.persona.voice, style: like.persona.style }),
+            consent: {
+              person: person.trim(),
+              purpose: statement,
+              granted_at: new Date().toISOString(),
+              evidence: evidence?.id ?? null,
+            },
+          } as never,
+        }),
+      ),
+    onSuccess: ({ persona, warnings }) => {
+      void queries.invalidateQueries({ queryKey: ["personas"] });
+      onCreated(persona.name, warnings ?? []);
+    },
+  });
+  const take = (file: File) => {
+    setPosing(false);
+    create.reset();
+    upload.mutate(file);
+  };
+  return (
+    <Modal title={t`New presenter`} size="wide" onClose={onClose}>
+      <form
+        className="stack new-presenter"
+        onSubmit={(event) => {
+          event.preventDefault();
+          if (photo) create.mutate();
+        }}
+      >
+        <fieldset className="stack">
+          <legend>{t`Photo`}</legend>
+          {posing ? (
+            <CameraPicture onPicture={take} onClose={() => setPosing(false)} />
+          ) : (
+            <DropZone
+              className="drop"
+              isDisabled={upload.isPending}
+              aria-label={t`Drop a photo here`}
+              onDrop={async ({ items }) => {
+                const item = items.find((one): one is FileDropItem => one.kind === "file");
+                if (item) take(await item.getFile());
+              }}
+            >
+              {photo ? <Thumbnail asset={photo} /> : <span className="quiet">{t`Drop a photo here, or`}</span>}
+              <div className="row">
+                <FileInput
+                  isButton
+                  label={photo ? t`Choose another photo` : t`Choose a photo`}
+                  accept={ACCEPTED.image}
+                  disabled={upload.isPending}
+                  onFile={take}
+                />
+                <button type="button" onClick={() => setPosing(true)}>{t`Take it with the camera`}</button>
+              </div>
+            </DropZone>
+          )}
+          <p className="quiet">{t`One face, from the front, in even light, with the mouth closed and nothing in front of it.`}</p>
+          {upload.error && <ErrorNotice error={upload.error} />}
+        </fieldset>
+        <div className="columns">
+          <label className="field">
+            {t`Name`}
+            <input required maxLength={80} value={name} onChange={({ target }) => setName(target.value)} />
+          </label>
+          <label className="field">
+            {t`Role`}
+            <input maxLength={120} value={title} onChange={({ target }) => setTitle(target.value)} />
+          </label>
+          <div className="row voice">
+            <label className="field">
+              {t`Voice`}
+              <select value={like?.id ?? ""} onChange={({ target }) => setVoiceOf(target.value)}>
+                {personas.map((one) => (
+                  <option key={one.id} value={one.id}>
+                    {t`like ${one.persona?.name ?? one.id}`}
+                  </option>
+                ))}
+              </select>
+            </label>
+            <HearButton presenter={like} about={like?.persona?.name ?? ""} />
+          </div>
+        </div>
+        <fieldset className="stack">
+          <legend>{t`Consent`}</legend>
+          <label className="field">
+            {t`Full name of the person in the photo`}
+            <input required maxLength={200} value={person} onChange={({ target }) => setPerson(target.value)} />
+          </label>
+          <blockquote>{statement}</blockquote>
+          <label className="row">
+            <input type="checkbox" required checked={agreed} onChange={({ target }) => setAgreed(target.checked)} />
+            {t`This person has read this and agrees`}
+          </label>
+          <ConsentRecorder person={person} recorded={evidence} onRecorded={setEvidence} />
+        </fieldset>
+        {create.error && <ErrorNotice error={create.error} />}
+        <div className="row ends">
+          {create.isPending && <span className="quiet" role="status">{t`Measuring the face`}</span>}
+          <button type="button" onClick={onClose}>{t`Cancel`}</button>
+          <button type="submit" className="primary" disabled={!photo || create.isPending}>
+            {t`Create presenter`}
+          </button>
+        </div>
+      </form>
+    </Modal>
+  );
+}
