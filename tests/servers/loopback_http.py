@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -97,3 +98,27 @@ async def _request(reader: asyncio.StreamReader) -> Request:
     headers = {name.strip().lower(): value.strip() for name, _, value in split}
     parts = urlsplit(target)
     return Request(method, parts.path, dict(parse_qsl(parts.query)), headers, reader)
+
+
+@contextmanager
+def serving_in_thread(handler: Handler) -> Iterator[str]:
+    """Serves from a thread with an event loop of its own, for tests without one; yields the server's URL."""
+    loop, ended, started = asyncio.new_event_loop(), asyncio.Event(), threading.Event()
+    urls: list[str] = []
+
+    async def serve() -> None:
+        async with serving(handler) as url:
+            urls.append(url)
+            started.set()
+            await ended.wait()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
+    thread.start()
+    try:
+        if not started.wait(10):
+            raise TimeoutError("the server did not start")
+        yield urls[0]
+    finally:
+        loop.call_soon_threadsafe(ended.set)
+        thread.join(10)
+        loop.close()

@@ -37,7 +37,7 @@ def built_page() -> None:
 @pytest.fixture(scope="session")
 def studio(built_page: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
     """One for all tests: what it holds, others may have made."""
-    with studio_up(tmp_path_factory) as made:
+    with studio_up(tmp_path_factory, SOUNDSTAGE_WEBHOOKS__LOOPBACK="true") as made:
         yield made
 
 

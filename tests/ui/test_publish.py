@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +11,7 @@ from urllib.parse import urlencode
 import httpx
 import pytest
 from editor_page import create_project
-from loopback_http import Reply, Request, serving
+from loopback_http import Reply, Request, serving_in_thread
 from playwright.sync_api import Locator, Page, expect
 from studio_page import PATIENCE_MS, Studio, Visiting, breaches, studio_up
 from youtube_server import Says, Stalls, YouTubeServer
@@ -36,22 +34,10 @@ class GoogleServer(YouTubeServer):
 
 @pytest.fixture(scope="module")
 def google() -> Iterator[GoogleServer]:
-    server, started = GoogleServer(), threading.Event()
-    loop, ended = asyncio.new_event_loop(), asyncio.Event()
-
-    async def serve() -> None:
-        async with serving(server) as url:
-            server.url = url
-            started.set()
-            await ended.wait()
-
-    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
-    thread.start()
-    assert started.wait(10)
-    yield server
-    loop.call_soon_threadsafe(ended.set)
-    thread.join(10)
-    loop.close()
+    server = GoogleServer()
+    with serving_in_thread(server) as url:
+        server.url = url
+        yield server
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
 import { api, body } from "../api/client";
-import { NoRows, State, Table } from "../kit/kit";
+import { NoRows, Table } from "../kit/kit";
 import { usePrincipal } from "../shell/me";
 import { PRIVACIES, PublicationState } from "../videos/Publications";
 import { number, when } from "../videos/words";
@@ -26,20 +26,23 @@ const ASSET_KINDS = {
 };
 
 /** A heading, a table once there are rows, and what stands there while there are none. */
-function List<Row>(props: {
+export function List<Row>(props: {
   name: string;
   heads: string[];
   of: { data?: readonly Row[] | undefined; error: Error | null };
   empty: string;
+  /** Between the heading and the table. */
+  above?: ReactNode;
   children: (row: Row) => ReactNode;
 }) {
-  const { name, heads, of, empty, children } = props;
+  const { name, heads, of, empty, above, children } = props;
   return (
     <div className="stack">
       <div className="row apart">
         <h1>{name}</h1>
         {of.data?.length === MAX_ROWS && <span className="quiet">{t`the newest ${MAX_ROWS}`}</span>}
       </div>
+      {above}
       <NoRows of={of}>{empty}</NoRows>
       {of.data && of.data.length > 0 && (
         <Table name={name} heads={heads}>
@@ -104,31 +107,6 @@ export function PublicationsView() {
           <td>{one.url ? <a href={one.url}>{one.url}</a> : i18n.t(PRIVACIES[one.wishes.privacy])}</td>
           <td>{one.requested_by}</td>
           <td>{when(one.created_at)}</td>
-        </tr>
-      )}
-    </List>
-  );
-}
-
-export function KeysView() {
-  const of = useQuery({ queryKey: ["keys"], queryFn: () => body(api.GET("/api/keys")) });
-  const heads = [t`Name`, t`Role`, t`State`, t`Expires`, t`Last used`];
-  return (
-    <List
-      name={t`Keys`}
-      heads={heads}
-      of={of}
-      empty={t`No API key yet. On the machine of the server, soundstage keys create makes one.`}
-    >
-      {(one) => (
-        <tr key={one.id}>
-          <th scope="row">{one.name}</th>
-          <td>{one.role}</td>
-          <td>
-            <State of={one.state} />
-          </td>
-          <td>{one.expires_at ? when(one.expires_at) : t`never`}</td>
-          <td>{one.last_used_at ? when(one.last_used_at) : t`never`}</td>
         </tr>
       )}
     </List>

@@ -27,7 +27,9 @@ export interface View {
     | "/run/health"
     | "/run/log"
     | "/run/audit"
-    | "/run/keys";
+    | "/run/keys"
+    | "/run/webhooks"
+    | "/run/storage";
   /** Addresses that begin so belong to it too. */
   below?: string;
   name: MessageDescriptor;
@@ -60,6 +62,8 @@ export const ICONS = {
   lines: "M4 5h12M4 9h12M4 13h8",
   book: "M5 3h10v14H5zM8 7h4M8 10h4",
   key: "M7 10a3 3 0 1 0 0 .01M10 10h7M14 10v3",
+  hook: "M10 3a3 3 0 0 1 1 5.8l3 5M9 8.5l-3 5.5M6 14a2.5 2.5 0 1 0 2.5 2.5H14M14 14a2.5 2.5 0 1 1-1 4.5",
+  disk: "M4 5a6 2 0 0 1 12 0a6 2 0 0 1-12 0v10a6 2 0 0 0 12 0V5M4 10a6 2 0 0 0 12 0",
   bell: "M5 14V9a5 5 0 0 1 10 0v5zM3 14h14M9 17h2",
   search: "M9 4a5 5 0 0 1 0 10A5 5 0 0 1 9 4M13 13l4 4",
   more: "M3 6h14M3 14h14M7 4v4M13 12v4",
@@ -86,6 +90,8 @@ export const VIEWS: readonly View[] = [
   { path: "/run/log", name: msg`Log`, room: "Run", permission: "event:read", icon: "lines" },
   { path: "/run/audit", name: msg`Audit`, room: "Run", permission: "audit:read", icon: "book" },
   { path: "/run/keys", name: msg`Keys`, room: "Run", permission: "key:read", icon: "key" },
+  { path: "/run/webhooks", name: msg`Webhooks`, room: "Run", permission: "webhook:read", icon: "hook" },
+  { path: "/run/storage", name: msg`Storage`, room: "Run", permission: "storage:collect", icon: "disk" },
 ];
 
 /** The view at an address; undefined where there is none. */

@@ -119,7 +119,21 @@ const trace = createRoute({
   component: viewOf(() => import("../log/TraceView"), "TraceView"),
 });
 const audit = createRoute({ getParentRoute: parent, path: "/run/audit", component: viewOf(lists, "AuditView") });
-const keys = createRoute({ getParentRoute: parent, path: "/run/keys", component: viewOf(lists, "KeysView") });
+const keys = createRoute({
+  getParentRoute: parent,
+  path: "/run/keys",
+  component: viewOf(() => import("../lists/KeysView"), "KeysView"),
+});
+const webhooks = createRoute({
+  getParentRoute: parent,
+  path: "/run/webhooks",
+  component: viewOf(() => import("../lists/WebhooksView"), "WebhooksView"),
+});
+const storage = createRoute({
+  getParentRoute: parent,
+  path: "/run/storage",
+  component: viewOf(() => import("../lists/StorageView"), "StorageView"),
+});
 
 const routeTree = root.addChildren([
   create,
@@ -144,6 +158,8 @@ const routeTree = root.addChildren([
   trace,
   audit,
   keys,
+  webhooks,
+  storage,
 ]);
 
 // The development server of Vite keeps the page below the address of its files.

@@ -1,0 +1,144 @@
+/** Keys of programs: created with a role and an end, shown once, rotated and revoked. */
+import { t } from "@lingui/core/macro";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
+import { api, body, type Key } from "../api/client";
+import { ConfirmedAction } from "../kit/ConfirmedAction";
+import { ErrorNotice, State } from "../kit/kit";
+import { usePrincipal } from "../shell/me";
+import { when } from "../videos/words";
+import { List } from "./ListViews";
+import { SecretOnce } from "./SecretOnce";
+
+const ROLES = ["viewer", "editor", "operator", "admin"];
+const DAY_MS = 86_400_000;
+
+export function KeysView() {
+  const { permissions } = usePrincipal();
+  const queries = useQueryClient();
+  const of = useQuery({ queryKey: ["keys"], queryFn: () => body(api.GET("/api/keys")) });
+  const changed = () => queries.invalidateQueries({ queryKey: ["keys"] });
+  const [secret, setSecret] = useState<{ name: string; value: string } | null>(null);
+  const above = (
+    <>
+      {permissions.includes("key:create") && (
+        <NewKey
+          onCreated={(name, value) => {
+            setSecret({ name, value });
+            void changed();
+          }}
+        />
+      )}
+      {secret && <SecretOnce name={secret.name} value={secret.value} onClose={() => setSecret(null)} />}
+    </>
+  );
+  return (
+    <List
+      name={t`Keys`}
+      heads={[t`Name`, t`Role`, t`State`, t`Expires`, t`Last used`, t`Actions`]}
+      of={of}
+      above={above}
+      empty={t`No API key yet. On the machine of the server, soundstage keys create makes one.`}
+    >
+      {(one) => (
+        <tr key={one.id}>
+          <th scope="row">{one.name}</th>
+          <td>{one.role}</td>
+          <td>
+            <State of={one.state} />
+          </td>
+          <td>{one.expires_at ? when(one.expires_at) : t`never`}</td>
+          <td>{one.last_used_at ? when(one.last_used_at) : t`never`}</td>
+          <td>{one.state === "active" && <Actions of={one} onChanged={changed} onSecret={setSecret} />}</td>
+        </tr>
+      )}
+    </List>
+  );
+}
+
+function NewKey({ onCreated }: { onCreated: (name: string, key: string) => void }) {
+  const [name, setName] = useState("");
+  const [role, setRole] = useState("viewer");
+  const [days, setDays] = useState("90");
+  const create = useMutation({
+    mutationFn: () => {
+      const expires_at = days ? new Date(Date.now() + Number(days) * DAY_MS).toISOString() : null;
+      return body(api.POST("/api/keys", { body: { name: name.trim(), role, expires_at } }));
+    },
+    onSuccess: ({ key }) => {
+      onCreated(name.trim(), key);
+      setName("");
+    },
+  });
+  return (
+    <form
+      className="card row new-thing"
+      onSubmit={(event) => {
+        event.preventDefault();
+        create.mutate();
+      }}
+    >
+      <label className="field wide">
+        {t`What the new key is for`}
+        <input required maxLength={100} value={name} onChange={({ target }) => setName(target.value)} />
+      </label>
+      <label className="field">
+        {t`Role`}
+        <select value={role} onChange={({ target }) => setRole(target.value)}>
+          {ROLES.map((one) => (
+            <option key={one}>{one}</option>
+          ))}
+        </select>
+      </label>
+      <label className="field">
+        {t`Ends`}
+        <select value={days} onChange={({ target }) => setDays(target.value)}>
+          <option value="7">{t`in a week`}</option>
+          <option value="90">{t`in 90 days`}</option>
+          <option value="365">{t`in a year`}</option>
+          <option value="">{t`never`}</option>
+        </select>
+      </label>
+      <button type="submit" className="primary" disabled={create.isPending}>{t`Create key`}</button>
+      {create.error && <ErrorNotice error={create.error} />}
+    </form>
+  );
+}
+
+interface ActionsProps {
+  of: Key;
+  onChanged: () => unknown;
+  onSecret: (secret: { name: string; value: string }) => void;
+}
+
+function Actions({ of, onChanged, onSecret }: ActionsProps) {
+  const { permissions } = usePrincipal();
+  const path = { key_id: of.id };
+  const rotate = useMutation({
+    mutationFn: () => body(api.POST("/api/keys/{key_id}/rotate", { params: { path } })),
+    onSuccess: ({ key }) => onSecret({ name: of.name, value: key }),
+    onSettled: onChanged,
+  });
+  return (
+    <div className="row">
+      {permissions.includes("key:rotate") && (
+        <button type="button" disabled={rotate.isPending} onClick={() => rotate.mutate()} aria-label={t`Rotate ${of.name}`}>
+          {t`Rotate`}
+        </button>
+      )}
+      {permissions.includes("key:revoke") && (
+        <ConfirmedAction
+          label={t`Revoke`}
+          about={of.name}
+          title={t`Revoke the key “${of.name}”?`}
+          confirmLabel={t`Revoke this key`}
+          action={() => api.DELETE("/api/keys/{key_id}", { params: { path } })}
+          onSettled={onChanged}
+        >
+          <p>{t`Programs that use it are refused at once. It cannot be taken back.`}</p>
+        </ConfirmedAction>
+      )}
+      {rotate.error && <ErrorNotice error={rotate.error} />}
+    </div>
+  );
+}

@@ -1,0 +1,79 @@
+/** What takes room on the disk, what could be removed, and removing it. */
+import { i18n, type MessageDescriptor } from "@lingui/core";
+import { msg, plural, t } from "@lingui/core/macro";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { api, body } from "../api/client";
+import { ConfirmedAction } from "../kit/ConfirmedAction";
+import { ErrorNotice, Table } from "../kit/kit";
+import { number } from "../videos/words";
+
+const OWNERS: Record<string, MessageDescriptor> = {
+  render: msg`Finished films`,
+  segment: msg`Scenes kept for the next film`,
+  asset: msg`Uploaded files`,
+  upload: msg`Uploads under way`,
+  persona: msg`Presenters`,
+  rendition: msg`Small forms of films and files`,
+  voice: msg`Samples of voices`,
+  consent: msg`Evidence of consent`,
+  brand: msg`Brand kits`,
+  project: msg`Projects`,
+  version: msg`Versions of projects`,
+};
+const UNITS = ["B", "KiB", "MiB", "GiB", "TiB"];
+
+/** In the largest unit of which there is at least one. */
+function size(bytes: number): string {
+  const step = bytes < 1 ? 0 : Math.min(UNITS.length - 1, Math.floor(Math.log(bytes) / Math.log(1024)));
+  return `${number(bytes / 1024 ** step, step > 1 ? 1 : 0)} ${UNITS[step]}`;
+}
+
+export function StorageView() {
+  const queries = useQueryClient();
+  const usage = useQuery({ queryKey: ["storage", "usage"], queryFn: () => body(api.GET("/api/storage")) });
+  const plan = useQuery({ queryKey: ["storage", "plan"], queryFn: () => body(api.GET("/api/storage/collection")) });
+  const held = Object.entries(usage.data?.held_bytes ?? {}).sort(([, one], [, other]) => other - one);
+  const most = held[0]?.[1] ?? 0;
+  const items = plan.data?.items?.length ?? 0;
+  const free = plan.data ? size(plan.data.freed_bytes ?? 0) : "";
+  const stored = usage.data ? size(usage.data.stored_bytes) : "";
+  return (
+    <div className="stack">
+      <h1>{t`Storage`}</h1>
+      {usage.error && <ErrorNotice error={usage.error} />}
+      {usage.data && <p>{t`${stored} are stored. What several hold counts for each of them.`}</p>}
+      {held.length > 0 && (
+        <Table name={t`Storage`} heads={[t`Held by`, t`Size`, t`Share`]}>
+          {held.map(([owner, bytes]) => (
+            <tr key={owner}>
+              <th scope="row">{OWNERS[owner] ? i18n.t(OWNERS[owner]) : owner}</th>
+              <td>{size(bytes)}</td>
+              <td>
+                <meter className="share" max={most} value={bytes} aria-label={t`Share of ${owner}`} />
+              </td>
+            </tr>
+          ))}
+        </Table>
+      )}
+      <h2>{t`What could go`}</h2>
+      {plan.error && <ErrorNotice error={plan.error} />}
+      {plan.data && items === 0 && (
+        <p className="quiet">{t`Nothing: all that is stored is held, and inside the limits of the settings.`}</p>
+      )}
+      {items > 0 && (
+        <div className="row">
+          <span>{t`${plural(items, { one: "# thing", other: "# things" })}, ${free}`}</span>
+          <ConfirmedAction
+            label={t`Remove`}
+            title={t`Remove what is not needed any more?`}
+            confirmLabel={t`Remove ${free}`}
+            action={() => api.POST("/api/storage/collection")}
+            onSettled={() => queries.invalidateQueries({ queryKey: ["storage"] })}
+          >
+            <p>{t`Scenes are made again when a film needs them; films older than the settings allow are gone for good.`}</p>
+          </ConfirmedAction>
+        </div>
+      )}
+    </div>
+  );
+}
