@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 from pathlib import Path
 
 from fastapi import Request
 from fastapi.responses import FileResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from soundstage.errors import NotFound
 
 SHOWN = ("image/", "video/", "audio/", "text/vtt", "application/json", "application/x-subrip")
 
 FOR_EVER = "private, max-age=31536000, immutable"
+
+
+class StoredFile(FileResponse):
+    """A file that may be deleted before it is sent: then the answer is `file.gone`, and no fault."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            self.stat_result = await asyncio.to_thread(os.stat, self.path)
+        except FileNotFoundError:
+            raise NotFound(
+                "file.gone", "The file was deleted meanwhile.", "Ask for what is there now."
+            ) from None
+        self.set_stat_headers(self.stat_result)
+        await super().__call__(scope, receive, send)
 
 
 def file_answer(
@@ -19,7 +38,7 @@ def file_answer(
     cached.
     """
     inline = not download and media_type.startswith(SHOWN)
-    return FileResponse(
+    return StoredFile(
         path,
         media_type=media_type,
         filename=name or "file",

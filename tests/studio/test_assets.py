@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -9,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from soundstage.errors import Invalid, TooLarge
+from soundstage.errors import Invalid, NotFound, TooLarge
 from studio.assets.models import Asset
 from studio.assets.schemas import AssetLabels
 from studio.assets.service import plain_name
 from studio.assets.sniffing import sniff
+from studio.downloads import file_answer
 
 JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00" + bytes(range(256)) * 8
 PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + bytes(64)
@@ -276,3 +278,23 @@ def test_a_name_is_a_label_and_never_a_path() -> None:
     assert plain_name("../../etc/passwd") == "passwd"
     assert plain_name("a\r\nSet-Cookie: x\x00") == "aSet-Cookie: x"
     assert plain_name("C:\\x\\y.jpg") == "y.jpg" and len(plain_name("x" * 999)) == 255
+
+
+async def test_a_file_that_is_deleted_before_it_is_sent_is_gone(tmp_path: Path) -> None:
+    path = tmp_path / "tide.png"
+    answer = file_answer(path, name="tide.png", media_type="image/png", sha256="sha256:00")
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "GET", "headers": []}
+
+    async def receive() -> Any:
+        await asyncio.Event().wait()
+
+    with pytest.raises(NotFound, match="deleted meanwhile"):
+        await answer(scope, receive, send)
+    path.write_bytes(b"tide")
+    await answer(scope, receive, send)
+    assert b"".join(message.get("body", b"") for message in sent) == b"tide"

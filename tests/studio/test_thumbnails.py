@@ -128,7 +128,7 @@ async def test_none_stays_that_is_drawn_while_the_person_is_erased(
             await asyncio.sleep(0.01)
     go_on.set()
     assert (await erasing).status_code == 200
-    await waiting
+    assert (await waiting).status_code in (200, 404, 503)
     assert [one async for one in blobs.iterate()] == []
 
 
