@@ -16,6 +16,8 @@ from agent.understanding.dialogue import CallRecord
 from agent.understanding.trained import load_reader
 
 Figures = Mapping[str, Mapping[str, float]]
+# The sentences, the code that understands them, and nothing that starts.
+pytestmark = pytest.mark.cached("agent")
 RECORDED = gate.read_recorded()
 
 

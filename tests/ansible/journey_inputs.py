@@ -5,14 +5,16 @@
 
 from __future__ import annotations
 
+import program_inputs
+
 # The playbook with its roles, the worker and the device plugin that it installs, engines and machines.
 FARM = (
     *("ansible", "ansible.cfg", "playbook.yaml", "inventory"),
     *("avatar", "farm/device_plugin", "scripts/pack_python", "tools", "lab"),
 )
-# Of the checkout, what the program is made of.
+# Of the checkout, what the program on a machine is packed from.
 PROGRAM = (
-    *("pyproject.toml", "uv.lock", "ansible.cfg", "playbook.yaml", "README.md", "LICENSE"),
-    *("ansible", "soundstage", "policy", "studio", "provisioning_api", "farm", "agent", "lab", "app", "pxe"),
-    *("jobs", "avatar", "inventory", "personas", "scripts"),
+    *program_inputs.PROGRAM,
+    *("README.md", "LICENSE", "ansible.cfg", "playbook.yaml"),
+    *("ansible", "inventory", "lab", "pxe", "scripts"),
 )
