@@ -27,6 +27,15 @@ MAX_SOUND_BYTES = 16 << 20
 TAIL_MS = 120
 
 
+def no_voice(program: str) -> Unavailable:
+    """Returns the error for a worker program that is missing."""
+    return Unavailable(
+        "speech.no_worker",
+        f"There is no voice: the worker program {program} is not on this machine.",
+        "Install it with `make setup`, or name it in worker.command.",
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Utterance:
     """`sound` is a WAV file, 16-bit mono; the times of `sheet` are milliseconds from its start."""
@@ -51,11 +60,7 @@ class PersonaSpeech:
     def check_ready(self) -> None:
         """Raises `speech.no_worker` before anything is answered that could not be said."""
         if self.program is not None and shutil.which(self.program) is None:
-            raise Unavailable(
-                "speech.no_worker",
-                f"There is no voice: the worker program {self.program} is not on this machine.",
-                "Install it with `make setup`, or name it in worker.command.",
-            )
+            raise no_voice(self.program)
 
     async def check(self, persona: Persona) -> None:
         """The same, and what forbids the voice of this persona (`consent.revoked`)."""

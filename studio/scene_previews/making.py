@@ -30,8 +30,9 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class PreviewKind(Generic[Result]):
-    """`name` begins the error codes; `read` turns the worker's files, by role, into the result, of which
-    `size` counts the bytes. The most urgent kind has the highest `priority`.
+    """`name` stands in messages, `no_worker` makes the error for a missing program; `read` turns the worker's
+    files, by role, into the result, of which `size` counts the bytes. The most urgent kind has the highest
+    `priority`.
     """
 
     name: str
@@ -40,7 +41,7 @@ class PreviewKind(Generic[Result]):
     time_limit_s: float
     read: Callable[[Mapping[str, bytes]], Result]
     size: Callable[[Result], int]
-    no_worker: str
+    no_worker: Callable[[str], Unavailable]
     roles: tuple[str, ...]
 
 
@@ -66,18 +67,14 @@ class ScenePreviews(Generic[Result]):
     ) -> tuple[str, Result]:
         """Returns the key of the spec's scene with these arguments of the worker, and what was made of it.
 
-        Raises the worker's own codes, and Unavailable `NAME.no_worker`, `rendition.busy`,
+        Raises the worker's own codes, `no_worker` of the kind, and Unavailable `rendition.busy`,
         `rendition.not_ready` and `rendition.stopped`.
         """
         key = content_hash([spec.model_dump(mode="json"), *arguments])
         if (found := self.find(key)) is not None:
             return key, found
         if self.program is not None and shutil.which(self.program) is None:
-            raise Unavailable(
-                f"{self.kind.name}.no_worker",
-                f"{self.kind.no_worker}: the worker program {self.program} is not on this machine.",
-                "Install it with `make setup`, or name it in worker.command.",
-            )
+            raise self.kind.no_worker(self.program)
         if (failure := self._single_flight.recent_failure(key)) is not None:
             raise TaskFailed(failure).as_error(502)
 

@@ -9,6 +9,7 @@ from avatar.spec import AvatarLayout, RenderSpec, Scene
 from avatar.spec.speech_sheet import SpeechSheet
 
 from soundstage.errors import NotFound
+from studio.personas.speaking import no_voice
 from studio.renders.admission import variables_in
 from studio.renders.service import RenderService
 from studio.scene_previews.making import PreviewKind, ScenePreviews
@@ -38,7 +39,7 @@ SPEECH = PreviewKind(
     roles=("audio", "speech"),
     read=_spoken,
     size=lambda spoken: len(spoken.sound),
-    no_worker="There is no voice",
+    no_worker=no_voice,
 )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from avatar.spec import Canvas, EspeakVoice, FliteVoice, RenderSpec, Scene
 
+from soundstage.errors import Unavailable
 from studio.renders.service import RenderService
 from studio.scene_previews.making import PreviewKind, ScenePreviews
 
@@ -20,7 +21,11 @@ STILLS = PreviewKind(
     roles=("still",),
     read=lambda files: files["still"],
     size=len,
-    no_worker="No picture can be drawn",
+    no_worker=lambda program: Unavailable(
+        "still.no_worker",
+        f"No picture can be drawn: the worker program {program} is not on this machine.",
+        "Install it with `make setup`, or name it in worker.command.",
+    ),
 )
 
 

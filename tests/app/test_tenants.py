@@ -89,7 +89,7 @@ TUS_PIECE = {
 }  # fmt: skip
 NOWHERE = {
     "number": "7", "role": "video", "name": "nothing", "ref": "nothing", "persona_id": "nothing",
-    "wanted": "nothing", "agent_id": "nothing",
+    "wanted": "nothing", "agent_id": "nothing", "digest": "0" * 64,
 }  # fmt: skip
 
 
@@ -127,6 +127,7 @@ async def scene(services: Services) -> AsyncIterator[Scene]:
     async with calling(app, keys[0]) as owner, calling(app, keys[1]) as rival:
         things = await things_of(services, owner)
         things["room"] = f"voice-{things['session_id']}"
+        things["digest"] = "0" * 64
         async with Statements.record(services) as statements:
             yield Scene(app, owner, rival, things, statements)
 
@@ -195,6 +196,8 @@ UNREADABLE = {
     "/api/renders/{render_id}/storyboard.vtt": "the same",
     "/api/personas/{persona_id}/image": "no worker draws her here",
     "/api/projects/{ref}/scenes/{scene_id}/still": "no worker draws it here",
+    "/api/projects/{ref}/scenes/{scene_id}/speech": "no worker speaks it here",
+    "/api/projects/{ref}/scenes/{scene_id}/speech/{digest}.wav": "the same",
     "/api/voice/session/{session_id}": "no voice worker runs here, so the session is not open for voice",
     "/api/personas/{persona_id}/mock-api": "she was not compiled from a dossier",
     "/api/personas/{persona_id}/workflow": "she was not compiled from a dossier",

@@ -1,6 +1,7 @@
 /** Random edits of scripts whose overlays must stay on their words. Prints what went wrong, as JSON. */
-import { type Overlay, anchorAt, placeOf, spokenWords } from "../../ui/src/create/anchors";
-import { changeScript, type Doc, EMPTY_BODY, mergeWithPrevious, splitScene } from "../../ui/src/create/document";
+import { type Overlay, anchorAt, placeOf } from "../../ui/src/create/anchors";
+import { changeScript, type Doc, mergeWithPrevious, splitScene } from "../../ui/src/create/document";
+import { EMPTY_BODY, spokenWords } from "../../ui/src/create/script";
 
 const [edits, seed] = process.argv.slice(2).map(Number) as [number, number];
 let state = seed;

@@ -1,8 +1,9 @@
 /** Two windows change one project at random and save by batches. Prints what went wrong, as JSON. */
-import { type Change, changesOf, isSame, merge, shareScenes } from "../../ui/src/create/changes";
+import { type Change, changesOf, merge, shareScenes } from "../../ui/src/create/changes";
 import {
-  addScene, changeScene, changeScript, type Doc, EMPTY_BODY, mergeWithPrevious, moveScene, newKey, removeScene, splitScene,
+  addScene, changeScene, changeScript, type Doc, mergeWithPrevious, moveScene, newKey, removeScene, splitScene,
 } from "../../ui/src/create/document";
+import { EMPTY_BODY, isSame } from "../../ui/src/create/script";
 
 const [rounds, seed] = process.argv.slice(2).map(Number) as [number, number];
 let state = seed;

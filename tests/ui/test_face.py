@@ -114,6 +114,7 @@ def test_the_description_is_what_the_worker_says(rig: object, tmp_path: Path) ->
     subprocess.run([python, "-m", module, tmp_path], check=True, capture_output=True)
     for path in sorted(tmp_path.rglob("*.json")):
         committed = REPOSITORY / "ui" / "src" / "face" / path.relative_to(tmp_path)
-        assert committed.read_text() == path.read_text(), (
+        # Whether a zero is negative differs from one processor to another.
+        assert json.loads(committed.read_text()) == json.loads(path.read_text()), (
             f"run: cd avatar && .venv/bin/python -m {module} ../ui/src/face"
         )

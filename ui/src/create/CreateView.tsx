@@ -6,10 +6,10 @@ import { lazy, Suspense, useState } from "react";
 import { ErrorNotice } from "../kit/kit";
 import { usePrincipal } from "../shell/me";
 import { duration } from "../videos/words";
-import { spokenSeconds } from "./document";
 import { filmBegun } from "./film";
 import { Faces } from "./PresenterPicker";
 import { ProjectsList } from "./ProjectsView";
+import { spokenSeconds } from "./script";
 import { beginFilm, createProject } from "./start";
 import "./create.css";
 

@@ -11,7 +11,7 @@ import { useLive } from "../live/Live";
 import { usePrincipal } from "../shell/me";
 import { duration } from "../videos/words";
 import { formatOf } from "./boxes";
-import { addScene, type Doc, newKey, spokenSeconds } from "./document";
+import { addScene, type Doc, newKey } from "./document";
 import { FilmPane, isEnded } from "./FilmPane";
 import { begun, changedScenes, filmBegun, useFilmed, useLatestFilm, useRenderPlan } from "./film";
 import { OnScreen } from "./OnScreen";
@@ -19,9 +19,11 @@ import { FilmLook, SceneLook } from "./SceneLook";
 import { ScenePicture } from "./ScenePicture";
 import { focusScript, SceneSection } from "./SceneSection";
 import { fetchState } from "./save";
+import { spokenSeconds } from "./script";
 import { type Editor, useEditor } from "./useEditor";
 import { useSpeech } from "./useSpeech";
 import "./create.css";
+import "./editor.css";
 
 export function EditorView() {
   const me = usePrincipal();

@@ -13,6 +13,7 @@ import { ConsentRecorder } from "./ConsentRecorder";
 import { Thumbnail } from "./MediaDialog";
 import { ACCEPTED, useUpload } from "./useAssets";
 import { usable, usePersonas } from "./usePersonas";
+import "./new-presenter.css";
 
 interface Props {
   onClose: () => void;

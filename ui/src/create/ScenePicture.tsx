@@ -1,10 +1,11 @@
 /** The selected scene as its film will show it, at the word where the caret is; until that is drawn, its layout. */
 import { t } from "@lingui/core/macro";
 import { useEffect, useRef, useState } from "react";
-import { type Overlay, spokenWords } from "./anchors";
+import type { Overlay } from "./anchors";
 import { formatOf } from "./boxes";
 import { CanvasLayers } from "./CanvasLayers";
 import { changeScene, type Doc, type SceneDoc } from "./document";
+import { spokenWords } from "./script";
 import type { Editor } from "./useEditor";
 import { faceUrl, usePersonas } from "./usePersonas";
 

@@ -6,7 +6,6 @@ import type { Project } from "../api/client";
 import { IconAction } from "../kit/IconAction";
 import { keysText } from "../kit/keys";
 import { ErrorNotice } from "../kit/kit";
-import { caretOf, spokenWords } from "./anchors";
 import {
   addScene,
   changeScene,
@@ -17,12 +16,12 @@ import {
   removeScene,
   type SceneDoc,
   splitScene,
-  spokenSeconds,
 } from "./document";
 import { GestureMenu } from "./GestureMenu";
 import { PresenterButton } from "./PresenterPicker";
 import { ScriptField } from "./ScriptField";
 import { SpeechStrip } from "./SpeechStrip";
+import { caretOf, spokenSeconds, spokenWords } from "./script";
 import type { Editor } from "./useEditor";
 import type { Speech } from "./useSpeech";
 

@@ -1,28 +1,10 @@
 /** Keeps overlays on their words while a script changes. Words are compared as the renderer does (avatar/compose/anchors.py). */
 import type { SceneBody } from "./document";
+import { spokenWords, wordKey } from "./script";
 
 export type Overlay = SceneBody["overlays"][number];
 export type Anchor = NonNullable<Overlay["start"]>;
 export type WordAnchor = Extract<Anchor, { at: "word" }>;
-
-/** Marks such as `[pause 500ms]` and `*` are not spoken. */
-export const spokenWords = (script: string): string[] =>
-  (script.replace(/\[[^\]\n]*\]|\*/g, " ").match(/\S+/g) ?? []).filter((word) => wordKey(word) !== "");
-
-/** Place in the script of the spoken word with this index. */
-export function caretOf(script: string, word: number): number {
-  let spoken = -1;
-  for (const { 0: found, index } of script.matchAll(/\[[^\]\n]*\]|\S+?(?=\[|\s|$)/g))
-    if (!found.startsWith("[") && wordKey(found.replaceAll("*", "")) !== "" && ++spoken === word) return index;
-  return script.length;
-}
-
-const wordKey = (word: string) =>
-  word
-    .normalize("NFKC")
-    .toLowerCase()
-    .replaceAll("ß", "ss")
-    .replace(/[^\p{L}\p{N}\p{M}\p{S}]/gu, "");
 
 const keysOf = (words: readonly string[]) => words.map(wordKey).filter(Boolean);
 

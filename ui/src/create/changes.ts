@@ -1,7 +1,9 @@
 /** What leads from one state of a project to another as changes for the server, and how two states that were made from
  * one are merged. */
+
 import type { components } from "../api/schema";
 import type { Doc, SceneBody, SceneDoc } from "./document";
+import { isSame } from "./script";
 
 export type Change = components["schemas"]["ChangeBatch"]["changes"][number];
 
@@ -9,22 +11,6 @@ export type Change = components["schemas"]["ChangeBatch"]["changes"][number];
 export interface WordsConflict {
   key: string;
   theirs: SceneBody;
-}
-
-/** Two values hold the same; null and what is left out are one. */
-export const isSame = (one: unknown, other: unknown) =>
-  one === other || JSON.stringify(sorted(one ?? null)) === JSON.stringify(sorted(other ?? null));
-
-function sorted(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sorted);
-  if (value && typeof value === "object")
-    return Object.fromEntries(
-      Object.entries(value)
-        .filter(([, inner]) => inner != null)
-        .sort(([a], [b]) => (a < b ? -1 : 1))
-        .map(([name, inner]) => [name, sorted(inner)]),
-    );
-  return value;
 }
 
 /** The fields of `to` that differ; null where `to` has none. */

@@ -1,6 +1,7 @@
 /** A project as the editor holds it: pure values and pure changes, with undo and redo; nothing here knows the server. */
 import type { Project, Scene } from "../api/client";
-import { appendOverlays, followWords, splitOverlays, spokenWords } from "./anchors";
+import { appendOverlays, followWords, splitOverlays } from "./anchors";
+import { EMPTY_BODY } from "./script";
 
 export type SceneBody = Omit<Scene, "id" | "project_id" | "position" | "created_at" | "updated_at">;
 
@@ -37,8 +38,6 @@ export function newKey(): string {
   const chance = [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => ID_DIGITS[byte % 32]);
   return `scn_${time}${chance.join("")}`;
 }
-
-export const EMPTY_BODY: SceneBody = { script: "", title: "", overlays: [], lead_in_ms: 300, tail_ms: 500, pronunciation: {} };
 
 const replaceScenes = (doc: Doc, scenes: readonly SceneDoc[]): Doc => ({ ...doc, scenes });
 
@@ -146,7 +145,3 @@ export function redo(history: History): History {
   const past = [...history.past, { doc: history.doc, name: next.name }];
   return { past, doc: next.doc, future: history.future.slice(1), group: "", at: 0 };
 }
-
-const WORDS_PER_SECOND = 2.5;
-export const wordsOf = (script: string) => spokenWords(script).length;
-export const spokenSeconds = (script: string) => wordsOf(script) / WORDS_PER_SECOND;

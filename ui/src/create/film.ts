@@ -3,8 +3,8 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect } from "react";
 import { api, body, type RenderDetail, type RenderPlan } from "../api/client";
 import { useLive } from "../live/Live";
-import { isSame } from "./changes";
 import type { Doc, SceneBody } from "./document";
+import { isSame } from "./script";
 
 /** Undefined while it is not known, null when there is none. Live events keep it fresh. */
 export function useLatestFilm(projectId: string): RenderDetail | null | undefined {

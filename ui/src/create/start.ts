@@ -2,8 +2,8 @@
 import { t } from "@lingui/core/macro";
 import { api, body } from "../api/client";
 import type { Change } from "./changes";
-import { EMPTY_BODY } from "./document";
 import { sendChanges } from "./save";
+import { EMPTY_BODY } from "./script";
 
 const TITLE_CHARS = 60;
 

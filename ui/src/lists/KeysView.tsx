@@ -9,6 +9,7 @@ import { usePrincipal } from "../shell/me";
 import { when } from "../videos/words";
 import { List } from "./ListViews";
 import { SecretOnce } from "./SecretOnce";
+import "./lists.css";
 
 const ROLES = ["viewer", "editor", "operator", "admin"];
 const DAY_MS = 86_400_000;

@@ -6,6 +6,7 @@ import { api, body } from "../api/client";
 import { ConfirmedAction } from "../kit/ConfirmedAction";
 import { ErrorNotice, Table } from "../kit/kit";
 import { number } from "../videos/words";
+import "./lists.css";
 
 const OWNERS: Record<string, MessageDescriptor> = {
   render: msg`Finished films`,

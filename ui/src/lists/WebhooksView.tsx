@@ -8,6 +8,7 @@ import { ErrorNotice, NoRows, State, Table } from "../kit/kit";
 import { usePrincipal } from "../shell/me";
 import { when } from "../videos/words";
 import { SecretOnce } from "./SecretOnce";
+import "./lists.css";
 
 /** What receivers ask for most; none stands for everything. */
 const KINDS = ["render.done", "render.failed", "publication.published", "publication.failed"] as const;

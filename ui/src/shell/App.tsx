@@ -3,17 +3,24 @@
 import { t } from "@lingui/core/macro";
 import { useLingui } from "@lingui/react";
 import { RouterProvider } from "@tanstack/react-router";
+import { lazy, Suspense } from "react";
 import type { Problem } from "../api/problem";
 import { ErrorNotice } from "../kit/kit";
 import { LiveProvider } from "../live/Live";
-import { Login } from "./Login";
 import { useMe } from "./me";
 import { router } from "./router";
+
+const Login = lazy(async () => ({ default: (await import("./Login")).Login }));
 
 export function App() {
   useLingui();
   const me = useMe();
-  if (me.error && (me.error as unknown as Problem).status === 401) return <Login />;
+  if (me.error && (me.error as unknown as Problem).status === 401)
+    return (
+      <Suspense>
+        <Login />
+      </Suspense>
+    );
   if (me.data)
     return (
       <LiveProvider principal={me.data.id}>

@@ -4,7 +4,7 @@
 
 import { t } from "@lingui/core/macro";
 import { Loudspeaker } from "./loudspeaker";
-import { Microphone, NoMicrophone, type Refusal } from "./microphone";
+import type { Microphone, NoMicrophone, Refusal } from "./microphone";
 import { type Caption, ENDED, OUTPUT_HZ, type PersonMessage, type ServerMessage, TAKEN_OVER, type VoiceState } from "./wire";
 
 /** As long as the server keeps a session whose person has gone. */
@@ -255,6 +255,8 @@ export class Call {
     this.microphone?.close();
     this.microphone = null;
     try {
+      // Not part of what every page loads first.
+      const { Microphone } = await import("./microphone");
       const microphone = await Microphone.open(
         this.devices.microphone,
         (frame) => this.sendSound(this.isOpenMicrophone ? frame : SILENCE),
@@ -264,7 +266,7 @@ export class Call {
       this.microphone = microphone;
       this.show({ microphone: "on" });
     } catch (error) {
-      if (call === this.number) this.show({ microphone: error instanceof NoMicrophone ? error.refusal : "busy" });
+      if (call === this.number) this.show({ microphone: (error as Partial<NoMicrophone>).refusal ?? "busy" });
     }
   }
 

@@ -1,5 +1,4 @@
 /** Plays pieces of sound one after the other by the audio clock, and stops at once. */
-import { loudness } from "./microphone";
 import { OUTPUT_HZ } from "./wire";
 
 /** So much sound is held back at the start of a sentence, for pieces that come late. */
@@ -96,3 +95,6 @@ export class Loudspeaker {
     return gain;
   }
 }
+
+/** Maps a root mean square (full scale 1) to 0..1 on a scale of 50 dB. */
+export const loudness = (rms: number): number => Math.max(0, Math.min(1, 1 + (20 * Math.log10(rms + 1e-6) + 6) / 50));

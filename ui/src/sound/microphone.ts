@@ -1,5 +1,7 @@
 /** The microphone as frames of 20 ms, 16-bit PCM at 16 kHz, with the browser's own echo cancelling. */
+
 import workletUrl from "./capture.worklet.ts?worker&url";
+import { loudness } from "./loudspeaker";
 
 /** Why there is no microphone. `insecure`: browsers give it to pages on localhost or over HTTPS only. */
 export type Refusal = "insecure" | "denied" | "missing" | "busy";
@@ -81,6 +83,3 @@ function levelOf(frame: Int16Array): number {
   for (const sample of frame) sum += sample * sample;
   return loudness(Math.sqrt(sum / frame.length) / 32768);
 }
-
-/** Maps a root mean square (full scale 1) to 0..1 on a scale of 50 dB. */
-export const loudness = (rms: number): number => Math.max(0, Math.min(1, 1 + (20 * Math.log10(rms + 1e-6) + 6) / 50));

@@ -1,0 +1,42 @@
+/** What every view needs of a script: its spoken words, its length, an empty scene; and whether two values hold the same. */
+import type { SceneBody } from "./document";
+
+export const EMPTY_BODY: SceneBody = { script: "", title: "", overlays: [], lead_in_ms: 300, tail_ms: 500, pronunciation: {} };
+
+/** Marks such as `[pause 500ms]` and `*` are not spoken. */
+export const spokenWords = (script: string): string[] =>
+  (script.replace(/\[[^\]\n]*\]|\*/g, " ").match(/\S+/g) ?? []).filter((word) => wordKey(word) !== "");
+
+/** Place in the script of the spoken word with this index. */
+export function caretOf(script: string, word: number): number {
+  let spoken = -1;
+  for (const { 0: found, index } of script.matchAll(/\[[^\]\n]*\]|\S+?(?=\[|\s|$)/g))
+    if (!found.startsWith("[") && wordKey(found.replaceAll("*", "")) !== "" && ++spoken === word) return index;
+  return script.length;
+}
+
+export const wordKey = (word: string) =>
+  word
+    .normalize("NFKC")
+    .toLowerCase()
+    .replaceAll("ß", "ss")
+    .replace(/[^\p{L}\p{N}\p{M}\p{S}]/gu, "");
+
+const WORDS_PER_SECOND = 2.5;
+export const spokenSeconds = (script: string) => spokenWords(script).length / WORDS_PER_SECOND;
+
+/** Two values hold the same; null and what is left out are one. */
+export const isSame = (one: unknown, other: unknown) =>
+  one === other || JSON.stringify(sorted(one ?? null)) === JSON.stringify(sorted(other ?? null));
+
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (value && typeof value === "object")
+    return Object.fromEntries(
+      Object.entries(value)
+        .filter(([, inner]) => inner != null)
+        .sort(([a], [b]) => (a < b ? -1 : 1))
+        .map(([name, inner]) => [name, sorted(inner)]),
+    );
+  return value;
+}
