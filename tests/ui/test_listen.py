@@ -67,8 +67,13 @@ def test_a_scene_is_heard_from_the_start_and_from_a_word(page: Page) -> None:
     assert again == length and 0.5 * length < offset < length
     assert script.evaluate("field => field.selectionStart") == SCRIPT.index("goes")
     expect(page.locator(".layout figcaption")).to_have_text("Scene 1 at “goes”", timeout=PATIENCE_MS)
-    # It ends by itself.
-    expect(page.get_by_role("button", name="Listen", exact=False)).to_be_visible()
+    # It ends by itself. A caret inside a word belongs to that word.
+    listen = page.get_by_role("button", name="Listen", exact=False)
+    expect(listen).to_be_visible()
+    inside = SCRIPT.index("goes") + 2
+    script.evaluate("(field, at) => { field.focus(); field.setSelectionRange(at, at); }", inside)
+    listen.click()
+    assert wait_for_sound(page, 3)[1] == offset
 
 
 def test_other_words_are_spoken_anew_and_another_look_is_not(page: Page) -> None:

@@ -81,9 +81,13 @@ def test_a_photo_becomes_a_presenter_who_is_deleted_again(
     expect(create).to_be_disabled()
     choose = dialog.locator("input[type=file]")
     choose.set_input_files(NO_FACE)
+    dialog.get_by_label("This person has read this").check()
     create.click()
     expect(dialog.get_by_role("alert")).to_contain_text("face", timeout=PATIENCE_MS)
     choose.set_input_files(PHOTO)
+    agreed = dialog.get_by_label("This person has read this")
+    expect(agreed).not_to_be_checked()
+    agreed.check()
     dialog.get_by_label("Voice").select_option("vera")
     expect(dialog.locator("blockquote")).to_contain_text("I, Eileen Collins, agree")
     assert breaches(page) == []
@@ -99,6 +103,7 @@ def test_a_photo_becomes_a_presenter_who_is_deleted_again(
 
     card = page.get_by_role("listitem").filter(has=page.get_by_role("heading", name="Eileen"))
     card.get_by_role("button", name="Delete Eileen").click()
+    expect(page.get_by_role("dialog").get_by_role("listitem").first).to_contain_text("Presenters: Eileen")
     page.get_by_role("button", name="Delete this presenter").click()
     expect(card).to_have_count(0, timeout=PATIENCE_MS)
 
@@ -112,6 +117,7 @@ def test_the_camera_takes_the_picture_and_the_consent_is_recorded(
     assert breaches(posing) == []
     dialog.get_by_role("button", name="Take the picture").click()
     expect(dialog.locator("img.thumbnail")).to_be_visible(timeout=PATIENCE_MS)
+    dialog.get_by_label("This person has read this").check()
     dialog.get_by_role("button", name="Record it read aloud").click()
     expect(dialog.get_by_text("let the person read")).to_be_visible()
     posing.wait_for_timeout(1200)

@@ -11,40 +11,64 @@ interface Props {
   person: string;
   recorded: Asset | null;
   onRecorded: (asset: Asset | null) => void;
+  /** While it records or uploads: the consent is not complete. */
+  onBusy: (busy: boolean) => void;
 }
 
-export function ConsentRecorder({ person, recorded, onRecorded }: Props) {
+export function ConsentRecorder({ person, recorded, onRecorded, onBusy }: Props) {
   const recorder = useRef<MediaRecorder | null>(null);
-  const [isRecording, setRecording] = useState(false);
+  const hasLeft = useRef(false);
+  const [phase, setPhase] = useState<"idle" | "opening" | "recording">("idle");
   const [missing, setMissing] = useState(false);
   const upload = useUpload(onRecorded);
-  useEffect(() => () => recorder.current?.stream.getTracks().forEach((track) => void track.stop()), []);
+  const isRecording = phase === "recording";
+  const busy = phase !== "idle" || upload.isPending;
+  useEffect(() => onBusy(busy), [busy, onBusy]);
+  useEffect(() => {
+    hasLeft.current = false;
+    return () => {
+      hasLeft.current = true;
+      for (const track of recorder.current?.stream.getTracks() ?? []) track.stop();
+    };
+  }, []);
 
   const record = async () => {
     setMissing(false);
-    let stream: MediaStream;
+    setPhase("opening");
+    let stream: MediaStream | null = null;
+    const close = () => {
+      for (const track of stream?.getTracks() ?? []) track.stop();
+      setPhase("idle");
+    };
     try {
       stream = await navigator.mediaDevices.getUserMedia({ audio: true });
+      if (hasLeft.current) return close();
+      const parts: Blob[] = [];
+      const started = new MediaRecorder(stream);
+      recorder.current = started;
+      started.ondataavailable = ({ data }) => parts.push(data);
+      started.onstop = () => {
+        close();
+        // Whoever has left the dialog wants nothing kept.
+        if (hasLeft.current) return;
+        const type = started.mimeType.split(";")[0] || "audio/webm";
+        upload.mutate(new File(parts, `${person.trim() || "consent"}.webm`, { type }));
+      };
+      started.start();
+      setPhase("recording");
+      setTimeout(() => started.state === "recording" && started.stop(), LONGEST_MS);
     } catch {
-      return setMissing(true);
+      close();
+      setMissing(true);
     }
-    const parts: Blob[] = [];
-    const started = new MediaRecorder(stream);
-    recorder.current = started;
-    started.ondataavailable = ({ data }) => parts.push(data);
-    started.onstop = () => {
-      for (const track of stream.getTracks()) track.stop();
-      setRecording(false);
-      const type = started.mimeType.split(";")[0] || "audio/webm";
-      upload.mutate(new File(parts, `${person.trim() || "consent"}.webm`, { type }));
-    };
-    started.start();
-    setRecording(true);
-    setTimeout(() => started.state === "recording" && started.stop(), LONGEST_MS);
   };
   return (
     <div className="row">
-      <button type="button" disabled={upload.isPending} onClick={() => (isRecording ? recorder.current?.stop() : void record())}>
+      <button
+        type="button"
+        disabled={upload.isPending || phase === "opening"}
+        onClick={() => (isRecording ? recorder.current?.stop() : void record())}
+      >
         {isRecording ? `◼ ${t`Stop`}` : t`Record it read aloud`}
       </button>
       {isRecording && <span role="status">{t`Recording: let the person read the sentence above.`}</span>}

@@ -3,7 +3,7 @@ import { t } from "@lingui/core/macro";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { DropZone, type FileDropItem } from "react-aria-components";
-import { type Asset, api, body } from "../api/client";
+import { type Asset, api, body, type PersonaEntry } from "../api/client";
 import { FileInput } from "../kit/FileInput";
 import { ErrorNotice } from "../kit/kit";
 import { Modal } from "../kit/Modal";
@@ -30,8 +30,16 @@ export function NewPresenter({ onClose, onCreated }: Props) {
   const [person, setPerson] = useState("");
   const [agreed, setAgreed] = useState(false);
   const [evidence, setEvidence] = useState<Asset | null>(null);
+  const [recording, setRecording] = useState(false);
+  const [refused, setRefused] = useState(false);
+  /** What was agreed to was another photo, or another person. */
+  const agreeAnew = () => {
+    setAgreed(false);
+    setEvidence(null);
+  };
   const upload = useUpload(setPhoto);
-  const personas = usable(usePersonas().data);
+  // The voice of a real person is given to no other.
+  const personas = usable(usePersonas().data).filter((one) => !isCloned(one));
   const like = personas.find((one) => one.id === voiceOf) ?? personas[0];
   const statement = t`I, ${person.trim() || "…"}, agree that videos are made in which a likeness of me, drawn from my photo, speaks texts that others write.`;
   const create = useMutation({
@@ -64,10 +72,13 @@ export function NewPresenter({ onClose, onCreated }: Props) {
   const take = (file: File) => {
     setPosing(false);
     create.reset();
+    setRefused(!file.type.startsWith("image/"));
+    if (!file.type.startsWith("image/")) return;
+    agreeAnew();
     upload.mutate(file);
   };
   return (
-    <Modal title={t`New presenter`} size="wide" onClose={onClose}>
+    <Modal title={t`New presenter`} size="wide" onClose={() => create.isPending || onClose()}>
       <form
         className="stack new-presenter"
         onSubmit={(event) => {
@@ -103,6 +114,7 @@ export function NewPresenter({ onClose, onCreated }: Props) {
             </DropZone>
           )}
           <p className="quiet">{t`One face, from the front, in even light, with the mouth closed and nothing in front of it.`}</p>
+          {refused && <p className="problem">{t`This is no picture.`}</p>}
           {upload.error && <ErrorNotice error={upload.error} />}
         </fieldset>
         <div className="columns">
@@ -132,20 +144,28 @@ export function NewPresenter({ onClose, onCreated }: Props) {
           <legend>{t`Consent`}</legend>
           <label className="field">
             {t`Full name of the person in the photo`}
-            <input required maxLength={200} value={person} onChange={({ target }) => setPerson(target.value)} />
+            <input
+              required
+              maxLength={200}
+              value={person}
+              onChange={({ target }) => {
+                setPerson(target.value);
+                agreeAnew();
+              }}
+            />
           </label>
           <blockquote>{statement}</blockquote>
           <label className="row">
             <input type="checkbox" required checked={agreed} onChange={({ target }) => setAgreed(target.checked)} />
             {t`This person has read this and agrees`}
           </label>
-          <ConsentRecorder person={person} recorded={evidence} onRecorded={setEvidence} />
+          <ConsentRecorder person={person} recorded={evidence} onRecorded={setEvidence} onBusy={setRecording} />
         </fieldset>
         {create.error && <ErrorNotice error={create.error} />}
         <div className="row ends">
           {create.isPending && <span className="quiet" role="status">{t`Measuring the face`}</span>}
-          <button type="button" onClick={onClose}>{t`Cancel`}</button>
-          <button type="submit" className="primary" disabled={!photo || create.isPending}>
+          <button type="button" disabled={create.isPending} onClick={onClose}>{t`Cancel`}</button>
+          <button type="submit" className="primary" disabled={!photo || upload.isPending || recording || create.isPending}>
             {t`Create presenter`}
           </button>
         </div>
@@ -153,3 +173,5 @@ export function NewPresenter({ onClose, onCreated }: Props) {
     </Modal>
   );
 }
+
+const isCloned = ({ persona }: PersonaEntry) => (persona?.voice as { cloned?: boolean } | undefined)?.cloned === true;

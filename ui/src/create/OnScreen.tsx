@@ -184,7 +184,8 @@ interface RowProps {
 
 function Row({ overlay, words, label, format, selected, onSelect, onChange, onRemove }: RowProps) {
   return (
-    <li className={selected ? "stack layer selected" : "stack layer"} onFocus={onSelect}>
+    // Not on focus: the picture, which comes then, would move the row away from the press.
+    <li className={selected ? "stack layer selected" : "stack layer"} onClick={onSelect} onKeyUp={onSelect}>
       <div className="row apart">
         <strong>{nameOf(overlay)}</strong>
         <button type="button" className="plain" onClick={onRemove}>
@@ -219,23 +220,50 @@ function Row({ overlay, words, label, format, selected, onSelect, onChange, onRe
   );
 }
 
-/** Numbers of what can be dragged on the picture, in hundredths of its width and height. */
-function PlaceFields({ overlay, label, format, onChange }: Pick<RowProps, "overlay" | "label" | "format" | "onChange">) {
-  const percents = (name: string, value: number, least: number, most: number, write: (value: number) => Overlay) => (
-    <label key={name} className="moment">
+interface PercentProps {
+  name: string;
+  label: string;
+  value: number;
+  least: number;
+  most: number;
+  onChange: (value: number) => void;
+}
+
+/** What is typed stays as it is until it is a number that may be; leaving the field shows what holds. */
+function PercentField({ name, label, value, least, most, onChange }: PercentProps) {
+  const [text, setText] = useState<string | null>(null);
+  return (
+    <label className="moment">
       {name}
       <input
         type="number"
-        aria-label={`${label}: ${name}`}
+        aria-label={label}
         min={least}
         max={most}
         step="any"
-        value={Math.round(value * 1000) / 10}
-        onChange={({ target }) =>
-          target.value !== "" && target.validity.valid && onChange(write(target.valueAsNumber / 100), `place ${name}`)
-        }
+        value={text ?? value}
+        onChange={({ target }) => {
+          setText(target.value);
+          if (target.value !== "" && target.validity.valid) onChange(target.valueAsNumber);
+        }}
+        onBlur={() => setText(null)}
       />
     </label>
+  );
+}
+
+/** Numbers of what can be dragged on the picture, in hundredths of its width and height. */
+function PlaceFields({ overlay, label, format, onChange }: Pick<RowProps, "overlay" | "label" | "format" | "onChange">) {
+  const percents = (name: string, value: number, least: number, most: number, write: (value: number) => Overlay) => (
+    <PercentField
+      key={name}
+      name={name}
+      label={`${label}: ${name}`}
+      value={Math.round(value * 1000) / 10}
+      least={least}
+      most={most}
+      onChange={(percent) => onChange(write(percent / 100), `place ${name}`)}
+    />
   );
   const box = boxOf(overlay, format);
   return (

@@ -1,11 +1,11 @@
 /** The wall of presenters: who can speak, with which voice, and what is wrong with those who cannot. */
 import { t } from "@lingui/core/macro";
-import { useQueryClient } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { lazy, Suspense, useState } from "react";
-import { api, type Me, type PersonaEntry } from "../api/client";
+import { api, body, type Me, type PersonaEntry } from "../api/client";
 import { ConfirmedAction } from "../kit/ConfirmedAction";
-import { NoRows } from "../kit/kit";
+import { ErrorNotice, NoRows } from "../kit/kit";
 import { usePrincipal } from "../shell/me";
 import { HearButton } from "../voices/HearButton";
 import { Face } from "./PresenterPicker";
@@ -93,12 +93,44 @@ function Words({ entry, me }: { entry: PersonaEntry; me: Me }) {
               action={() => api.DELETE("/api/personas/{persona_id}", { params: { path: { persona_id: entry.id } } })}
               onSettled={() => queries.invalidateQueries({ queryKey: ["personas"] })}
             >
-              <p>{t`The photo, the voice and every video made from them are deleted for good.`}</p>
+              <WhatGoes id={entry.id} />
             </ConfirmedAction>
           )}
         </div>
       )}
       {entry.error && <p className="problem">{entry.error}</p>}
     </div>
+  );
+}
+
+const MAX_NAMED = 8;
+
+/** Everything that is deleted with a presenter: others may have the same photo. */
+function WhatGoes({ id }: { id: string }) {
+  const plan = useQuery({
+    queryKey: ["erase-plan", id],
+    queryFn: () =>
+      body(api.DELETE("/api/personas/{persona_id}", { params: { path: { persona_id: id }, query: { dry_run: true } } })),
+    gcTime: 0,
+  });
+  if (plan.error) return <ErrorNotice error={plan.error} />;
+  if (!plan.data) return <p role="status">{t`One moment`}</p>;
+  const { names = {}, personas = [], voices = [], renders = [], assets = [] } = plan.data;
+  const named = (ids: readonly string[]) => {
+    const rest = ids.length - MAX_NAMED;
+    const first = ids.slice(0, MAX_NAMED).map((one) => names[one] ?? one);
+    return [...first, ...(rest > 0 ? [t`${rest} more`] : [])].join(", ");
+  };
+  const kinds = [
+    [t`Presenters`, personas],
+    [t`Videos`, renders],
+    [t`Files`, assets],
+    [t`Voices`, voices],
+  ] as const;
+  return (
+    <>
+      <p>{t`Deleted for good, because they hold the same photo or were made from it:`}</p>
+      <ul>{kinds.map(([name, ids]) => ids.length > 0 && <li key={name}>{`${name}: ${named(ids)}`}</li>)}</ul>
+    </>
   );
 }

@@ -5,7 +5,7 @@ import type { Overlay } from "./anchors";
 import { formatOf } from "./boxes";
 import { CanvasLayers } from "./CanvasLayers";
 import { changeScene, type Doc, type SceneDoc } from "./document";
-import { spokenWords } from "./script";
+import { spokenWords, wordAt } from "./script";
 import type { Editor } from "./useEditor";
 import { faceUrl, usePersonas } from "./usePersonas";
 
@@ -79,9 +79,7 @@ function useCaretWord({ key, body }: SceneDoc): number {
     document.addEventListener("selectionchange", moved);
     return () => document.removeEventListener("selectionchange", moved);
   }, [key]);
-  const before = body.script.slice(0, caret);
-  // A caret inside a word belongs to that word.
-  return spokenWords(before).length - (/\S$/.test(before) ? 1 : 0);
+  return wordAt(body.script, caret);
 }
 
 interface Drawn {

@@ -21,7 +21,7 @@ import { GestureMenu } from "./GestureMenu";
 import { PresenterButton } from "./PresenterPicker";
 import { ScriptField } from "./ScriptField";
 import { SpeechStrip } from "./SpeechStrip";
-import { caretOf, spokenSeconds, spokenWords } from "./script";
+import { caretOf, spokenSeconds, spokenWords, wordAt } from "./script";
 import type { Editor } from "./useEditor";
 import type { Speech } from "./useSpeech";
 
@@ -79,8 +79,8 @@ export function SceneSection({ scene, place, count, editor, persona, selected, c
     });
   /** From the word at the caret; from the start where that is behind the last. */
   const listen = (caret: number) => {
-    const before = spokenWords(body.script.slice(0, caret)).length;
-    speech?.play(before < spokenWords(body.script).length ? before : 0);
+    const word = Math.max(0, wordAt(body.script, caret));
+    speech?.play(caret < body.script.trimEnd().length && word < spokenWords(body.script).length ? word : 0);
   };
   const fromWord = (word: number) => {
     const caret = caretOf(body.script, word);

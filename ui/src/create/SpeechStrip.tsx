@@ -1,8 +1,8 @@
 /** The words of a scene in time, over the loudness of the voice, with what is on screen below them. */
 import { t } from "@lingui/core/macro";
-import { useEffect, useRef } from "react";
+import { useEffect, useRef, useState } from "react";
 import type { SceneSpeech } from "../api/client";
-import { type Anchor, placeOf } from "./anchors";
+import { type Anchor, spanOf } from "./anchors";
 import type { SceneDoc } from "./document";
 import { layerName } from "./OnScreen";
 import type { Speech } from "./useSpeech";
@@ -23,6 +23,8 @@ export function SpeechStrip({ speech, sheet, scene, number, onWord }: Props) {
   const strip = useRef<HTMLDivElement>(null);
   const head = useRef<HTMLSpanElement>(null);
   const { position } = speech;
+  /** Of all words one is reached by Tab, the others from it by the arrow keys. */
+  const [current, setCurrent] = useState(0);
   const isPlaying = speech.phase === "playing";
   useEffect(() => {
     if (!isPlaying) return;
@@ -43,12 +45,15 @@ export function SpeechStrip({ speech, sheet, scene, number, onWord }: Props) {
   const timeOf = (anchor: Anchor | null | undefined, otherwise: number) => {
     if (!anchor) return otherwise;
     if (anchor.at === "time") return anchor.ms;
-    const word = sheet.words[placeOf(anchor, spokenWords)];
-    return word ? (anchor.edge === "end" ? word.end_ms : word.start_ms) + (anchor.offset_ms ?? 0) : null;
+    const span = spanOf(anchor, spokenWords);
+    if (!span) return null;
+    const ms = anchor.edge === "end" ? sheet.words[span[1]]?.end_ms : sheet.words[span[0]]?.start_ms;
+    return (ms ?? 0) + (anchor.offset_ms ?? 0);
   };
   const layers = scene.body.overlays.flatMap((overlay, at) => {
-    const [start, end] = [timeOf(overlay.start, 0), timeOf(overlay.end, sheet.duration_ms)];
-    return start === null || end === null || end <= start ? [] : [{ name: layerName(overlay, at), at, start, end }];
+    // One whose last word is gone stays to the end of the scene.
+    const [start, end] = [timeOf(overlay.start, 0), timeOf(overlay.end, sheet.duration_ms) ?? sheet.duration_ms];
+    return start === null || end <= start ? [] : [{ name: layerName(overlay, at), at, start, end }];
   });
   const percent = (ms: number) => `${(100 * ms) / sheet.duration_ms}%`;
   const span = (start: number, end: number) => ({ left: percent(start), width: percent(end - start) });
@@ -69,6 +74,14 @@ export function SpeechStrip({ speech, sheet, scene, number, onWord }: Props) {
             className="strip-word"
             style={span(word.start_ms, word.end_ms)}
             title={t`Listen from here`}
+            tabIndex={at === current ? 0 : -1}
+            onFocus={() => setCurrent(at)}
+            onKeyDown={(event) => {
+              const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+              if (!step) return;
+              event.preventDefault();
+              strip.current?.querySelectorAll<HTMLElement>(".strip-word")[at + step]?.focus();
+            }}
             onClick={() => onWord(at)}
           >
             {word.text}

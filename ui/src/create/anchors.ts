@@ -16,6 +16,12 @@ export function placeOf(anchor: WordAnchor, words: readonly string[]): number {
   return placesOf(keysOf(anchor.word.split(/\s+/)), words.map(wordKey))[anchor.occurrence - 1] ?? -1;
 }
 
+/** Index of the first and the last word of an anchor; null where they are not said so often. */
+export function spanOf(anchor: WordAnchor, words: readonly string[]): [first: number, last: number] | null {
+  const first = placeOf(anchor, words);
+  return first < 0 ? null : [first, first + keysOf(anchor.word.split(/\s+/)).length - 1];
+}
+
 /** An anchor on `length` words from the one with this index. */
 export function anchorAt(words: readonly string[], place: number, length = 1, like?: WordAnchor): WordAnchor {
   const named = words.slice(place, place + length);

@@ -1,7 +1,7 @@
 /** Places of overlays on the canvas, in fractions of it: the usual ones (avatar/compose/graphics.py), moving, resizing, snapping. */
 
 import type { Project } from "../api/client";
-import { type Overlay, placeOf } from "./anchors";
+import { type Overlay, spanOf } from "./anchors";
 
 export interface Box {
   x: number;
@@ -76,15 +76,14 @@ export function boxOf(overlay: Overlay, format: Format): Box | null {
 }
 
 /** Whether it may be seen while the word with this index is spoken; times in milliseconds are known to the renderer alone. */
-export function isShownAt(overlay: Overlay, words: readonly string[], word: number): boolean {
-  const { start, end } = overlay;
+export function isShownAt({ start, end }: Overlay, words: readonly string[], word: number): boolean {
   if (start?.at === "word") {
-    const place = placeOf(start, words);
-    if (place < 0 || place + (start.edge === "end" ? 1 : 0) > word) return false;
+    const span = spanOf(start, words);
+    if (!span || (start.edge === "end" ? span[1] + 1 : span[0]) > word) return false;
   }
-  if (end?.at !== "word") return true;
-  const place = placeOf(end, words);
-  return place >= word + (end.edge === "end" ? 0 : 1);
+  const span = end?.at === "word" ? spanOf(end, words) : null;
+  // One whose last word is gone stays to the end of the scene.
+  return !span || (end?.at === "word" && end.edge === "end" ? span[1] >= word : span[0] > word);
 }
 
 const rounded = (value: number) => Math.round(value * 1000) / 1000;

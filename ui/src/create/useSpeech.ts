@@ -8,6 +8,8 @@ import type { Editor } from "./useEditor";
 
 /** A word begins a little before its first sound is loud. */
 const BEFORE_WORD_MS = 30;
+/** No key: the editor was left meanwhile. */
+const LEFT = "left";
 
 export interface Speech {
   phase: "idle" | "making" | "playing";
@@ -44,6 +46,12 @@ export function useSpeech(projectId: string, doc: Doc, scene: SceneDoc | undefin
   const clip = current?.clip;
   // Other words are not what plays.
   useEffect(() => () => clip?.stop(), [clip]);
+  useEffect(
+    () => () => {
+      now.current = LEFT;
+    },
+    [],
+  );
 
   const play = async (word: number) => {
     if (!scene || phase === "making") return;

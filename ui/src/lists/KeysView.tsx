@@ -8,7 +8,7 @@ import { ErrorNotice, State } from "../kit/kit";
 import { usePrincipal } from "../shell/me";
 import { when } from "../videos/words";
 import { List } from "./ListViews";
-import { SecretOnce } from "./SecretOnce";
+import { type Secret, SecretOnce, useSecrets } from "./SecretOnce";
 import "./lists.css";
 
 const ROLES = ["viewer", "editor", "operator", "admin"];
@@ -19,18 +19,20 @@ export function KeysView() {
   const queries = useQueryClient();
   const of = useQuery({ queryKey: ["keys"], queryFn: () => body(api.GET("/api/keys")) });
   const changed = () => queries.invalidateQueries({ queryKey: ["keys"] });
-  const [secret, setSecret] = useState<{ name: string; value: string } | null>(null);
+  const [secrets, show, putAway] = useSecrets();
   const above = (
     <>
       {permissions.includes("key:create") && (
         <NewKey
           onCreated={(name, value) => {
-            setSecret({ name, value });
+            show({ name, value });
             void changed();
           }}
         />
       )}
-      {secret && <SecretOnce name={secret.name} value={secret.value} onClose={() => setSecret(null)} />}
+      {secrets.map((one) => (
+        <SecretOnce key={one.value} of={one} onClose={() => putAway(one)} />
+      ))}
     </>
   );
   return (
@@ -39,7 +41,7 @@ export function KeysView() {
       heads={[t`Name`, t`Role`, t`State`, t`Expires`, t`Last used`, t`Actions`]}
       of={of}
       above={above}
-      empty={t`No API key yet. On the machine of the server, soundstage keys create makes one.`}
+      empty={t`No API key yet.`}
     >
       {(one) => (
         <tr key={one.id}>
@@ -47,10 +49,11 @@ export function KeysView() {
           <td>{one.role}</td>
           <td>
             <State of={one.state} />
+            {one.state === "superseded" && <p className="quiet">{t`It works until it ends: revoke it where it must not.`}</p>}
           </td>
           <td>{one.expires_at ? when(one.expires_at) : t`never`}</td>
           <td>{one.last_used_at ? when(one.last_used_at) : t`never`}</td>
-          <td>{one.state === "active" && <Actions of={one} onChanged={changed} onSecret={setSecret} />}</td>
+          <td>{isUsed(one) && <Actions of={one} onChanged={changed} onSecret={show} />}</td>
         </tr>
       )}
     </List>
@@ -109,7 +112,7 @@ function NewKey({ onCreated }: { onCreated: (name: string, key: string) => void 
 interface ActionsProps {
   of: Key;
   onChanged: () => unknown;
-  onSecret: (secret: { name: string; value: string }) => void;
+  onSecret: (secret: Secret) => void;
 }
 
 function Actions({ of, onChanged, onSecret }: ActionsProps) {
@@ -122,7 +125,7 @@ function Actions({ of, onChanged, onSecret }: ActionsProps) {
   });
   return (
     <div className="row">
-      {permissions.includes("key:rotate") && (
+      {of.state === "active" && permissions.includes("key:rotate") && (
         <button type="button" disabled={rotate.isPending} onClick={() => rotate.mutate()} aria-label={t`Rotate ${of.name}`}>
           {t`Rotate`}
         </button>
@@ -143,3 +146,6 @@ function Actions({ of, onChanged, onSecret }: ActionsProps) {
     </div>
   );
 }
+
+/** One that was rotated goes on working for a while, so that programs can change over. */
+const isUsed = ({ state }: Key) => state === "active" || state === "superseded";

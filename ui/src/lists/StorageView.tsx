@@ -10,6 +10,8 @@ import "./lists.css";
 
 const OWNERS: Record<string, MessageDescriptor> = {
   render: msg`Finished films`,
+  scene: msg`Scenes of projects`,
+  blob: msg`Files that nothing holds`,
   segment: msg`Scenes kept for the next film`,
   asset: msg`Uploaded files`,
   upload: msg`Uploads under way`,
@@ -29,13 +31,22 @@ function size(bytes: number): string {
   return `${number(bytes / 1024 ** step, step > 1 ? 1 : 0)} ${UNITS[step]}`;
 }
 
+const ownerWords = (owner: string) => (OWNERS[owner] ? i18n.t(OWNERS[owner]) : owner);
+
 export function StorageView() {
   const queries = useQueryClient();
   const usage = useQuery({ queryKey: ["storage", "usage"], queryFn: () => body(api.GET("/api/storage")) });
   const plan = useQuery({ queryKey: ["storage", "plan"], queryFn: () => body(api.GET("/api/storage/collection")) });
   const held = Object.entries(usage.data?.held_bytes ?? {}).sort(([, one], [, other]) => other - one);
   const most = held[0]?.[1] ?? 0;
-  const items = plan.data?.items?.length ?? 0;
+  const reasons = new Map<string, { kind: string; why: string; count: number; bytes: number }>();
+  for (const { kind, why, bytes } of plan.data?.items ?? []) {
+    const one = reasons.get(`${kind} ${why}`) ?? { kind, why, count: 0, bytes: 0 };
+    reasons.set(`${kind} ${why}`, { ...one, count: one.count + 1, bytes: one.bytes + bytes });
+  }
+  const copies = plan.data?.out_files?.length ?? 0;
+  const items = (plan.data?.items?.length ?? 0) + copies;
+  const films = plan.data?.items?.filter((one) => one.kind === "render").length ?? 0;
   const free = plan.data ? size(plan.data.freed_bytes ?? 0) : "";
   const stored = usage.data ? size(usage.data.stored_bytes) : "";
   return (
@@ -47,10 +58,10 @@ export function StorageView() {
         <Table name={t`Storage`} heads={[t`Held by`, t`Size`, t`Share`]}>
           {held.map(([owner, bytes]) => (
             <tr key={owner}>
-              <th scope="row">{OWNERS[owner] ? i18n.t(OWNERS[owner]) : owner}</th>
+              <th scope="row">{ownerWords(owner)}</th>
               <td>{size(bytes)}</td>
               <td>
-                <meter className="share" max={most} value={bytes} aria-label={t`Share of ${owner}`} />
+                <meter className="share" max={most} value={bytes} aria-label={t`Share`} />
               </td>
             </tr>
           ))}
@@ -62,18 +73,42 @@ export function StorageView() {
         <p className="quiet">{t`Nothing: all that is stored is held, and inside the limits of the settings.`}</p>
       )}
       {items > 0 && (
-        <div className="row">
-          <span>{t`${plural(items, { one: "# thing", other: "# things" })}, ${free}`}</span>
-          <ConfirmedAction
-            label={t`Remove`}
-            title={t`Remove what is not needed any more?`}
-            confirmLabel={t`Remove ${free}`}
-            action={() => api.POST("/api/storage/collection")}
-            onSettled={() => queries.invalidateQueries({ queryKey: ["storage"] })}
-          >
-            <p>{t`Scenes are made again when a film needs them; films older than the settings allow are gone for good.`}</p>
-          </ConfirmedAction>
-        </div>
+        <>
+          <Table name={t`What could go`} heads={[t`What`, t`Why`, t`Number`, t`Size`]}>
+            {[...reasons.values()].map(({ kind, why, count, bytes }) => (
+              <tr key={`${kind} ${why}`}>
+                <th scope="row">{ownerWords(kind)}</th>
+                <td>{why}</td>
+                <td>{number(count)}</td>
+                <td>{size(bytes)}</td>
+              </tr>
+            ))}
+            {copies > 0 && (
+              <tr>
+                <th scope="row">{t`Copies in the folder of finished files`}</th>
+                <td>{t`their film goes`}</td>
+                <td>{number(copies)}</td>
+                <td>–</td>
+              </tr>
+            )}
+          </Table>
+          <div>
+            <ConfirmedAction
+              label={t`Remove`}
+              title={t`Remove what is not needed any more?`}
+              confirmLabel={t`Remove ${free}`}
+              action={() => api.POST("/api/storage/collection")}
+              onSettled={() => queries.invalidateQueries({ queryKey: ["storage"] })}
+            >
+              <p>
+                {films > 0
+                  ? t`${plural(films, { one: "# finished film is", other: "# finished films are" })} among it, gone for good.`
+                  : t`No finished film is among it.`}
+              </p>
+              <p>{t`Scenes are made again when a film needs them.`}</p>
+            </ConfirmedAction>
+          </div>
+        </>
       )}
     </div>
   );

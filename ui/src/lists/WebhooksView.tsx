@@ -7,7 +7,7 @@ import { ConfirmedAction } from "../kit/ConfirmedAction";
 import { ErrorNotice, NoRows, State, Table } from "../kit/kit";
 import { usePrincipal } from "../shell/me";
 import { when } from "../videos/words";
-import { SecretOnce } from "./SecretOnce";
+import { SecretOnce, useSecrets } from "./SecretOnce";
 import "./lists.css";
 
 /** What receivers ask for most; none stands for everything. */
@@ -19,19 +19,21 @@ export function WebhooksView() {
   const queries = useQueryClient();
   const webhooks = useQuery({ queryKey: ["webhooks"], queryFn: () => body(api.GET("/api/webhooks")) });
   const changed = () => queries.invalidateQueries({ queryKey: ["webhooks"] });
-  const [secret, setSecret] = useState<{ name: string; value: string } | null>(null);
+  const [secrets, show, putAway] = useSecrets();
   return (
     <div className="stack">
       <h1>{t`Webhooks`}</h1>
       {permissions.includes("webhook:create") && (
         <NewWebhook
           onCreated={(url, value) => {
-            setSecret({ name: url, value });
+            show({ name: url, value });
             void changed();
           }}
         />
       )}
-      {secret && <SecretOnce name={secret.name} value={secret.value} onClose={() => setSecret(null)} />}
+      {secrets.map((one) => (
+        <SecretOnce key={one.value} of={one} onClose={() => putAway(one)} />
+      ))}
       <NoRows of={webhooks}>{t`None yet. A webhook tells another program when a film is done or was published.`}</NoRows>
       <ul className="stack">
         {webhooks.data?.map((one) => (

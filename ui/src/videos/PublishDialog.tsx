@@ -5,6 +5,7 @@ import { Trans } from "@lingui/react/macro";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { api, body, type PublicationPlan, type PublishRequest, type Render } from "../api/client";
+import { Problem } from "../api/problem";
 import { ErrorNotice } from "../kit/kit";
 import { Modal } from "../kit/Modal";
 import { usePrincipal } from "../shell/me";
@@ -45,11 +46,13 @@ export function PublishDialog({ render, onClose }: Props) {
     again: false,
   }));
   const path = { render_id: render.id };
+  // The server counts channels that have to be connected again, too.
+  const request = { ...wishes, account: wishes.account ?? (usable.length === 1 ? (usable[0]?.id ?? null) : null) };
   const plan = useMutation({
-    mutationFn: () => body(api.POST("/api/renders/{render_id}/publish/plan", { params: { path }, body: wishes })),
+    mutationFn: () => body(api.POST("/api/renders/{render_id}/publish/plan", { params: { path }, body: request })),
   });
   const publish = useMutation({
-    mutationFn: () => body(api.POST("/api/renders/{render_id}/publish", { params: { path }, body: wishes })),
+    mutationFn: () => body(api.POST("/api/renders/{render_id}/publish", { params: { path }, body: request })),
     onSuccess: () => {
       void queries.invalidateQueries({ queryKey: ["publications"] });
       onClose();
@@ -57,7 +60,7 @@ export function PublishDialog({ render, onClose }: Props) {
   });
   const change = (values: Partial<PublishRequest>) => setWishes((now) => ({ ...now, ...values }));
   return (
-    <Modal title={t`Publish “${render.title}”`} size="wide" onClose={onClose}>
+    <Modal title={t`Publish “${render.title}”`} size="wide" onClose={() => publish.isPending || onClose()}>
       {accounts.error && <ErrorNotice error={accounts.error} />}
       {accounts.data && usable.length === 0 && <Connect connecting={connecting} onConnecting={setConnecting} />}
       {usable.length > 0 && !plan.data && (
@@ -73,7 +76,7 @@ export function PublishDialog({ render, onClose }: Props) {
       {plan.data && <Plan plan={plan.data} wishes={wishes} />}
       {publish.error && <ErrorNotice error={publish.error} />}
       <div className="row ends">
-        <button type="button" onClick={onClose}>{t`Cancel`}</button>
+        <button type="button" disabled={publish.isPending} onClick={onClose}>{t`Cancel`}</button>
         {plan.data && (
           <>
             <button type="button" onClick={plan.reset}>{t`Change it`}</button>
@@ -143,6 +146,7 @@ interface DetailsProps {
 }
 
 function Details({ wishes, channels, error, onChange, onNext }: DetailsProps) {
+  const isThereAlready = error instanceof Problem && error.code === "publication.exists";
   const check = (name: "made_for_kids" | "notify_subscribers" | "captions" | "thumbnail" | "again", label: string) => (
     <label className="row">
       <input type="checkbox" checked={wishes[name]} onChange={({ target }) => onChange({ [name]: target.checked })} />
@@ -231,7 +235,7 @@ function Details({ wishes, channels, error, onChange, onNext }: DetailsProps) {
         {check("notify_subscribers", t`Notify subscribers`)}
       </div>
       {error != null && <ErrorNotice error={error} />}
-      {error != null && check("again", t`Publish it although the channel has it already`)}
+      {(isThereAlready || wishes.again) && check("again", t`Publish it although the channel has it already`)}
     </form>
   );
 }
@@ -266,6 +270,7 @@ function Plan({ plan, wishes }: { plan: PublicationPlan; wishes: PublishRequest 
   const { snippet = {}, status = {} } = plan.video as Record<string, Record<string, unknown>>;
   const text = (value: unknown) => (Array.isArray(value) ? value.join(", ") : String(value ?? ""));
   const left = number(plan.quota_left);
+  const yesNo = (is: boolean) => (is ? t`yes` : t`no`);
   const rows: [string, string][] = [
     [t`Channel`, plan.channel],
     [t`Title`, text(snippet.title)],
@@ -274,7 +279,11 @@ function Plan({ plan, wishes }: { plan: PublicationPlan; wishes: PublishRequest 
     [t`Who may see it`, i18n.t(PRIVACIES[wishes.privacy ?? "private"])],
     ...(wishes.publish_at ? [[t`Public at`, when(wishes.publish_at)] satisfies [string, string]] : []),
     [t`Label for viewers`, status.containsSyntheticMedia ? t`altered or synthetic` : t`none: ${wishes.synthetic_reason ?? ""}`],
-    [t`Captions`, plan.captions ? t`yes` : t`no`],
+    [t`Captions`, yesNo(plan.captions)],
+    [t`Poster as its picture`, yesNo(plan.thumbnail)],
+    [t`Made for children`, yesNo(status.selfDeclaredMadeForKids === true)],
+    [t`Notify subscribers`, yesNo(plan.notify_subscribers)],
+    [t`Category`, text(snippet.categoryId)],
     [t`File`, `${number(plan.bytes / MIB, 1)} MiB`],
     [t`Quota`, t`${number(plan.quota_units)} of ${left} units that are left today`],
   ];
