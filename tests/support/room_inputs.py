@@ -12,8 +12,9 @@ from cached_results import MARKS
 ROOM_INPUTS = {
     # The tests start the worker as a program, which imports what it needs late.
     "avatar": (
-        *("avatar", "personas", "tests/avatar", "bench", "scripts/bench", "scripts/piper_environment"),
-        "ansible/roles/worker/files",
+        *("avatar", "personas", "tests/avatar", "ansible/roles/worker/files", "scripts/bench"),
+        *("scripts/piper_environment", "bench/gpu_checks.py", "bench/landmarks.py", "bench/results.py"),
+        *("bench/voice_pairs.py", "bench/voice_sentences.txt", "bench/voices.py"),
     ),
     "lab": (
         *("lab", "tests/lab", "tools", "ansible", "ansible.cfg", "playbook.yaml", "inventory", "molecule"),
