@@ -100,18 +100,12 @@ def main() -> int:
         found = asyncio.run(run(Path(folder), options.stills))
     ratio = percentile(found["loaded"][0], 0.95) / percentile(found["started"][0], 0.95)
     for name, (times, work) in found.items():
-        for share in (0.5, 0.95):
-            add_figure(
-                f"edit to picture, {name} worker, p{share * 100:.0f}",
-                percentile(times, share) * 1000,
-                "ms",
-                goal="< 500" if (name, share) == ("loaded", 0.95) else None,
-                ratio=ratio if (name, share) == ("loaded", 0.95) else None,
-            )
         middle, late = (percentile(times, share) * 1000 for share in (0.5, 0.95))
         used_ms = percentile(work, 0.5) * 1000
         print(f"{name}: p50 {middle:.0f} ms, p95 {late:.0f} ms; processor p50 {used_ms:.0f} ms")
     print(f"p95 of a loaded worker: {ratio:.2f} of that of one that is started")
+    late_ms = percentile(found["loaded"][0], 0.95) * 1000
+    add_figure("edit to picture, p95; a worker that is started", late_ms, "ms", goal="< 500", ratio=ratio)
     write_figures("avatar", options.json)
     return 0
 
