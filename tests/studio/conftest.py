@@ -154,3 +154,20 @@ def render_to_end() -> Callable[..., Awaitable[RenderView]]:
         return await rooms.renders.wait(view.id)
 
     return make
+
+
+@pytest.fixture
+async def drawing(
+    settings: Settings, db: Database, events: EventStore, blobs: BlobStore
+) -> AsyncIterator[Callable[..., Studio]]:
+    """Studios whose worker is the given command."""
+    schedulers: list[LocalScheduler] = []
+
+    def build(*command: str) -> Studio:
+        options = LocalOptions(command, settings.state_dir / "work", worker_cache(settings))
+        schedulers.append(LocalScheduler(blobs, options))
+        return build_studio(settings, db, events, blobs, schedulers[-1], worker_version="1.0")
+
+    yield build
+    for one in schedulers:
+        await one.close()

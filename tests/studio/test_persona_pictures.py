@@ -6,7 +6,6 @@ import asyncio
 import io
 import os
 import sys
-from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -140,21 +139,6 @@ async def test_the_real_worker_draws_a_drawn_character_once_and_anew_when_its_fa
         after = dict(await References(session).holds_of_owner("persona:nova"))
     assert len(after) == 2 and not set(after) & set(before), "that of the earlier face is let go"
     await scheduler.close()
-
-
-@pytest.fixture
-async def drawing(settings: Any, db: Any, events: Any, blobs: Any) -> AsyncIterator[Callable[..., Any]]:
-    """Studios whose worker is the given command."""
-    schedulers: list[LocalScheduler] = []
-
-    def build(*command: str) -> Any:
-        options = LocalOptions(command, settings.state_dir / "work", worker_cache(settings))
-        schedulers.append(LocalScheduler(blobs, options))
-        return build_studio(settings, db, events, blobs, schedulers[-1], worker_version="1.0")
-
-    yield build
-    for one in schedulers:
-        await one.close()
 
 
 async def store(blobs: Any) -> set[str]:

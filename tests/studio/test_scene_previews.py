@@ -6,7 +6,6 @@ import io
 import os
 import sys
 import wave
-from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -16,13 +15,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from farm.local import LocalOptions, LocalScheduler
 from soundstage.database.tenants import tenant_scope
 from soundstage.errors import SoundstageError
 from studio.projects.schemas import ProjectDraft
 from studio.scene_previews import making, stills
 from studio.scenes.schemas import SceneDraft
-from studio.wiring import Studio, build_studio, worker_cache
+from studio.wiring import Studio
 
 WORKER = Path(__file__).parents[2] / "avatar" / ".venv" / "bin" / "avatar"
 TITLE = {
@@ -32,21 +30,6 @@ TITLE = {
     "end": {"at": "word", "word": "day", "edge": "end"},
 }
 SCRIPT = "The moon pulls the sea. So high water comes twice a day."
-
-
-@pytest.fixture
-async def drawing(settings: Any, db: Any, events: Any, blobs: Any) -> AsyncIterator[Callable[..., Studio]]:
-    """Studios whose worker is the given command."""
-    schedulers: list[LocalScheduler] = []
-
-    def build(*command: str) -> Studio:
-        options = LocalOptions(command, settings.state_dir / "work", worker_cache(settings))
-        schedulers.append(LocalScheduler(blobs, options))
-        return build_studio(settings, db, events, blobs, schedulers[-1], worker_version="1.0")
-
-    yield build
-    for one in schedulers:
-        await one.close()
 
 
 async def tides(studio: Studio, **scene: Any) -> tuple[str, str]:

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 from loopback_http import Reply, Request, serving_in_thread
-from playwright.sync_api import Page, expect
-from studio_page import PATIENCE_MS, Visiting, address, breaches
+from playwright.sync_api import expect
+from studio_page import PATIENCE_MS, Visiting, breaches
 
 pytestmark = pytest.mark.browser
 
@@ -27,15 +27,8 @@ def receiver() -> Iterator[tuple[str, list[str]]]:
         yield url, came
 
 
-def open_list(visiting: Visiting, view: str) -> Page:
-    visit = visiting(bypass_csp=True)
-    page = visit.open()
-    page.goto(visit.url + address("keys").replace("keys", view))
-    return page
-
-
 def test_a_key_is_created_rotated_and_revoked(visiting: Visiting, operator: httpx.Client) -> None:
-    page = open_list(visiting, "keys")
+    page = visiting(bypass_csp=True).open("run/keys")
     page.get_by_label("What the new key is for").fill("Weather bot")
     page.get_by_label("Role").select_option("editor")
     page.get_by_role("button", name="Create key").click()
@@ -69,7 +62,7 @@ def test_a_webhook_is_created_tried_switched_off_and_deleted(
     visiting: Visiting, receiver: tuple[str, list[str]]
 ) -> None:
     url, came = receiver
-    page = open_list(visiting, "webhooks")
+    page = visiting(bypass_csp=True).open("run/webhooks")
     page.get_by_label("Address of the program").fill("ftp://example.com")
     page.get_by_role("button", name="Create webhook").click()
     expect(page.get_by_role("alert")).to_be_visible(timeout=PATIENCE_MS)
@@ -97,7 +90,7 @@ def test_a_webhook_is_created_tried_switched_off_and_deleted(
 def test_storage_shows_who_holds_what(visiting: Visiting, operator: httpx.Client) -> None:
     file = {"file": ("tide.txt", b"\x89PNG\r\n\x1a\n" + bytes(4096), "image/png")}
     operator.post("/api/assets", files=file)
-    page = open_list(visiting, "storage")
+    page = visiting(bypass_csp=True).open("run/storage")
     expect(page.get_by_role("heading", name="What could go")).to_be_visible(timeout=PATIENCE_MS)
     expect(page.get_by_text("are stored")).to_be_visible(timeout=PATIENCE_MS)
     assert breaches(page) == []

@@ -3,8 +3,8 @@ import { plural, t } from "@lingui/core/macro";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
-import { DropZone, type FileDropItem } from "react-aria-components";
 import { api, body } from "../api/client";
+import { FileDrop } from "../kit/FileDrop";
 import { FileInput } from "../kit/FileInput";
 import { ErrorNotice } from "../kit/kit";
 import { Modal } from "../kit/Modal";
@@ -114,19 +114,12 @@ function Chooser({ busy, onChoose }: { busy: boolean; onChoose: (source: Source)
   const [text, setText] = useState("");
   return (
     <div className="stack">
-      <DropZone
-        className="drop"
-        aria-label={t`Drop a document here`}
-        onDrop={(event) => {
-          const file = event.items.find((one): one is FileDropItem => one.kind === "file");
-          if (file) void file.getFile().then((found) => onChoose({ file: found }));
-        }}
-      >
+      <FileDrop label={t`Drop a document here`} onFile={(file) => onChoose({ file })}>
         <FileInput label={t`Choose a file`} isButton accept={KINDS} disabled={busy} onFile={(file) => onChoose({ file })} />
         <p className="quiet" role="status">
           {busy ? t`Reading it` : t`or drop it here: PowerPoint, Word, Markdown, text or HTML. Speaker notes become the script.`}
         </p>
-      </DropZone>
+      </FileDrop>
       <form
         className="row"
         onSubmit={(event) => {

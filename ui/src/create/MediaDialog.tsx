@@ -1,7 +1,7 @@
 /** Pictures and clips that were uploaded, of which one is chosen; another one is dropped here or picked. */
 import { t } from "@lingui/core/macro";
-import { DropZone, type FileDropItem } from "react-aria-components";
 import type { Asset } from "../api/client";
+import { FileDrop } from "../kit/FileDrop";
 import { FileInput } from "../kit/FileInput";
 import { ErrorNotice, NoRows } from "../kit/kit";
 import { Modal } from "../kit/Modal";
@@ -25,22 +25,14 @@ export function MediaDialog({ onChoose, onClose }: Props) {
   const name = upload.variables?.name ?? "";
   return (
     <Modal title={t`Picture or clip`} size="wide" dismissable onClose={onClose}>
-      <DropZone
-        className="drop"
-        isDisabled={upload.isPending}
-        aria-label={t`Drop a picture or a clip here`}
-        onDrop={async ({ items }) => {
-          const item = items.find((one): one is FileDropItem => one.kind === "file");
-          if (item) upload.mutate(await item.getFile());
-        }}
-      >
+      <FileDrop label={t`Drop a picture or a clip here`} disabled={upload.isPending} onFile={(file) => upload.mutate(file)}>
         <FileInput
           label={upload.isPending ? t`Uploading ${name}` : t`Drop a file here, or choose one`}
           accept={KINDS.map((kind) => ACCEPTED[kind]).join()}
           disabled={upload.isPending}
           onFile={(file) => upload.mutate(file)}
         />
-      </DropZone>
+      </FileDrop>
       {upload.error && <ErrorNotice error={upload.error} />}
       <NoRows of={assets}>{t`Nothing was uploaded yet.`}</NoRows>
       <ul className="face-wall media-wall">

@@ -2,8 +2,8 @@
 import { t } from "@lingui/core/macro";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
-import { DropZone, type FileDropItem } from "react-aria-components";
 import { type Asset, api, body, type PersonaEntry } from "../api/client";
+import { FileDrop } from "../kit/FileDrop";
 import { FileInput } from "../kit/FileInput";
 import { ErrorNotice } from "../kit/kit";
 import { Modal } from "../kit/Modal";
@@ -91,15 +91,7 @@ export function NewPresenter({ onClose, onCreated }: Props) {
           {posing ? (
             <CameraPicture onPicture={take} onClose={() => setPosing(false)} />
           ) : (
-            <DropZone
-              className="drop"
-              isDisabled={upload.isPending}
-              aria-label={t`Drop a photo here`}
-              onDrop={async ({ items }) => {
-                const item = items.find((one): one is FileDropItem => one.kind === "file");
-                if (item) take(await item.getFile());
-              }}
-            >
+            <FileDrop label={t`Drop a photo here`} disabled={upload.isPending} onFile={take}>
               {photo ? <Thumbnail asset={photo} /> : <span className="quiet">{t`Drop a photo here, or`}</span>}
               <div className="row">
                 <FileInput
@@ -111,7 +103,7 @@ export function NewPresenter({ onClose, onCreated }: Props) {
                 />
                 <button type="button" onClick={() => setPosing(true)}>{t`Take it with the camera`}</button>
               </div>
-            </DropZone>
+            </FileDrop>
           )}
           <p className="quiet">{t`One face, from the front, in even light, with the mouth closed and nothing in front of it.`}</p>
           {refused && <p className="problem">{t`This is no picture.`}</p>}

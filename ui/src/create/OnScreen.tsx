@@ -89,6 +89,22 @@ function createdMedia({ kind, sha256, name, media_type }: Asset, start: Anchor):
   return { ...base, kind: "video", video: file, from_ms: 0, loop: false, gain_db: null };
 }
 
+/** What the list and the picture do with the overlays of a scene. */
+export function overlayEdits(editor: Editor, { key, body }: SceneDoc) {
+  const { overlays } = body;
+  const change = (name: string, changed: Overlay[], group = "") =>
+    editor.edit(name, (doc) => changeScene(doc, key, { overlays: changed }), group && `${group} ${key}`);
+  return {
+    change,
+    replace: (name: string, at: number, overlay: Overlay, group = "") =>
+      change(name, overlays.with(at, overlay), group && `${group} ${at}`),
+    remove: (at: number) => {
+      const gone = overlays[at];
+      if (gone) change(`${t`Remove`}: ${nameOf(gone)}`, overlays.toSpliced(at, 1));
+    },
+  };
+}
+
 interface Props {
   scene: SceneDoc;
   number: number;
@@ -101,8 +117,7 @@ interface Props {
 export function OnScreen({ scene, number, editor, format, selected, onSelect }: Props) {
   const { key, body } = scene;
   const words = spokenWords(body.script);
-  const change = (name: string, overlays: Overlay[], group = "") =>
-    editor.edit(name, (doc) => changeScene(doc, key, { overlays }), group && `${group} ${key}`);
+  const { change, replace, remove } = overlayEdits(editor, scene);
   const [mediaStart, setMediaStart] = useState<Anchor | null>(null);
   const caret = () => {
     const field = document.getElementById(`script-${key}`) as HTMLTextAreaElement | null;
@@ -154,10 +169,10 @@ export function OnScreen({ scene, number, editor, format, selected, onSelect }: 
             format={format}
             selected={at === selected}
             onSelect={() => onSelect(at)}
-            onChange={(changed, group) => change(t`On screen`, body.overlays.with(at, changed), group && `${group} ${at}`)}
+            onChange={(changed, group) => replace(t`On screen`, at, changed, group)}
             onRemove={() => {
               onSelect(null);
-              change(`${t`Remove`}: ${nameOf(one)}`, body.overlays.toSpliced(at, 1));
+              remove(at);
             }}
           />
         ))}

@@ -1,10 +1,10 @@
 /** The selected scene as its film will show it, at the word where the caret is; until that is drawn, its layout. */
 import { t } from "@lingui/core/macro";
 import { useEffect, useRef, useState } from "react";
-import type { Overlay } from "./anchors";
 import { formatOf } from "./boxes";
 import { CanvasLayers } from "./CanvasLayers";
-import { changeScene, type Doc, type SceneDoc } from "./document";
+import type { Doc, SceneDoc } from "./document";
+import { overlayEdits } from "./OnScreen";
 import { spokenWords, wordAt } from "./script";
 import type { Editor } from "./useEditor";
 import { faceUrl, usePersonas } from "./usePersonas";
@@ -37,26 +37,22 @@ export function ScenePicture({ projectId, doc, scene, number, editor, selected, 
   const spoken = shown?.word ?? "";
   const src = shown?.url ?? layout;
   const format = formatOf(doc.canvas);
-  const { overlays } = scene.body;
-  const change = (name: string, changed: Overlay[], group = "") =>
-    editor.edit(name, (now) => changeScene(now, scene.key, { overlays: changed }), group && `${group} ${scene.key}`);
+  const { replace, remove } = overlayEdits(editor, scene);
   return (
     <figure className="card layout">
       <div className={`canvas f${format.replace(":", "-")}`}>
         {src && <img src={src} alt={t`Scene ${number}: ${entry?.persona?.name ?? ""}`} draggable={false} />}
         <CanvasLayers
-          overlays={overlays}
+          overlays={scene.body.overlays}
           words={words}
           word={word}
           format={format}
           selected={selected}
           onSelect={onSelect}
-          onChange={(at, changed, group) =>
-            change(t`Place on the picture`, overlays.with(at, changed), group && `${group} ${at}`)
-          }
+          onChange={(at, changed, group) => replace(t`Place on the picture`, at, changed, group)}
           onRemove={(at) => {
             onSelect(null);
-            change(t`Remove`, overlays.toSpliced(at, 1));
+            remove(at);
           }}
         />
       </div>

@@ -8,10 +8,9 @@ import { api, body } from "../api/client";
 import { NoRows, Table } from "../kit/kit";
 import { usePrincipal } from "../shell/me";
 import { PRIVACIES, PublicationState } from "../videos/Publications";
-import { number, when } from "../videos/words";
+import { mebibytes, when } from "../videos/words";
 
 const MAX_ROWS = 200;
-const MIB = 1024 * 1024;
 
 const ASSET_KINDS = {
   image: msg`picture`,
@@ -72,7 +71,7 @@ export function AssetsView() {
             <a href={one.url}>{one.name}</a>
           </th>
           <td>{i18n.t(ASSET_KINDS[one.kind])}</td>
-          <td>{`${number(one.bytes / MIB, 1)} MiB`}</td>
+          <td>{mebibytes(one.bytes)}</td>
           <td>{one.tags.join(", ")}</td>
           <td>{when(one.created_at)}</td>
         </tr>

@@ -10,10 +10,9 @@ import { ErrorNotice } from "../kit/kit";
 import { Modal } from "../kit/Modal";
 import { usePrincipal } from "../shell/me";
 import { PRIVACIES } from "./Publications";
-import { number, when } from "./words";
+import { mebibytes, number, when } from "./words";
 
 const WAIT_FOR_CONSENT_MS = 2000;
-const MIB = 1024 * 1024;
 const MIN_REASON = 10;
 
 interface Props {
@@ -64,14 +63,7 @@ export function PublishDialog({ render, onClose }: Props) {
       {accounts.error && <ErrorNotice error={accounts.error} />}
       {accounts.data && usable.length === 0 && <Connect connecting={connecting} onConnecting={setConnecting} />}
       {usable.length > 0 && !plan.data && (
-        <Details
-          wishes={wishes}
-          channels={usable}
-          error={plan.error}
-          busy={plan.isPending}
-          onChange={change}
-          onNext={plan.mutate}
-        />
+        <Details wishes={wishes} channels={usable} error={plan.error} onChange={change} onNext={plan.mutate} />
       )}
       {plan.data && <Plan plan={plan.data} wishes={wishes} />}
       {publish.error && <ErrorNotice error={publish.error} />}
@@ -140,7 +132,6 @@ interface DetailsProps {
   wishes: PublishRequest;
   channels: { id: string; title: string }[];
   error: unknown;
-  busy: boolean;
   onChange: (values: Partial<PublishRequest>) => void;
   onNext: () => void;
 }
@@ -284,7 +275,7 @@ function Plan({ plan, wishes }: { plan: PublicationPlan; wishes: PublishRequest 
     [t`Made for children`, yesNo(status.selfDeclaredMadeForKids === true)],
     [t`Notify subscribers`, yesNo(plan.notify_subscribers)],
     [t`Category`, text(snippet.categoryId)],
-    [t`File`, `${number(plan.bytes / MIB, 1)} MiB`],
+    [t`File`, mebibytes(plan.bytes)],
     [t`Quota`, t`${number(plan.quota_units)} of ${left} units that are left today`],
   ];
   return (

@@ -43,6 +43,8 @@ export function moment(iso: string): string {
 export const number = (value: number, digits = 0) =>
   i18n.number(value, { minimumFractionDigits: digits, maximumFractionDigits: digits });
 
+export const mebibytes = (bytes: number) => `${number(bytes / 2 ** 20, 1)} MiB`;
+
 export const fileUrl = (id: string, role: string) => `/api/renders/${encodeURIComponent(id)}/files/${role}`;
 
 /** The engines that drew faces, each once, with how much of a card it took: “latentsync (middle)”. */
