@@ -169,7 +169,7 @@ class Lanes:
         tests, processor = sum(room.tests for room in rooms), sum(room.processor_seconds for room in rooms)
         ends = f"{lanes}, ended after {' and '.join(self._lane_ends)}"
         _say(f"  {'all':16} {tests:6} {whole:8.1f} {processor:9.1f}  in {ends}; {self.times}")
-        if unchanged := [line for name in self._seconds for line in _unchanged(self.folder / f"{name}.xml")]:
+        if unchanged := [line for name in self._seconds if (line := _unchanged(self.folder, name))]:
             _say("\nNot run, because nothing changed that they depend on (TEST_ALL=1 runs all)")
             _say(*(f"  {line}" for line in unchanged))
         if self._stops:
@@ -274,13 +274,19 @@ def _say(*lines: str) -> None:
     print(*lines, sep="\n", flush=True)
 
 
-def _unchanged(report: Path) -> list[str]:
-    """Returns what a room says of the modules that it has not run, from its JUnit report."""
+def _unchanged(folder: Path, room: str) -> str:
+    """Returns how many modules a room has not run, and when they last ran, from its JUnit report; empty for
+    none. The room names each in its own output.
+    """
     try:
-        properties = ET.parse(report).iterfind("testsuite/properties/property[@name='not run']")  # noqa: S314 - our own file
+        report = ET.parse(folder / f"{room}.xml")  # noqa: S314 - our own file
     except (FileNotFoundError, ET.ParseError):
-        return []
-    return [line.get("value", "") for line in properties]
+        return ""
+    properties = report.iterfind("testsuite/properties/property[@name='not run']")
+    lines = [line.get("value", "") for line in properties]
+    dates = sorted({date for line in lines for date in re.findall(r"since (\d{4}-\d\d-\d\d)", line)})
+    since = " to ".join(dict.fromkeys((dates[0], dates[-1]))) if dates else "an earlier run"
+    return f"{room:16} {len(lines):4} modules, passed {since}" if lines else ""
 
 
 def lanes_for(cores: int, memory_gib: float) -> int:

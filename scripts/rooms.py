@@ -55,9 +55,9 @@ ROOMS = (
     CHECK,
     *map(_machine, ("ansible", "pxe", "lab")),
     # Those that compute and those that wait by turns.
-    *map(_other, ("agent", "e2e", "studio")),
+    *map(_other, ("agent", "ui", "studio", "e2e", "app", "provisioning_api", "farm")),
     _other("avatar", WORKER, "not torch", nice=COMPUTING),
-    *map(_other, ("farm", "app", "ui", "provisioning_api", "node_health")),
+    _other("node_health"),
     # Tests marked `torch` have an environment of their own: `make test` uses it when it is there, the others
     # make it. All lanes want the cores: threads of OpenMP that wait for each other sleep, and do not spin.
     Room(

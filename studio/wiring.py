@@ -172,7 +172,7 @@ def build_studio(
         worker_version=worker_version,
     )
     journal = ProjectJournal(events, audit)
-    projects = ProjectService(db, journal)
+    projects = ProjectService(db, blobs, journal)
     speech = PersonaSpeech(db, blobs, admission, voices or scheduler, speech_worker_binary)
     prober = AssetProber(db, scheduler, settings.state_dir.absolute())
     assets = AssetService(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, literal, select
+from sqlalchemy import ColumnElement, Select, func, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -24,7 +24,7 @@ class Uses:
         self._sha256 = sha256
 
     async def projects(self, limit: int) -> Sequence[tuple[Project, Sequence[str], int]]:
-        """Projects with the ids of their scenes that use it and the number of their versions that do, latest
+        """Projects that use it, with the ids of their scenes and the number of their versions that do, latest
         change first.
         """
         scenes: dict[str, list[str]] = {}
@@ -39,7 +39,8 @@ class Uses:
         versions: dict[str, int] = {}
         for project_id, count in await self._session.execute(counted):
             versions[project_id] = count
-        query = select(Project).where(Project.id.in_(scenes.keys() | versions.keys()))
+        used = or_(Project.id.in_(scenes.keys() | versions.keys()), self._held("project:", Project.id))
+        query = select(Project).where(used)
         rows = await self._session.scalars(query.order_by(Project.updated_at.desc(), Project.id).limit(limit))
         return [(row, scenes.get(row.id, []), versions.get(row.id, 0)) for row in rows]
 

@@ -67,10 +67,12 @@ def apply_brand(kit: BrandKit, film: Film, personas: Mapping[str, Persona]) -> F
             added = (scene_id, "", _card_scene(kit, card, film))
             scenes = [added, *scenes] if scene_id == INTRO else [*scenes, added]
             values.append(BrandValue(scene=None, field=scene_id.removeprefix("brand-"), source="brand"))
-    for name in ("logo", "music"):
-        if getattr(kit, name) is not None:
-            values.append(BrandValue(scene=None, field=name, source="brand"))
-    return Film(film.title, film.subtitle, look, scenes, _logo(kit), kit.music, values)
+    if kit.logo is not None:
+        values.append(BrandValue(scene=None, field="logo", source="brand"))
+    if kit.music is not None:
+        source: Source = "brand" if film.music is None else "project"
+        values.append(BrandValue(scene=None, field="music", source=source))
+    return Film(film.title, film.subtitle, look, scenes, _logo(kit), film.music or kit.music, values)
 
 
 def _look(kit: BrandKit, look: Look, values: list[BrandValue]) -> Look:

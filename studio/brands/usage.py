@@ -41,7 +41,8 @@ async def film_of(session: AsyncSession, project: Project, library: PersonaLibra
         (row.id, row.title, SceneBody.model_validate(row.body))
         for row in await Scenes(session).of_project(project.id)
     ]
-    film = Film(project.title, project.subtitle, Look.model_validate(project.look), scenes)
+    look = Look.model_validate(project.look)
+    film = Film(project.title, project.subtitle, look, scenes, music=look.music)
     if film.look.brand is None:
         return film
     kit = await kit_of(session, film.look.brand)

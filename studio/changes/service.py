@@ -109,7 +109,7 @@ async def _carry_out(
         case DeleteScene():
             await remove_scene(session, project, await scene_in(session, project, change.id))
         case ChangeProject():
-            await update_project(session, project, change.project)
+            await update_project(session, project, change.project, sizes)
 
 
 async def _state(session: AsyncSession, project: Project) -> ProjectState:

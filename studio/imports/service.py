@@ -216,7 +216,7 @@ class ImportService:
             project = await self._project(Projects(session), options)
             if project is None:
                 look = options.model_dump(include={"persona", "canvas"}, exclude_none=True)
-                project = await insert_project(session, ProjectDraft(title=reading.title, **look))
+                project = await insert_project(session, ProjectDraft(title=reading.title, **look), {})
                 await self.journal.record_creation(session, project)
             assets: list[Asset] = []
             for picture, blob in zip(reading.pictures, stored, strict=True):

@@ -34,7 +34,7 @@ from studio.voices.service import VoiceService
 
 STOP_WAIT_S = 30.0
 STOP_POLL_S = 0.1
-ONLY_KEEP = ("version:", "scene:", "brand:")
+ONLY_KEEP = ("version:", "scene:", "project:", "brand:")
 """Owners that keep files alive, and are not the person's."""
 
 

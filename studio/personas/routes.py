@@ -30,6 +30,8 @@ from studio.personas.schemas import (
     PersonaText,
     PersonaValidity,
     PersonaView,
+    PortraitCheck,
+    PortraitReport,
 )
 from studio.personas.video_studio import StudioJob, StudioOrder, job_of, job_of_order, request_of
 from studio.renders.service import render_not_found
@@ -61,6 +63,14 @@ async def create_persona(
     """From an uploaded photo or motion video; measuring the portrait takes seconds."""
     created = await studio.personas.create(draft)
     return CreatedPersonaView(persona=_view(principal, created.persona), warnings=created.warnings)
+
+
+@router.post("/check")
+async def check_portrait(request: PortraitCheck, studio: StudioDep, _: CreatePersonas) -> PortraitReport:
+    """Says what could be better in a photo before a persona is created from it; takes seconds, and keeps
+    nothing.
+    """
+    return await studio.personas.check(request)
 
 
 @router.get("/{persona_id}")

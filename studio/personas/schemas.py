@@ -190,6 +190,28 @@ class PersonaDraft(_Strict):
     consent_id: str | None = None
 
 
+class PortraitCheck(_Strict):
+    """A photo to look at before a persona is created from it, with the consent of the person in it."""
+
+    media: str = Field(description="the asset's id, or its `sha256:…`")
+    face_index: int | None = Field(default=None, ge=0)
+    consent: ConsentStatement | None = None
+    consent_id: str | None = None
+
+
+class PortraitRemark(BaseModel):
+    """`code` is one of the worker's notices, such as `portrait.dark`."""
+
+    code: str
+    message: str
+
+
+class PortraitReport(BaseModel):
+    """What could be better in a photo; empty where nothing could."""
+
+    remarks: list[PortraitRemark]
+
+
 class PersonaChange(_Strict):
     """Only what is given changes; null is the same as leaving it out. The face stays: another face is another
     persona.

@@ -31,8 +31,18 @@ from studio.assets.sniffing import SNIFF_BYTES, Family, FileType, sniff
 from studio.consents.schemas import ConsentDraft
 from studio.consents.service import ConsentService, record
 from studio.personas.library import PersonaLibrary
-from studio.personas.schemas import CreatedPersona, Persona, PersonaChange, PersonaDraft, PersonaEntry
+from studio.personas.schemas import (
+    CreatedPersona,
+    Persona,
+    PersonaChange,
+    PersonaDraft,
+    PersonaEntry,
+    PortraitCheck,
+    PortraitRemark,
+    PortraitReport,
+)
 from studio.personas.shared_files import SharedPersonaFiles
+from studio.references.dropping import drop_unheld
 from studio.references.repository import References
 from studio.renders.admission import Admission
 from studio.renders.running import run_task
@@ -43,6 +53,7 @@ PREPARE_PRIORITY = 100
 """A person waits for the answer; it takes seconds."""
 
 _FACES: frozenset[Family] = frozenset({"image", "video"})
+_PICTURES: frozenset[Family] = frozenset({"image"})
 _MOTIONS: frozenset[Family] = frozenset({"video", "motion"})
 
 
@@ -96,6 +107,20 @@ class PersonaService:
             await asyncio.to_thread(self.library.save, persona)
         return CreatedPersona(persona=persona, warnings=[notice.message for notice in notices])
 
+    async def check(self, request: PortraitCheck) -> PortraitReport:
+        """Measures a photo as `create` would, and keeps nothing. Raises `consent.required` before, and the
+        worker's codes (`face.not_found`) after it.
+        """
+        _require_consent(request)
+        if request.consent_id is not None:
+            async with self.db.session() as session:
+                await self.consents.valid(session, request.consent_id, "The face of a real person")
+        media = await self._media(request.media, _PICTURES)
+        result, notices = await self._measure(media, request.face_index)
+        for file in result.files:
+            await drop_unheld(self.db, self.blobs, file.sha256)
+        return PortraitReport(remarks=[PortraitRemark(code=one.code, message=one.message) for one in notices])
+
     async def plan(self, draft: PersonaDraft, *, stored: bool = True) -> str:
         """The id that `create` would give; raises what it would raise before it measures, and keeps nothing.
         Of a photo that is not `stored` yet only the rest is looked at.
@@ -111,12 +136,7 @@ class PersonaService:
         persona_id = draft.id or await self._free_id(draft.name)
         self._require_free(persona_id)
         self.admission.check_voice(draft.voice)
-        if draft.consent is None and draft.consent_id is None:
-            raise Forbidden(
-                "consent.required",
-                "A persona with a real person's face needs that person's recorded consent.",
-                "Add `consent` (person, purpose, granted_at), or `consent_id`.",
-            )
+        _require_consent(draft)
         return persona_id
 
     def _require_free(self, persona_id: str) -> None:
@@ -253,12 +273,25 @@ class PersonaService:
         return persona_id
 
 
+def _require_consent(draft: PersonaDraft | PortraitCheck) -> None:
+    if draft.consent is None and draft.consent_id is None:
+        raise Forbidden(
+            "consent.required",
+            "A persona with a real person's face needs that person's recorded consent.",
+            "Add `consent` (person, purpose, granted_at), or `consent_id`.",
+        )
+
+
 def _other_family(found: FileType, families: Collection[Family]) -> Invalid:
     if families == _MOTIONS:
         return Invalid(
             "persona.no_motion",
             f"Nothing moves in a file of the type {found.media_type}.",
             "Upload a video of a person, or a motion template.",
+        )
+    if found.family == "video":
+        return Invalid(
+            "persona.not_measured", "A motion video is not measured before.", "Create the persona from it."
         )
     what = "sound" if found.family == "audio" else "motion template"
     return Invalid("persona.no_face", f"A {what} has no face.", "Upload a photo or a motion video.")

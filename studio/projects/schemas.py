@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from avatar.spec import Canvas, Output, RenderSpec
+from avatar.spec import Canvas, Music, Output, RenderSpec
 from pydantic import BaseModel, Field
 
 from soundstage.one_line import OneLine
@@ -23,6 +23,7 @@ class Look(BaseModel, extra="forbid"):
     seed: int = Field(default=1, ge=0, le=2**31 - 1)
     pronunciation: dict[str, str] = Field(default_factory=dict, max_length=2000)
     brand: str | None = Field(default=None, max_length=80, description="id or name of a brand kit")
+    music: Music | None = Field(default=None, description="under the film, instead of the brand kit's")
 
 
 class ProjectDraft(Look):
@@ -51,6 +52,7 @@ class ProjectChange(BaseModel, extra="forbid"):
     brand: str | None = Field(
         default=None, max_length=80, description="id or name of a brand kit; null takes it away"
     )
+    music: Music | None = Field(default=None, description="under the film; null takes it away")
 
 
 class ProjectView(Look):

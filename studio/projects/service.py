@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from soundstage.blobs import BlobStore
 from soundstage.database import Database, utcnow
 from soundstage.errors import Conflict, NotFound
 from soundstage.paging import Page, PageRequest
@@ -16,6 +18,7 @@ from studio.projects.models import Project
 from studio.projects.repository import ProjectFilter, Projects, Versions
 from studio.projects.schemas import Look, ProjectChange, ProjectDraft, ProjectView
 from studio.references.repository import References
+from studio.renders.media import check_media, hashes_in
 from studio.scenes.repository import Scenes
 from studio.slugs import slug_of
 
@@ -23,8 +26,9 @@ LOOK_FIELDS = frozenset(Look.model_fields)
 
 
 class ProjectService:
-    def __init__(self, db: Database, journal: ProjectJournal) -> None:
+    def __init__(self, db: Database, blobs: BlobStore, journal: ProjectJournal) -> None:
         self._db = db
+        self._blobs = blobs
         self._journal = journal
 
     async def list(self, limit: int = 200) -> list[ProjectView]:
@@ -41,15 +45,19 @@ class ProjectService:
             return view_of(await project_of(Projects(session), ref))
 
     async def create(self, draft: ProjectDraft) -> ProjectView:
+        """Raises `media.not_found` for music that is not here."""
+        sizes = await check_media(draft, self._blobs, self._db)
         async with self._db.transaction() as session:
-            project = await insert_project(session, draft)
+            project = await insert_project(session, draft, sizes)
             await self._journal.record_creation(session, project)
             return view_of(project)
 
     async def change(self, ref: str, change: ProjectChange) -> ProjectView:
+        """Raises `media.not_found` for music that is not here."""
+        sizes = await check_media(change, self._blobs, self._db)
         async with self._db.transaction() as session:
             project = await editable_project(Projects(session), ref)
-            await update_project(session, project, change)
+            await update_project(session, project, change, sizes)
             await self._journal.record_change(session, project)
             return view_of(project)
 
@@ -86,11 +94,14 @@ class ProjectService:
                 await references.release(f"version:{version.id}")
             for scene in await Scenes(session).of_project(project.id):
                 await references.release(f"scene:{scene.id}")
+            await references.release(owner_of(project))
             await projects.remove(project)
 
 
-async def insert_project(session: AsyncSession, draft: ProjectDraft) -> Project:
-    """Raises Conflict `project.slug_taken` and NotFound `brand.not_found`."""
+async def insert_project(session: AsyncSession, draft: ProjectDraft, sizes: Mapping[str, int]) -> Project:
+    """`sizes` are the bytes of its files. Raises Conflict `project.slug_taken` and NotFound
+    `brand.not_found`.
+    """
     projects = Projects(session)
     slug = draft.slug or await _free_slug(projects, draft.title)
     await _refuse_taken(projects, slug)
@@ -103,21 +114,44 @@ async def insert_project(session: AsyncSession, draft: ProjectDraft) -> Project:
         tags=draft.tags,
         look=look.model_dump(mode="json", include=set(LOOK_FIELDS)),
     )
-    return await projects.add(project)
+    await projects.add(project)
+    await hold_music(session, project, sizes)
+    return project
 
 
-async def update_project(session: AsyncSession, project: Project, change: ProjectChange) -> None:
-    """Sets what is given. Raises Conflict `project.slug_taken` and NotFound `brand.not_found`."""
+async def update_project(
+    session: AsyncSession, project: Project, change: ProjectChange, sizes: Mapping[str, int]
+) -> None:
+    """Sets what is given; `sizes` are the bytes of its files. Raises Conflict `project.slug_taken` and
+    NotFound `brand.not_found`.
+    """
     fields = change.model_dump(mode="json", exclude_unset=True, exclude_none=True)
     if fields.get("slug", project.slug) != project.slug:
         await _refuse_taken(Projects(session), fields["slug"])
+    # Null empties these fields, and no others.
     if "brand" in change.model_fields_set:
-        # The one field that null empties.
         fields["brand"] = await _brand_id(session, change.brand)
+    if "music" in change.model_fields_set:
+        fields.setdefault("music", None)
     look = {**project.look, **{key: value for key, value in fields.items() if key in LOOK_FIELDS}}
     project.look = Look.model_validate(look).model_dump(mode="json")
     for key in fields.keys() - LOOK_FIELDS:
         setattr(project, key, fields[key])
+    if "music" in fields:
+        await hold_music(session, project, sizes)
+
+
+async def hold_music(session: AsyncSession, project: Project, sizes: Mapping[str, int]) -> None:
+    """Holds the file of the project's music, and lets the one before go."""
+    references = References(session)
+    await references.release(owner_of(project))
+    for sha256 in hashes_in(Look.model_validate(project.look)) & sizes.keys():
+        await references.hold(owner_of(project), "media", sha256, sizes[sha256])
+
+
+def owner_of(project: Project) -> str:
+    """Returns who holds the files of a project that are of no scene."""
+    return f"project:{project.id}"
 
 
 async def project_of(projects: Projects, ref: str) -> Project:

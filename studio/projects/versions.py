@@ -15,7 +15,7 @@ from studio.projects.journal import ProjectJournal
 from studio.projects.models import Project, ProjectVersion
 from studio.projects.repository import Projects, Versions
 from studio.projects.schemas import Look, ProjectView, VersionDetail, VersionView
-from studio.projects.service import editable_project, project_of, view_of
+from studio.projects.service import editable_project, hold_music, owner_of, project_of, view_of
 from studio.references.repository import References
 from studio.renders.media import hashes_in
 from studio.scenes.models import SceneRow
@@ -87,8 +87,8 @@ async def snapshot(
     )
     references = References(session)
     held = dict(sizes or {})
-    for scene in scenes:
-        held |= await references.sizes_of(f"scene:{scene.id}")
+    for owner in (owner_of(project), *(f"scene:{scene.id}" for scene in scenes)):
+        held |= await references.sizes_of(owner)
     for sha256, size in held.items():
         await references.hold(f"version:{version.id}", "media", sha256, size)
     return version
@@ -122,12 +122,13 @@ async def _apply(session: AsyncSession, project: Project, content: dict[str, Any
     project.description = content["description"]
     project.look = Look.model_validate(content["look"]).model_dump(mode="json")
     scenes, references = Scenes(session), References(session)
-    sizes: dict[str, int] = {}
+    sizes = await references.sizes_of(owner_of(project))
     for present in await scenes.of_project(project.id):
         sizes |= await references.sizes_of(f"scene:{present.id}")
         await references.release(f"scene:{present.id}")
     for version in await Versions(session).list(project.id):
         sizes |= await references.sizes_of(f"version:{version.id}")
+    await hold_music(session, project, sizes)
     await scenes.remove_all(project.id)
     for position, scene in enumerate(content["scenes"]):
         body = SceneBody.model_validate(scene["body"])

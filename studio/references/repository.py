@@ -13,7 +13,7 @@ from soundstage.database.repository import Queries
 from soundstage.database.tenants import bypass_tenant_filter, require_tenant
 from studio.references.models import BlobReference, Derivation
 
-BROUGHT = ("asset:", "persona:", "scene:", "version:", "brand:", "render:")
+BROUGHT = ("asset:", "persona:", "scene:", "project:", "version:", "brand:", "render:")
 """Owners of pictures and sounds that people know of; not among them: consents, segments."""
 
 

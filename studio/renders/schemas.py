@@ -212,6 +212,7 @@ class RenderSummary(BaseModel):
     title: str
     personas: list[str]
     project_id: str | None
+    project_version: int | None
     requested_by: str
     attempt: int
     cancel_requested: bool

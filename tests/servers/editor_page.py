@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import struct
+import time
+import zlib
 from typing import Any
 
 import httpx
@@ -41,3 +44,25 @@ def open_project(visit: Visit, project: str) -> Page:
     page = visit.open(f"projects/{project}")
     expect(field(page, 1)).to_have_value(SCRIPTS[0], timeout=PATIENCE_MS)
     return page
+
+
+def make_film(operator: httpx.Client, project: str) -> str:
+    """Waits for a film of the project; returns its id."""
+    render = operator.post("/api/renders", json={"project": project}).raise_for_status().json()["id"]
+    deadline = time.monotonic() + PATIENCE_MS / 1000
+    while (state := operator.get(f"/api/renders/{render}").json()["state"]) != "done":
+        assert state not in ("failed", "cancelled") and time.monotonic() < deadline, state
+        time.sleep(0.2)
+    return str(render)
+
+
+def picture(width: int, height: int) -> bytes:
+    """Returns a PNG of one colour."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    rows = (b"\0" + b"\x30\x80\xc0" * width) * height
+    parts = ((b"IHDR", head), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)

@@ -27,6 +27,7 @@ from app.server.start_link import make_start_link
 
 REPOSITORY = Path(__file__).parents[2]
 PROGRAM = Path(sys.executable).with_name("soundstage")
+ANSIBLE = REPOSITORY / "ansible" / ".venv" / "bin"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 OPTIONS = [
     "--no-sandbox",
@@ -40,6 +41,15 @@ OPTIONS = [
 # Ten times what the slowest step takes on a busy machine: a test that fails costs so much.
 PATIENCE_MS = 90_000
 
+
+PLAYBOOK = """
+- hosts: all
+  gather_facts: false
+  tasks:
+    - name: Say hello
+      ansible.builtin.debug: {msg: hello}
+"""
+"""Its task runs on this machine, whatever the hosts are."""
 
 ADDRESSES = {
     "create": "/",
@@ -87,6 +97,7 @@ class Studio:
             "SOUNDSTAGE_HTTP__PORT": port,
             "SOUNDSTAGE_PROVISIONING__PORT": str(self.ports[0]),
             "SOUNDSTAGE_PROVISIONING__TLS_PORT": str(self.ports[1]),
+            "PATH": f"{ANSIBLE}:{os.environ['PATH']}",
             **self.variables,
         }
         with (self.path / "server.log").open("a") as log:
@@ -129,7 +140,7 @@ class Studio:
 def studio_up(tmp_path_factory: pytest.TempPathFactory, **variables: str) -> Iterator[Studio]:
     """A running installation in folders of its own, with these variables of the environment."""
     path, project = tmp_path_factory.mktemp("studio"), tmp_path_factory.mktemp("project")
-    (project / "playbook.yaml").write_text("- hosts: all\n  gather_facts: false\n  tasks: []\n")
+    (project / "playbook.yaml").write_text(PLAYBOOK)
     started = Studio(path, {"SOUNDSTAGE_PROVISIONING__PROJECT_DIR": str(project), **variables})
     try:
         started.start()

@@ -227,6 +227,48 @@ async def test_a_brand_keeps_its_files_when_their_assets_go(
     assert await code(never) == (404, "media.not_found")
 
 
+async def test_a_project_has_music_of_its_own_and_keeps_its_file(
+    client: Any, kit: Any, studio_rooms: Studio, db: Any
+) -> None:
+    own, rules = await upload(client, "#123456"), RetentionRules(unused_blob_hours=0)
+    music = {"audio": {"sha256": own["sha256"]}, "level_db": -6}
+    await brand_of(client, **kit)
+    path = await project_of(client, {"script": "One."}, brand="Harbour", music=music)
+    assert (await spec_of(client, path))["music"]["level_db"] == -6
+    use = (await client.get(f"{path}/brand")).json()["values"]
+    assert {"scene": None, "field": "music", "source": "project"} in use
+    used = (await client.get(f"/api/assets/{own['id']}/used-in")).json()["projects"]
+    assert [one["scenes"] for one in used] == [[]]
+
+    await client.delete(f"/api/assets/{own['id']}")
+    assert (await client.patch(path, json={"music": None})).json()["music"] is None
+    assert (await spec_of(client, path))["music"]["audio"] == kit["music"]["audio"]
+    # The version of the first video has kept the file, and the project holds it again.
+    restored = await client.post(f"{path}/versions/1/restore")
+    assert restored.json()["music"]["audio"]["sha256"] == own["sha256"]
+    assert (await studio_rooms.retention.plan(rules)).of("blob") == []
+    state = (await client.get(path)).json()
+    change = {"op": "change_project", "project": {"music": {**music, "level_db": -20}, "brand": None}}
+    body = {"base_revision": state["revision"], "changes": [change]}
+    assert (await client.post(f"{path}/changes", json=body)).status_code == 200
+    assert (await spec_of(client, path))["music"]["level_db"] == -20
+
+    unknown = {"audio": {"sha256": "sha256:" + "0" * 64}}
+    for answer in (
+        await client.patch(path, json={"music": unknown}),
+        await client.post("/api/projects", json={"title": "x", "music": unknown}),
+    ):
+        assert await code(answer) == (404, "media.not_found")
+    by_path = await client.patch(path, json={"music": {"audio": {"path": "/etc/passwd"}}})
+    assert await code(by_path) == (422, "media.path_refused")
+    owner = f"project:{state['id']}"
+    async with db.session() as session:
+        assert set(await References(session).sizes_of(owner)) == {own["sha256"]}
+    await client.delete(f"{path}?forever=true")
+    async with db.session() as session:
+        assert await References(session).sizes_of(owner) == {}
+
+
 async def test_a_brand_in_use_is_not_deleted(client: Any) -> None:
     brand = await brand_of(client)
     path = await project_of(client, {"script": "One."}, brand=brand["id"])

@@ -16,7 +16,7 @@ from sentences import SentenceSnapshot
 from soundstage.errors import Conflict, Forbidden, Invalid, NotFound, SoundstageError
 from studio.assets.schemas import AssetLabels
 from studio.personas.library import PersonaLibrary
-from studio.personas.schemas import PersonaChange, PersonaDraft
+from studio.personas.schemas import PersonaChange, PersonaDraft, PortraitCheck
 from studio.renders.media import media_in
 from studio.renders.states import RenderState
 
@@ -236,6 +236,24 @@ async def test_a_photo_without_a_face_is_refused_in_the_workers_words_and_leaves
         await rooms.personas.create(draft)
     assert (caught.value.code, caught.value.status) == ("face.not_found", 422)
     assert await rooms.consents.list() == [] and rooms.library.own.exists() is False
+
+
+async def test_a_photo_is_checked_with_consent_and_nothing_of_it_is_kept(rooms: Any) -> None:
+    photo = await store(rooms, JPEG)
+    before = {blob async for blob in rooms.personas.blobs.iterate()}
+    request = PortraitCheck.model_validate({"media": photo, "consent": CONSENT})
+    assert (await rooms.personas.check(request)).remarks == []
+    assert {blob async for blob in rooms.personas.blobs.iterate()} == before
+    assert await rooms.consents.list() == [] and [one.id for one in rooms.library.list()] == ["nova"]
+    for change, code in (
+        ({"consent": None}, "consent.required"),
+        ({"consent": None, "consent_id": "cns_invented"}, "consent.required"),
+        ({"media": await store(rooms, JPEG + b"\n!fail")}, "face.not_found"),
+        ({"media": await store(rooms, MP4, "film.mp4")}, "persona.not_measured"),
+    ):
+        with pytest.raises(SoundstageError) as caught:
+            await rooms.personas.check(request.model_copy(update=change))
+        assert caught.value.code == code
 
 
 async def test_a_sound_is_no_face_and_an_unknown_asset_no_file(rooms: Any) -> None:

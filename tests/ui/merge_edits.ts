@@ -45,7 +45,7 @@ function carryOut(doc: Doc, changes: readonly Change[]): Doc {
 
 const scene = (script: string) => ({ key: newKey(), body: { ...EMPTY_BODY, script } });
 const first: Doc = {
-  title: "T", persona: "nova", brand: null, canvas: { width: 2, height: 2, fps: 10 }, output: {} as Doc["output"],
+  title: "T", persona: "nova", brand: null, music: null, canvas: { width: 2, height: 2, fps: 10 }, output: {} as Doc["output"],
   scenes: [scene("one"), scene("two"), scene("three")],
 };
 const server = { doc: first, revision: 1 };

@@ -82,12 +82,15 @@ def test_a_photo_becomes_a_presenter_who_is_deleted_again(
     choose = dialog.locator("input[type=file]")
     choose.set_input_files(NO_FACE)
     dialog.get_by_label("This person has read this").check()
-    create.click()
-    expect(dialog.get_by_role("alert")).to_contain_text("face", timeout=PATIENCE_MS)
+    expect(dialog.get_by_role("alert")).to_contain_text("face.not_found", timeout=PATIENCE_MS)
+    expect(create).to_be_disabled()
     choose.set_input_files(PHOTO)
     agreed = dialog.get_by_label("This person has read this")
     expect(agreed).not_to_be_checked()
     agreed.check()
+    # She smiles.
+    remarks = dialog.get_by_role("list", name="What could be better in the photo")
+    expect(remarks).to_contain_text("shows teeth", timeout=PATIENCE_MS)
     dialog.get_by_label("Voice").select_option("vera")
     expect(dialog.locator("blockquote")).to_contain_text("I, Eileen Collins, agree")
     assert breaches(page) == []

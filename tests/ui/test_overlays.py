@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-import struct
-import zlib
 from pathlib import Path
 
 import httpx
 import pytest
-from editor_page import create_project, expect_saved, scenes
+from editor_page import create_project, expect_saved, picture, scenes
 from playwright.sync_api import expect
 from studio_page import PATIENCE_MS, Visiting, breaches, run_script
 
@@ -154,15 +152,3 @@ def test_a_picture_is_uploaded_put_on_a_word_and_chosen_again(
     expect(layer).to_have_count(2)
     expect_saved(page)
     assert len(scenes(operator, project)[0]["overlays"]) == 2
-
-
-def picture(width: int, height: int) -> bytes:
-    """Returns a PNG of one colour."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    rows = (b"\0" + b"\x30\x80\xc0" * width) * height
-    parts = ((b"IHDR", head), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from urllib.parse import urlencode
 
 import httpx
 import pytest
-from editor_page import create_project
+from editor_page import create_project, make_film
 from loopback_http import Reply, Request, serving_in_thread
 from playwright.sync_api import Locator, Page, expect
 from studio_page import PATIENCE_MS, Studio, Visiting, breaches, studio_up
@@ -68,13 +67,7 @@ def film(channel_studio: Studio) -> str:
     with httpx.Client(
         base_url=channel_studio.url, headers=channel_studio.headers, timeout=60, trust_env=False
     ) as client:
-        project = create_project(client, "High water comes twice a day.", title="Tides")
-        render = client.post("/api/renders", json={"project": project}).raise_for_status().json()["id"]
-        deadline = time.monotonic() + PATIENCE_MS / 1000
-        while (state := client.get(f"/api/renders/{render}").json()["state"]) != "done":
-            assert state not in ("failed", "cancelled") and time.monotonic() < deadline, state
-            time.sleep(0.2)
-        return str(render)
+        return make_film(client, create_project(client, "High water comes twice a day.", title="Tides"))
 
 
 @pytest.fixture

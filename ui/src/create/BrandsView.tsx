@@ -1,15 +1,13 @@
 /** Brand kits: colours, fonts, logo and cards that projects take where they have none of their own. */
-import { i18n } from "@lingui/core";
-import { msg, t } from "@lingui/core/macro";
+import { t } from "@lingui/core/macro";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { api, type Brand, body } from "../api/client";
 import { ConfirmedAction } from "../kit/ConfirmedAction";
-import { FileInput } from "../kit/FileInput";
 import { ErrorNotice, NoRows } from "../kit/kit";
 import { Modal } from "../kit/Modal";
 import { usePrincipal } from "../shell/me";
-import { ACCEPTED, type MediaKind, useAssets, useUpload } from "./useAssets";
+import { FileField, MusicField } from "./MusicField";
 import "./create.css";
 
 type Colours = Brand["colours"];
@@ -243,72 +241,6 @@ function ColourField({ label, value, fallback, onChange }: ColourProps) {
         onChange={(event) => onChange(event.target.value + (value ?? "").slice(7))}
       />
     </div>
-  );
-}
-
-interface FileProps {
-  kind: MediaKind;
-  label: string;
-  uploadLabel: string;
-  sha256: string | null | undefined;
-  onChoose: (sha256: string) => void;
-}
-
-/** One of the uploaded files, or a new one; empty for none. */
-function FileField({ kind, label, uploadLabel, sha256, onChoose }: FileProps) {
-  const files = useAssets([kind]);
-  const upload = useUpload((asset) => onChoose(asset.sha256));
-  return (
-    <>
-      <label className="field">
-        <span>{label}</span>
-        <select value={sha256 ?? ""} onChange={(event) => onChoose(event.target.value)}>
-          <option value="">{t`none`}</option>
-          {files.data?.map((one) => (
-            <option key={one.id} value={one.sha256}>
-              {one.name}
-            </option>
-          ))}
-        </select>
-      </label>
-      <FileInput label={uploadLabel} accept={ACCEPTED[kind]} disabled={upload.isPending} onFile={(file) => upload.mutate(file)} />
-      {upload.error && <ErrorNotice error={upload.error} />}
-    </>
-  );
-}
-
-const LEVELS = { "-18": msg`quiet`, "-12": msg`usual`, "-6": msg`loud` };
-const MUSIC = { level_db: -12, duck_db: -10, fade_in_ms: 800, fade_out_ms: 2500, from_ms: 0, loop: true };
-
-function MusicField({ music, onChange }: { music: Brand["music"]; onChange: (music: Brand["music"]) => void }) {
-  const file = useAssets(["audio"]).data?.find((one) => one.sha256 === music?.audio.sha256);
-  const level = String(music?.level_db);
-  return (
-    <fieldset className="brand-fields">
-      <legend className="visually-hidden">{t`Music`}</legend>
-      <FileField
-        kind="audio"
-        label={t`Music under the film`}
-        uploadLabel={t`Upload music`}
-        sha256={music?.audio.sha256}
-        onChoose={(sha256) => onChange(sha256 ? { ...MUSIC, ...music, audio: { sha256 } } : null)}
-      />
-      {music && (
-        <label className="field">
-          <span>{t`Volume`}</span>
-          <select value={level} onChange={(event) => onChange({ ...music, level_db: Number(event.target.value) })}>
-            {!(level in LEVELS) && <option value={level}>{t`as it is`}</option>}
-            {Object.entries(LEVELS).map(([value, name]) => (
-              <option key={value} value={value}>
-                {i18n.t(name)}
-              </option>
-            ))}
-          </select>
-        </label>
-      )}
-      {/* biome-ignore lint/a11y/useMediaCaption: music has no words */}
-      {file && <audio controls preload="none" src={file.url} aria-label={file.name} />}
-    </fieldset>
   );
 }
 

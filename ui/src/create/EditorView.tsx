@@ -3,7 +3,7 @@ import { i18n } from "@lingui/core";
 import { msg, plural, t } from "@lingui/core/macro";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useParams } from "@tanstack/react-router";
-import { useEffect, useRef, useState } from "react";
+import { lazy, Suspense, useEffect, useRef, useState } from "react";
 import { api, body, type Me, type Project, type ProjectState, type RenderPlan } from "../api/client";
 import { IconAction } from "../kit/IconAction";
 import { ErrorNotice, Reason } from "../kit/kit";
@@ -24,6 +24,8 @@ import { type Editor, useEditor } from "./useEditor";
 import { useSpeech } from "./useSpeech";
 import "./create.css";
 import "./editor.css";
+
+const VersionsDialog = lazy(() => import("./VersionsDialog").then((loaded) => ({ default: loaded.VersionsDialog })));
 
 export function EditorView() {
   const me = usePrincipal();
@@ -60,6 +62,7 @@ function Open({ state, me }: { state: ProjectState; me: Me }) {
   const { serverReachable } = useLive();
   const [chosen, select] = useState(doc.scenes[0]?.key ?? "");
   const [layer, selectLayer] = useState<{ scene: string; at: number } | null>(null);
+  const [comparing, setComparing] = useState(false);
   const film = useLatestFilm(project.id);
   const filmed = useFilmed(project.id, film?.state === "done" ? film.project_version : null);
   const changed = changedScenes(doc, filmed);
@@ -135,6 +138,7 @@ function Open({ state, me }: { state: ProjectState; me: Me }) {
           >
             ↷
           </IconAction>
+          <button type="button" onClick={() => setComparing(true)}>{t`Versions`}</button>
           {mayRender && (
             <button
               type="button"
@@ -154,6 +158,11 @@ function Open({ state, me }: { state: ProjectState; me: Me }) {
         </div>
       )}
       {editor.conflict && <ConflictNotice editor={editor} />}
+      {comparing && (
+        <Suspense>
+          <VersionsDialog project={project} editor={editor} mayEdit={mayEdit} onClose={() => setComparing(false)} />
+        </Suspense>
+      )}
       {render.error && <ErrorNotice error={render.error} />}
       <PlanNotices plan={plan} doc={doc} />
       <div className="editor-panes">
@@ -166,14 +175,15 @@ function Open({ state, me }: { state: ProjectState; me: Me }) {
             <SceneSection
               key={one.key}
               scene={one}
+              before={doc.scenes[index - 1]}
               place={index}
               count={doc.scenes.length}
-              editor={editor}
+              edit={editor.edit}
               persona={doc.persona}
               selected={one === scene}
               changed={changed?.has(one.key) ?? false}
               speech={mayRender && one === scene ? speech : null}
-              onSelect={() => select(one.key)}
+              onSelect={select}
             />
           ))}
           {doc.scenes.length === 0 && (

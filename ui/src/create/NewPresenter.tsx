@@ -1,6 +1,7 @@
 /** A presenter from a photo: the picture, a name and a voice, and the consent of the person in it. */
-import { t } from "@lingui/core/macro";
-import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { i18n, type MessageDescriptor } from "@lingui/core";
+import { msg, t } from "@lingui/core/macro";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { type Asset, api, body, type PersonaEntry } from "../api/client";
 import { FileDrop } from "../kit/FileDrop";
@@ -42,6 +43,20 @@ export function NewPresenter({ onClose, onCreated }: Props) {
   const personas = usable(usePersonas().data).filter((one) => !isCloned(one));
   const like = personas.find((one) => one.id === voiceOf) ?? personas[0];
   const statement = t`I, ${person.trim() || "…"}, agree that videos are made in which a likeness of me, drawn from my photo, speaks texts that others write.`;
+  const consent = () => ({
+    person: person.trim(),
+    purpose: statement,
+    granted_at: new Date().toISOString(),
+    evidence: evidence?.id ?? null,
+  });
+  const check = useQuery({
+    queryKey: ["portrait", photo?.id],
+    // Nothing is measured before the person has agreed.
+    enabled: photo !== null && agreed && person.trim() !== "",
+    queryFn: () => body(api.POST("/api/personas/check", { body: { media: photo?.id ?? "", consent: consent() } as never })),
+    staleTime: Infinity,
+    retry: false,
+  });
   const create = useMutation({
     mutationFn: () =>
       body(
@@ -55,12 +70,7 @@ export function NewPresenter({ onClose, onCreated }: Props) {
             pauses: "filmed",
             tools: ["*"],
             ...(like?.persona && { voice: like.persona.voice, style: like.persona.style }),
-            consent: {
-              person: person.trim(),
-              purpose: statement,
-              granted_at: new Date().toISOString(),
-              evidence: evidence?.id ?? null,
-            },
+            consent: consent(),
           } as never,
         }),
       ),
@@ -153,16 +163,55 @@ export function NewPresenter({ onClose, onCreated }: Props) {
           </label>
           <ConsentRecorder person={person} recorded={evidence} onRecorded={setEvidence} onBusy={setRecording} />
         </fieldset>
+        {photo && agreed && (
+          <div aria-live="polite">
+            {check.isFetching && <p className="quiet">{t`Looking at the face`}</p>}
+            {check.error && <ErrorNotice error={check.error} />}
+            {check.data && <Remarks of={check.data.remarks} />}
+          </div>
+        )}
         {create.error && <ErrorNotice error={create.error} />}
         <div className="row ends">
           {create.isPending && <span className="quiet" role="status">{t`Measuring the face`}</span>}
           <button type="button" disabled={create.isPending} onClick={onClose}>{t`Cancel`}</button>
-          <button type="submit" className="primary" disabled={!photo || upload.isPending || recording || create.isPending}>
+          <button
+            type="submit"
+            className="primary"
+            disabled={!photo || upload.isPending || recording || create.isPending || check.isFetching || check.isError}
+          >
             {t`Create presenter`}
           </button>
         </div>
       </form>
     </Modal>
+  );
+}
+
+/** Of the worker; one without words here is shown in its own. */
+const REMARKS: Record<string, MessageDescriptor> = {
+  "portrait.teeth_showing": msg`The mouth is open or shows teeth; closed, relaxed lips move better.`,
+  "portrait.turned": msg`The head is turned; a face that looks straight into the camera moves better.`,
+  "portrait.tilted": msg`The head is tilted; an upright head moves better.`,
+  "portrait.small_face": msg`The face is small in the picture; the video will look soft.`,
+  "portrait.blurry": msg`The face is out of focus or moved; the video will look soft.`,
+  "portrait.dark": msg`The face is dark; the inside of the mouth may look too bright.`,
+  "portrait.eyes_closed": msg`The eyes are nearly closed; they cannot blink.`,
+  "portrait.glasses": msg`The person wears glasses; brows and lids will move less.`,
+  "portrait.half_face": msg`Part of the face lies beyond the edge of the picture; what is missing is made up.`,
+  "portrait.cropped": msg`The top of the head or the chin is cut off by the edge of the picture.`,
+};
+
+function Remarks({ of }: { of: readonly { code: string; message: string }[] }) {
+  if (of.length === 0) return <p>{t`The face is well to be seen.`}</p>;
+  return (
+    <>
+      <p>{t`It works as it is; another photo may be better:`}</p>
+      <ul className="notices" aria-label={t`What could be better in the photo`}>
+        {of.map(({ code, message }) => (
+          <li key={code}>{REMARKS[code] ? i18n.t(REMARKS[code]) : message}</li>
+        ))}
+      </ul>
+    </>
   );
 }
 

@@ -6,6 +6,7 @@ import { api, body, type Project } from "../api/client";
 import { usePrincipal } from "../shell/me";
 import { formatOf } from "./boxes";
 import { changeScene, type SceneBody, type SceneDoc } from "./document";
+import { MusicField } from "./MusicField";
 import { PresenterButton } from "./PresenterPicker";
 import type { Editor } from "./useEditor";
 
@@ -168,7 +169,7 @@ function BrandField({ editor }: { editor: Editor }) {
 }
 
 export function FilmLook({ editor }: { editor: Editor }) {
-  const { canvas, output, persona } = editor.doc;
+  const { canvas, output, persona, music } = editor.doc;
   const format = formatOf(canvas);
   const size = Math.min(canvas.width, canvas.height);
   const captions = output.captions;
@@ -196,6 +197,7 @@ export function FilmLook({ editor }: { editor: Editor }) {
         />
       </div>
       <BrandField editor={editor} />
+      <MusicField music={music ?? null} onChange={(chosen) => editor.edit(t`Music`, (doc) => ({ ...doc, music: chosen }))} />
       <label>
         {t`Format`}
         <select

@@ -1,7 +1,8 @@
 /** One scene of the script: who speaks, the words, and what can be done with it. */
 
 import { t } from "@lingui/core/macro";
-import { useId } from "react";
+import { useLingui } from "@lingui/react";
+import { memo, useId, useRef } from "react";
 import type { Project } from "../api/client";
 import { IconAction } from "../kit/IconAction";
 import { keysText } from "../kit/keys";
@@ -23,20 +24,25 @@ import { ScriptField } from "./ScriptField";
 import { SpeechStrip } from "./SpeechStrip";
 import { caretOf, spokenSeconds, spokenWords, wordAt } from "./script";
 import type { Editor } from "./useEditor";
+import { useNear } from "./useNear";
 import type { Speech } from "./useSpeech";
 
 interface Props {
   scene: SceneDoc;
+  before: SceneDoc | undefined;
   place: number;
   count: number;
-  editor: Editor;
+  edit: Editor["edit"];
   persona: Project["persona"];
   selected: boolean;
   changed: boolean;
   /** Of the selected scene, for those who may have it spoken. */
   speech: Speech | null;
-  onSelect: () => void;
+  onSelect: (key: string) => void;
 }
+
+/** So many are drawn whole at once. */
+const FIRST = 8;
 
 export const focusScript = (key: string, caret?: number) =>
   // After the change is drawn.
@@ -46,30 +52,35 @@ export const focusScript = (key: string, caret?: number) =>
     if (caret !== undefined) field?.setSelectionRange(caret, caret);
   });
 
-export function SceneSection({ scene, place, count, editor, persona, selected, changed, speech, onSelect }: Props) {
+/** Drawn anew only when something of it has changed; far from what is seen it has its heading and its words alone. */
+export const SceneSection = memo(function SceneSection(props: Props) {
+  const { scene, before, place, count, edit, persona, selected, changed, speech, onSelect } = props;
+  // Another language draws it anew, too.
+  useLingui();
+  const frame = useRef<HTMLElement>(null);
+  const near = useNear(frame, place < FIRST) || selected;
   const { key, body } = scene;
   const id = `script-${key}`;
   const title = useId();
   const number = place + 1;
-  const before = editor.doc.scenes[place - 1];
   const field = () => document.getElementById(id) as HTMLTextAreaElement | null;
 
   const split = (caret: number) => {
     const next = newKey();
-    editor.edit(t`Split scene`, (doc) => splitScene(doc, key, caret, next));
+    edit(t`Split scene`, (doc) => splitScene(doc, key, caret, next));
     focusScript(next, 0);
   };
   const merge = () => {
     if (!before) return;
     const caret = before.body.script.length && before.body.script.length + 1;
-    editor.edit(t`Join scenes`, (doc) => mergeWithPrevious(doc, key));
+    edit(t`Join scenes`, (doc) => mergeWithPrevious(doc, key));
     focusScript(before.key, caret);
   };
   const write = (name: string, change: (text: string, from: number, to: number) => [text: string, caret: number]) => {
     const at = field();
     const [from, to] = [at?.selectionStart ?? body.script.length, at?.selectionEnd ?? body.script.length];
     const [script, caret] = change(body.script, from, to);
-    editor.edit(name, (doc) => changeScript(doc, key, script));
+    edit(name, (doc) => changeScript(doc, key, script));
     focusScript(key, caret);
   };
   const insert = (name: string, mark: string) =>
@@ -91,47 +102,51 @@ export function SceneSection({ scene, place, count, editor, persona, selected, c
 
   return (
     // biome-ignore lint/a11y: the mouse selects it anywhere, the keyboard by the fields inside
-    <section className={selected ? "scene selected" : "scene"} aria-labelledby={title} onClick={onSelect}>
+    <section ref={frame} className={selected ? "scene selected" : "scene"} aria-labelledby={title} onClick={() => onSelect(key)}>
       <header className="row">
         <h2 id={title}>{t`Scene ${number}`}</h2>
-        <PresenterButton
-          label={t`Presenter of scene ${number}`}
-          value={body.persona}
-          fallback={persona}
-          onChange={(chosen) => editor.edit(t`Presenter`, (doc) => changeScene(doc, key, { persona: chosen }))}
-        />
-        {changed && <span className="chip warn">{t`changed`}</span>}
-        <span className="quiet length">≈ {t`${Math.max(1, Math.round(spokenSeconds(body.script)))} s`}</span>
-        <span className="tools">
-          <IconAction
-            label={t`Move scene ${number} up`}
-            disabled={place === 0}
-            onPress={() => editor.edit(t`Move scene`, (doc) => moveScene(doc, key, -1))}
-          >
-            ↑
-          </IconAction>
-          <IconAction
-            label={t`Move scene ${number} down`}
-            disabled={place === count - 1}
-            onPress={() => editor.edit(t`Move scene`, (doc) => moveScene(doc, key, 1))}
-          >
-            ↓
-          </IconAction>
-          <IconAction
-            label={t`Delete scene ${number}`}
-            disabled={count === 1}
-            onPress={() => editor.edit(t`Delete scene`, (doc) => removeScene(doc, key))}
-          >
-            ×
-          </IconAction>
-        </span>
+        {near && (
+          <>
+            <PresenterButton
+              label={t`Presenter of scene ${number}`}
+              value={body.persona}
+              fallback={persona}
+              onChange={(chosen) => edit(t`Presenter`, (doc) => changeScene(doc, key, { persona: chosen }))}
+            />
+            {changed && <span className="chip warn">{t`changed`}</span>}
+            <span className="quiet length">≈ {t`${Math.max(1, Math.round(spokenSeconds(body.script)))} s`}</span>
+            <span className="tools">
+              <IconAction
+                label={t`Move scene ${number} up`}
+                disabled={place === 0}
+                onPress={() => edit(t`Move scene`, (doc) => moveScene(doc, key, -1))}
+              >
+                ↑
+              </IconAction>
+              <IconAction
+                label={t`Move scene ${number} down`}
+                disabled={place === count - 1}
+                onPress={() => edit(t`Move scene`, (doc) => moveScene(doc, key, 1))}
+              >
+                ↓
+              </IconAction>
+              <IconAction
+                label={t`Delete scene ${number}`}
+                disabled={count === 1}
+                onPress={() => edit(t`Delete scene`, (doc) => removeScene(doc, key))}
+              >
+                ×
+              </IconAction>
+            </span>
+          </>
+        )}
       </header>
       <ScriptField
         id={id}
         label={t`Script of scene ${number}`}
         value={body.script}
-        onFocus={onSelect}
-        onChange={(script) => editor.edit(t`Typing`, (doc) => changeScript(doc, key, script), `script ${key}`)}
+        onFocus={() => onSelect(key)}
+        onChange={(script) => edit(t`Typing`, (doc) => changeScript(doc, key, script), `script ${key}`)}
         onSplit={split}
         onMergeBack={merge}
       />
@@ -168,7 +183,7 @@ export function SceneSection({ scene, place, count, editor, persona, selected, c
               type="button"
               onClick={() => {
                 const next = newKey();
-                editor.edit(t`Add scene`, (doc) => addScene(doc, key, next));
+                edit(t`Add scene`, (doc) => addScene(doc, key, next));
                 focusScript(next);
               }}
             >
@@ -179,7 +194,7 @@ export function SceneSection({ scene, place, count, editor, persona, selected, c
       )}
     </section>
   );
-}
+});
 
 /** Marks the selection, or the word at or before the caret, with asterisks; a second time takes them away. */
 export function emphasised(text: string, from: number, to: number): [text: string, caret: number] {

@@ -14,7 +14,7 @@ export interface WordsConflict {
 }
 
 /** The fields of `to` that differ; null where `to` has none. */
-function changedFields<T extends object>(from: T, to: T): Partial<T> {
+export function changedFields<T extends object>(from: T, to: T): Partial<T> {
   const names = new Set([...Object.keys(from), ...Object.keys(to)]) as Set<keyof T>;
   return Object.fromEntries(
     [...names].filter((name) => !isSame(from[name], to[name])).map((name) => [name, to[name] ?? null]),

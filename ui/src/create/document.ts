@@ -15,14 +15,23 @@ export interface Doc {
   title: string;
   persona: string;
   brand: string | null;
+  music: Project["music"];
   canvas: Project["canvas"];
   output: Project["output"];
   scenes: readonly SceneDoc[];
 }
 
 export function docOf(project: Project, scenes: readonly Scene[]): Doc {
-  const { title, persona, brand = null, canvas, output } = project;
-  return { title, persona, brand, canvas, output, scenes: scenes.map((scene) => ({ key: scene.id, body: bodyOf(scene) })) };
+  const { title, persona, brand = null, music = null, canvas, output } = project;
+  return {
+    title,
+    persona,
+    brand,
+    music,
+    canvas,
+    output,
+    scenes: scenes.map((scene) => ({ key: scene.id, body: bodyOf(scene) })),
+  };
 }
 
 export function bodyOf(scene: Scene): SceneBody {

@@ -54,22 +54,26 @@ export function useRenderPlan(projectId: string, doc: Doc, film: string, saved: 
   return saved ? plan.data : undefined;
 }
 
-interface Content {
-  look: { persona: string; canvas: Doc["canvas"] };
-  scenes: { id: string; body: SceneBody }[];
+/** What people had edited, as a version keeps it. */
+export interface Content {
+  title: string;
+  look: Pick<Doc, "persona" | "canvas" | "output"> & Partial<Doc>;
+  scenes: { id: string; title: string; body: SceneBody }[];
 }
+
+/** A version never changes. */
+export const versionContent = (projectId: string, number: number) => ({
+  queryKey: ["version", projectId, number],
+  queryFn: async () => {
+    const path = { ref: projectId, number };
+    return (await body(api.GET("/api/projects/{ref}/versions/{number}", { params: { path } }))).content as unknown as Content;
+  },
+  staleTime: Infinity,
+});
 
 /** The project as it was when its newest film was begun. */
 export function useFilmed(projectId: string, version: number | null | undefined) {
-  return useQuery({
-    queryKey: ["version", projectId, version],
-    queryFn: async () => {
-      const path = { ref: projectId, number: version ?? 0 };
-      return (await body(api.GET("/api/projects/{ref}/versions/{number}", { params: { path } }))).content as unknown as Content;
-    },
-    enabled: version != null,
-    staleTime: Infinity,
-  }).data;
+  return useQuery({ ...versionContent(projectId, version ?? 0), enabled: version != null }).data;
 }
 
 /** Keys of the scenes that the next film draws anew, by what they say and how they look; null where nothing was filmed yet. */

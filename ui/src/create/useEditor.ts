@@ -22,12 +22,14 @@ export interface Editor {
   conflict: WordsConflict | undefined;
   undoName: string;
   redoName: string;
-  /** `group`: typing in one field is undone as one. */
+  /** `group`: typing in one field is undone as one. The function is the same one for the whole time. */
   edit: (name: string, change: (doc: Doc) => Doc, group?: string) => void;
   undo: () => void;
   redo: () => void;
   /** Saves what is not saved yet; true when the server has everything. */
   flush: () => Promise<boolean>;
+  /** Takes over what has changed on the server. */
+  refresh: () => Promise<void>;
   settle: (keep: "mine" | "theirs") => void;
 }
 
@@ -182,6 +184,10 @@ export function useEditor(state: ProjectState): Editor {
     };
   }, [work, flush, look]);
 
+  const edit = useCallback<Editor["edit"]>(
+    (name, change, group = "") => update((history) => record(history, change(history.doc), name, group, Date.now())),
+    [update],
+  );
   const conflict = conflictsOf(work)[0];
   return {
     doc,
@@ -191,10 +197,11 @@ export function useEditor(state: ProjectState): Editor {
     conflict,
     undoName: work.history.past.at(-1)?.name ?? "",
     redoName: work.history.future[0]?.name ?? "",
-    edit: (name, change, group = "") => update((history) => record(history, change(history.doc), name, group, Date.now())),
+    edit,
     undo: () => update(undo),
     redo: () => update(redo),
     flush,
+    refresh: look,
     settle: (keep) => {
       if (!conflict || !work.theirs) return;
       const { key, theirs } = conflict;

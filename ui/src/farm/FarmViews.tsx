@@ -2,6 +2,7 @@
 import { i18n } from "@lingui/core";
 import { msg, t } from "@lingui/core/macro";
 import { useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
 import { Fragment } from "react";
 import { api, body } from "../api/client";
 import { NoRows, State, Table } from "../kit/kit";
@@ -25,7 +26,9 @@ export function MachinesView() {
             <Fragment key={one.id}>
               <tr>
                 <th scope="row">
-                  {one.name}
+                  <Link to="/run/machines/$name" params={{ name: one.name }}>
+                    {one.name}
+                  </Link>
                   <div className="quiet">{[one.address, one.pool].filter(Boolean).join(" · ")}</div>
                 </th>
                 <Stand of={one} />
@@ -61,7 +64,9 @@ export function RunsView() {
           {list.data?.map((one) => (
             <tr key={one.id}>
               <th scope="row">
-                {one.playbook}
+                <Link to="/run/runs/$id" params={{ id: one.id }}>
+                  {one.playbook}
+                </Link>
                 {one.check && ` ${t`(dry run)`}`}
               </th>
               <Stand of={one} />

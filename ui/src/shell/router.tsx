@@ -102,6 +102,18 @@ const machines = createRoute({
   component: viewOf(farm, "MachinesView"),
 });
 const runs = createRoute({ getParentRoute: parent, path: "/run/runs", component: viewOf(farm, "RunsView") });
+const machine = createRoute({
+  getParentRoute: parent,
+  path: "/run/machines/$name",
+  remountDeps: ({ params }) => params,
+  component: viewOf(() => import("../farm/MachineView"), "MachineView"),
+});
+const run = createRoute({
+  getParentRoute: parent,
+  path: "/run/runs/$id",
+  remountDeps: ({ params }) => params,
+  component: viewOf(() => import("../farm/RunView"), "RunView"),
+});
 const health = createRoute({
   getParentRoute: parent,
   path: "/run/health",
@@ -152,7 +164,9 @@ const routeTree = root.addChildren([
   approvals.addChildren([approval]),
   planned,
   machines,
+  machine,
   runs,
+  run,
   health,
   log,
   trace,

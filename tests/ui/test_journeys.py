@@ -1,0 +1,247 @@
+"""Whole journeys through the Studio, by mouse at three widths and by the keyboard alone: a film of ten scenes
+from a text, and one word of it again.
+"""
+
+from __future__ import annotations
+
+import re
+import wave
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+from editor_page import create_project, expect_saved, field, make_film, picture, scenes, scripts
+from playwright.sync_api import Locator, Page, expect
+from reporting_machines import call_home, machine_of, report, row_of
+from studio_page import PATIENCE_MS, Studio, Visiting, run_in_thread, wait_for
+
+pytestmark = pytest.mark.browser
+TEN_SCENES = "# Tides\n\n" + "\n\n".join(f"## Part {one}\n\nThis is part {one}." for one in range(1, 11))
+MOST_PRESSES = 400
+ACTIVE = "element => element === document.activeElement"
+
+
+class Keyboard:
+    """Reaches and uses fields by keys alone."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+
+    def reach(self, target: Locator) -> Locator:
+        """Presses Tab until the element has the focus."""
+        expect(target).to_be_visible(timeout=PATIENCE_MS)
+        for _ in range(MOST_PRESSES):
+            if target.evaluate(ACTIVE):
+                return target
+            self.page.keyboard.press("Tab")
+        raise AssertionError(f"the keyboard does not reach {target}")
+
+    def press(self, target: Locator) -> None:
+        self.reach(target)
+        self.page.keyboard.press("Enter")
+
+    def choose(self, target: Locator, label: str) -> None:
+        """Types the beginning of an option, as one does in a closed list."""
+        self.reach(target)
+        self.page.keyboard.type(label)
+
+    def write(self, target: Locator, text: str) -> None:
+        self.reach(target)
+        self.page.keyboard.press("Control+a")
+        self.page.keyboard.type(text)
+
+    def menu(self, button: Locator, item: str) -> None:
+        self.press(button)
+        expect(self.page.get_by_role("menu")).to_be_visible(timeout=PATIENCE_MS)
+        self.page.keyboard.type(item)
+        self.page.keyboard.press("Enter")
+
+    def upload(self, target: Locator, path: Path) -> None:
+        self.reach(target)
+        with self.page.expect_file_chooser() as chooser:
+            self.page.keyboard.press("Enter")
+        chooser.value.set_files(path)
+
+
+class Mouse(Keyboard):
+    """Clicks instead."""
+
+    def reach(self, target: Locator) -> Locator:
+        target.click(timeout=PATIENCE_MS)
+        return target
+
+    def press(self, target: Locator) -> None:
+        self.reach(target)
+
+    def choose(self, target: Locator, label: str) -> None:
+        target.select_option(label=label, timeout=PATIENCE_MS)
+
+    def menu(self, button: Locator, item: str) -> None:
+        button.click()
+        self.page.get_by_role("menuitem", name=item, exact=True).click()
+
+    def upload(self, target: Locator, path: Path) -> None:
+        target.set_input_files(path)
+
+
+FORMS = [
+    pytest.param((hand, width), id=f"{hand}-{width}", marks=() if width == usual else pytest.mark.slow)
+    for hand, usual in (("mouse", 390), ("keyboard", 1440))
+    for width in (1440, 1024, 390)
+]
+
+
+@pytest.fixture(params=FORMS)
+def hands(request: pytest.FixtureRequest, visiting: Visiting) -> Callable[[str], Keyboard]:
+    """Opens a view at a width, to be used by the mouse or by the keyboard alone."""
+    hand, width = request.param
+
+    def opened(view: str) -> Keyboard:
+        page = visiting(viewport={"width": width, "height": 900}).open(view)
+        return Mouse(page) if hand == "mouse" else Keyboard(page)
+
+    return opened
+
+
+def test_a_pasted_text_becomes_an_explainer_of_ten_scenes(
+    hands: Callable[[str], Keyboard], operator: httpx.Client, tmp_path: Path
+) -> None:
+    (tmp_path / "quay.png").write_bytes(picture(640, 360))
+    with wave.open(str(tmp_path / "waves.wav"), "wb") as file:
+        file.setparams((1, 2, 8000, 0, "NONE", ""))
+        file.writeframes(bytes(16_000))
+    operator.post("/api/brands", json={"name": "Journey", "colours": {"accent": "#aa3311"}})
+    use = hands("create")
+    page = use.page
+    use.press(page.get_by_role("button", name="Import a document"))
+    text = page.get_by_label("Text or Markdown")
+    use.reach(text)
+    page.keyboard.insert_text(TEN_SCENES)
+    use.press(page.get_by_role("button", name="Use this text"))
+    expect(page.get_by_role("list", name="Scenes").get_by_role("listitem")).to_have_count(
+        10, timeout=PATIENCE_MS
+    )
+    use.press(page.get_by_role("button", name="Make the project"))
+    expect(field(page, 10)).to_have_value("This is part 10.", timeout=PATIENCE_MS)
+    project = page.url.rpartition("/")[2]
+
+    use.choose(page.get_by_label("Size", exact=True), "360p")
+    use.choose(page.get_by_label("Brand kit"), "Journey")
+    use.upload(page.get_by_label("Upload music"), tmp_path / "waves.wav")
+    expect(page.get_by_label("Volume")).to_be_visible(timeout=PATIENCE_MS)
+    use.choose(page.get_by_label("Volume"), "quiet")
+    use.choose(page.get_by_label("Captions", exact=True), "In the picture")
+    use.choose(page.get_by_label("Spoken word"), "Stands out")
+
+    script = use.reach(field(page, 2))
+    page.keyboard.press("Control+Home")
+    page.keyboard.press("Control+Shift+ArrowRight")
+    use.menu(page.get_by_role("button", name="Add ▾"), "Title")
+    use.write(page.get_by_label("Title 1: title"), "Second")
+    use.reach(field(page, 3))
+    page.keyboard.press("Control+Home")
+    use.menu(page.get_by_role("button", name="Add ▾"), "Picture or clip")
+    dialog = page.get_by_role("dialog", name="Picture or clip")
+    use.upload(dialog.get_by_label("Drop a file here, or choose one"), tmp_path / "quay.png")
+    expect(dialog).to_be_hidden(timeout=PATIENCE_MS)
+    use.choose(page.get_by_label("Picture 1: place"), "Over the whole picture")
+    use.choose(page.get_by_label("Begins with"), "Dissolve")
+    expect_saved(page)
+
+    state = operator.get(f"/api/projects/{project}").json()
+    found = scenes(operator, project)
+    assert (state["canvas"]["width"], state["music"]["level_db"], state["output"]["captions"]["mode"]) == (
+        640,
+        -18,
+        "burned",
+    )
+    assert [one["kind"] for one in found[1]["overlays"] + found[2]["overlays"]] == ["title", "image"]
+    assert found[1]["overlays"][0]["start"]["word"] == "This"
+    assert found[2]["transition"]["kind"] == "dissolve"
+    expect(script).to_have_value("This is part 2.")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing lies beside the page"
+    use.press(page.get_by_role("button", name="Make the film"))
+    wait_for(page, "document.getElementById('film')?.currentTime > 0.3")
+
+
+def test_one_word_again_makes_one_scene_anew_and_the_old_version_comes_back(
+    hands: Callable[[str], Keyboard], operator: httpx.Client
+) -> None:
+    before = ("The tide comes in.", "High water is at noon.", "Goodbye.")
+    project = create_project(operator, *before)
+    make_film(operator, project)
+    use = hands(f"projects/{project}")
+    page = use.page
+    use.reach(field(page, 2))
+    page.keyboard.press("Control+End")
+    use.menu(page.get_by_role("button", name="Add ▾"), "Title")
+    expect(page.get_by_label("Title 1: title")).to_be_visible()
+    expect_saved(page)
+    anchor = scenes(operator, project)[1]["overlays"][0]["start"]["word"]
+    use.reach(field(page, 2))
+    page.keyboard.press("Control+Home")
+    page.keyboard.press("Control+Delete")
+    page.keyboard.insert_text("Low ")
+    expect_saved(page)
+    assert scripts(operator, project)[1] == "Low water is at noon."
+    assert scenes(operator, project)[1]["overlays"][0]["start"]["word"] == anchor
+    expect(page.get_by_text("changed", exact=True)).to_have_count(1)
+    again = page.get_by_role("button", name=re.compile("^Make it again: 1 of 3 scenes anew, about"))
+    use.press(again)
+    expect(page.get_by_text("changed", exact=True)).to_have_count(0, timeout=PATIENCE_MS)
+    wait_for(page, "document.getElementById('film')?.currentTime > 0.3")
+
+    use.press(page.get_by_role("button", name="Versions"))
+    dialog = page.get_by_role("dialog", name="Versions")
+    expect(dialog.get_by_text("The project is as it was then.")).to_be_visible(timeout=PATIENCE_MS)
+    use.press(dialog.get_by_role("button", name=re.compile("^Version 1 ")))
+    differences = dialog.get_by_role("list", name="Differences")
+    expect(differences.locator("del")).to_have_text("High ", timeout=PATIENCE_MS)
+    expect(differences.locator("ins")).to_have_text("Low ")
+    expect(differences.get_by_role("listitem")).to_have_count(1)
+    use.press(dialog.get_by_role("button", name="Go back to version 1"))
+    expect(dialog).to_be_hidden(timeout=PATIENCE_MS)
+    expect(field(page, 2)).to_have_value(before[1], timeout=PATIENCE_MS)
+    assert scripts(operator, project) == list(before)
+    assert scenes(operator, project)[1]["overlays"] == []
+    # Its scenes are in the cache.
+    expect(page.get_by_role("button", name=re.compile("^Make it again"))).to_have_text(
+        "Make it again", timeout=PATIENCE_MS
+    )
+
+
+def test_a_machine_joins_from_its_first_report_to_ready(
+    hands: Callable[[str], Keyboard], studio: Studio
+) -> None:
+    use = hands("machines")
+    page = use.page
+    machine = machine_of(address="127.0.0.1", hardware={"vendor": "Supermicro", "memory_mib": 65536})
+    run_in_thread(report(studio, machine))
+    row = row_of(page, machine)
+    expect(row.locator(".chip")).to_have_text("discovered", timeout=PATIENCE_MS)
+    use.press(row.get_by_role("button", name="Accept"))
+    dialog = page.get_by_role("dialog")
+    expect(dialog.locator(".key-code")).to_have_text(machine.code)
+    expect(dialog.get_by_role("heading", name="What would change")).to_be_visible(timeout=PATIENCE_MS)
+    use.press(dialog.get_by_role("button", name="Accept this machine"))
+    expect(dialog).to_have_count(0, timeout=PATIENCE_MS)
+    expect(row.locator(".chip")).to_have_text("accepted", timeout=PATIENCE_MS)
+
+    run_in_thread(call_home(studio, machine))
+    use.press(row.get_by_role("link", name=machine.name))
+    expect(page.get_by_role("heading", name=machine.name)).to_contain_text("ready", timeout=PATIENCE_MS)
+    facts = page.get_by_role("region", name="Facts")
+    expect(facts).to_contain_text("Supermicro")
+    expect(facts).to_contain_text("64 GiB")
+    steps = page.get_by_role("region", name="From power-on to ready").get_by_role("listitem")
+    expect(steps.first).to_be_visible(timeout=PATIENCE_MS)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing lies beside the page"
+    page.go_back()
+    page.goto(page.url.replace("/machines", "/runs"))
+    use.press(page.get_by_role("row", name=re.compile(machine.name)).get_by_role("link"))
+    expect(page.get_by_role("heading", name=re.compile("playbook"))).to_contain_text(
+        "succeeded", timeout=PATIENCE_MS
+    )
+    expect(page.get_by_role("table")).to_contain_text("Say hello", timeout=PATIENCE_MS)
+    expect(page.get_by_role("link", name=machine.name)).to_be_visible()
