@@ -97,7 +97,7 @@ class Studio:
             "SOUNDSTAGE_HTTP__PORT": port,
             "SOUNDSTAGE_PROVISIONING__PORT": str(self.ports[0]),
             "SOUNDSTAGE_PROVISIONING__TLS_PORT": str(self.ports[1]),
-            "PATH": f"{ANSIBLE}:{os.environ['PATH']}",
+            "SOUNDSTAGE_PROVISIONING__ANSIBLE_BIN": str(ANSIBLE),
             **self.variables,
         }
         with (self.path / "server.log").open("a") as log:

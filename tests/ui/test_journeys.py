@@ -126,12 +126,12 @@ def test_a_pasted_text_becomes_an_explainer_of_ten_scenes(
     expect(field(page, 10)).to_have_value("This is part 10.", timeout=PATIENCE_MS)
     project = page.url.rpartition("/")[2]
 
-    use.choose(page.get_by_label("Size", exact=True), "360p")
+    use.choose(page.get_by_label("Size"), "360p")
     use.choose(page.get_by_label("Brand kit"), "Journey")
     use.upload(page.get_by_label("Upload music"), tmp_path / "waves.wav")
     expect(page.get_by_label("Volume")).to_be_visible(timeout=PATIENCE_MS)
     use.choose(page.get_by_label("Volume"), "quiet")
-    use.choose(page.get_by_label("Captions", exact=True), "In the picture")
+    use.choose(page.get_by_label("Captions").first, "In the picture")
     use.choose(page.get_by_label("Spoken word"), "Stands out")
 
     script = use.reach(field(page, 2))
@@ -175,6 +175,9 @@ def test_one_word_again_makes_one_scene_anew_and_the_old_version_comes_back(
     page = use.page
     use.reach(field(page, 2))
     page.keyboard.press("Control+End")
+    # Into the last word.
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowLeft")
     use.menu(page.get_by_role("button", name="Add ▾"), "Title")
     expect(page.get_by_label("Title 1: title")).to_be_visible()
     expect_saved(page)

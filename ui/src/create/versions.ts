@@ -61,20 +61,20 @@ const isWritten = ({ pieces }: { pieces: readonly Piece[] }) => pieces.some(({ k
 /** The fewest scenes that were moved, so that the others stand in their old order. */
 function movedKeys(before: readonly SceneDoc[], after: readonly SceneDoc[]): Set<string> {
   const old = new Map(before.map(({ key }, at) => [key, at]));
-  const kept = after.flatMap(({ key }) => (old.has(key) ? [{ key, at: old.get(key) ?? 0 }] : []));
+  const staying = after.flatMap(({ key }) => (old.has(key) ? [{ key, at: old.get(key) ?? 0 }] : []));
   // The longest run of rising places that ends with each one: its length, and the one before it there.
   const runs: { length: number; previous: number }[] = [];
-  for (const [place, one] of kept.entries()) {
+  for (const [place, one] of staying.entries()) {
     let [length, previous] = [1, -1];
     for (let other = 0; other < place; other++)
-      if ((kept[other]?.at ?? 0) < one.at && (runs[other]?.length ?? 0) >= length)
+      if ((staying[other]?.at ?? 0) < one.at && (runs[other]?.length ?? 0) >= length)
         [length, previous] = [(runs[other]?.length ?? 0) + 1, other];
     runs.push({ length, previous });
   }
-  const moved = new Set(kept.map(({ key }) => key));
+  const moved = new Set(staying.map(({ key }) => key));
   const longest = Math.max(0, ...runs.map((run) => run.length));
   let place = runs.findIndex((run) => run.length === longest);
-  for (; place >= 0; place = runs[place]?.previous ?? -1) moved.delete(kept[place]?.key ?? "");
+  for (; place >= 0; place = runs[place]?.previous ?? -1) moved.delete(staying[place]?.key ?? "");
   return moved;
 }
 
