@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from agent.approvals.errors import already_decided, already_voted, no_approval, own_question, plan_changed
+from agent.approvals.errors import already_decided
 from agent.approvals.models import Approval, ApprovalVote
 from agent.approvals.repository import Approvals
 from agent.approvals.schemas import ApprovalOut, VoteOut
@@ -21,7 +21,7 @@ from policy import Principal
 from policy.audit import AuditEntry, AuditLog
 from policy.decisions import Decision
 from soundstage.database import Database, new_id, utcnow
-from soundstage.errors import SoundstageError
+from soundstage.errors import Conflict, Forbidden, NotFound, SoundstageError
 from soundstage.events import EventStore
 from soundstage.paging import Page, PageRequest
 from soundstage.telemetry import mask_text, trace_id
@@ -164,7 +164,11 @@ class ApprovalService:
                 return row.id
             else:
                 await self._end(session, row, ApprovalState.VOID, "the plan has changed since")
-        raise plan_changed(row.id)
+        raise Conflict(
+            "approval.drifted",
+            f"What {row.id} agreed to is not what would happen now, so it is void.",
+            "Ask again, and look at the new plan.",
+        )
 
     async def finish(self, approval_id: str, *, worked: bool, outcome: str) -> None:
         """Ends a running approval with the outcome of its call."""
@@ -296,7 +300,11 @@ class ApprovalService:
     async def _row(self, approvals: Approvals, approval_id: str, principal: Principal) -> Approval:
         row = await approvals.get(approval_id)
         if row is None or row.tenant != principal.tenant:
-            raise no_approval(approval_id)
+            raise NotFound(
+                "approval.not_found",
+                f"There is no approval {approval_id!r}.",
+                "List them: `soundstage approvals list`.",
+            )
         return row
 
     async def _out(self, session: AsyncSession, row: Approval) -> ApprovalOut:
@@ -318,7 +326,13 @@ def _refusal(
     # A key and every login of it are one: each holder of a key can log in with it, programs too. Without a
     # key there is the user of this machine alone, who owns the database and is asked so that they look.
     if agrees and person_of(principal) != THIS_MACHINE and principal.id == row.requester_id:
-        return own_question()
+        return Forbidden(
+            "approval.own_question",
+            "Whoever asks cannot also agree: neither with the same key nor with a login of that key.",
+            "Ask somebody with a key of their own, or decide at the server's prompt.",
+        )
     if any(vote.person == person_of(principal) for vote in votes):
-        return already_voted()
+        return Conflict(
+            "approval.voted", "You have agreed already; another person has to agree too.", "Ask somebody else."
+        )
     return None

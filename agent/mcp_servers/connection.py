@@ -23,7 +23,7 @@ from agent.mcp_servers.definitions import ToolDefinition
 from agent.mcp_servers.http import OutgoingTransport
 from agent.mcp_servers.stdio import child_transport
 from agent.mcp_servers.tools import McpResult, result_of
-from soundstage.errors import SoundstageError
+from soundstage.errors import SoundstageError, TooLarge, Upstream
 from soundstage.http import OwnListeners
 from soundstage.settings.conversation import McpServerSettings
 from soundstage.tasks import cancel_all
@@ -78,7 +78,11 @@ class Connection:
                 break
             if not cursor:
                 return found
-        raise errors.too_many_tools(self._server, MAX_TOOLS)
+        raise TooLarge(
+            "mcp_server.too_many_tools",
+            f"The MCP server {self._server} lists more than {MAX_TOOLS} tools.",
+            "Use one with fewer tools.",
+        )
 
     async def call(self, tool: str, arguments: dict[str, Any]) -> McpResult:
         """Returns the result of a tool, cleaned and cut."""
@@ -108,7 +112,11 @@ class Connection:
                 raise self._fault or errors.connection_loss(self._server)
             return sending.result()
         except ValidationError as error:
-            raise errors.bad_answer(self._server) from error
+            raise Upstream(
+                "mcp_server.garbled",
+                f"The MCP server {self._server} answered with something that is no result of a tool.",
+                "Its version may not fit; ask its maker.",
+            ) from error
         except (OSError, anyio.BrokenResourceError, anyio.ClosedResourceError) as error:
             self._closing.set()
             raise self._fault or errors.connection_loss(self._server) from error

@@ -173,7 +173,11 @@ class _ModelTurn:
                 await self._emit(Text(text=text.strip()))
             if written.cut_short:
                 # A reader of the first part learns that there is more.
-                error = _cut_short()
+                error = Upstream(
+                    "model.cut_short",
+                    "The model has said as much as one answer may hold; the rest is missing.",
+                    "Ask for less at a time.",
+                )
                 if not text.strip():
                     raise error
                 await self._emit(Notice(code=error.code, text=error.message))
@@ -360,14 +364,6 @@ class _ModelTurn:
 
 def _key(call: ToolCall) -> tuple[str, str]:
     return call.tool.name, call.request.model_dump_json()
-
-
-def _cut_short() -> Upstream:
-    return Upstream(
-        "model.cut_short",
-        "The model has said as much as one answer may hold; the rest is missing.",
-        "Ask for less at a time.",
-    )
 
 
 def _defaults_needed(arguments: Mapping[str, Any], chosen: Mapping[str, Any]) -> dict[str, Any]:

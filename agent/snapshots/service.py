@@ -281,19 +281,33 @@ class SnapshotService:
                 return await SessionRepository(session).require_own(principal, session_id)
             for row in await SessionRepository(session).of_principal(principal, 1):
                 return row
-        raise _no_conversation()
+        raise NotFound(
+            "snapshot.no_conversation", "There is no conversation of yours yet.", "Say something first."
+        )
 
     async def _place(
         self, snapshots: Snapshots, principal: Principal, name: str, replace: bool
     ) -> Snapshot | None:
         """Returns the snapshot that a new one replaces; None for a free name within the limit."""
         if set(name) & NOT_IN_NAMES or name in (".", ".."):
-            raise _bad_name(name)
+            raise Invalid(
+                "snapshot.bad_name",
+                f"A snapshot cannot be called {name!r}: a name holds no slashes, and is not only dots.",
+                "Choose another name.",
+            )
         snapshot = await snapshots.by_name(principal.tenant, principal.id, _key(name))
         if snapshot is not None and not replace:
-            raise _name_taken(snapshot.name)
+            raise Conflict(
+                "snapshot.exists",
+                f"There is a snapshot called {snapshot.name!r} already.",
+                f"Say “save this over {snapshot.name}”, or choose another name.",
+            )
         if snapshot is None and await snapshots.count(principal.tenant, principal.id) >= self.maximum:
-            raise _too_many(self.maximum)
+            raise Conflict(
+                "snapshot.too_many",
+                f"You have {self.maximum} snapshots, and that is the limit.",
+                "Delete one that is not needed any more.",
+            )
         return snapshot
 
     async def _named(self, snapshots: Snapshots, principal: Principal, name: str) -> Snapshot:
@@ -325,34 +339,3 @@ def _no_snapshot(name: str, there_are: Iterable[str]) -> NotFound:
     else:
         hint = f"There are: {', '.join(names[:10])}." if names else "Say “save this as …” to make one."
     return NotFound("snapshot.not_found", f"There is no snapshot called {name!r}.", hint)
-
-
-def _bad_name(name: str) -> Invalid:
-    return Invalid(
-        "snapshot.bad_name",
-        f"A snapshot cannot be called {name!r}: a name holds no slashes, and is not only dots.",
-        "Choose another name.",
-    )
-
-
-def _name_taken(name: str) -> Conflict:
-    """Returns the error for a name that exists."""
-    return Conflict(
-        "snapshot.exists",
-        f"There is a snapshot called {name!r} already.",
-        f"Say “save this over {name}”, or choose another name.",
-    )
-
-
-def _too_many(limit: int) -> Conflict:
-    return Conflict(
-        "snapshot.too_many",
-        f"You have {limit} snapshots, and that is the limit.",
-        "Delete one that is not needed any more.",
-    )
-
-
-def _no_conversation() -> NotFound:
-    return NotFound(
-        "snapshot.no_conversation", "There is no conversation of yours yet.", "Say something first."
-    )
