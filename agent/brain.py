@@ -245,7 +245,7 @@ class Brain:
         """Emits the progress of a render until its end, then how it ended."""
         async for progress in self.watch.follow(render_id):
             await emit(progress)
-        view = await self.watch.view(render_id)
+        view = await self.watch.renders.get(render_id)
         if view.state == RenderState.DONE:
             blocks = RenderLine.of(view, self.services.out_dir).presentation()
             await emit(words.message(Text(text=as_text(blocks), blocks=blocks)))

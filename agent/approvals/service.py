@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
@@ -46,26 +47,20 @@ def person_of(principal: Principal) -> str:
     return THIS_MACHINE if principal.is_local else principal.id
 
 
+@dataclass
 class ApprovalService:
     """Every verb is one transaction, and one transaction writes at a time: a race has one winner."""
 
-    def __init__(
-        self,
-        database: Database,
-        events: EventStore,
-        audit: AuditLog,
-        lifetime: timedelta = timedelta(hours=24),
-    ) -> None:
-        self._database = database
-        self._events = events
-        self._audit = audit
-        self._lifetime = lifetime
+    database: Database
+    events: EventStore
+    audit: AuditLog
+    lifetime: timedelta = timedelta(hours=24)
 
     async def request(
         self, context: ToolContext, call: ToolCall, decision: Decision, plan: Plan
     ) -> ApprovalOut:
         """Returns a pending approval for exactly this call; the existing one for a repeated request."""
-        async with self._database.transaction() as session:
+        async with self.database.transaction() as session:
             approvals = Approvals(session)
             await self._sweep(session)
             requester = context.principal
@@ -99,7 +94,7 @@ class ApprovalService:
                 last_project_id=context.last_project_id,
                 local_files=context.local_files,
                 created_at=now,
-                expires_at=now + self._lifetime,
+                expires_at=now + self.lifetime,
             )
             await approvals.add(row)
             shown = {} if call.tool.redactable else {"plan": row.plan}
@@ -115,7 +110,7 @@ class ApprovalService:
         reason: str = "",
     ) -> ApprovalOut:
         """Adds a vote. Raises Conflict when it is decided already, Forbidden for the requester."""
-        async with self._database.transaction() as session:
+        async with self.database.transaction() as session:
             approvals = Approvals(session)
             swept = await self._sweep(session)
             row = await self._row(approvals, approval_id, principal)
@@ -144,7 +139,7 @@ class ApprovalService:
         Raises Conflict (`approval.drifted`), and voids it, when the plan is not the one that was agreed to,
         or when the policy asks for more people than agreed.
         """
-        async with self._database.transaction() as session:
+        async with self.database.transaction() as session:
             await self._sweep(session)
             found = await Approvals(session).open_for(
                 call.tool.name, hash_arguments(call), context.principal.id, context.session_id
@@ -172,7 +167,7 @@ class ApprovalService:
 
     async def finish(self, approval_id: str, *, worked: bool, outcome: str) -> None:
         """Ends a running approval with the outcome of its call."""
-        async with self._database.transaction() as session:
+        async with self.database.transaction() as session:
             row = await Approvals(session).get(approval_id)
             if row is not None and row.state == ApprovalState.RUNNING:
                 state = ApprovalState.DONE if worked else ApprovalState.FAILED
@@ -180,7 +175,7 @@ class ApprovalService:
 
     async def void(self, approval_id: str, why: str) -> None:
         """Ends an approval that can never be used."""
-        async with self._database.transaction() as session:
+        async with self.database.transaction() as session:
             row = await Approvals(session).get(approval_id)
             if row is not None and row.state in (ApprovalState.PENDING, ApprovalState.APPROVED):
                 await self._end(session, row, ApprovalState.VOID, why)
@@ -189,7 +184,7 @@ class ApprovalService:
         """Ends an approval that still waits because its requester wants it no more; returns False for one
         that has begun or ended.
         """
-        async with self._database.transaction() as session:
+        async with self.database.transaction() as session:
             row = await self._row(Approvals(session), approval_id, principal)
             if row.requester_id != principal.id or row.state not in OPEN:
                 return False
@@ -214,7 +209,7 @@ class ApprovalService:
     async def get(self, approval_id: str, principal: Principal) -> ApprovalOut:
         """Returns one approval of the principal's tenant."""
         await self.sweep()
-        async with self._database.session() as session:
+        async with self.database.session() as session:
             return await self._out(session, await self._row(Approvals(session), approval_id, principal))
 
     async def list(
@@ -228,21 +223,21 @@ class ApprovalService:
     ) -> Page[ApprovalOut]:
         """The same, from the place of a cursor on."""
         await self.sweep()
-        async with self._database.session() as session:
+        async with self.database.session() as session:
             page = await Approvals(session).page(principal.tenant, states, request)
             return page.of([await self._out(session, row) for row in page.items])
 
     async def list_approved(self) -> Sequence[Approval]:
         """Returns the approved calls that may run now."""
-        async with self._database.session() as session:
+        async with self.database.session() as session:
             return await Approvals(session).list_approved()
 
     async def sweep(self) -> None:
         """Ends overdue approvals. Almost always there are none, and no write."""
-        async with self._database.session() as session:
+        async with self.database.session() as session:
             if not await Approvals(session).overdue(utcnow()):
                 return
-        async with self._database.transaction() as session:
+        async with self.database.transaction() as session:
             await self._sweep(session)
 
     async def _sweep(self, session: AsyncSession) -> bool:
@@ -282,9 +277,9 @@ class ApprovalService:
         """Appends the event and the line of the audit log in the transaction of the change."""
         await session.flush()
         data = {"id": row.id, "tool": row.tool, "state": row.state, "session_id": row.session_id, **more}
-        await self._events.append(session, STREAM, kind, data, trace_id=row.trace_id)
+        await self.events.append(session, STREAM, kind, data, trace_id=row.trace_id)
         proof = {"arguments_sha256": row.arguments_sha256, "plan_sha256": row.plan_sha256}
-        await self._audit.record(
+        await self.audit.record(
             session,
             AuditEntry(
                 kind=kind,

@@ -54,21 +54,17 @@ class Reading:
     offered: tuple[str, ...] = ()
 
 
+@dataclass
 class ModelAnswers:
     """Answers by language models. Free of state: a turn has its own."""
 
-    def __init__(
-        self,
-        models: Models,
-        toolset: Toolset,
-        grammar: Grammar,
-        limits: TurnLimits,
-    ) -> None:
-        self._models = models
-        self._toolset = toolset
-        self._grammar = grammar
-        self._limits = limits
-        self.descriptions = descriptions(toolset.tools.values(), grammar.help)
+    models: Models
+    toolset: Toolset
+    grammar: Grammar
+    limits: TurnLimits
+
+    def __post_init__(self) -> None:
+        self.descriptions = descriptions(self.toolset.tools.values(), self.grammar.help)
 
     async def answer(
         self,
@@ -85,7 +81,7 @@ class ModelAnswers:
 
         Raises SoundstageError `model.…` when the model could not give one.
         """
-        candidates = await self._models.order(utterance)
+        candidates = await self.models.order(utterance)
         turn = _ModelTurn(
             self, caller, utterance, emit, history, memories, reading, candidates, cost or ModelCost()
         )
@@ -108,9 +104,9 @@ class _ModelTurn:
         candidates: Sequence[ChatModel],
         cost: ModelCost,
     ) -> None:
-        self._toolset = ours._toolset
-        self._grammar = ours._grammar
-        self._budget = TurnBudget(ours._limits)
+        self._toolset = ours.toolset
+        self._grammar = ours.grammar
+        self._budget = TurnBudget(ours.limits)
         self._caller = caller
         self._utterance = utterance
         self._emit = emit
@@ -138,7 +134,7 @@ class _ModelTurn:
             {"role": "user", "content": f"{self._marks.strip(self._placeholder.text)}\n\n{notes}"},
         ]
         self._requests = ModelRequests(
-            ours._models,
+            ours.models,
             list(candidates),
             self._budget,
             cost,

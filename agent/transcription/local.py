@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass, field
 import asyncio
 import json
 import sys
@@ -22,24 +23,23 @@ PACKAGES = {"embedded": "pocketsphinx", "whisper": "faster_whisper"}
 EXTRAS = {"embedded": "voice", "whisper": "whisper"}
 
 
+@dataclass
 class LocalRecogniser:
     """At most one process, loaded by the first sound. `model_dir`: of a Whisper model for CTranslate2."""
 
-    def __init__(
-        self, engine: str, model_dir: Path | None, timeout_s: float, *, idle_s: float = IDLE_S
-    ) -> None:
-        self._engine = engine
-        self._model_dir = model_dir
-        self._timeout_s = timeout_s
-        self._idle_s = idle_s
-        self._lock = asyncio.Lock()
-        self._process: asyncio.subprocess.Process | None = None
-        self._ending: asyncio.Task[None] | None = None
+    engine: str
+    model_dir: Path | None
+    timeout_s: float
+    _: KW_ONLY
+    idle_s: float = IDLE_S
+    _lock: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
+    _process: asyncio.subprocess.Process | None = field(default=None, init=False)
+    _ending: asyncio.Task[None] | None = field(default=None, init=False)
 
     @property
     def name(self) -> str:
-        if self._engine == "whisper":
-            return f"Whisper ({self._model_dir.name if self._model_dir else ''}) on this machine"
+        if self.engine == "whisper":
+            return f"Whisper ({self.model_dir.name if self.model_dir else ''}) on this machine"
         return "pocketsphinx on this machine"
 
     @property
@@ -53,13 +53,13 @@ class LocalRecogniser:
         async with self._lock:
             await self._stay()
             try:
-                async with asyncio.timeout(self._timeout_s):
+                async with asyncio.timeout(self.timeout_s):
                     answer = await self._ask(pcm, language, on_partial)
             except TimeoutError as error:
                 await self._end()
                 raise Unavailable(
                     "transcription.timeout",
-                    f"The recogniser on this machine took longer than {self._timeout_s:g} s.",
+                    f"The recogniser on this machine took longer than {self.timeout_s:g} s.",
                     "Send a shorter recording, or raise `transcription.timeout_s`.",
                 ) from error
             except BaseException:
@@ -92,10 +92,10 @@ class LocalRecogniser:
                 await on_partial(answer["partial"])
 
     async def _start(self) -> asyncio.subprocess.Process:
-        check_installed(self._engine, self._model_dir)
-        command = [sys.executable, "-m", "agent.transcription.child", self._engine]
-        if self._model_dir is not None and self._engine == "whisper":
-            command.append(str(self._model_dir))
+        check_installed(self.engine, self.model_dir)
+        command = [sys.executable, "-m", "agent.transcription.child", self.engine]
+        if self.model_dir is not None and self.engine == "whisper":
+            command.append(str(self.model_dir))
         process = await asyncio.create_subprocess_exec(
             *command,
             stdin=asyncio.subprocess.PIPE,
@@ -121,7 +121,7 @@ class LocalRecogniser:
             await cancel_all([ending])
 
     async def _end_later(self) -> None:
-        await asyncio.sleep(self._idle_s)
+        await asyncio.sleep(self.idle_s)
         await self._end()
 
     async def _end(self) -> None:
