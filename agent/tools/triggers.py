@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
+from pathlib import Path
 from typing import Any, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, Field, model_validator
 
@@ -13,7 +17,6 @@ from agent.tools.machines.runs import find_run
 from agent.tools.plan import Plan, change
 from agent.tools.record import Act, ToolContext, ToolRequest, ToolResult, tool
 from agent.tools.toolset import DirectToolset, ToolCall, prepare_call
-from agent.triggers.clock import local_zone
 from agent.triggers.schemas import LATEST, PREVIOUS, StoredCall, TriggerOut, When
 from agent.triggers.service import Draft
 from policy import Principal
@@ -176,7 +179,7 @@ async def _bound_when(context: ToolContext, when: When, *, first: bool) -> When:
     """Returns a condition with a zone, and with the id of what it waits for."""
     if when.every is not None:
         time = when.time or f"{utcnow():%H:%M}"
-        return when.model_copy(update={"time": time, "zone": when.zone or local_zone()})
+        return when.model_copy(update={"time": time, "zone": when.zone or _local_zone()})
     if when.at is not None:
         return when if when.at.tzinfo else when.model_copy(update={"at": when.at.astimezone()})
     name = LATEST if first and when.name == PREVIOUS else when.name
@@ -218,3 +221,18 @@ def _table(lines: Sequence[TriggerLine], title: str = "Triggers") -> Any:
         for number, one in enumerate(lines, 1)
     ]
     return table(title, ("No.", "What", "At", "State", "Result"), rows)
+
+
+@cache
+def _local_zone() -> str:
+    """Returns the name of the zone: that of `TZ`, else of /etc/localtime, else UTC."""
+    names = [os.environ.get("TZ", "")]
+    if (link := Path("/etc/localtime")).is_symlink():
+        names.append(str(link.resolve()).rpartition("zoneinfo/")[2])
+    for name in names:
+        try:
+            if name:
+                return ZoneInfo(name.removeprefix(":")).key
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            continue
+    return "UTC"
