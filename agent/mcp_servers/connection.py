@@ -145,11 +145,7 @@ class Connection:
             # The SDK raises groups of whatever its tasks raised; callers get the one reason.
             reason = _first(error)
             get_logger(__name__).warning("mcp server failed", server=self._server, error=repr(reason)[:300])
-            if self._fault is None:
-                self._fault = (
-                    reason if isinstance(reason, SoundstageError)
-                    else errors.not_started(self._server, str(reason) or type(reason).__name__)
-                )  # fmt: skip
+            self._end(reason)
         finally:
             self._closing.set()
 
@@ -167,18 +163,17 @@ class Connection:
         ) as http:
             yield streamable_http_client(str(settings.url), http_client=http)
 
-    def _end(self, fault: SoundstageError | None) -> None:
+    def _end(self, fault: BaseException | None) -> None:
+        """Ends the connection; its first fault is what callers get."""
+        if fault is not None and not isinstance(fault, SoundstageError):
+            fault = errors.not_started(self._server, str(fault) or type(fault).__name__)
         self._fault = self._fault or fault
         self._closing.set()
 
     def _note_fault(self, error: Exception) -> None:
         if isinstance(error, SoundstageError) and error.code == "outgoing.answer_too_large":
             error = errors.too_much(self._server, MAX_ANSWER_BYTES)
-        if self._fault is None:
-            self._fault = error if isinstance(error, SoundstageError) else errors.not_started(
-                self._server, str(error) or type(error).__name__
-            )  # fmt: skip
-        self._closing.set()
+        self._end(error)
 
 
 def _discard(task: asyncio.Task[Any]) -> None:

@@ -142,7 +142,8 @@ class McpServer:
                 "mcp_server.no_answer",
                 f"The MCP server {self.name} did not answer within {self.settings.timeout_s:g} s, and was "
                 "cut off.",
-                f"What it had done by then stays. `timeout_s` of [agent.mcp_servers.{self.name}] is the limit.",
+                "What it had done by then stays. "
+                f"`timeout_s` of [agent.mcp_servers.{self.name}] is the limit.",
                 504,
             )
             await self._note_failure(fault)
