@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import TYPE_CHECKING
 
 from rapidfuzz import fuzz, process
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -23,6 +23,9 @@ from soundstage.errors import Conflict, Invalid, NotFound
 from soundstage.events import EventStore
 from soundstage.telemetry.masking import mask_text
 
+if TYPE_CHECKING:
+    from agent.tools.toolset import Toolset
+
 MOST_OPEN = 100
 RESULT_CHARS = 1000
 CLAIM_FOR = timedelta(seconds=60)
@@ -31,13 +34,6 @@ LATE = timedelta(hours=1)
 """A time that nobody watched is made up for by at most so much."""
 LIKE_WORD = 85.0
 TELLING_CHARS = 4
-
-
-class _Tools(Protocol):
-    """The toolset that will run the calls."""
-
-    @property
-    def tools(self) -> Mapping[str, Any]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +51,7 @@ class TriggerService:
 
     database: Database
     events: EventStore
-    toolset: _Tools
+    toolset: Toolset
     _: KW_ONLY
     clock: Callable[[], datetime] = utcnow
     wake: Callable[[], None] = field(default=lambda: None)
@@ -267,7 +263,9 @@ async def _times(
 ) -> list[datetime | None]:
     if await triggers.count_open(principal.tenant, principal.id) + len(drafts) > MOST_OPEN:
         raise Conflict(
-            "trigger.too_many", f"{MOST_OPEN} triggers wait already.", "Cancel some first: “list the triggers”."
+            "trigger.too_many",
+            f"{MOST_OPEN} triggers wait already.",
+            "Cancel some first: “list the triggers”.",
         )
     times = [draft.condition.next_after(now) for draft in drafts]
     for place, (draft, fires_at) in enumerate(zip(drafts, times, strict=True)):
