@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -19,7 +18,7 @@ from agent.snapshots.repository import Snapshots
 from agent.triggers.service import TriggerService
 from policy.audit import AuditEntry, AuditLog
 from policy.audit.redactable import FORGOTTEN
-from soundstage.events import Event, EventStore
+from soundstage.events import EventStore
 
 
 @dataclass
@@ -68,15 +67,12 @@ class Redactor:
 
     async def _redact_tool_events(self, session: AsyncSession, redaction: Redaction) -> None:
         """Redacts arguments and results of tools, in the events of turns whose own text may not match."""
-
-        def change(event: Event) -> Mapping[str, Any]:
-            changed: Mapping[str, Any] = redaction.redact(event.data)
-            return changed
-
         streams: list[str] = []
         for row in await SessionRepository(session).all_of(redaction.tenant, redaction.subject):
             streams += [live_stream(row.id), *(stream_of(row.id, number + 1) for number in range(row.turns))]
-        await self.events.rewrite(session, streams, change, redaction.prefilter)
+        await self.events.rewrite(
+            session, streams, lambda event: redaction.redact(event.data), redaction.prefilter
+        )
 
     async def _titles(self, session: AsyncSession, redaction: Redaction, titles: set[str]) -> None:
         """Redacts titles, which begin as the first utterance does."""
@@ -92,8 +88,7 @@ class Redactor:
         def turn(copy: dict[str, Any]) -> dict[str, Any]:
             if copy["started_at"].replace("Z", "+00:00") in start_times and copy["utterance"] != FORGOTTEN:
                 copy = {**copy, "utterance": FORGOTTEN, "reply": FORGOTTEN if copy["reply"] else ""}
-            changed: dict[str, Any] = redaction.redact(copy)
-            return changed
+            return redaction.redact(copy)
 
         snapshots = Snapshots(session)
         for row in await snapshots.of_owner(redaction.tenant, redaction.subject):
