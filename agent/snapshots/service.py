@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass
 from difflib import get_close_matches
 
+from agent.presentation.text import count
 from agent.sessions.models import AgentSession
 from agent.sessions.repository import SessionRepository
 from agent.sessions.schemas import TurnOut
@@ -58,13 +59,13 @@ def _turns(before: State, after: State) -> Iterator[Difference]:
         same += 1
     gone, added = old[same:], new[same:]
     if gone:
-        lost = f"{_counted(len(gone))} of the snapshot {'is' if len(gone) == 1 else 'are'} not in it."
+        lost = f"{count(len(gone), 'turn')} of the snapshot {'is' if len(gone) == 1 else 'are'} not in it."
         yield Difference(kind="turns", sentence=lost)
     if added:
         lines = [f"  • {_short(turn.utterance)}" for turn in added[:MAX_LISTED]]
         if len(added) > MAX_LISTED:
             lines.append(f"  • and {len(added) - MAX_LISTED} more")
-        listing = "\n".join([f"{_counted(len(added))} came after it:", *lines])
+        listing = "\n".join([f"{count(len(added), 'turn')} came after it:", *lines])
         yield Difference(kind="turns", sentence=listing)
 
 
@@ -106,10 +107,6 @@ def _state(then: Referent | None, now: Referent | None) -> Iterator[Difference]:
 
 def _is_same(one: SnapshotTurn, other: SnapshotTurn) -> bool:
     return (one.started_at, one.utterance) == (other.started_at, other.utterance)
-
-
-def _counted(count: int) -> str:
-    return "1 turn" if count == 1 else f"{count} turns"
 
 
 def _short(text: str) -> str:
