@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 
 from agent.approvals.models import Approval
 from agent.approvals.schemas import ApprovalOut
@@ -38,7 +38,8 @@ class ApprovalDecisions:
     _postponed: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
-        self._worker = Worker("agreed calls", self._poll, poll_s=POLL_S)
+        self.worker = Worker("agreed calls", self._poll, poll_s=POLL_S)
+        """Runs agreed calls in the background; one that runs at its end is recorded as cut off."""
 
     async def vote(
         self,
@@ -54,16 +55,8 @@ class ApprovalDecisions:
             call = prepare_call(self.toolset, approval.tool, approval.arguments)
             await self.decider.require(principal, Action("route", "approvals", call.act.permission))
         out = await self.approvals.vote(approval_id, principal, agrees=agrees, reason=reason)
-        self._worker.wake()
+        self.worker.wake()
         return out
-
-    async def start(self) -> None:
-        """Runs agreed calls from now on, in the background."""
-        await self._worker.start()
-
-    async def close(self) -> None:
-        """Ends the background work; a call that runs now is recorded as cut off."""
-        await self._worker.close()
 
     async def run_approved(self) -> int:
         """Runs the approved calls once, and returns their number."""

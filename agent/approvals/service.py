@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -212,16 +212,10 @@ class ApprovalService:
         async with self.database.session() as session:
             return await self._out(session, await self._row(Approvals(session), approval_id, principal))
 
-    async def list(
-        self, principal: Principal, states: Collection[ApprovalState] = (), limit: int = 100
-    ) -> list[ApprovalOut]:
-        """Returns the approvals of the principal's tenant, the newest first."""
-        return (await self.find_page(principal, states, PageRequest(limit))).items
-
     async def find_page(
         self, principal: Principal, states: Collection[ApprovalState], request: PageRequest
     ) -> Page[ApprovalOut]:
-        """The same, from the place of a cursor on."""
+        """Returns a page of the approvals of the principal's tenant, the newest first."""
         await self.sweep()
         async with self.database.session() as session:
             page = await Approvals(session).page(principal.tenant, states, request)
@@ -328,6 +322,8 @@ def _refusal(
         )
     if any(vote.person == person_of(principal) for vote in votes):
         return Conflict(
-            "approval.voted", "You have agreed already; another person has to agree too.", "Ask somebody else."
+            "approval.voted",
+            "You have agreed already; another person has to agree too.",
+            "Ask somebody else.",
         )
     return None
