@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 import consul
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from agent.experts.candidates import Candidate
 from agent.model.openai_server import OpenAiServer
@@ -25,11 +25,7 @@ MAX_SERVICES = 64
 TOPIC = "topic="
 
 
-class _Wire(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-
-class _Service(_Wire):
+class _Service(BaseModel):
     id: str = Field(alias="ID", max_length=200)
     service: str = Field(alias="Service", max_length=200)
     address: str = Field(default="", alias="Address", max_length=200)
@@ -39,11 +35,11 @@ class _Service(_Wire):
     meta: dict[str, str] | None = Field(default=None, alias="Meta")
 
 
-class _Node(_Wire):
+class _Node(BaseModel):
     address: str = Field(alias="Address", max_length=200)
 
 
-class _Entry(_Wire):
+class _Entry(BaseModel):
     node: _Node = Field(alias="Node")
     service: _Service = Field(alias="Service")
 

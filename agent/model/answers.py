@@ -213,7 +213,8 @@ class _ModelTurn:
             if ask.name == FIND_TOOLS:
                 self._find_tools(ask)
                 return None
-            call = self._prepare(ask)
+            arguments = self._placeholder.restore(self._arguments(ask))
+            call = prepare_call(self._toolset, ask.name, arguments)
         except SoundstageError as error:
             return error
         self.offered.add(call.tool.name)
@@ -293,9 +294,6 @@ class _ModelTurn:
             ToolFailed(tool=ask.name or "?", code=error.code, message=error.message, hint=error.hint)
         )
         return content
-
-    def _prepare(self, ask: ToolAsk) -> ToolCall:
-        return prepare_call(self._toolset, ask.name, self._placeholder.restore(self._arguments(ask)))
 
     def _arguments(self, ask: ToolAsk) -> dict[str, Any]:
         try:

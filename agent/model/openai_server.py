@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass, field
 import asyncio
 import json
 import re
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import KW_ONLY, dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -20,7 +20,7 @@ from agent.model.pieces import ReasoningFilter, ToolCallAssembler
 from agent.model.presets import SETTABLE, Preset, preset_for
 from agent.model.wire import Chunk, ServerError, Timings, TokenCount
 from soundstage.errors import SoundstageError, Unavailable, Upstream
-from soundstage.http import Bounds, Destinations, OwnListeners, outgoing_client
+from soundstage.http import NO_LISTENERS, Bounds, Destinations, OwnListeners, outgoing_client
 from soundstage.http.event_stream import TooMuch, stream_events
 from soundstage.one_line import one_line
 from soundstage.settings.sections import LlmSettings, LlmsSettings
@@ -149,8 +149,8 @@ class OpenAiServer:
     _: KW_ONLY
     api_key: Callable[[], str | None] = lambda: None
     silence_s: float = 60.0
-    listeners: OwnListeners = OwnListeners()
-    preset: Preset = Preset()
+    listeners: OwnListeners = NO_LISTENERS
+    preset: Preset = field(default_factory=Preset)
     _limit_name: str = field(default="max_tokens", init=False)
     _refused_fields: set[str] = field(default_factory=set, init=False)
 
