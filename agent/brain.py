@@ -142,7 +142,13 @@ class Brain:
         parsed = self.grammar.understand(utterance)
         caller = ToolCaller(self.toolset, self.services, conversation, turn)
         if self.reader is None:
-            await self._answer_exactly(caller, conversation, turn, utterance, parsed, log)
+            # What the grammar does not understand, a model answers, or nobody.
+            if isinstance(parsed, Understanding):
+                await self._answer_by_grammar(caller, parsed, log)
+            elif self.model is None or not await self._answer_by_model(
+                caller, conversation, turn, utterance, log
+            ):
+                await log.emit(not_understood(parsed))
         else:
             reading = self.reader.open(caller, turn, utterance, log)
             language = reading.state.language
@@ -154,23 +160,6 @@ class Brain:
                 log.result.dialogue = reading.next_state().to_json()
         if follow and log.result.render_id is not None and log.result.render_active:
             await self._follow(log.result.render_id, log.result.tool, log.emit, Translation.of(language))
-
-    async def _answer_exactly(
-        self,
-        caller: ToolCaller,
-        conversation: Conversation,
-        turn: OpenTurn,
-        utterance: str,
-        parsed: Understanding | NotUnderstood,
-        log: TurnLog,
-    ) -> None:
-        """Answers without a reader: what the grammar does not understand, a model answers, or nobody."""
-        if isinstance(parsed, Understanding):
-            await self._answer_by_grammar(caller, parsed, log)
-        elif self.model is None or not await self._answer_by_model(
-            caller, conversation, turn, utterance, log
-        ):
-            await log.emit(not_understood(parsed))
 
     async def _answer_by_reader(
         self, reading: ReaderTurn, conversation: Conversation, parsed: Understanding | NotUnderstood
