@@ -127,14 +127,6 @@ def _level(sheet: SpeechSheet, at_ms: float) -> float:
     return sum(around) / len(around)
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """The text of one turn."""
-
-    turn: int
-    text: str
-
-
 @dataclass
 class LiveSessions:
     """The sessions are the agent's own: what is said here stands in their turns, and chat goes on with them.
@@ -223,15 +215,14 @@ class LiveSessions:
         turn: int | None = None
         try:
             await self._set_state(session_id, "thinking")
-            answer = await self._ask(conversation, message)
-            turn = answer.turn
-            await self._append(session_id, RESPONSE, {"turn": turn, "text": answer.text})
+            turn, text = await self._ask(conversation, message)
+            await self._append(session_id, RESPONSE, {"turn": turn, "text": text})
             if not await still_there():
                 await self._set_state(session_id, "idle", turn)
                 return MessageAnswer(
-                    response=answer.text, audio=None, emotion="neutral", duration=0, emotionCurve=[]
+                    response=text, audio=None, emotion="neutral", duration=0, emotionCurve=[]
                 )
-            return await self._speak(session_id, persona, answer)
+            return await self._speak(session_id, persona, turn, text)
         except SoundstageError as error:
             reported = _after_the_text(error, session_id, turn) if turn else error
             await self._append_failure(session_id, turn, reported)
@@ -242,8 +233,8 @@ class LiveSessions:
                 await finish(self._set_state(session_id, "idle", turn))
             raise
 
-    async def _ask(self, conversation: Conversation, message: str) -> _Answer:
-        """Returns the text of the answer, with its failures."""
+    async def _ask(self, conversation: Conversation, message: str) -> tuple[int, str]:
+        """Returns the number of the turn, and the text of the answer with its failures."""
         turn, sentences = 0, []
         events = await self.runner.ask(conversation, message)
         async with aclosing(events):
@@ -251,17 +242,17 @@ class LiveSessions:
                 if isinstance(item.event, TurnBegan):
                     turn = item.event.turn
                 sentences.append(plain_text(item.event))
-        return _Answer(turn, "\n".join(filter(None, sentences)))
+        return turn, "\n".join(filter(None, sentences))
 
-    async def _speak(self, session_id: str, persona: Persona, answer: _Answer) -> MessageAnswer:
-        text = speakable_text(answer.text)
+    async def _speak(self, session_id: str, persona: Persona, turn: int, answer: str) -> MessageAnswer:
+        text = speakable_text(answer)
         lexicon = lexicon_of(persona.style.language)
         found = feelings(text, lexicon)
         emotion, language = strongest(found), None if lexicon is None else lexicon.language
         if not text:
-            await self._set_state(session_id, "idle", answer.turn)
+            await self._set_state(session_id, "idle", turn)
             return MessageAnswer(
-                response=answer.text,
+                response=answer,
                 audio=None,
                 emotion=emotion,
                 duration=0,
@@ -273,13 +264,13 @@ class LiveSessions:
         await self._set_state(
             session_id,
             "speaking",
-            answer.turn,
+            turn,
             {"duration_ms": speech.sheet.duration_ms, **performance(speech.sheet, curve)},
         )
-        self._quiet_after(session_id, answer.turn, speech.sheet.duration_ms / 1000)
+        self._quiet_after(session_id, turn, speech.sheet.duration_ms / 1000)
         sound = base64.b64encode(speech.sound).decode("ascii")
         return MessageAnswer(
-            response=answer.text,
+            response=answer,
             audio=f"data:audio/wav;base64,{sound}",
             emotion=emotion,
             duration=speech.sheet.duration_ms,

@@ -149,8 +149,8 @@ def refuse_secret(text: str) -> None:
     if (shape := secret_shape(text)) is not None:
         raise Conflict(
             "memory.looks_secret",
-            f"This looks like {shape}. It is not stored yet: what is remembered is shown in conversations, and "
-            "may go to a language model.",
+            f"This looks like {shape}. It is not stored yet: what is remembered is shown in conversations, "
+            "and may go to a language model.",
             "Keep it in a password manager. To store it all the same, say “remember anyway that …”.",
         )
 
@@ -394,11 +394,5 @@ def _similarities(
 
 
 def _out(row: Memory, persona: str, likeness: float | None = None) -> MemoryOut:
-    return MemoryOut(
-        id=row.id,
-        text=row.text,
-        persona=persona,
-        session_id=row.session_id,
-        created_at=row.created_at,
-        likeness=None if likeness is None else round(likeness, 3),
-    )
+    likeness = None if likeness is None else round(likeness, 3)
+    return MemoryOut.model_validate(row).model_copy(update={"persona": persona, "likeness": likeness})

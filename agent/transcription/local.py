@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass, field
 import asyncio
 import json
 import sys
+from dataclasses import KW_ONLY, dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ class LocalRecogniser:
     _: KW_ONLY
     idle_s: float = IDLE_S
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
-    _process: asyncio.subprocess.Process | None = field(default=None, init=False)
+    process: asyncio.subprocess.Process | None = field(default=None, init=False)
     _ending: asyncio.Task[None] | None = field(default=None, init=False)
 
     @property
@@ -41,11 +41,6 @@ class LocalRecogniser:
         if self.engine == "whisper":
             return f"Whisper ({self.model_dir.name if self.model_dir else ''}) on this machine"
         return "pocketsphinx on this machine"
-
-    @property
-    def process_id(self) -> int | None:
-        """Returns the id of the process that is loaded."""
-        return None if self._process is None else self._process.pid
 
     async def recognise(
         self, pcm: bytes, language: str = "", on_partial: OnPartial | None = None
@@ -75,7 +70,7 @@ class LocalRecogniser:
         await self._end()
 
     async def _ask(self, pcm: bytes, language: str, on_partial: OnPartial | None) -> dict[str, Any]:
-        process = self._process = self._process or await self._start()
+        process = self.process = self.process or await self._start()
         if process.stdin is None:
             raise _failed("it has no standard input")
         head = json.dumps({"bytes": len(pcm), "language": language}).encode() + b"\n"
@@ -103,7 +98,7 @@ class LocalRecogniser:
             stderr=asyncio.subprocess.DEVNULL,
             limit=MAX_LINE,
         )
-        self._process = process
+        self.process = process
         await self._read(process)
         return process
 
@@ -125,7 +120,7 @@ class LocalRecogniser:
         await self._end()
 
     async def _end(self) -> None:
-        process, self._process = self._process, None
+        process, self.process = self.process, None
         if process is not None and process.returncode is None:
             process.kill()
             await process.wait()

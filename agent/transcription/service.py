@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 import asyncio
 import io
 import json
 import wave
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import asdict, dataclass, field
 
 from avatar.spec import Finished
 
@@ -89,13 +89,7 @@ class TranscriptionService:
             confidence=round(found.confidence, 3),
             recogniser=recogniser.name,
             words=tuple(
-                WordOut(
-                    text=word.text,
-                    start_ms=word.start_ms,
-                    end_ms=word.end_ms,
-                    confidence=round(word.confidence, 3),
-                )
-                for word in found.words
+                WordOut(**{**asdict(word), "confidence": round(word.confidence, 3)}) for word in found.words
             ),
             vtt=vtt,
             srt=srt,

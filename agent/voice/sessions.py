@@ -7,7 +7,6 @@ worker dies, the person stays connected and the next worker takes the session ov
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 import asyncio
 import hashlib
 import hmac
@@ -15,6 +14,7 @@ import secrets
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import count
 from typing import Any

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 import base64
 from collections import OrderedDict
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 from agent.live.feelings import feelings, strongest
