@@ -12,7 +12,7 @@ from soundstage.errors import SoundstageError
 
 
 class _Event(BaseModel, extra="forbid", frozen=True):
-    """What all events have in common."""
+    """Refuses unknown fields and changes."""
 
 
 class TurnBegan(_Event):
