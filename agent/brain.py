@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import copy
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from agent import genai
 from agent.answering.answers import ReaderAnswers, ReaderTurn
 from agent.answering.asking import not_understood
-from agent.answering.help import help_text
 from agent.answering.replies import Replies
 from agent.answering.translation import Translation
 from agent.events import Done, Emit, Failure, Notice, Text, TurnBegan, Understood
@@ -142,7 +142,13 @@ class Brain:
         parsed = self.grammar.understand(utterance)
         caller = ToolCaller(self.toolset, self.services, conversation, turn)
         if self.reader is None:
-            await self._answer_exactly(caller, conversation, turn, utterance, parsed, log)
+            # What the grammar does not understand, a model answers, or nobody.
+            if isinstance(parsed, Understanding):
+                await self._answer_by_grammar(caller, parsed, log)
+            elif self.model is None or not await self._answer_by_model(
+                caller, conversation, turn, utterance, log
+            ):
+                await log.emit(not_understood(parsed))
         else:
             reading = self.reader.open(caller, turn, utterance, log)
             language = reading.state.language
@@ -154,23 +160,6 @@ class Brain:
                 log.result.dialogue = reading.next_state().to_json()
         if follow and log.result.render_id is not None and log.result.render_active:
             await self._follow(log.result.render_id, log.result.tool, log.emit, Translation.of(language))
-
-    async def _answer_exactly(
-        self,
-        caller: ToolCaller,
-        conversation: Conversation,
-        turn: OpenTurn,
-        utterance: str,
-        parsed: Understanding | NotUnderstood,
-        log: TurnLog,
-    ) -> None:
-        """Answers without a reader: what the grammar does not understand, a model answers, or nobody."""
-        if isinstance(parsed, Understanding):
-            await self._answer_by_grammar(caller, parsed, log)
-        elif self.model is None or not await self._answer_by_model(
-            caller, conversation, turn, utterance, log
-        ):
-            await log.emit(not_understood(parsed))
 
     async def _answer_by_reader(
         self, reading: ReaderTurn, conversation: Conversation, parsed: Understanding | NotUnderstood
@@ -245,7 +234,7 @@ class Brain:
         """Emits the progress of a render until its end, then how it ended."""
         async for progress in self.watch.follow(render_id):
             await emit(progress)
-        view = await self.watch.view(render_id)
+        view = await self.watch.renders.get(render_id)
         if view.state == RenderState.DONE:
             blocks = RenderLine.of(view, self.services.out_dir).presentation()
             await emit(words.message(Text(text=as_text(blocks), blocks=blocks)))
@@ -257,3 +246,29 @@ class Brain:
         else:
             failure = Failure(code="render.cancelled", message=f"“{view.title}” was cancelled.")
             await emit(words.failure(failure))
+
+
+def help_text(entries: Sequence[HelpEntry], topic: str, replies: Replies) -> str:
+    """Returns the overview, or the purposes and examples of the grammar that fit a topic.
+
+    The overview is also the answer to a topic that nothing fits. “Everything” fits all.
+    """
+    tools = [entry for entry in entries if entry.tool]
+    stem = replies.help_subject(topic)
+    fitting = (
+        tools
+        if stem == "everything"
+        else [entry for entry in tools if _fits(stem, entry.intent, entry.purpose)]
+        or [entry for entry in tools if _fits(stem, *entry.examples)]
+    )
+    if not stem or not fitting:
+        return replies.text("help", "overview")
+    lines = [replies.text("help", "subject")]
+    for entry in fitting:
+        lines.append(f"\n{entry.purpose}")
+        lines.extend(f"  • {example}" for example in entry.examples)
+    return "\n".join(lines)
+
+
+def _fits(stem: str, *texts: str) -> bool:
+    return any(stem in text.lower() for text in texts)

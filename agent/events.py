@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, Field, TypeAdapter
 
 from agent.presentation import Blocks
 from soundstage.errors import SoundstageError
 
 
-class _Event(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class _Event(BaseModel, extra="forbid", frozen=True):
+    """Refuses unknown fields and changes."""
 
 
 class TurnBegan(_Event):
@@ -149,10 +149,8 @@ class Failure(_Event):
         return cls(code=error.code, message=error.message, hint=error.hint)
 
 
-class ModelUsage(BaseModel):
+class ModelUsage(BaseModel, extra="forbid", frozen=True):
     """Counts what an answer took of language models; `model` is the last that was asked."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: str
     requests: int

@@ -142,7 +142,7 @@ async def progress(render_id: str, request: Request, watch: Watch, _: Viewer) ->
     A reader that comes back after a break gets the present state first; one that has seen the end gets
     204, which tells a browser to stop asking.
     """
-    await watch.view(render_id)
+    await watch.renders.get(render_id)
     if request.headers.get("last-event-id") == LAST_PROGRESS_ID:
         return Response(status_code=204)
 

@@ -44,7 +44,6 @@ from agent.vision.model_describer import vision_model
 from agent.voice.sessions import VoiceSessions
 from agent.voice.transports.available import Transports
 from agent.writing.model_author import ModelAuthor
-from agent.writing.scenes import Author
 from app.doctor.installation import HealthService
 from app.farm_choice import Farm, choose_farm, operator_client, speech_scheduler, speech_worker_binary
 from app.machines_api import machines_api
@@ -283,7 +282,7 @@ async def names_to_hear(
     }
 
 
-def author_of(settings: Settings, experts: Router) -> Author | None:
+def author_of(settings: Settings, experts: Router) -> ModelAuthor | None:
     """Returns the author of scripts, within the same limits as an answer."""
     return ModelAuthor(experts, turn_limits(settings)) if may_have_model(settings) else None
 
@@ -342,7 +341,7 @@ def tool_services_of(
     health: HealthService,
     approvals: ApprovalService,
     transcription: TranscriptionService,
-    author: Author | None = None,
+    author: ModelAuthor | None = None,
 ) -> ToolServices:
     """Returns the services of the studio for the agent's tools, and clients of machines and farm."""
     return ToolServices(
@@ -426,7 +425,7 @@ async def run_background_workers(
         await services.studio.uploads.worker.start()
         await services.studio.trash.worker.start()
         await services.studio.persona_watch.start()
-        await services.decisions.start()
+        await services.decisions.worker.start()
         await services.triggers.worker.start()
         await services.audit_watch.worker.start()
         await services.voice.worker.start()
@@ -439,7 +438,7 @@ async def run_background_workers(
             await services.speech_scheduler.close()
         await services.audit_watch.worker.close()
         await services.triggers.worker.close()
-        await services.decisions.close()
+        await services.decisions.worker.close()
         await services.studio.persona_watch.close()
         await services.studio.trash.worker.close()
         await services.studio.uploads.worker.close()

@@ -9,13 +9,12 @@ from typing import Any
 from agent.answering.calls import prepare_record, words_of
 from agent.answering.replies import Replies
 from agent.tools.toolset import Toolset
-from agent.triggers.errors import deletes
+from agent.tools.triggers import check_plannable
 from agent.understanding.dialogue import CallRecord
 from agent.understanding.plans import LATEST, PREVIOUS, Step
 from agent.understanding.when import Condition
 from agent.understanding.world import World, fold
 from policy import Principal
-from soundstage.errors import Forbidden
 
 CREATE = "triggers.create"
 
@@ -32,14 +31,7 @@ def calls_of(
             continue
         prepared = [prepare_record(toolset, call, world) for call in step.calls]
         for call in prepared:
-            if call.act.effect == "destructive":
-                raise deletes(call.rule)
-            if not principal.may(call.act.permission):
-                raise Forbidden(
-                    "trigger.not_allowed",
-                    f"You may not do this: {call.rule}.",
-                    f"It needs the permission {call.act.permission}.",
-                )
+            check_plannable(principal, call)
         stored = [
             {"tool": call.tool.name, "arguments": call.request.model_dump(mode="json", exclude_unset=True)}
             for call in prepared

@@ -152,13 +152,12 @@ class Worlds:
                 for machine in (await all_machines(api))[:MOST]:
                     yield Thing("machine", machine.name, machine.id, machine.state)
             if principal.may("run:read"):
-                playbooks: list[Playbook] = parse_answer(list[Playbook], await api.get("/api/playbooks"))
+                playbooks = parse_answer(list[Playbook], await api.get("/api/playbooks"))
                 for playbook in playbooks[:MOST]:
                     yield Thing(
                         "playbook", playbook.path.rpartition("/")[2].rpartition(".")[0], playbook.path
                     )
-                runs: list[Run] = parse_answer(list[Run], await api.get("/api/runs", limit=50))
-                for run in runs:
+                for run in parse_answer(list[Run], await api.get("/api/runs", limit=50)):
                     yield Thing("run", run.id, run.id, run.state)
 
     async def _jobs(self, principal: Principal) -> AsyncIterator[Thing]:

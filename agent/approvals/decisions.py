@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 
 from agent.approvals.models import Approval
 from agent.approvals.schemas import ApprovalOut
@@ -25,25 +26,20 @@ FindRequester = Callable[[Approval], Awaitable[Principal | None]]
 """Returns the requester with their present permissions; None without any."""
 
 
+@dataclass
 class ApprovalDecisions:
     """Takes votes and runs approved calls, also those that were approved while no process ran."""
 
-    def __init__(
-        self,
-        approvals: ApprovalService,
-        decider: Decider,
-        toolset: Toolset,
-        services: ToolServices,
-        find_requester: FindRequester,
-    ) -> None:
-        self.approvals = approvals
-        self._decider = decider
-        self._toolset = toolset
-        self._services = services
-        self._find_requester = find_requester
-        self._log = get_logger(__name__)
-        self._postponed = False
-        self._worker = Worker("agreed calls", self._poll, poll_s=POLL_S)
+    approvals: ApprovalService
+    decider: Decider
+    toolset: Toolset
+    services: ToolServices
+    find_requester: FindRequester
+    _postponed: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        self.worker = Worker("agreed calls", self._poll, poll_s=POLL_S)
+        """Runs agreed calls in the background; one that runs at its end is recorded as cut off."""
 
     async def vote(
         self,
@@ -55,20 +51,12 @@ class ApprovalDecisions:
     ) -> ApprovalOut:
         """Adds a vote. Raises Forbidden for a principal without the permission of the call itself."""
         approval = await self.approvals.get(approval_id, principal)
-        if agrees and approval.tool in self._toolset.tools:
-            call = prepare_call(self._toolset, approval.tool, approval.arguments)
-            await self._decider.require(principal, Action("route", "approvals", call.act.permission))
+        if agrees and approval.tool in self.toolset.tools:
+            call = prepare_call(self.toolset, approval.tool, approval.arguments)
+            await self.decider.require(principal, Action("route", "approvals", call.act.permission))
         out = await self.approvals.vote(approval_id, principal, agrees=agrees, reason=reason)
-        self._worker.wake()
+        self.worker.wake()
         return out
-
-    async def start(self) -> None:
-        """Runs agreed calls from now on, in the background."""
-        await self._worker.start()
-
-    async def close(self) -> None:
-        """Ends the background work; a call that runs now is recorded as cut off."""
-        await self._worker.close()
 
     async def run_approved(self) -> int:
         """Runs the approved calls once, and returns their number."""
@@ -89,23 +77,23 @@ class ApprovalDecisions:
 
     async def _run(self, row: Approval) -> None:
         """Runs the call again; the wrapper in the toolset claims the approval."""
-        principal = await self._find_requester(row)
+        principal = await self.find_requester(row)
         if principal is None:
             await self.approvals.void(row.id, "whoever asked has no key any more")
             return
         context = ToolContext(
             principal=principal,
             session_id=row.session_id,
-            services=self._services,
+            services=self.services,
             last_render_id=row.last_render_id,
             last_project_id=row.last_project_id,
             local_files=row.local_files,
             approval_id=row.id,
         )
         try:
-            await self._toolset.run(context, prepare_call(self._toolset, row.tool, row.arguments))
+            await self.toolset.run(context, prepare_call(self.toolset, row.tool, row.arguments))
         except SoundstageError as error:
-            self._log.warning("an agreed call failed", approval=row.id, code=error.code)
+            get_logger(__name__).warning("an agreed call failed", approval=row.id, code=error.code)
             if error.status in LATER:
                 # Nothing is wrong with the call: it waits for a later round, or until it expires.
                 self._postponed = True
@@ -114,5 +102,5 @@ class ApprovalDecisions:
             await self.approvals.void(row.id, f"{error.code}: {error.message}")
         except Exception:
             # A fault of one tool must not keep the others waiting; the wrapper has noted that it failed.
-            self._log.exception("an agreed call broke", approval=row.id, tool=row.tool)
+            get_logger(__name__).exception("an agreed call broke", approval=row.id, tool=row.tool)
             await self.approvals.void(row.id, "a fault of our own; it is in the log")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from agent.approvals.errors import already_decided, already_voted, no_approval, own_question, plan_changed
+from agent.approvals.errors import already_decided
 from agent.approvals.models import Approval, ApprovalVote
 from agent.approvals.repository import Approvals
 from agent.approvals.schemas import ApprovalOut, VoteOut
@@ -21,7 +22,7 @@ from policy import Principal
 from policy.audit import AuditEntry, AuditLog
 from policy.decisions import Decision
 from soundstage.database import Database, new_id, utcnow
-from soundstage.errors import SoundstageError
+from soundstage.errors import Conflict, Forbidden, NotFound, SoundstageError
 from soundstage.events import EventStore
 from soundstage.paging import Page, PageRequest
 from soundstage.telemetry import mask_text, trace_id
@@ -46,26 +47,20 @@ def person_of(principal: Principal) -> str:
     return THIS_MACHINE if principal.is_local else principal.id
 
 
+@dataclass
 class ApprovalService:
     """Every verb is one transaction, and one transaction writes at a time: a race has one winner."""
 
-    def __init__(
-        self,
-        database: Database,
-        events: EventStore,
-        audit: AuditLog,
-        lifetime: timedelta = timedelta(hours=24),
-    ) -> None:
-        self._database = database
-        self._events = events
-        self._audit = audit
-        self._lifetime = lifetime
+    database: Database
+    events: EventStore
+    audit: AuditLog
+    lifetime: timedelta = timedelta(hours=24)
 
     async def request(
         self, context: ToolContext, call: ToolCall, decision: Decision, plan: Plan
     ) -> ApprovalOut:
         """Returns a pending approval for exactly this call; the existing one for a repeated request."""
-        async with self._database.transaction() as session:
+        async with self.database.transaction() as session:
             approvals = Approvals(session)
             await self._sweep(session)
             requester = context.principal
@@ -99,7 +94,7 @@ class ApprovalService:
                 last_project_id=context.last_project_id,
                 local_files=context.local_files,
                 created_at=now,
-                expires_at=now + self._lifetime,
+                expires_at=now + self.lifetime,
             )
             await approvals.add(row)
             shown = {} if call.tool.redactable else {"plan": row.plan}
@@ -115,7 +110,7 @@ class ApprovalService:
         reason: str = "",
     ) -> ApprovalOut:
         """Adds a vote. Raises Conflict when it is decided already, Forbidden for the requester."""
-        async with self._database.transaction() as session:
+        async with self.database.transaction() as session:
             approvals = Approvals(session)
             swept = await self._sweep(session)
             row = await self._row(approvals, approval_id, principal)
@@ -144,7 +139,7 @@ class ApprovalService:
         Raises Conflict (`approval.drifted`), and voids it, when the plan is not the one that was agreed to,
         or when the policy asks for more people than agreed.
         """
-        async with self._database.transaction() as session:
+        async with self.database.transaction() as session:
             await self._sweep(session)
             found = await Approvals(session).open_for(
                 call.tool.name, hash_arguments(call), context.principal.id, context.session_id
@@ -164,11 +159,15 @@ class ApprovalService:
                 return row.id
             else:
                 await self._end(session, row, ApprovalState.VOID, "the plan has changed since")
-        raise plan_changed(row.id)
+        raise Conflict(
+            "approval.drifted",
+            f"What {row.id} agreed to is not what would happen now, so it is void.",
+            "Ask again, and look at the new plan.",
+        )
 
     async def finish(self, approval_id: str, *, worked: bool, outcome: str) -> None:
         """Ends a running approval with the outcome of its call."""
-        async with self._database.transaction() as session:
+        async with self.database.transaction() as session:
             row = await Approvals(session).get(approval_id)
             if row is not None and row.state == ApprovalState.RUNNING:
                 state = ApprovalState.DONE if worked else ApprovalState.FAILED
@@ -176,7 +175,7 @@ class ApprovalService:
 
     async def void(self, approval_id: str, why: str) -> None:
         """Ends an approval that can never be used."""
-        async with self._database.transaction() as session:
+        async with self.database.transaction() as session:
             row = await Approvals(session).get(approval_id)
             if row is not None and row.state in (ApprovalState.PENDING, ApprovalState.APPROVED):
                 await self._end(session, row, ApprovalState.VOID, why)
@@ -185,7 +184,7 @@ class ApprovalService:
         """Ends an approval that still waits because its requester wants it no more; returns False for one
         that has begun or ended.
         """
-        async with self._database.transaction() as session:
+        async with self.database.transaction() as session:
             row = await self._row(Approvals(session), approval_id, principal)
             if row.requester_id != principal.id or row.state not in OPEN:
                 return False
@@ -210,35 +209,29 @@ class ApprovalService:
     async def get(self, approval_id: str, principal: Principal) -> ApprovalOut:
         """Returns one approval of the principal's tenant."""
         await self.sweep()
-        async with self._database.session() as session:
+        async with self.database.session() as session:
             return await self._out(session, await self._row(Approvals(session), approval_id, principal))
-
-    async def list(
-        self, principal: Principal, states: Collection[ApprovalState] = (), limit: int = 100
-    ) -> list[ApprovalOut]:
-        """Returns the approvals of the principal's tenant, the newest first."""
-        return (await self.find_page(principal, states, PageRequest(limit))).items
 
     async def find_page(
         self, principal: Principal, states: Collection[ApprovalState], request: PageRequest
     ) -> Page[ApprovalOut]:
-        """The same, from the place of a cursor on."""
+        """Returns a page of the approvals of the principal's tenant, the newest first."""
         await self.sweep()
-        async with self._database.session() as session:
+        async with self.database.session() as session:
             page = await Approvals(session).page(principal.tenant, states, request)
             return page.of([await self._out(session, row) for row in page.items])
 
     async def list_approved(self) -> Sequence[Approval]:
         """Returns the approved calls that may run now."""
-        async with self._database.session() as session:
+        async with self.database.session() as session:
             return await Approvals(session).list_approved()
 
     async def sweep(self) -> None:
         """Ends overdue approvals. Almost always there are none, and no write."""
-        async with self._database.session() as session:
+        async with self.database.session() as session:
             if not await Approvals(session).overdue(utcnow()):
                 return
-        async with self._database.transaction() as session:
+        async with self.database.transaction() as session:
             await self._sweep(session)
 
     async def _sweep(self, session: AsyncSession) -> bool:
@@ -278,9 +271,9 @@ class ApprovalService:
         """Appends the event and the line of the audit log in the transaction of the change."""
         await session.flush()
         data = {"id": row.id, "tool": row.tool, "state": row.state, "session_id": row.session_id, **more}
-        await self._events.append(session, STREAM, kind, data, trace_id=row.trace_id)
+        await self.events.append(session, STREAM, kind, data, trace_id=row.trace_id)
         proof = {"arguments_sha256": row.arguments_sha256, "plan_sha256": row.plan_sha256}
-        await self._audit.record(
+        await self.audit.record(
             session,
             AuditEntry(
                 kind=kind,
@@ -296,7 +289,11 @@ class ApprovalService:
     async def _row(self, approvals: Approvals, approval_id: str, principal: Principal) -> Approval:
         row = await approvals.get(approval_id)
         if row is None or row.tenant != principal.tenant:
-            raise no_approval(approval_id)
+            raise NotFound(
+                "approval.not_found",
+                f"There is no approval {approval_id!r}.",
+                "List them: `soundstage approvals list`.",
+            )
         return row
 
     async def _out(self, session: AsyncSession, row: Approval) -> ApprovalOut:
@@ -318,7 +315,15 @@ def _refusal(
     # A key and every login of it are one: each holder of a key can log in with it, programs too. Without a
     # key there is the user of this machine alone, who owns the database and is asked so that they look.
     if agrees and person_of(principal) != THIS_MACHINE and principal.id == row.requester_id:
-        return own_question()
+        return Forbidden(
+            "approval.own_question",
+            "Whoever asks cannot also agree: neither with the same key nor with a login of that key.",
+            "Ask somebody with a key of their own, or decide at the server's prompt.",
+        )
     if any(vote.person == person_of(principal) for vote in votes):
-        return already_voted()
+        return Conflict(
+            "approval.voted",
+            "You have agreed already; another person has to agree too.",
+            "Ask somebody else.",
+        )
     return None

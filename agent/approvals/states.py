@@ -21,21 +21,16 @@ class ApprovalState(StrEnum):
     VOID = "void"
 
 
+_S = ApprovalState
+
 TRANSITIONS: dict[ApprovalState, frozenset[ApprovalState]] = {
-    ApprovalState.PENDING: frozenset(
-        {ApprovalState.APPROVED, ApprovalState.DENIED, ApprovalState.EXPIRED, ApprovalState.VOID}
-    ),
-    ApprovalState.APPROVED: frozenset({ApprovalState.RUNNING, ApprovalState.EXPIRED, ApprovalState.VOID}),
-    ApprovalState.RUNNING: frozenset({ApprovalState.DONE, ApprovalState.FAILED, ApprovalState.LOST}),
-    ApprovalState.DONE: frozenset(),
-    ApprovalState.FAILED: frozenset(),
-    ApprovalState.LOST: frozenset(),
-    ApprovalState.DENIED: frozenset(),
-    ApprovalState.EXPIRED: frozenset(),
-    ApprovalState.VOID: frozenset(),
+    _S.PENDING: frozenset({_S.APPROVED, _S.DENIED, _S.EXPIRED, _S.VOID}),
+    _S.APPROVED: frozenset({_S.RUNNING, _S.EXPIRED, _S.VOID}),
+    _S.RUNNING: frozenset({_S.DONE, _S.FAILED, _S.LOST}),
+    **dict.fromkeys((_S.DONE, _S.FAILED, _S.LOST, _S.DENIED, _S.EXPIRED, _S.VOID), frozenset()),
 }
 
-OPEN = frozenset({ApprovalState.PENDING, ApprovalState.APPROVED})
+OPEN = frozenset({_S.PENDING, _S.APPROVED})
 """What the clock can still end."""
 
 

@@ -11,8 +11,8 @@ import yaml
 from pydantic import ValidationError
 
 from agent.dossiers.constructs import read_dossier
-from agent.dossiers.mock_api import MockApi, mock_api_of, operation_of
-from agent.dossiers.model import Binding, Dossier, Triplet
+from agent.dossiers.mock_api import MockApi, Operation, mock_api_of, operation_of
+from agent.dossiers.model import Binding, BindingKind, Dossier, Triplet
 from agent.dossiers.problems import BadDossier, Problem
 from agent.dossiers.reading import read_json
 from agent.dossiers.safe_names import safe_names
@@ -34,20 +34,12 @@ def workflow_of(dossier: Dossier, persona_id: str, api: MockApi) -> tuple[Workfl
     steps = []
     for triplet in ordered:
         bound = _bindings(dossier, triplet)
-        calls = [_call(api, binding) for binding in bound]
+        calls = [_call(one.kind, one.target, operation_of(api, one), one.retries) for one in bound]
         called = {call.operation for call in calls}
         for function_id in triplet.functions:
             operation = api.functions[function_id]
             if operation.id not in called:
-                calls.append(
-                    StepCall(
-                        kind="function",
-                        target=function_id,
-                        operation=operation.id,
-                        method=operation.method.upper(),
-                        path=operation.path,
-                    )
-                )
+                calls.append(_call("function", function_id, operation))
         if not calls:
             warnings.append(
                 Problem(
@@ -80,15 +72,14 @@ def _bindings(dossier: Dossier, triplet: Triplet) -> list[Binding]:
     return own + [one for one in dossier.bindings.values() if one.triplet == triplet.id and one not in own]
 
 
-def _call(api: MockApi, binding: Binding) -> StepCall:
-    operation = operation_of(api, binding)
+def _call(kind: BindingKind, target: str, operation: Operation, retries: int = 0) -> StepCall:
     return StepCall(
-        kind=binding.kind,
-        target=binding.target,
+        kind=kind,
+        target=target,
         operation=operation.id,
         method=operation.method.upper(),
         path=operation.path,
-        retries=binding.retries,
+        retries=retries,
     )
 
 

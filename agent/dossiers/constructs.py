@@ -127,21 +127,22 @@ def _header(root: Fields) -> Header:
 
 
 def _named(definitions: Fields, referenced: Fields | None, plural: str, singular: str) -> Mapping[str, Named]:
-    found = []
-    for one in definitions.objects(plural):
-        item = Named(
+    found = [
+        Named(
             id=one.text(f"{singular}Id", required=True, limit=200),
             name=one.text("name", f"{singular}Name", required=True, limit=200),
             description=one.text("description"),
+            pointer=one.pointer,
         )
-        found.append((item, one.pointer))
+        for one in definitions.objects(plural)
+    ]
     known = _by_id(found, definitions.findings)
     # Constructs that another dossier defines are only named here, by their ids.
     borrowed = referenced.texts(plural) if referenced is not None else ()
     return {**{one: Named(one, one) for one in borrowed}, **known}
 
 
-def _function(one: Fields) -> tuple[Function, str]:
+def _function(one: Fields) -> Function:
     schemas: list[Mapping[str, Any]] = []
     for name in ("inputSchema", "outputSchema"):
         schema = one.object(name)
@@ -165,25 +166,22 @@ def _function(one: Fields) -> tuple[Function, str]:
             f"The function {function.name!r} is deprecated.",
             f"Bind {instead!r} instead." if instead else "",
         )
-    return function, one.pointer
+    return function
 
 
-def _endpoint(one: Fields) -> tuple[Endpoint, str]:
-    endpoint = Endpoint(
+def _endpoint(one: Fields) -> Endpoint:
+    return Endpoint(
         id=one.text("endpointId", required=True, limit=200),
         name=one.text("name", "endpointName", required=True, limit=200),
         description=one.text("description"),
         method=one.choice(METHODS, "httpMethod", default="POST"),
         pointer=one.pointer,
     )
-    return endpoint, one.pointer
 
 
-def _binding(
-    one: Fields, functions: Mapping[str, Function], endpoints: Mapping[str, Endpoint]
-) -> tuple[Binding, str]:
+def _binding(one: Fields, functions: Mapping[str, Function], endpoints: Mapping[str, Endpoint]) -> Binding:
     entry_id = one.text("tripletFunctionId", "bindingId", "entryId", required=True, limit=200)
-    kind, target, method = _execution(one, functions, endpoints)
+    kind, target = _execution(one, functions, endpoints)
     handling = one.object("errorHandling")
     retries = handling.number("maxRetries", minimum=0, maximum=20, default=0) if handling is not None else 0
     return Binding(
@@ -191,22 +189,21 @@ def _binding(
         kind=kind,
         target=target or entry_id,
         triplet=one.text("tripletId", limit=200) or None,
-        method=method,
         description=one.text("description", "contextDescription"),
         retries=retries,
         pointer=one.pointer,
-    ), one.pointer
+    )
 
 
 def _execution(
     one: Fields, functions: Mapping[str, Function], endpoints: Mapping[str, Endpoint]
-) -> tuple[BindingKind, str, str | None]:
-    """Returns what is run: its kind, the id of it, and the HTTP method of an endpoint."""
+) -> tuple[BindingKind, str]:
+    """Returns what is run: its kind, and the id of it."""
     direct = one.find_name(*_DIRECT)
     execution = one.object("executionBinding", required=direct is None)
     if execution is None:
         target = _reference(one, functions, "function", *_DIRECT) if direct is not None else ""
-        return "function", target, None
+        return "function", target
     chosen = [name for name in _KINDS if execution.values.get(name) is not None]
     unknown = [name for name in execution.values if name not in _KINDS]
     for name in unknown:
@@ -217,21 +214,21 @@ def _execution(
         if not unknown:
             message = f"Exactly one kind of binding is needed; there are {len(chosen)}."
             one.findings.error(execution.pointer, message, f"Choose one of: {', '.join(_KINDS)}.")
-        return "internal", "", None
+        return "internal", ""
     [name] = chosen
     kind = _KINDS[name]
     inner = execution.object(name)
     if inner is None:
-        return kind, "", None
+        return kind, ""
     if direct is not None:
-        return "function", _reference(one, functions, "function", *_DIRECT), None
+        return "function", _reference(one, functions, "function", *_DIRECT)
     if kind == "endpoint":
         target = _reference(inner, endpoints, "endpoint", "endpointId")
-        known = endpoints.get(target)
-        method = inner.choice(METHODS, "httpMethod", default=known.method if known else "POST")
-        return kind, target, method
+        # The method of the endpoint itself counts; this one is only looked over.
+        inner.choice(METHODS, "httpMethod", default="POST")
+        return kind, target
     if kind == "function" or inner.find_name("functionId") is not None:
-        return "function", _reference(inner, functions, "function", "functionId"), None
+        return "function", _reference(inner, functions, "function", "functionId")
     if kind == "script":
         inner.text("scriptContent", limit=100_000)
         one.findings.warn(
@@ -239,7 +236,7 @@ def _execution(
             "A script in a dossier is never run here: the mock API answers in its place.",
             "Put it behind an endpoint.",
         )
-    return kind, "", None
+    return kind, ""
 
 
 def _triplet(
@@ -248,7 +245,7 @@ def _triplet(
     roles: Mapping[str, Named],
     bindings: Mapping[str, Binding],
     functions: Mapping[str, Function],
-) -> tuple[Triplet, str]:
+) -> Triplet:
     entry = None
     if one.find_name("tripletFunctionMatrixEntryId") is not None:
         entry = _reference(one, bindings, "TripletFunctionMatrixEntry", "tripletFunctionMatrixEntryId")
@@ -269,7 +266,7 @@ def _triplet(
         conditions=one.texts("conditions", "gateCondition"),
         description=one.text("description", "narrative"),
         pointer=one.pointer,
-    ), one.pointer
+    )
 
 
 def _reference(one: Fields, known: Mapping[str, object], what: str, *names: str) -> str:
@@ -282,11 +279,11 @@ def _reference(one: Fields, known: Mapping[str, object], what: str, *names: str)
     return target
 
 
-def _by_id(found: list[tuple[Item, str]], findings: Findings) -> dict[str, Item]:
+def _by_id(found: list[Item], findings: Findings) -> dict[str, Item]:
     known: dict[str, Item] = {}
-    for item, pointer in found:
+    for item in found:
         if item.id and item.id in known:
-            findings.error(pointer, f"The id {item.id[:80]!r} is taken by one before it.", "Ids differ.")
+            findings.error(item.pointer, f"The id {item.id[:80]!r} is taken by one before it.", "Ids differ.")
         elif item.id:
             known[item.id] = item
     return known

@@ -25,11 +25,12 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """An entity or a role."""
+    """An entity or a role; one that another dossier defines has no place in this one."""
 
     id: str
     name: str
     description: str = ""
+    pointer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,6 @@ class Binding:
     kind: BindingKind
     target: str
     triplet: str | None
-    method: str | None
     description: str
     retries: int
     pointer: str

@@ -41,6 +41,8 @@ class Source(Protocol):
 class ConfiguredModels:
     """The models of the settings, `[llm]`."""
 
+    problem = ""
+
     def __init__(self, settings: LlmsSettings, listeners: OwnListeners = OwnListeners()) -> None:
         self._found = [
             Candidate(server, str(one.base_url), preference=place, source="settings")
@@ -49,7 +51,3 @@ class ConfiguredModels:
 
     async def candidates(self) -> Sequence[Candidate]:
         return self._found
-
-    @property
-    def problem(self) -> str:
-        return ""

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 import consul
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from agent.experts.candidates import Candidate
 from agent.model.openai_server import OpenAiServer
@@ -24,11 +25,7 @@ MAX_SERVICES = 64
 TOPIC = "topic="
 
 
-class _Wire(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-
-class _Service(_Wire):
+class _Service(BaseModel):
     id: str = Field(alias="ID", max_length=200)
     service: str = Field(alias="Service", max_length=200)
     address: str = Field(default="", alias="Address", max_length=200)
@@ -38,11 +35,11 @@ class _Service(_Wire):
     meta: dict[str, str] | None = Field(default=None, alias="Meta")
 
 
-class _Node(_Wire):
+class _Node(BaseModel):
     address: str = Field(alias="Address", max_length=200)
 
 
-class _Entry(_Wire):
+class _Entry(BaseModel):
     node: _Node = Field(alias="Node")
     service: _Service = Field(alias="Service")
 
@@ -51,6 +48,7 @@ _CATALOGUE: TypeAdapter[dict[str, list[str]]] = TypeAdapter(dict[str, list[str]]
 _ENTRIES: TypeAdapter[list[_Entry]] = TypeAdapter(list[_Entry])
 
 
+@dataclass
 class ConsulExperts:
     """Experts of the moment. While Consul is away those it named last stay, and `problem` says so.
 
@@ -58,47 +56,37 @@ class ConsulExperts:
     values `model`, `path` (default `/v1`) and `scheme` how it is asked.
     """
 
-    def __init__(
-        self,
-        settings: ExpertSettings,
-        clock: Callable[[], float] = time.monotonic,
-        listeners: OwnListeners = NO_LISTENERS,
-    ) -> None:
-        self._settings = settings
-        self._listeners = listeners
-        self._clock = clock
-        self._found: list[Candidate] = []
-        self._looked_at: float | None = None
-        self._looking = asyncio.Lock()
-        self._problem = ""
-
-    @property
-    def problem(self) -> str:
-        return self._problem
+    settings: ExpertSettings
+    clock: Callable[[], float] = time.monotonic
+    listeners: OwnListeners = NO_LISTENERS
+    _found: list[Candidate] = field(default_factory=list, init=False)
+    _looked_at: float | None = field(default=None, init=False)
+    _looking: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
+    problem: str = field(default="", init=False)
 
     async def candidates(self) -> Sequence[Candidate]:
-        if self._settings.consul_url is None:
+        if self.settings.consul_url is None:
             return ()
         async with self._looking:
-            now = self._clock()
-            if self._looked_at is None or now - self._looked_at >= self._settings.refresh_s:
+            now = self.clock()
+            if self._looked_at is None or now - self._looked_at >= self.settings.refresh_s:
                 self._looked_at = now
-                await self._poll(str(self._settings.consul_url).rstrip("/"))
+                await self._poll(str(self.settings.consul_url).rstrip("/"))
         return self._found
 
     async def _poll(self, url: str) -> None:
         try:
-            await resolve(url, Destinations(self._listeners, named_by_operator=True))
+            await resolve(url, Destinations(self.listeners, named_by_operator=True))
             async with asyncio.timeout(TIMEOUT_S):
                 entries = await asyncio.to_thread(self._entries, url)
         except (consul.ConsulException, OSError, ValidationError, ValueError, RecursionError) as error:
             where = mask_text(url)
-            self._problem = f"Consul at {where} did not say which experts there are ({type(error).__name__})."
+            self.problem = f"Consul at {where} did not say which experts there are ({type(error).__name__})."
             return
         except SoundstageError as error:
-            self._problem = error.message
+            self.problem = error.message
             return
-        self._problem = ""
+        self.problem = ""
         # Each candidate may add a problem.
         self._found = [
             self._candidate(entry)
@@ -110,7 +98,7 @@ class ConsulExperts:
         """Returns what registers as an expert and passes its checks. Files are read anew at each look, as
         certificates and tokens are renewed.
         """
-        chosen = self._settings
+        chosen = self.settings
         address = EngineAddress(
             url,
             chosen.consul_token(),
@@ -131,7 +119,7 @@ class ConsulExperts:
         return entries
 
     def _is_expert(self, tags: Sequence[str]) -> bool:
-        return any(fnmatchcase(tag, self._settings.tag) for tag in tags)
+        return any(fnmatchcase(tag, self.settings.tag) for tag in tags)
 
     def _candidate(self, entry: _Entry) -> Candidate:
         service, meta = entry.service, entry.service.meta or {}
@@ -140,9 +128,9 @@ class ConsulExperts:
             service.id,
             url,
             meta.get("model", ""),
-            api_key=self._settings.api_key,
-            silence_s=self._settings.timeout_s,
-            listeners=self._listeners,
+            api_key=self.settings.api_key,
+            silence_s=self.settings.timeout_s,
+            listeners=self.listeners,
             preset=self._preset(service.id, meta),
         )
         topics = frozenset(
@@ -155,7 +143,7 @@ class ConsulExperts:
         try:
             return preset_for(meta.get("model", ""), meta)
         except SoundstageError as error:
-            self._problem = f"{service_id}: {error.message}"
+            self.problem = f"{service_id}: {error.message}"
             return preset_for(meta.get("model", ""), {})
 
 

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from policy.audit.redactable import FORGOTTEN
 
@@ -17,6 +17,7 @@ _MAX_PREFILTER = 20
 _ASCII = re.compile(r"[A-Za-z0-9]+")
 _WORD = re.compile(r"[^\W_]+")
 
+Value = TypeVar("Value")
 Turn = tuple[str, int]
 """A session's id, and the number of a turn in it."""
 
@@ -60,9 +61,10 @@ class Redaction:
         """Returns whether a string within the value holds one of the texts."""
         return bool(self.redact(value) != value)
 
-    def redact(self, value: Any) -> Any:
+    def redact(self, value: Value) -> Value:
         """Returns the value with a mark in place of each line that holds one of the texts."""
-        return map_strings(value, self._redact_lines)
+        redacted: Value = map_strings(value, self._redact_lines)
+        return redacted
 
     def _redact_lines(self, text: str) -> str:
         lines = text.split("\n")
@@ -89,21 +91,10 @@ def map_strings(value: Any, change: Callable[[str], str]) -> Any:
 
 
 def _occurs_as_words(text: str, value: str) -> bool:
-    """Returns whether the text occurs in the value between word boundaries."""
-    place = value.find(text)
-    while place >= 0:
-        end = place + len(text)
-        before, after = value[max(place - 1, 0) : place], value[end : end + 1]
-        cut = len(text) >= _COMPARED_CHARS
-        if not (_joins(before, text[0]) or (_joins(after, text[-1]) and not cut)):
-            return True
-        place = value.find(text, place + 1)
-    return False
-
-
-def _joins(neighbour: str, letter: str) -> bool:
-    """Returns whether two characters belong to one word."""
-    return neighbour.isalnum() and letter.isalnum()
+    """Returns whether the text occurs in the value between word boundaries; one that is cut may go on."""
+    before = r"(?<![^\W_])" if text[0].isalnum() else ""
+    after = r"(?![^\W_])" if text[-1].isalnum() and len(text) < _COMPARED_CHARS else ""
+    return text in value and re.search(f"{before}{re.escape(text)}{after}", value) is not None
 
 
 def _plain(text: str, max_chars: int | None = _COMPARED_CHARS) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -18,34 +18,27 @@ from agent.snapshots.repository import Snapshots
 from agent.triggers.service import TriggerService
 from policy.audit import AuditEntry, AuditLog
 from policy.audit.redactable import FORGOTTEN
-from soundstage.events import Event, EventStore
+from soundstage.events import EventStore
 
 
+@dataclass
 class Redactor:
     """Redacts conversations, their events, snapshots, approvals, triggers, and texts beside the audit log.
 
     Videos, scripts and projects stay as they are: they are no memories.
     """
 
-    def __init__(
-        self,
-        sessions: SessionService,
-        approvals: ApprovalService,
-        triggers: TriggerService,
-        events: EventStore,
-        audit: AuditLog,
-    ) -> None:
-        self._sessions = sessions
-        self._approvals = approvals
-        self._triggers = triggers
-        self._events = events
-        self._audit = audit
+    sessions: SessionService
+    approvals: ApprovalService
+    triggers: TriggerService
+    events: EventStore
+    audit: AuditLog
 
     async def redact(self, session: AsyncSession, redaction: Redaction) -> None:
         """Redacts everything of one owner. Texts of others stay."""
-        await self._approvals.redact(session, redaction)
-        await self._triggers.redact(session, redaction)
-        self._sessions.redact(redaction)
+        await self.approvals.redact(session, redaction)
+        await self.triggers.redact(session, redaction)
+        self.sessions.redact(redaction)
         # Its calls and questions may hold the text in other words.
         await SessionRepository(session).clear_dialogues(redaction.tenant, redaction.subject)
         found = await self._turns(session, redaction)
@@ -54,12 +47,12 @@ class Redactor:
         start_times = {row.started_at.isoformat() for row in redacted}
         subjects = [f"{row.session_id}:{row.number}" for row in redacted]
         for row in found:
-            await redact_turn(session, self._events, stream_of(row.session_id, row.number), row, redaction)
+            await redact_turn(session, self.events, stream_of(row.session_id, row.number), row, redaction)
         await self._redact_tool_events(session, redaction)
         await self._titles(session, redaction, titles)
         await self._snapshots(session, redaction, titles, start_times)
         line = AuditEntry(kind="", actor=redaction.subject, subject="memory", tenant=redaction.tenant)
-        await self._audit.redact(session, UTTERANCE, subjects, line)
+        await self.audit.redact(session, UTTERANCE, subjects, line)
 
     async def _turns(self, session: AsyncSession, redaction: Redaction) -> list[AgentTurn]:
         owner = redaction.tenant, redaction.subject
@@ -74,15 +67,12 @@ class Redactor:
 
     async def _redact_tool_events(self, session: AsyncSession, redaction: Redaction) -> None:
         """Redacts arguments and results of tools, in the events of turns whose own text may not match."""
-
-        def change(event: Event) -> Mapping[str, Any]:
-            changed: Mapping[str, Any] = redaction.redact(event.data)
-            return changed
-
         streams: list[str] = []
         for row in await SessionRepository(session).all_of(redaction.tenant, redaction.subject):
             streams += [live_stream(row.id), *(stream_of(row.id, number + 1) for number in range(row.turns))]
-        await self._events.rewrite(session, streams, change, redaction.prefilter)
+        await self.events.rewrite(
+            session, streams, lambda event: redaction.redact(event.data), redaction.prefilter
+        )
 
     async def _titles(self, session: AsyncSession, redaction: Redaction, titles: set[str]) -> None:
         """Redacts titles, which begin as the first utterance does."""
@@ -98,8 +88,7 @@ class Redactor:
         def turn(copy: dict[str, Any]) -> dict[str, Any]:
             if copy["started_at"].replace("Z", "+00:00") in start_times and copy["utterance"] != FORGOTTEN:
                 copy = {**copy, "utterance": FORGOTTEN, "reply": FORGOTTEN if copy["reply"] else ""}
-            changed: dict[str, Any] = redaction.redact(copy)
-            return changed
+            return redaction.redact(copy)
 
         snapshots = Snapshots(session)
         for row in await snapshots.of_owner(redaction.tenant, redaction.subject):

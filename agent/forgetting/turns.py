@@ -43,7 +43,6 @@ async def redact_turn(
             data["text"] = ""
         elif event.kind in _TEXT_KINDS and source:
             data |= {name: FORGOTTEN for name in ("text", "message") if name in data}
-        changed: Mapping[str, Any] = redaction.redact(data)
-        return changed
+        return redaction.redact(data)
 
     await events.rewrite(session, [stream], change)

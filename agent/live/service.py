@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any
 
@@ -127,46 +127,29 @@ def _level(sheet: SpeechSheet, at_ms: float) -> float:
     return sum(around) / len(around)
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """The text of one turn."""
-
-    turn: int
-    text: str
-
-
+@dataclass
 class LiveSessions:
     """The sessions are the agent's own: what is said here stands in their turns, and chat goes on with them.
 
     The state (idle, listening, thinking, speaking) is of this process: after a restart it is idle.
     """
 
-    def __init__(
-        self,
-        database: Database,
-        events: EventStore,
-        sessions: SessionService,
-        runner: TurnRunner,
-        library: PersonaLibrary,
-        speech: PersonaSpeech,
-    ) -> None:
-        self._database = database
-        self._events = events
-        self._sessions = sessions
-        self._runner = runner
-        self._library = library
-        self._speech = speech
-        self._states: dict[str, LiveState] = {}
-        self._busy: set[str] = set()
-        self._quiet: dict[str, asyncio.Task[None]] = {}
-        # With those that were cancelled and still write.
-        self._waits: set[asyncio.Task[None]] = set()
-        """Waits until the sound of an answer is over."""
+    database: Database
+    events: EventStore
+    sessions: SessionService
+    runner: TurnRunner
+    library: PersonaLibrary
+    speech: PersonaSpeech
+    _states: dict[str, LiveState] = field(default_factory=dict, init=False)
+    _busy: set[str] = field(default_factory=set, init=False)
+    _quiet: dict[str, asyncio.Task[None]] = field(default_factory=dict, init=False)
+    _waits: set[asyncio.Task[None]] = field(default_factory=set, init=False)
+    """Waits until the sound of an answer is over, with those that were cancelled and still write."""
 
     async def open(self, principal: Principal, persona_id: str) -> tuple[str, PersonaConfig]:
         """Opens a session with a persona; returns its id and the persona. Raises `persona.not_found`."""
-        persona = self._library.get(persona_id)
-        conversation = await self._sessions.open(principal, persona_id=persona.id)
+        persona = self.library.get(persona_id)
+        conversation = await self.sessions.open(principal, persona_id=persona.id)
         return conversation.id, config_of(persona)
 
     async def message(
@@ -178,9 +161,9 @@ class LiveSessions:
         Raises `session.not_found`, `session.no_persona`, `session.busy`, `consent.…`, `speech.…`; once a
         message is answered, the error names the turn that holds the text.
         """
-        conversation = await self._sessions.open(principal, session_id)
+        conversation = await self.sessions.open(principal, session_id)
         persona = self._persona_of(conversation)
-        await self._speech.check(persona)
+        await self.speech.check(persona)
         if session_id in self._busy:
             raise Conflict(
                 "session.busy", "The message before is still being answered.", "Wait for its answer."
@@ -200,7 +183,7 @@ class LiveSessions:
 
         Repeated states emit no event.
         """
-        await self._sessions.open(principal, session_id)
+        await self.sessions.open(principal, session_id)
         present = self._states.get(session_id, "idle")
         if present in ("idle", "listening") and state != present:
             await self._set_state(session_id, state)
@@ -213,10 +196,10 @@ class LiveSessions:
         Mouth shapes and feelings of an answer come at once when it begins to be spoken, in the order of
         `atMs`, so that no network jitter reaches the lips.
         """
-        self._persona_of(await self._sessions.open(principal, session_id))
-        cursor = await self._events.last_id() if after is None else after
+        self._persona_of(await self.sessions.open(principal, session_id))
+        cursor = await self.events.last_id() if after is None else after
         yield StateEvent(state=self._states.get(session_id, "idle"))
-        async with aclosing(self._events.follow(stream_of(session_id), cursor)) as events:
+        async with aclosing(self.events.follow(stream_of(session_id), cursor)) as events:
             async for event in events:
                 for one in wire_events(event):
                     yield one
@@ -232,15 +215,14 @@ class LiveSessions:
         turn: int | None = None
         try:
             await self._set_state(session_id, "thinking")
-            answer = await self._ask(conversation, message)
-            turn = answer.turn
-            await self._append(session_id, RESPONSE, {"turn": turn, "text": answer.text})
+            turn, text = await self._ask(conversation, message)
+            await self._append(session_id, RESPONSE, {"turn": turn, "text": text})
             if not await still_there():
                 await self._set_state(session_id, "idle", turn)
                 return MessageAnswer(
-                    response=answer.text, audio=None, emotion="neutral", duration=0, emotionCurve=[]
+                    response=text, audio=None, emotion="neutral", duration=0, emotionCurve=[]
                 )
-            return await self._speak(session_id, persona, answer)
+            return await self._speak(session_id, persona, turn, text)
         except SoundstageError as error:
             reported = _after_the_text(error, session_id, turn) if turn else error
             await self._append_failure(session_id, turn, reported)
@@ -251,44 +233,44 @@ class LiveSessions:
                 await finish(self._set_state(session_id, "idle", turn))
             raise
 
-    async def _ask(self, conversation: Conversation, message: str) -> _Answer:
-        """Returns the text of the answer, with its failures."""
+    async def _ask(self, conversation: Conversation, message: str) -> tuple[int, str]:
+        """Returns the number of the turn, and the text of the answer with its failures."""
         turn, sentences = 0, []
-        events = await self._runner.ask(conversation, message)
+        events = await self.runner.ask(conversation, message)
         async with aclosing(events):
             async for item in events:
                 if isinstance(item.event, TurnBegan):
                     turn = item.event.turn
                 sentences.append(plain_text(item.event))
-        return _Answer(turn, "\n".join(filter(None, sentences)))
+        return turn, "\n".join(filter(None, sentences))
 
-    async def _speak(self, session_id: str, persona: Persona, answer: _Answer) -> MessageAnswer:
-        text = speakable_text(answer.text)
+    async def _speak(self, session_id: str, persona: Persona, turn: int, answer: str) -> MessageAnswer:
+        text = speakable_text(answer)
         lexicon = lexicon_of(persona.style.language)
         found = feelings(text, lexicon)
         emotion, language = strongest(found), None if lexicon is None else lexicon.language
         if not text:
-            await self._set_state(session_id, "idle", answer.turn)
+            await self._set_state(session_id, "idle", turn)
             return MessageAnswer(
-                response=answer.text,
+                response=answer,
                 audio=None,
                 emotion=emotion,
                 duration=0,
                 emotionCurve=[],
                 emotionLanguage=language,
             )
-        speech = await self._speech.say(persona, text)
+        speech = await self.speech.say(persona, text)
         curve = emotion_curve(found, speech.sheet)
         await self._set_state(
             session_id,
             "speaking",
-            answer.turn,
+            turn,
             {"duration_ms": speech.sheet.duration_ms, **performance(speech.sheet, curve)},
         )
-        self._quiet_after(session_id, answer.turn, speech.sheet.duration_ms / 1000)
+        self._quiet_after(session_id, turn, speech.sheet.duration_ms / 1000)
         sound = base64.b64encode(speech.sound).decode("ascii")
         return MessageAnswer(
-            response=answer.text,
+            response=answer,
             audio=f"data:audio/wav;base64,{sound}",
             emotion=emotion,
             duration=speech.sheet.duration_ms,
@@ -303,7 +285,7 @@ class LiveSessions:
                 f"The session {conversation.id} is held with no persona.",
                 "Start another session, and name a `personaId`.",
             )
-        return self._library.get(conversation.persona_id)
+        return self.library.get(conversation.persona_id)
 
     def _quiet_after(self, session_id: str, turn: int, seconds: float) -> None:
         async def wait() -> None:
@@ -360,8 +342,8 @@ class LiveSessions:
             metrics.VOICE_SESSIONS.set(counted[state], state)
 
     async def _append(self, session_id: str, kind: str, data: Mapping[str, Any]) -> None:
-        async with self._database.transaction() as session:
-            await self._events.append(session, stream_of(session_id), kind, data)
+        async with self.database.transaction() as session:
+            await self.events.append(session, stream_of(session_id), kind, data)
 
 
 def config_of(persona: Persona) -> PersonaConfig:

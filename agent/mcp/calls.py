@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from mcp import types
@@ -41,22 +40,15 @@ from soundstage.telemetry import get_logger, trace
 TITLE = "MCP"
 
 
-@dataclass(frozen=True, slots=True)
-class McpSession:
-    """One for each principal: clients come and go, and some hold no connection between their calls."""
-
-    id: str
-    last_render_id: str | None = None
-    last_project_id: str | None = None
-
-
 class McpSessions:
-    """Rows beside those of the chat, in the same table, so that audit and snapshots know them."""
+    """Rows beside those of the chat, in the same table, so that audit and snapshots know them. One for each
+    principal: clients come and go, and some hold no connection between their calls.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def of(self, principal: Principal) -> McpSession:
+    async def of(self, principal: Principal) -> AgentSession:
         """Returns the principal's session; creates it with the first call."""
         session_id = session_id_of(principal)
         async with self._database.session() as session:
@@ -75,9 +67,9 @@ class McpSessions:
                         updated_at=utcnow(),
                     )
                     SessionRepository(session).add(row)
-        return McpSession(row.id, row.last_render_id, row.last_project_id)
+        return row
 
-    async def note(self, before: McpSession, result: Mapping[str, Any]) -> None:
+    async def note(self, before: AgentSession, result: Mapping[str, Any]) -> None:
         """Stores the referents of "it" and "latest" for the next call."""
         about = update_referents(result, before.last_render_id, before.last_project_id)
         if about == (before.last_render_id, before.last_project_id):

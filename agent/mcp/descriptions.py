@@ -11,7 +11,7 @@ from typing import Any, Literal
 from mcp import types
 from pydantic import BaseModel, Field, TypeAdapter
 
-from agent.tools.record import STRENGTH, Tool
+from agent.tools.record import STRENGTH
 from agent.tools.toolset import AnyTool
 from agent.tools.wrappers import PlannedResult
 from policy import Principal
@@ -102,12 +102,13 @@ def describe(tool: AnyTool, principal: Principal) -> types.Tool | None:
         return None
     strongest = max((act.effect for act in acts.values()), key=STRENGTH.index)
     more = f" Undo: {tool.undo}." if tool.undo else ""
+    result: type[BaseModel] = tool.result
     return types.Tool(
         name=tool.name,
         title=tool.name.replace("_", " ").capitalize(),
         description=f"{tool.purpose}{more}",
         input_schema=_input(tool, set(acts)),
-        output_schema=_output(tool),
+        output_schema=_result_schema(result),
         annotations=types.ToolAnnotations(
             read_only_hint=strongest == "read",
             destructive_hint=strongest == "destructive",
@@ -127,12 +128,6 @@ def _input(tool: AnyTool, actions: set[str]) -> dict[str, Any]:
     return schema
 
 
-def _output(tool: Tool[Any, Any]) -> dict[str, Any]:
-    """Returns the schema of a result, a wait for approval, a ticket, or (in a dry run) a plan."""
-    result: type[BaseModel] = tool.result
-    return _result_schema(result)
-
-
 # Clients are answered with the schemas of all tools at each call: to build them takes 50 ms.
 @cache
 def _request_schema(request: type[BaseModel]) -> dict[str, Any]:
@@ -141,5 +136,6 @@ def _request_schema(request: type[BaseModel]) -> dict[str, Any]:
 
 @cache
 def _result_schema(result: type[BaseModel]) -> dict[str, Any]:
+    """Returns the schema of a result, a wait for approval, a ticket, or (in a dry run) a plan."""
     answers: Any = result | WaitsForPeople | CallRunning | PlannedResult
     return {"type": "object", **TypeAdapter(answers).json_schema(mode="serialization")}

@@ -70,17 +70,16 @@ class McpEndpoint:
         """Returns what answers the request of this principal. Raises Unavailable before and after
         `serving`.
         """
-        if self._running is None or self._opened is None:
-            raise Unavailable("mcp.closed", "The MCP server is not running.", "Try again in a moment.")
-        self._requested.set()
-        await asyncio.wait((self._running, self._opened), return_when=asyncio.FIRST_COMPLETED)
-        if not self._opened.done():
+        if self._running is not None and self._opened is not None:
+            self._requested.set()
+            await asyncio.wait((self._running, self._opened), return_when=asyncio.FIRST_COMPLETED)
+            if self._opened.done():
+                from agent.mcp.sdk_sessions import SdkResponse
+
+                return SdkResponse(self._opened.result(), principal)
             # It has ended without: what it failed with is the answer.
             self._running.result()
-            raise Unavailable("mcp.closed", "The MCP server is not running.", "Try again in a moment.")
-        from agent.mcp.sdk_sessions import SdkResponse
-
-        return SdkResponse(self._opened.result(), principal)
+        raise Unavailable("mcp.closed", "The MCP server is not running.", "Try again in a moment.")
 
 
 def mcp_router(endpoint: McpEndpoint) -> APIRouter:

@@ -23,7 +23,7 @@ from agent.mcp_servers.definitions import ToolDefinition
 from agent.mcp_servers.http import OutgoingTransport
 from agent.mcp_servers.stdio import child_transport
 from agent.mcp_servers.tools import McpResult, result_of
-from soundstage.errors import SoundstageError
+from soundstage.errors import SoundstageError, TooLarge, Upstream
 from soundstage.http import OwnListeners
 from soundstage.settings.conversation import McpServerSettings
 from soundstage.tasks import cancel_all
@@ -78,7 +78,11 @@ class Connection:
                 break
             if not cursor:
                 return found
-        raise errors.too_many_tools(self._server, MAX_TOOLS)
+        raise TooLarge(
+            "mcp_server.too_many_tools",
+            f"The MCP server {self._server} lists more than {MAX_TOOLS} tools.",
+            "Use one with fewer tools.",
+        )
 
     async def call(self, tool: str, arguments: dict[str, Any]) -> McpResult:
         """Returns the result of a tool, cleaned and cut."""
@@ -108,7 +112,11 @@ class Connection:
                 raise self._fault or errors.connection_loss(self._server)
             return sending.result()
         except ValidationError as error:
-            raise errors.bad_answer(self._server) from error
+            raise Upstream(
+                "mcp_server.garbled",
+                f"The MCP server {self._server} answered with something that is no result of a tool.",
+                "Its version may not fit; ask its maker.",
+            ) from error
         except (OSError, anyio.BrokenResourceError, anyio.ClosedResourceError) as error:
             self._closing.set()
             raise self._fault or errors.connection_loss(self._server) from error
@@ -137,11 +145,7 @@ class Connection:
             # The SDK raises groups of whatever its tasks raised; callers get the one reason.
             reason = _first(error)
             get_logger(__name__).warning("mcp server failed", server=self._server, error=repr(reason)[:300])
-            if self._fault is None:
-                self._fault = (
-                    reason if isinstance(reason, SoundstageError)
-                    else errors.not_started(self._server, str(reason) or type(reason).__name__)
-                )  # fmt: skip
+            self._end(reason)
         finally:
             self._closing.set()
 
@@ -159,18 +163,17 @@ class Connection:
         ) as http:
             yield streamable_http_client(str(settings.url), http_client=http)
 
-    def _end(self, fault: SoundstageError | None) -> None:
+    def _end(self, fault: BaseException | None) -> None:
+        """Ends the connection; its first fault is what callers get."""
+        if fault is not None and not isinstance(fault, SoundstageError):
+            fault = errors.not_started(self._server, str(fault) or type(fault).__name__)
         self._fault = self._fault or fault
         self._closing.set()
 
     def _note_fault(self, error: Exception) -> None:
         if isinstance(error, SoundstageError) and error.code == "outgoing.answer_too_large":
             error = errors.too_much(self._server, MAX_ANSWER_BYTES)
-        if self._fault is None:
-            self._fault = error if isinstance(error, SoundstageError) else errors.not_started(
-                self._server, str(error) or type(error).__name__
-            )  # fmt: skip
-        self._closing.set()
+        self._end(error)
 
 
 def _discard(task: asyncio.Task[Any]) -> None:

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic import BaseModel
 
-from agent.mcp_servers import errors
 from agent.mcp_servers.allowed import AllowedTools
 from agent.mcp_servers.definitions import MAX_DESCRIPTION_CHARS, SEPARATOR, ToolDefinition, clean_text
 from agent.mcp_servers.tools import McpResult, tool_of
 from agent.tools.toolset import AnyTool
 from policy.permissions import permission
 from soundstage.backoff import Backoff
-from soundstage.errors import SoundstageError
+from soundstage.errors import Conflict, NotFound, SoundstageError, Unavailable
 from soundstage.http import OwnListeners
 from soundstage.settings.conversation import McpServerSettings
 from soundstage.telemetry import get_logger
@@ -99,7 +98,12 @@ class McpServer:
             connection, tools = await self._listed()
             listed = tools.get(tool.name)
             if listed is None or listed.sha256 != tool.sha256:
-                raise errors.tool_change(self.name, tool.name)
+                raise Conflict(
+                    "mcp_server.tool_changed",
+                    f"The MCP server {self.name} has changed or removed its tool {tool.name} since "
+                    "it was allowed.",
+                    f"Look at it and allow it again: `soundstage mcp-servers allow {self.name}`.",
+                )
             return await connection.call(tool.name, arguments)
 
         return await self._within_time(check_and_call())
@@ -134,7 +138,14 @@ class McpServer:
         except TimeoutError as error:
             if not limit.expired():
                 raise
-            fault = errors.no_answer(self.name, self.settings.timeout_s)
+            fault = SoundstageError(
+                "mcp_server.no_answer",
+                f"The MCP server {self.name} did not answer within {self.settings.timeout_s:g} s, and was "
+                "cut off.",
+                "What it had done by then stays. "
+                f"`timeout_s` of [agent.mcp_servers.{self.name}] is the limit.",
+                504,
+            )
             await self._note_failure(fault)
             raise fault from error
         except SoundstageError as error:
@@ -151,7 +162,13 @@ class McpServer:
             if self._connection is not None and self._connection.is_open:
                 return self._connection
             if (wait_s := self._retry_at - time.monotonic()) > 0:
-                raise errors.back_off(self.name, wait_s)
+                seconds = max(1, round(wait_s))
+                raise Unavailable(
+                    "mcp_server.waits",
+                    f"The MCP server {self.name} has failed, and is tried again in {seconds} s.",
+                    "`soundstage doctor` looks whether it starts.",
+                    headers={"Retry-After": str(seconds)},
+                )
             await self.close()
             self._connection = Connection(self.name, self.settings, self._listeners)
             await self._connection.open()
@@ -221,7 +238,11 @@ class McpServers:
     async def compare(self, name: str) -> list[ListedTool]:
         """Starts a server and returns its tools beside what was allowed. Raises `mcp_server.…`."""
         if (server := self._servers.get(name)) is None:
-            raise errors.unknown_server(name)
+            raise NotFound(
+                "mcp_server.not_found",
+                f"There is no MCP server {name!r} in the settings.",
+                "Add a section [agent.mcp_servers.NAME] to the settings file.",
+            )
         listed = await server.list()
         allowed = {one.name: one for one in self.allowed.of(name)}
         found = [_compared(name, server.settings, one, allowed.get(one.name)) for one in listed.values()]

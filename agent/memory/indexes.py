@@ -52,10 +52,7 @@ class Encoder:
 
     async def encode(self, texts: Sequence[str]) -> Array:
         """Unit vectors, (len(texts), 384). Raises Unavailable `memory.no_model` or `memory.model_changed`."""
-        return await asyncio.to_thread(self._encode, texts)
-
-    def _encode(self, texts: Sequence[str]) -> Array:
-        return self._loaded().encode(texts)
+        return await asyncio.to_thread(lambda: self._loaded().encode(texts))
 
     def _loaded(self) -> SentenceModel:
         with self._lock:

@@ -6,10 +6,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel
 
-from agent.memory import errors
 from agent.memory.schemas import MAX_CHARS, Export, Recalled, Remembered, RememberRequest
 from agent.memory.service import MemoryService, Owner
 from policy import Principal, require_permission
+from soundstage.errors import Forbidden, Invalid, NotFound
 from soundstage.routers import AppService
 
 Reader = Annotated[Principal, Depends(require_permission("memory:read"))]
@@ -29,7 +29,11 @@ def owner_of(principal: Principal, of: str | None, tenant: str | None) -> Owner:
     if of is None and tenant is None:
         return Owner.of(principal)
     if not principal.is_operator:
-        raise errors.not_yours()
+        raise Forbidden(
+            "memory.not_yours",
+            "What others asked me to remember is shown to the operator alone.",
+            "Leave out --of and --tenant, or use a key of the operator.",
+        )
     return Owner(tenant or principal.tenant, of or principal.id)
 
 
@@ -76,7 +80,7 @@ async def forget(memory_id: str, memory: Memory, principal: Forgetter) -> Delete
     """Deletes one: the row, its index entry and its remains in the database file."""
     gone = await memory.forget(Owner.of(principal), [memory_id])
     if not gone:
-        raise errors.no_memory(memory_id)
+        raise _no_memory(memory_id)
     return Deleted(gone=gone)
 
 
@@ -93,9 +97,21 @@ async def forget_several(
 ) -> Deleted:
     """Deletes the named memories, all or none of them; or all of the caller's."""
     if not ids and not everything:
-        raise errors.not_meant()
+        raise Invalid(
+            "memory.say_everything",
+            "This would forget everything, and it is not said that it shall.",
+            "`soundstage memory forget --everything` forgets all, with ids instead it forgets those "
+            "(REST: `everything=true`, or `id`).",
+        )
     owner = owner_of(principal, of, tenant)
     known = {one.id for one in await memory.some(owner, ids)}
     for missing in sorted(set(ids) - known):
-        raise errors.no_memory(missing)
+        raise _no_memory(missing)
     return Deleted(gone=await memory.forget(owner, None if everything else known))
+
+
+def _no_memory(memory_id: str) -> NotFound:
+    """Returns the error for a missing memory, or one of another user."""
+    return NotFound(
+        "memory.not_found", f"There is no memory {memory_id!r}.", "List them: `soundstage memory list`."
+    )

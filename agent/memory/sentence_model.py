@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -86,8 +87,10 @@ def _words(text: str) -> Iterator[str]:
     spaced = "".join(_spaced(char) for char in text)
     for word in spaced.split():
         plain = unicodedata.normalize("NFD", word.lower())
-        letters = "".join(char for char in plain if unicodedata.category(char) != "Mn")
-        yield from _split_at_punctuation(letters)
+        letters = (char for char in plain if unicodedata.category(char) != "Mn")
+        for stands_alone, some in groupby(letters, _is_punctuation):
+            part = "".join(some)
+            yield from part if stands_alone else (part,)
 
 
 def _spaced(char: str) -> str:
@@ -97,18 +100,6 @@ def _spaced(char: str) -> str:
     if code in (0, 0xFFFD) or unicodedata.category(char).startswith("C"):
         return ""
     return f" {char} " if any(first <= code <= last for first, last in _CHINESE) else char
-
-
-def _split_at_punctuation(word: str) -> Iterator[str]:
-    start = 0
-    for place, char in enumerate(word):
-        if _is_punctuation(char):
-            if start < place:
-                yield word[start:place]
-            yield char
-            start = place + 1
-    if start < len(word):
-        yield word[start:]
 
 
 def _is_punctuation(char: str) -> bool:

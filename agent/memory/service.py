@@ -17,7 +17,6 @@ from typing import Literal
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from agent.forgetting import Redaction
-from agent.memory import errors
 from agent.memory.index_files import IndexFiles
 from agent.memory.indexes import Encoder, Indexes
 from agent.memory.models import Memory, MemoryCollection
@@ -26,7 +25,7 @@ from agent.memory.schemas import Export, MemoryOut, Recalled, Remembered
 from agent.sessions.repository import SessionRepository
 from policy import Principal
 from soundstage.database import Database, enable_secure_delete, new_id, utcnow
-from soundstage.errors import SoundstageError
+from soundstage.errors import Conflict, SoundstageError
 from soundstage.telemetry import get_logger
 
 MAX_MEMORIES = 10_000
@@ -148,7 +147,12 @@ class Owner:
 def refuse_secret(text: str) -> None:
     """Raise Conflict `memory.looks_secret` for what looks like a password, a key or a card number."""
     if (shape := secret_shape(text)) is not None:
-        raise errors.looks_secret(shape)
+        raise Conflict(
+            "memory.looks_secret",
+            f"This looks like {shape}. It is not stored yet: what is remembered is shown in conversations, "
+            "and may go to a language model.",
+            "Keep it in a password manager. To store it all the same, say “remember anyway that …”.",
+        )
 
 
 Redact = Callable[[AsyncSession, Redaction], Awaitable[object]]
@@ -195,7 +199,11 @@ class MemoryService:
                 await _add_source(memories, same.id, session_id, turn)
                 return Remembered(memory=_out(same, persona), known=True)
             if await memories.count(owner.tenant, owner.subject) >= self._maximum:
-                raise errors.full(self._maximum)
+                raise Conflict(
+                    "memory.full",
+                    f"{self._maximum} things are remembered already, and that is the limit.",
+                    "Forget something first: “forget what I said about …”.",
+                )
             collection.last_number += 1
             row = Memory(
                 id=new_id("mem"),
@@ -386,11 +394,5 @@ def _similarities(
 
 
 def _out(row: Memory, persona: str, likeness: float | None = None) -> MemoryOut:
-    return MemoryOut(
-        id=row.id,
-        text=row.text,
-        persona=persona,
-        session_id=row.session_id,
-        created_at=row.created_at,
-        likeness=None if likeness is None else round(likeness, 3),
-    )
+    likeness = None if likeness is None else round(likeness, 3)
+    return MemoryOut.model_validate(row).model_copy(update={"persona": persona, "likeness": likeness})

@@ -54,21 +54,17 @@ class Reading:
     offered: tuple[str, ...] = ()
 
 
+@dataclass
 class ModelAnswers:
     """Answers by language models. Free of state: a turn has its own."""
 
-    def __init__(
-        self,
-        models: Models,
-        toolset: Toolset,
-        grammar: Grammar,
-        limits: TurnLimits,
-    ) -> None:
-        self._models = models
-        self._toolset = toolset
-        self._grammar = grammar
-        self._limits = limits
-        self.descriptions = descriptions(toolset.tools.values(), grammar.help)
+    models: Models
+    toolset: Toolset
+    grammar: Grammar
+    limits: TurnLimits
+
+    def __post_init__(self) -> None:
+        self.descriptions = descriptions(self.toolset.tools.values(), self.grammar.help)
 
     async def answer(
         self,
@@ -85,7 +81,7 @@ class ModelAnswers:
 
         Raises SoundstageError `model.…` when the model could not give one.
         """
-        candidates = await self._models.order(utterance)
+        candidates = await self.models.order(utterance)
         turn = _ModelTurn(
             self, caller, utterance, emit, history, memories, reading, candidates, cost or ModelCost()
         )
@@ -108,9 +104,9 @@ class _ModelTurn:
         candidates: Sequence[ChatModel],
         cost: ModelCost,
     ) -> None:
-        self._toolset = ours._toolset
-        self._grammar = ours._grammar
-        self._budget = TurnBudget(ours._limits)
+        self._toolset = ours.toolset
+        self._grammar = ours.grammar
+        self._budget = TurnBudget(ours.limits)
         self._caller = caller
         self._utterance = utterance
         self._emit = emit
@@ -138,7 +134,7 @@ class _ModelTurn:
             {"role": "user", "content": f"{self._marks.strip(self._placeholder.text)}\n\n{notes}"},
         ]
         self._requests = ModelRequests(
-            ours._models,
+            ours.models,
             list(candidates),
             self._budget,
             cost,
@@ -173,7 +169,11 @@ class _ModelTurn:
                 await self._emit(Text(text=text.strip()))
             if written.cut_short:
                 # A reader of the first part learns that there is more.
-                error = _cut_short()
+                error = Upstream(
+                    "model.cut_short",
+                    "The model has said as much as one answer may hold; the rest is missing.",
+                    "Ask for less at a time.",
+                )
                 if not text.strip():
                     raise error
                 await self._emit(Notice(code=error.code, text=error.message))
@@ -213,7 +213,8 @@ class _ModelTurn:
             if ask.name == FIND_TOOLS:
                 self._find_tools(ask)
                 return None
-            call = self._prepare(ask)
+            arguments = self._placeholder.restore(self._arguments(ask))
+            call = prepare_call(self._toolset, ask.name, arguments)
         except SoundstageError as error:
             return error
         self.offered.add(call.tool.name)
@@ -294,9 +295,6 @@ class _ModelTurn:
         )
         return content
 
-    def _prepare(self, ask: ToolAsk) -> ToolCall:
-        return prepare_call(self._toolset, ask.name, self._placeholder.restore(self._arguments(ask)))
-
     def _arguments(self, ask: ToolAsk) -> dict[str, Any]:
         try:
             arguments = json.loads(ask.arguments)
@@ -360,14 +358,6 @@ class _ModelTurn:
 
 def _key(call: ToolCall) -> tuple[str, str]:
     return call.tool.name, call.request.model_dump_json()
-
-
-def _cut_short() -> Upstream:
-    return Upstream(
-        "model.cut_short",
-        "The model has said as much as one answer may hold; the rest is missing.",
-        "Ask for less at a time.",
-    )
 
 
 def _defaults_needed(arguments: Mapping[str, Any], chosen: Mapping[str, Any]) -> dict[str, Any]:

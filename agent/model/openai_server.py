@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import KW_ONLY, dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -19,7 +20,7 @@ from agent.model.pieces import ReasoningFilter, ToolCallAssembler
 from agent.model.presets import SETTABLE, Preset, preset_for
 from agent.model.wire import Chunk, ServerError, Timings, TokenCount
 from soundstage.errors import SoundstageError, Unavailable, Upstream
-from soundstage.http import Bounds, Destinations, OwnListeners, outgoing_client
+from soundstage.http import NO_LISTENERS, Bounds, Destinations, OwnListeners, outgoing_client
 from soundstage.http.event_stream import TooMuch, stream_events
 from soundstage.one_line import one_line
 from soundstage.settings.sections import LlmSettings, LlmsSettings
@@ -134,66 +135,47 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
     return min(max(wait_s, 0.0), MAX_BUSY_S)
 
 
+@dataclass
 class OpenAiServer:
-    """One model on one server. Holds no connection between answers."""
+    """One model on one server. Holds no connection between answers.
 
-    def __init__(
-        self,
-        name: str,
-        base_url: str,
-        model: str,
-        *,
-        api_key: Callable[[], str | None] = lambda: None,
-        silence_s: float = 60.0,
-        listeners: OwnListeners = OwnListeners(),
-        preset: Preset = Preset(),
-    ) -> None:
-        """`base_url` up to and including `/v1`; `silence_s` is the longest wait for the next bytes. None of
-        `listeners` is called.
-        """
-        self._name = name
-        self._url = base_url.rstrip("/") + "/chat/completions"
-        self._model = model
-        self._api_key = api_key
-        self._destinations = Destinations(listeners, named_by_operator=True)
-        # An error body is longer than its message, and every token has a wire form of its own.
-        self._bounds = Bounds(silence_s, answer_bytes=2 * ANSWER_BYTES, connect_s=CONNECT_S)
-        self._limit_name = "max_tokens"
-        self._preset = preset
-        self._refused_fields: set[str] = set()
+    `base_url` up to and including `/v1`; `silence_s` is the longest wait for the next bytes. None of
+    `listeners` is called.
+    """
 
-    @property
-    def name(self) -> str:
-        return self._name
-
-    @property
-    def model(self) -> str:
-        return self._model
-
-    @property
-    def preset(self) -> Preset:
-        return self._preset
+    name: str
+    base_url: str
+    model: str
+    _: KW_ONLY
+    api_key: Callable[[], str | None] = lambda: None
+    silence_s: float = 60.0
+    listeners: OwnListeners = NO_LISTENERS
+    preset: Preset = field(default_factory=Preset)
+    _limit_name: str = field(default="max_tokens", init=False)
+    _refused_fields: set[str] = field(default_factory=set, init=False)
 
     async def ask(
         self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]], *, max_tokens: int
     ) -> AsyncGenerator[Piece, None]:
         """Streams one answer; see ChatModel."""
         body: dict[str, Any] = {
-            "model": self._model,
+            "model": self.model,
             "messages": list(messages),
             "stream": True,
             "stream_options": {"include_usage": True},
-            **self._preset.fields(tools=bool(tools)),
+            **self.preset.fields(tools=bool(tools)),
         }
         if tools:
             body["tools"] = list(tools)
-        key = await asyncio.to_thread(self._api_key)
+        key = await asyncio.to_thread(self.api_key)
         headers = {"Accept": "text/event-stream", "traceparent": traceparent()}
         if key is not None:
             headers["Authorization"] = f"Bearer {key}"
+        # An error body is longer than its message, and every token has a wire form of its own.
+        bounds = Bounds(self.silence_s, answer_bytes=2 * ANSWER_BYTES, connect_s=CONNECT_S)
         try:
             async with (
-                outgoing_client(self._destinations, self._bounds) as client,
+                outgoing_client(Destinations(self.listeners, named_by_operator=True), bounds) as client,
                 aclosing(self._answers(client, body, headers, max_tokens)) as pieces,
             ):
                 async for piece in pieces:
@@ -201,7 +183,7 @@ class OpenAiServer:
         except httpx.TimeoutException as error:
             raise Upstream(
                 "model.slow",
-                f"The model {self._name} did not answer in time.",
+                f"The model {self.name} did not answer in time.",
                 "Try again, or raise timeout_s of the model in the settings.",
                 status=504,
             ) from error
@@ -210,7 +192,7 @@ class OpenAiServer:
                 raise self._cut_off() from error
             raise Unavailable(
                 "model.unreachable",
-                f"The model {self._name} cannot be reached.",
+                f"The model {self.name} cannot be reached.",
                 "Check that its server runs, and base_url in the settings.",
             ) from error
 
@@ -220,10 +202,11 @@ class OpenAiServer:
         """Asks, and again when the server wants the token limit under its other name, or a field of the
         preset not at all.
         """
+        url = f"{self.base_url.rstrip('/')}/chat/completions"
         while True:
             fields = {name: value for name, value in body.items() if name not in self._refused_fields}
             request = {**fields, self._limit_name: max_tokens}
-            async with client.stream("POST", self._url, json=request, headers=dict(headers)) as answer:
+            async with client.stream("POST", url, json=request, headers=dict(headers)) as answer:
                 if answer.status_code != 200:
                     error = parse_error(await _beginning(answer))
                     if self._limit_name != _LIMIT_NAME and wants_other_limit(answer.status_code, error):
@@ -232,7 +215,7 @@ class OpenAiServer:
                     if (name := field_to_drop(answer.status_code, error, request)) is not None:
                         self._refused_fields.add(name)
                         continue
-                    raise refusal(self._name, answer.status_code, error, answer.headers)
+                    raise refusal(self.name, answer.status_code, error, answer.headers)
                 if not answer.headers.get("content-type", "").startswith("text/event-stream"):
                     raise self._nonsense()
                 async with aclosing(self._pieces(answer)) as pieces:
@@ -266,7 +249,7 @@ class OpenAiServer:
         except TooMuch as error:
             raise Upstream(
                 "model.too_long",
-                f"The answer of the model {self._name} is longer than can be used.",
+                f"The answer of the model {self.name} is longer than can be used.",
                 "Ask for less at a time.",
             ) from error
         if finish is None:
@@ -285,18 +268,18 @@ class OpenAiServer:
         except ValidationError as error:
             raise self._nonsense() from error
         if chunk.error is not None:
-            raise refusal(self._name, None, parse_error(chunk.error))
+            raise refusal(self.name, None, parse_error(chunk.error))
         return chunk
 
     def _nonsense(self) -> Upstream:
         return Upstream(
             "model.nonsense",
-            f"The server of the model {self._name} answered in a form that is not chat completions.",
+            f"The server of the model {self.name} answered in a form that is not chat completions.",
             "Check base_url in the settings: it ends with /v1.",
         )
 
     def _cut_off(self) -> Upstream:
-        return Upstream("model.cut_off", f"The answer of the model {self._name} broke off.", "Ask again.")
+        return Upstream("model.cut_off", f"The answer of the model {self.name} broke off.", "Ask again.")
 
 
 def _usage(count: TokenCount, timings: Timings | None) -> Usage:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from agent.sentences import LOADER
 from soundstage.errors import Invalid
@@ -18,10 +18,8 @@ from soundstage.settings.sections import Effort, ToolChoice
 FILE = Path(__file__).with_name("presets.yaml")
 
 
-class Preset(BaseModel):
+class Preset(BaseModel, extra="forbid", frozen=True):
     """Says how a model is asked. None: the request does not say, so the server decides."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     family: str = ""
     names: str = ""

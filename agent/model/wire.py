@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
 
 def _as_text(value: object) -> object:
@@ -26,22 +26,18 @@ def _text_or_none(value: object) -> object:
     return value if isinstance(value, str) else None
 
 
-class _Wire(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-
-class FunctionDelta(_Wire):
+class FunctionDelta(BaseModel):
     name: str | None = None
     arguments: Annotated[str | None, BeforeValidator(_as_json)] = None
 
 
-class ToolCallDelta(_Wire):
+class ToolCallDelta(BaseModel):
     index: int | None = Field(default=None, ge=0, lt=64)
     id: str | None = None
     function: FunctionDelta = Field(default_factory=FunctionDelta)
 
 
-class Delta(_Wire):
+class Delta(BaseModel):
     """The next part of an answer. Reasoning is `reasoning_content` at llama.cpp, vLLM and DeepSeek,
     `reasoning` at Ollama and OpenRouter.
     """
@@ -52,16 +48,16 @@ class Delta(_Wire):
     tool_calls: list[ToolCallDelta] | None = None
 
 
-class Choice(_Wire):
+class Choice(BaseModel):
     delta: Delta = Field(default_factory=Delta)
     finish_reason: str | None = None
 
 
-class PromptDetails(_Wire):
+class PromptDetails(BaseModel):
     cached_tokens: int | None = Field(default=0, ge=0)
 
 
-class TokenCount(_Wire):
+class TokenCount(BaseModel):
     total_tokens: int | None = Field(default=0, ge=0)
     prompt_tokens: int | None = Field(default=0, ge=0)
     prompt_tokens_details: PromptDetails | None = None
@@ -69,12 +65,12 @@ class TokenCount(_Wire):
     """Cached tokens at DeepSeek."""
 
 
-class Timings(_Wire):
+class Timings(BaseModel):
     cache_n: int | None = Field(default=0, ge=0)
     """Cached tokens at llama.cpp."""
 
 
-class Chunk(_Wire):
+class Chunk(BaseModel):
     """One `data:` of a streamed chat completion."""
 
     choices: list[Choice] = Field(default_factory=list)
@@ -83,7 +79,7 @@ class Chunk(_Wire):
     error: Any = None
 
 
-class ServerError(_Wire):
+class ServerError(BaseModel):
     """An error of a server: `{"error": …}` of llama.cpp, OpenAI, vLLM; Ollama's is a string."""
 
     message: str = ""

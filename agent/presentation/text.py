@@ -9,6 +9,11 @@ from agent.presentation.blocks import MAX_ROWS, Block, Id, Inline, Items, Link, 
 from soundstage.one_line import harmless
 from soundstage.telemetry import mask_text
 
+NUMBERS = (
+    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"),
+    *("eleven", "twelve"),
+)
+"""As people say and read them, from 0 on."""
 _CELL = 90
 _LINE = 400
 

@@ -42,7 +42,7 @@ async def agents_health(registry: Registry, _: Reader) -> HealthSummary:
 @router.post("/validate")
 async def validate_definition(registry: Registry, _: Reader, draft: AgentText) -> PersonaValidity:
     """All that is wrong with a definition, with line and column. Nothing is saved."""
-    return await registry.validate_text(draft.yaml)
+    return await registry.validation.validate(draft.yaml, "agent.yaml")
 
 
 @router.get("/{agent_id}")

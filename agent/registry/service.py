@@ -60,10 +60,6 @@ class AgentRegistry:
         status = self.status(agent_id)
         return PersonaValidity(valid=status.error is None, faults=status.faults)
 
-    async def validate_text(self, yaml: str) -> PersonaValidity:
-        """Returns the problems of an unsaved definition."""
-        return await self.validation.validate(yaml, "agent.yaml")
-
     async def health_of(self, agent_id: str) -> AgentHealth:
         self._known(agent_id)
         return AgentHealth.of(await self.health.of(agent_id))

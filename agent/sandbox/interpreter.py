@@ -30,7 +30,7 @@ def find_interpreter(*, for_others: bool) -> Interpreter:
     Raises Unavailable when there is none.
     """
     own = Path(getattr(sys, "_base_executable", sys.executable)).resolve()
-    candidates = [(own, Path(sys.base_prefix).resolve(), _version(sys.version_info[:2]))]
+    candidates = [(own, Path(sys.base_prefix).resolve(), "python{}.{}".format(*sys.version_info))]
     system = SYSTEM_PYTHON.resolve()
     if system.is_file():
         candidates.append((system, SYSTEM_PREFIX, system.name))
@@ -58,10 +58,6 @@ def libraries(below: Path) -> list[Path]:
     """The shared libraries for this processor in a folder such as /usr/lib, and the loader beside them."""
     multiarch = below / (sysconfig.get_config_var("MULTIARCH") or "")
     return [*([multiarch] if multiarch.is_dir() else []), *sorted(below.glob("ld-linux-*.so.*"))]
-
-
-def _version(info: tuple[int, ...]) -> str:
-    return f"python{info[0]}.{info[1]}"
 
 
 def _readable_by_all(path: Path) -> bool:

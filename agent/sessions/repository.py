@@ -154,21 +154,15 @@ class SessionRepository(Queries):
     async def get(self, session_id: str) -> AgentSession | None:
         return await self._session.get(AgentSession, session_id)
 
-    async def own(self, principal: Principal, session_id: str) -> AgentSession | None:
-        """Returns a session of this principal in this tenant, else None."""
+    async def require_own(self, principal: Principal, session_id: str) -> AgentSession:
+        """Returns a session of this principal in this tenant; raises NotFound for those of others, too."""
         row = await self.get(session_id)
         if row is None or (row.tenant, row.principal_id) != (principal.tenant, principal.id):
-            return None
-        return row
-
-    async def require_own(self, principal: Principal, session_id: str) -> AgentSession:
-        """Returns a session of this principal; raises NotFound for those of others, too."""
-        if (row := await self.own(principal, session_id)) is None:
             raise no_session(session_id)
         return row
 
     async def persona(self, principal: Principal, session_id: str) -> tuple[str | None] | None:
-        """Returns the persona of a conversation, if it has one; None where `own` returns None."""
+        """Returns the persona of a conversation, if it has one; None where `require_own` raises."""
         found = (await self._session.execute(_PERSONA, _own_session(principal, session_id))).first()
         return None if found is None else (found.persona_id,)
 
@@ -177,15 +171,13 @@ class SessionRepository(Queries):
 
     async def of_principal(self, principal: Principal, limit: int) -> Sequence[AgentSession]:
         """Returns conversations, the latest first."""
-        query = select(AgentSession).where(*_of(principal))
+        query = select(AgentSession).where(*_owned(principal.tenant, principal.id))
         return await self._all(query.order_by(AgentSession.updated_at.desc()).limit(limit))
 
     async def page(self, principal: Principal, request: PageRequest) -> Page[AgentSession]:
         """Returns conversations, the latest first."""
-        scope = {"of": [principal.tenant, principal.id]}
-        return await select_page(
-            self._session, AgentSession, LATEST_FIRST, request, where=_of(principal), scope=scope
-        )
+        scope, where = {"of": [principal.tenant, principal.id]}, _owned(principal.tenant, principal.id)
+        return await select_page(self._session, AgentSession, LATEST_FIRST, request, where=where, scope=scope)
 
     async def all_of(self, tenant: str, principal_id: str) -> Sequence[AgentSession]:
         query = select(AgentSession).where(*_owned(tenant, principal_id))
@@ -214,10 +206,6 @@ class SessionRepository(Queries):
 
 def _own_session(principal: Principal, session_id: str) -> dict[str, str]:
     return {"session": session_id, "of_tenant": principal.tenant, "of_principal": principal.id}
-
-
-def _of(principal: Principal) -> tuple[ColumnElement[bool], ...]:
-    return _owned(principal.tenant, principal.id)
 
 
 def _owned(tenant: str, principal_id: str) -> tuple[ColumnElement[bool], ...]:

@@ -104,11 +104,6 @@ class SessionService:
     lease_s: float = LEASE_S
     _running: dict[Turn, _Running] = field(default_factory=dict, init=False)
 
-    @property
-    def is_write_queue_congested(self) -> bool:
-        """Returns whether many wait to write, so that optional writes should wait."""
-        return self.database.is_write_queue_congested
-
     async def open(
         self,
         principal: Principal,

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass
 from difflib import get_close_matches
 
+from agent.presentation.text import count
 from agent.sessions.models import AgentSession
 from agent.sessions.repository import SessionRepository
 from agent.sessions.schemas import TurnOut
@@ -58,13 +59,13 @@ def _turns(before: State, after: State) -> Iterator[Difference]:
         same += 1
     gone, added = old[same:], new[same:]
     if gone:
-        lost = f"{_counted(len(gone))} of the snapshot {'is' if len(gone) == 1 else 'are'} not in it."
+        lost = f"{count(len(gone), 'turn')} of the snapshot {'is' if len(gone) == 1 else 'are'} not in it."
         yield Difference(kind="turns", sentence=lost)
     if added:
         lines = [f"  • {_short(turn.utterance)}" for turn in added[:MAX_LISTED]]
         if len(added) > MAX_LISTED:
             lines.append(f"  • and {len(added) - MAX_LISTED} more")
-        listing = "\n".join([f"{_counted(len(added))} came after it:", *lines])
+        listing = "\n".join([f"{count(len(added), 'turn')} came after it:", *lines])
         yield Difference(kind="turns", sentence=listing)
 
 
@@ -106,10 +107,6 @@ def _state(then: Referent | None, now: Referent | None) -> Iterator[Difference]:
 
 def _is_same(one: SnapshotTurn, other: SnapshotTurn) -> bool:
     return (one.started_at, one.utterance) == (other.started_at, other.utterance)
-
-
-def _counted(count: int) -> str:
-    return "1 turn" if count == 1 else f"{count} turns"
 
 
 def _short(text: str) -> str:
@@ -281,19 +278,33 @@ class SnapshotService:
                 return await SessionRepository(session).require_own(principal, session_id)
             for row in await SessionRepository(session).of_principal(principal, 1):
                 return row
-        raise _no_conversation()
+        raise NotFound(
+            "snapshot.no_conversation", "There is no conversation of yours yet.", "Say something first."
+        )
 
     async def _place(
         self, snapshots: Snapshots, principal: Principal, name: str, replace: bool
     ) -> Snapshot | None:
         """Returns the snapshot that a new one replaces; None for a free name within the limit."""
         if set(name) & NOT_IN_NAMES or name in (".", ".."):
-            raise _bad_name(name)
+            raise Invalid(
+                "snapshot.bad_name",
+                f"A snapshot cannot be called {name!r}: a name holds no slashes, and is not only dots.",
+                "Choose another name.",
+            )
         snapshot = await snapshots.by_name(principal.tenant, principal.id, _key(name))
         if snapshot is not None and not replace:
-            raise _name_taken(snapshot.name)
+            raise Conflict(
+                "snapshot.exists",
+                f"There is a snapshot called {snapshot.name!r} already.",
+                f"Say “save this over {snapshot.name}”, or choose another name.",
+            )
         if snapshot is None and await snapshots.count(principal.tenant, principal.id) >= self.maximum:
-            raise _too_many(self.maximum)
+            raise Conflict(
+                "snapshot.too_many",
+                f"You have {self.maximum} snapshots, and that is the limit.",
+                "Delete one that is not needed any more.",
+            )
         return snapshot
 
     async def _named(self, snapshots: Snapshots, principal: Principal, name: str) -> Snapshot:
@@ -325,34 +336,3 @@ def _no_snapshot(name: str, there_are: Iterable[str]) -> NotFound:
     else:
         hint = f"There are: {', '.join(names[:10])}." if names else "Say “save this as …” to make one."
     return NotFound("snapshot.not_found", f"There is no snapshot called {name!r}.", hint)
-
-
-def _bad_name(name: str) -> Invalid:
-    return Invalid(
-        "snapshot.bad_name",
-        f"A snapshot cannot be called {name!r}: a name holds no slashes, and is not only dots.",
-        "Choose another name.",
-    )
-
-
-def _name_taken(name: str) -> Conflict:
-    """Returns the error for a name that exists."""
-    return Conflict(
-        "snapshot.exists",
-        f"There is a snapshot called {name!r} already.",
-        f"Say “save this over {name}”, or choose another name.",
-    )
-
-
-def _too_many(limit: int) -> Conflict:
-    return Conflict(
-        "snapshot.too_many",
-        f"You have {limit} snapshots, and that is the limit.",
-        "Delete one that is not needed any more.",
-    )
-
-
-def _no_conversation() -> NotFound:
-    return NotFound(
-        "snapshot.no_conversation", "There is no conversation of yours yet.", "Say something first."
-    )

@@ -8,7 +8,7 @@ import re
 from pydantic import Field, field_validator
 
 from agent.presentation import Blocks, Preformatted, page
-from agent.sandbox import LimitHit, OutputFile, SandboxRun
+from agent.sandbox import LimitHit, SandboxRun
 from agent.tools.plan import Plan, change
 from agent.tools.record import Act, ToolContext, ToolRequest, ToolResult, tool
 
@@ -49,20 +49,8 @@ class RunCode(ToolRequest):
         return code
 
 
-class CodeRan(ToolResult):
+class CodeRan(SandboxRun, ToolResult):
     """The output and files of the code: its own statements, not ours."""
-
-    stdout: str
-    stderr: str
-    exit: int
-    result: str | None = None
-    limit: LimitHit | None = None
-    files: tuple[OutputFile, ...] = ()
-    seconds: float
-
-    @classmethod
-    def of(cls, run: SandboxRun) -> CodeRan:
-        return cls.model_validate(run.model_dump())
 
     def presentation(self) -> Blocks:
         shown, failed = self.files[:SHOWN_FILES], self.exit != 0 and self.stderr.strip()
@@ -103,7 +91,8 @@ async def _plan(context: ToolContext, request: RunCode) -> Plan:
 )
 async def code_runner(context: ToolContext, request: RunCode) -> CodeRan:
     """Run Python code in a sandbox: no network, no files but its own, limits on time and memory."""
-    return CodeRan.of(await context.services.sandbox.run(request.code, wall_s=request.time_limit_s))
+    run = await context.services.sandbox.run(request.code, wall_s=request.time_limit_s)
+    return CodeRan.model_validate(run.model_dump())
 
 
 def _cut(text: str, *, end: bool = False) -> str:

@@ -7,12 +7,12 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from agent.memory import errors
 from agent.memory.schemas import MAX_CHARS, How, MemoryOut, MemoryText
 from agent.memory.service import Owner, refuse_secret
 from agent.presentation import Blocks, items, page
 from agent.tools.plan import Plan, change
 from agent.tools.record import Act, Ask, ToolContext, ToolRequest, ToolResult, tool
+from soundstage.errors import Conflict, NotFound
 
 MAX_FORGOTTEN = 10
 """More at once are forgotten only by “everything”, so that a vague word does not take half of it along."""
@@ -137,7 +137,15 @@ async def _meant(context: ToolContext, owner: Owner, about: str) -> Sequence[Mem
     else:
         found = await context.services.memory.identify(owner, about, MAX_FORGOTTEN + 1)
     if not found:
-        raise errors.nothing_found(about)
+        raise NotFound(
+            "memory.nothing_found",
+            f"There is nothing about “{about}” in what you asked me to remember.",
+            "Say “what do you remember?” to see all of it.",
+        )
     if len(found) > MAX_FORGOTTEN:
-        raise errors.too_vague(about, MAX_FORGOTTEN)
+        raise Conflict(
+            "memory.too_vague",
+            f"More than {MAX_FORGOTTEN} memories have to do with “{about}”.",
+            "Say more exactly what to forget, or forget everything.",
+        )
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from agent.memory.service import MemoryService
 from agent.sandbox import Sandbox
@@ -14,7 +15,6 @@ from agent.tools.machines.api import MachinesFactory
 from agent.transcription.service import TranscriptionService
 from agent.triggers.service import TriggerService
 from agent.vision import ImageDescriptionService
-from agent.writing.scenes import Author
 from policy import Principal
 from policy.audit import AuditLog
 from soundstage.health import InstallationHealth
@@ -30,6 +30,9 @@ from studio.publishing.accounts import AccountService
 from studio.publishing.service import PublishingService
 from studio.renders.service import RenderService
 from studio.scenes.service import SceneService
+
+if TYPE_CHECKING:
+    from agent.writing.model_author import ModelAuthor
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,5 +63,5 @@ class ToolServices:
     health: Callable[[], Awaitable[InstallationHealth]]
     withdraw: Callable[[str, Principal], Awaitable[bool]]
     """Withdraws an approval that this caller has requested and that still waits."""
-    author: Author | None = None
+    author: ModelAuthor | None = None
     """Writes scripts; None where no language model may be asked."""

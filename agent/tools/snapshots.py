@@ -7,6 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from agent.presentation import Blocks, items, page
+from agent.presentation.text import count
 from agent.snapshots.schemas import Difference, Loaded, Name, SnapshotOut
 from agent.tools.plan import Plan, change
 from agent.tools.record import Act, ToolContext, ToolRequest, ToolResult, tool
@@ -43,12 +44,11 @@ class SnapshotAnswer(ToolResult):
         match self.action:
             case "save":
                 [saved] = self.snapshots
-                return page(
-                    f"Saved as “{saved.name}”: {_turns(saved)}. Say “load {saved.name}” to go on from here."
-                )
+                more = f"Say “load {saved.name}” to go on from here."
+                return page(f"Saved as “{saved.name}”: {count(saved.turns, 'turn')}. {more}")
             case "load":
                 [loaded] = self.snapshots
-                return page(f"We go on from “{loaded.name}”: {_turns(loaded)}.{self.means}")
+                return page(f"We go on from “{loaded.name}”: {count(loaded.turns, 'turn')}.{self.means}")
             case "delete":
                 return page(f"The snapshot “{self.name}” is deleted.")
             case "diff":
@@ -68,7 +68,7 @@ async def _plan(context: ToolContext, request: SnapshotRequest) -> Plan:
     service, principal, name = context.services.snapshots, context.principal, request.name or ""
     if request.action == "save":
         turns, before = await service.plan_save(principal, name, context.session_id, replace=request.replace)
-        changes = [change(f"Save {_count(turns)} of this conversation", f"as “{name}”")]
+        changes = [change(f"Save {count(turns, 'turn')} of this conversation", f"as “{name}”")]
         if before is not None:
             changes.append(change("Write over the snapshot of that name", _line(before)))
         return Plan(changes=tuple(changes), seconds=0)
@@ -120,16 +120,8 @@ async def snapshots(context: ToolContext, request: SnapshotRequest) -> SnapshotA
     return SnapshotAnswer(action="list", snapshots=tuple(await service.list(principal)))
 
 
-def _turns(snapshot: SnapshotOut) -> str:
-    return _count(snapshot.turns)
-
-
-def _count(turns: int) -> str:
-    return "1 turn" if turns == 1 else f"{turns} turns"
-
-
 def _line(snapshot: SnapshotOut) -> str:
-    return f"{snapshot.name}, {_turns(snapshot)}, {snapshot.saved_at:%Y-%m-%d %H:%M} UTC"
+    return f"{snapshot.name}, {count(snapshot.turns, 'turn')}, {snapshot.saved_at:%Y-%m-%d %H:%M} UTC"
 
 
 def _means(loaded: Loaded) -> str:

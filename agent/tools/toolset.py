@@ -67,15 +67,15 @@ class DirectToolset:
         return result
 
 
+@dataclass
 class WrappedToolset:
     """A wrapper around every call: the same tools, and its own `run`."""
 
-    def __init__(self, inner: Toolset) -> None:
-        self._inner = inner
+    inner: Toolset
 
     @property
     def tools(self) -> Mapping[str, AnyTool]:
-        return self._inner.tools
+        return self.inner.tools
 
 
 def prepare_call(toolset: Toolset, name: str, arguments: Mapping[str, Any]) -> ToolCall:

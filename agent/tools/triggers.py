@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
+from pathlib import Path
 from typing import Any, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, Field, model_validator
 
@@ -13,10 +17,9 @@ from agent.tools.machines.runs import find_run
 from agent.tools.plan import Plan, change
 from agent.tools.record import Act, ToolContext, ToolRequest, ToolResult, tool
 from agent.tools.toolset import DirectToolset, ToolCall, prepare_call
-from agent.triggers.clock import local_zone
-from agent.triggers.errors import deletes, not_planned
 from agent.triggers.schemas import LATEST, PREVIOUS, StoredCall, TriggerOut, When
 from agent.triggers.service import Draft
+from policy import Principal
 from soundstage.database import utcnow
 from soundstage.errors import Forbidden, Invalid
 
@@ -133,7 +136,7 @@ async def _draft(context: ToolContext, step: TriggerStep, *, first: bool) -> Dra
     toolset = DirectToolset(context.services.triggers.toolset.tools.values())
     prepared = [prepare_call(toolset, call.tool, _bound(context, call.arguments)) for call in step.calls]
     for call in prepared:
-        _check(context, call)
+        check_plannable(context.principal, call)
     when = await _bound_when(context, step.when, first=first)
     calls = [
         StoredCall(tool=call.tool.name, arguments=call.request.model_dump(mode="json", exclude_unset=True))
@@ -143,13 +146,19 @@ async def _draft(context: ToolContext, step: TriggerStep, *, first: bool) -> Dra
     return Draft(when, calls, step.text or ", ".join(labels))
 
 
-def _check(context: ToolContext, call: ToolCall) -> None:
+def check_plannable(principal: Principal, call: ToolCall) -> None:
     """Raises for a call that may not be planned. The policy decides again when it is made."""
     if call.tool.name == _NAME:
-        raise not_planned(call.tool.name)
+        raise Invalid(
+            "trigger.nested", f"{call.tool.name} cannot be planned ahead.", "Say it when the time has come."
+        )
     if call.act.effect == "destructive":
-        raise deletes(call.rule)
-    if not context.principal.may(call.act.permission):
+        raise Invalid(
+            "trigger.destructive",
+            f"What {call.rule} would do cannot be undone, so it is not done without you.",
+            "Say it again when the time has come.",
+        )
+    if not principal.may(call.act.permission):
         raise Forbidden(
             "trigger.not_allowed",
             f"You may not do this: {call.rule}.",
@@ -170,7 +179,7 @@ async def _bound_when(context: ToolContext, when: When, *, first: bool) -> When:
     """Returns a condition with a zone, and with the id of what it waits for."""
     if when.every is not None:
         time = when.time or f"{utcnow():%H:%M}"
-        return when.model_copy(update={"time": time, "zone": when.zone or local_zone()})
+        return when.model_copy(update={"time": time, "zone": when.zone or _local_zone()})
     if when.at is not None:
         return when if when.at.tzinfo else when.model_copy(update={"at": when.at.astimezone()})
     name = LATEST if first and when.name == PREVIOUS else when.name
@@ -212,3 +221,18 @@ def _table(lines: Sequence[TriggerLine], title: str = "Triggers") -> Any:
         for number, one in enumerate(lines, 1)
     ]
     return table(title, ("No.", "What", "At", "State", "Result"), rows)
+
+
+@cache
+def _local_zone() -> str:
+    """Returns the name of the zone: that of `TZ`, else of /etc/localtime, else UTC."""
+    names = [os.environ.get("TZ", "")]
+    if (link := Path("/etc/localtime")).is_symlink():
+        names.append(str(link.resolve()).rpartition("zoneinfo/")[2])
+    for name in names:
+        try:
+            if name:
+                return ZoneInfo(name.removeprefix(":")).key
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            continue
+    return "UTC"

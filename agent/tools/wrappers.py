@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from agent import genai
 from agent.approvals.errors import ApprovalRequired, already_decided, approval_required
@@ -61,16 +61,15 @@ class PlannedResult(ToolResult):
         )
 
 
+@dataclass
 class AuditToolset(WrappedToolset):
     """Records the end of each call and its event: who, what, a hash of the arguments, the outcome."""
 
-    def __init__(self, inner: Toolset, services: WrapperServices) -> None:
-        super().__init__(inner)
-        self._services = services
+    services: WrapperServices
 
     async def run(self, context: ToolContext, call: ToolCall) -> ToolResult:
         try:
-            result = await self._inner.run(context, call)
+            result = await self.inner.run(context, call)
         except ApprovalRequired as pending:
             await self._end(context, call, pending.code, {"approval": pending.approval_id})
             raise
@@ -101,7 +100,7 @@ class AuditToolset(WrappedToolset):
             "outcome": outcome,
             **_dry_run_marker(context, call),
         }
-        services = self._services
+        services = self.services
         async with services.database.transaction() as session:
             await services.events.append(session, f"session:{context.session_id}", "tool.called", data)
             entry = _entry(context, call, "tool.ended", {"outcome": outcome, "made": dict(effect)})
@@ -123,7 +122,7 @@ class MeasuredToolset(WrappedToolset):
     async def _measure(self, context: ToolContext, call: ToolCall) -> ToolResult:
         began_s, result = time.perf_counter(), "failed"
         try:
-            returned = await self._inner.run(context, call)
+            returned = await self.inner.run(context, call)
             result = "ok"
             return returned
         except ApprovalRequired:
@@ -146,35 +145,34 @@ class TenantToolset(WrappedToolset):
 
     async def run(self, context: ToolContext, call: ToolCall) -> ToolResult:
         with tenant_scope(context.principal.tenant):
-            return await self._inner.run(context, call)
+            return await self.inner.run(context, call)
 
 
+@dataclass
 class RateLimitToolset(WrappedToolset):
     """Refuses more than so many calls per person and minute: a loop of a model must not flood the farm."""
 
-    def __init__(self, inner: Toolset, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
-        super().__init__(inner)
-        self._per_minute = per_minute
-        self._clock = clock
-        # Per person: how many calls are left, and when that was true.
-        self._left: dict[str, tuple[float, float]] = {}
+    per_minute: int
+    clock: Callable[[], float] = time.monotonic
+    _left: dict[str, tuple[float, float]] = field(default_factory=dict, init=False)
+    """By person: how many calls are left, and when that was true."""
 
     async def run(self, context: ToolContext, call: ToolCall) -> ToolResult:
-        now, rate = self._clock(), self._per_minute / 60
-        left, since = self._left.get(context.principal.id, (float(self._per_minute), now))
-        left = min(float(self._per_minute), left + (now - since) * rate)
+        now, rate = self.clock(), self.per_minute / 60
+        left, since = self._left.get(context.principal.id, (float(self.per_minute), now))
+        left = min(float(self.per_minute), left + (now - since) * rate)
         if left < 1:
             wait_s = max(1, round((1 - left) / rate))
             raise SoundstageError(
                 "tool.too_many_calls",
-                f"These are more than {self._per_minute} calls in a minute.",
+                f"These are more than {self.per_minute} calls in a minute.",
                 f"Wait {wait_s} s.",
                 429,
                 headers={"Retry-After": str(wait_s)},
             )
         self._left[context.principal.id] = (left - 1, now)
         self._evict_idle(now)
-        return await self._inner.run(context, call)
+        return await self.inner.run(context, call)
 
     def _evict_idle(self, now: float) -> None:
         """Evicts buckets that are full again: of callers without a call for a minute."""
@@ -182,17 +180,16 @@ class RateLimitToolset(WrappedToolset):
             self._left = {who: entry for who, entry in self._left.items() if now - entry[1] < 60}
 
 
+@dataclass
 class PolicyToolset(WrappedToolset):
     """Has the policy decide on the call and its arguments, and records both. Passes on no denied call."""
 
-    def __init__(self, inner: Toolset, services: WrapperServices) -> None:
-        super().__init__(inner)
-        self._services = services
+    services: WrapperServices
 
     async def run(self, context: ToolContext, call: ToolCall) -> ToolResult:
         arguments = call.request.model_dump(mode="json", exclude_none=True)
         action = Action("tool", call.rule, call.act.permission, call.act.effect, arguments)
-        decision = await self._services.decider.decide(context.principal, action)
+        decision = await self.services.decider.decide(context.principal, action)
         arguments_shown = shorten(hash_redactable(call, arguments))
         called = {"arguments": arguments_shown, "arguments_sha256": f"sha256:{hash_arguments(call)}"}
         entries = [
@@ -203,11 +200,11 @@ class PolicyToolset(WrappedToolset):
             # Reads are recorded once, with their end; a read that dies with the process leaves no record.
             context.pending_entries.extend(entries)
         else:
-            async with self._services.database.transaction() as session:
-                await self._services.audit.record(session, *entries)
+            async with self.services.database.transaction() as session:
+                await self.services.audit.record(session, *entries)
         if decision.verdict is Verdict.DENY:
             raise decision.refusal(call.act.permission, context.principal.role)
-        return await self._inner.run(replace(context, decision=decision), call)
+        return await self.inner.run(replace(context, decision=decision), call)
 
 
 class DryRunToolset(WrappedToolset):
@@ -215,56 +212,55 @@ class DryRunToolset(WrappedToolset):
 
     async def run(self, context: ToolContext, call: ToolCall) -> ToolResult:
         if not context.dry_run or call.act.effect == "read":
-            return await self._inner.run(context, call)
+            return await self.inner.run(context, call)
         approvers = 0 if context.decision is None else context.decision.approvers
         return PlannedResult(plan=await plan_of(context, call), approvers=approvers)
 
 
+@dataclass
 class ApprovalToolset(WrappedToolset):
     """Requests an approval where the policy demands one, and passes on a call whose exact plan is approved,
     once.
     """
 
-    def __init__(self, inner: Toolset, approvals: ApprovalService) -> None:
-        super().__init__(inner)
-        self._approvals = approvals
+    approvals: ApprovalService
 
     async def run(self, context: ToolContext, call: ToolCall) -> ToolResult:
         decision = context.decision
         if context.approval_id is None and (decision is None or decision.verdict is Verdict.ALLOW):
-            return await self._inner.run(context, call)
+            return await self.inner.run(context, call)
         plan = await plan_of(context, call)
         claimed = await self._claim_shielded(context, call, plan)
         if claimed is None:
             if context.approval_id is not None or decision is None:
                 raise already_decided(ApprovalState.RUNNING, "")
-            pending = await self._approvals.request(context, call, decision, plan)
+            pending = await self.approvals.request(context, call, decision, plan)
             raise approval_required(pending.id, pending.approvers, pending.why, plan.sentence())
         try:
-            result = await self._inner.run(context, call)
+            result = await self.inner.run(context, call)
         except SoundstageError as error:
-            await self._approvals.finish(claimed, worked=False, outcome=f"{error.code}: {error.message}")
+            await self.approvals.finish(claimed, worked=False, outcome=f"{error.code}: {error.message}")
             raise
         except BaseException:
             # Cancelled, or an internal error: its progress is unknown.
             cut = "it was cut off; look before asking again"
-            await finish(self._approvals.finish(claimed, worked=False, outcome=cut))
+            await finish(self.approvals.finish(claimed, worked=False, outcome=cut))
             raise
         outcome = "done" if call.tool.redactable else result.sentence()
-        await finish(self._approvals.finish(claimed, worked=True, outcome=outcome))
+        await finish(self.approvals.finish(claimed, worked=True, outcome=outcome))
         return result
 
     async def _claim_shielded(self, context: ToolContext, call: ToolCall, plan: Plan) -> str | None:
         """Claims the approval; None when there is none for this plan. A claim for a caller who is cancelled
         meanwhile is finished as not begun, or it would count as running until the timeout of calls.
         """
-        claiming = asyncio.ensure_future(self._approvals.claim(context, call, plan))
+        claiming = asyncio.ensure_future(self.approvals.claim(context, call, plan))
         try:
             await wait_all([claiming])
         except asyncio.CancelledError:
             if not claiming.cancelled() and claiming.exception() is None and (claimed := claiming.result()):
                 await finish(
-                    self._approvals.finish(claimed, worked=False, outcome="it was stopped before it began")
+                    self.approvals.finish(claimed, worked=False, outcome="it was stopped before it began")
                 )
             raise
         return claiming.result()
@@ -273,18 +269,15 @@ class ApprovalToolset(WrappedToolset):
 class LoggingToolset(WrappedToolset):
     """Logs arguments and results in debug mode, shortened and without secrets."""
 
-    def __init__(self, inner: Toolset) -> None:
-        super().__init__(inner)
-        self._log = get_logger("agent.tools")
-
     async def run(self, context: ToolContext, call: ToolCall) -> ToolResult:
-        self._log.debug(
+        log = get_logger("agent.tools")
+        log.debug(
             "tool called",
             tool=call.tool.name,
             arguments=loggable(call.request.model_dump(mode="json")),
         )
-        result = await self._inner.run(context, call)
-        self._log.debug("tool returned", tool=call.tool.name, result=loggable(result.model_dump(mode="json")))
+        result = await self.inner.run(context, call)
+        log.debug("tool returned", tool=call.tool.name, result=loggable(result.model_dump(mode="json")))
         return result
 
 
@@ -295,7 +288,7 @@ class TimeoutToolset(WrappedToolset):
         timeout_s = call.tool.timeout_s
         try:
             async with asyncio.timeout(timeout_s) as limit:
-                return await self._inner.run(context, call)
+                return await self.inner.run(context, call)
         except TimeoutError as error:
             if not limit.expired():
                 raise

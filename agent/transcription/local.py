@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from dataclasses import KW_ONLY, dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -22,30 +23,24 @@ PACKAGES = {"embedded": "pocketsphinx", "whisper": "faster_whisper"}
 EXTRAS = {"embedded": "voice", "whisper": "whisper"}
 
 
+@dataclass
 class LocalRecogniser:
     """At most one process, loaded by the first sound. `model_dir`: of a Whisper model for CTranslate2."""
 
-    def __init__(
-        self, engine: str, model_dir: Path | None, timeout_s: float, *, idle_s: float = IDLE_S
-    ) -> None:
-        self._engine = engine
-        self._model_dir = model_dir
-        self._timeout_s = timeout_s
-        self._idle_s = idle_s
-        self._lock = asyncio.Lock()
-        self._process: asyncio.subprocess.Process | None = None
-        self._ending: asyncio.Task[None] | None = None
+    engine: str
+    model_dir: Path | None
+    timeout_s: float
+    _: KW_ONLY
+    idle_s: float = IDLE_S
+    _lock: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
+    process: asyncio.subprocess.Process | None = field(default=None, init=False)
+    _ending: asyncio.Task[None] | None = field(default=None, init=False)
 
     @property
     def name(self) -> str:
-        if self._engine == "whisper":
-            return f"Whisper ({self._model_dir.name if self._model_dir else ''}) on this machine"
+        if self.engine == "whisper":
+            return f"Whisper ({self.model_dir.name if self.model_dir else ''}) on this machine"
         return "pocketsphinx on this machine"
-
-    @property
-    def process_id(self) -> int | None:
-        """Returns the id of the process that is loaded."""
-        return None if self._process is None else self._process.pid
 
     async def recognise(
         self, pcm: bytes, language: str = "", on_partial: OnPartial | None = None
@@ -53,13 +48,13 @@ class LocalRecogniser:
         async with self._lock:
             await self._stay()
             try:
-                async with asyncio.timeout(self._timeout_s):
+                async with asyncio.timeout(self.timeout_s):
                     answer = await self._ask(pcm, language, on_partial)
             except TimeoutError as error:
                 await self._end()
                 raise Unavailable(
                     "transcription.timeout",
-                    f"The recogniser on this machine took longer than {self._timeout_s:g} s.",
+                    f"The recogniser on this machine took longer than {self.timeout_s:g} s.",
                     "Send a shorter recording, or raise `transcription.timeout_s`.",
                 ) from error
             except BaseException:
@@ -75,7 +70,7 @@ class LocalRecogniser:
         await self._end()
 
     async def _ask(self, pcm: bytes, language: str, on_partial: OnPartial | None) -> dict[str, Any]:
-        process = self._process = self._process or await self._start()
+        process = self.process = self.process or await self._start()
         if process.stdin is None:
             raise _failed("it has no standard input")
         head = json.dumps({"bytes": len(pcm), "language": language}).encode() + b"\n"
@@ -92,10 +87,10 @@ class LocalRecogniser:
                 await on_partial(answer["partial"])
 
     async def _start(self) -> asyncio.subprocess.Process:
-        check_installed(self._engine, self._model_dir)
-        command = [sys.executable, "-m", "agent.transcription.child", self._engine]
-        if self._model_dir is not None and self._engine == "whisper":
-            command.append(str(self._model_dir))
+        check_installed(self.engine, self.model_dir)
+        command = [sys.executable, "-m", "agent.transcription.child", self.engine]
+        if self.model_dir is not None and self.engine == "whisper":
+            command.append(str(self.model_dir))
         process = await asyncio.create_subprocess_exec(
             *command,
             stdin=asyncio.subprocess.PIPE,
@@ -103,7 +98,7 @@ class LocalRecogniser:
             stderr=asyncio.subprocess.DEVNULL,
             limit=MAX_LINE,
         )
-        self._process = process
+        self.process = process
         await self._read(process)
         return process
 
@@ -121,11 +116,11 @@ class LocalRecogniser:
             await cancel_all([ending])
 
     async def _end_later(self) -> None:
-        await asyncio.sleep(self._idle_s)
+        await asyncio.sleep(self.idle_s)
         await self._end()
 
     async def _end(self) -> None:
-        process, self._process = self._process, None
+        process, self.process = self.process, None
         if process is not None and process.returncode is None:
             process.kill()
             await process.wait()

@@ -8,6 +8,7 @@ import json
 import wave
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import asdict, dataclass, field
 
 from avatar.spec import Finished
 
@@ -37,32 +38,24 @@ PRIORITY = 60
 """A person waits for the answer."""
 
 
+@dataclass
 class TranscriptionService:
     """The recogniser that the settings choose: one for recordings, and one for people who speak now."""
 
-    def __init__(
-        self,
-        settings: TranscriptionSettings,
-        listeners: OwnListeners,
-        scheduler: Scheduler,
-        blobs: BlobStore,
-        database: Database,
-        audit: AuditLog,
-    ) -> None:
-        self._settings = settings
-        self._listeners = listeners
-        self._scheduler = scheduler
-        self._blobs = blobs
-        self._database = database
-        self._audit = audit
-        self._recordings: Recogniser | None = None
-        self._live: Recogniser | None = None
-        self._waiting = 0
+    settings: TranscriptionSettings
+    listeners: OwnListeners
+    scheduler: Scheduler
+    blobs: BlobStore
+    database: Database
+    audit: AuditLog
+    _recordings: Recogniser | None = field(default=None, init=False)
+    _live: Recogniser | None = field(default=None, init=False)
+    _waiting: int = field(default=0, init=False)
 
     @property
     def is_chosen(self) -> bool:
         """Returns whether free speech is recognised at all."""
-        return self._settings.recogniser != "none"
+        return self.settings.recogniser != "none"
 
     async def transcribe(
         self, principal: Principal, sha256: str, subject: str, language: str = ""
@@ -83,7 +76,7 @@ class TranscriptionService:
         try:
             with span("transcribe", {"soundstage.transcription.subject": subject}):
                 pcm = await self._decode(sha256)
-                found = await recogniser.recognise(pcm, language or self._settings.language)
+                found = await recogniser.recognise(pcm, language or self.settings.language)
                 await self._record(principal, subject, recogniser.name, len(pcm))
                 duration_ms = len(pcm) * 1000 // BYTES_PER_S
                 vtt, srt = await self._captions(found, duration_ms)
@@ -96,13 +89,7 @@ class TranscriptionService:
             confidence=round(found.confidence, 3),
             recogniser=recogniser.name,
             words=tuple(
-                WordOut(
-                    text=word.text,
-                    start_ms=word.start_ms,
-                    end_ms=word.end_ms,
-                    confidence=round(word.confidence, 3),
-                )
-                for word in found.words
+                WordOut(**{**asdict(word), "confidence": round(word.confidence, 3)}) for word in found.words
             ),
             vtt=vtt,
             srt=srt,
@@ -115,11 +102,11 @@ class TranscriptionService:
 
     async def drop(self, sha256: str) -> None:
         """Deletes a file that nothing refers to."""
-        await drop_unheld(self._database, self._blobs, sha256)
+        await drop_unheld(self.database, self.blobs, sha256)
 
     async def warm_up(self) -> None:
         """Loads the recogniser of people who speak, where it runs on this machine."""
-        if self._settings.recogniser in ("embedded", "whisper"):
+        if self.settings.recogniser in ("embedded", "whisper"):
             with suppress(SoundstageError):
                 await self.recognise(bytes(BYTES_PER_S // 10), "en")
 
@@ -130,7 +117,7 @@ class TranscriptionService:
                 await recogniser.close()
 
     def _create(self) -> Recogniser:
-        settings = self._settings
+        settings = self.settings
         match settings.recogniser:
             case "openai":
                 if settings.base_url is None:
@@ -139,7 +126,7 @@ class TranscriptionService:
                         "The recogniser `openai` has no address.",
                         "Set `transcription.base_url`, such as `http://127.0.0.1:8080/v1`.",
                     )
-                return OpenAIRecogniser(settings, self._listeners)
+                return OpenAIRecogniser(settings, self.listeners)
             case "embedded" | "whisper":
                 return LocalRecogniser(settings.recogniser, settings.model_dir, settings.timeout_s)
             case _:
@@ -164,7 +151,7 @@ class TranscriptionService:
             if word.text
         ]
         content = {"words": words, "duration_ms": duration_ms, "language": found.language or "en"}
-        blob = await self._blobs.put_bytes(json.dumps(content).encode(), "application/json")
+        blob = await self.blobs.put_bytes(json.dumps(content).encode(), "application/json")
         try:
             result = await self._run("captions", blob.sha256, (), time_limit_s=120.0)
             return [content.decode() for content in await self._take(result)]
@@ -183,7 +170,7 @@ class TranscriptionService:
             time_limit_s=time_limit_s,
         )
         try:
-            return await run_task(self._scheduler, task)
+            return await run_task(self.scheduler, task)
         except TaskFailed as error:
             raise error.as_error(422) from error
 
@@ -191,7 +178,7 @@ class TranscriptionService:
         """Returns the contents of the worker's files, and deletes them."""
         contents = []
         for file in result.files:
-            contents.append(await self._blobs.read(file.sha256))
+            contents.append(await self.blobs.read(file.sha256))
             await self.drop(file.sha256)
         return contents
 
@@ -204,8 +191,8 @@ class TranscriptionService:
             tenant=principal.tenant,
             data={"principal": principal.id, "recogniser": recogniser, "seconds": size // BYTES_PER_S},
         )
-        async with self._database.transaction() as session:
-            await self._audit.record(session, entry)
+        async with self.database.transaction() as session:
+            await self.audit.record(session, entry)
 
 
 def _pcm_of(wav: bytes) -> bytes:

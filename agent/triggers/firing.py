@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import replace
+from dataclasses import InitVar, dataclass, replace
 from datetime import timedelta
 
 from agent.events import ApprovalRequested, BrainEvent, Done, Failure, TurnBegan, Understood
@@ -40,28 +40,22 @@ def request_of(trigger_id: str, attempt: int) -> str:
     return f"{SOURCE}:{trigger_id}:{attempt}"
 
 
+@dataclass
 class TriggerWorker:
     """Runs what is due. One process of an installation polls (`lock`); a claim in the row holds
     against others. The turn of an attempt is stored before its first call, and says after a crash how far
     it came.
     """
 
-    def __init__(
-        self,
-        triggers: TriggerService,
-        sessions: SessionService,
-        toolset: Toolset,
-        services: ToolServices,
-        find_principal: FindPrincipal,
-        lock: LeaderLock,
-    ) -> None:
-        self._triggers = triggers
-        self._sessions = sessions
-        self._toolset = toolset
-        self._services = services
-        self._find_principal = find_principal
-        self._conditions = Conditions(services, find_principal, lambda: triggers.clock())
-        self._log = get_logger(__name__)
+    triggers: TriggerService
+    sessions: SessionService
+    toolset: Toolset
+    services: ToolServices
+    find_principal: FindPrincipal
+    lock: InitVar[LeaderLock]
+
+    def __post_init__(self, lock: LeaderLock) -> None:
+        self._conditions = Conditions(self.services, self.find_principal, lambda: self.triggers.clock())
         self.worker = ItemWorker(
             "triggers",
             self.due,
@@ -71,33 +65,33 @@ class TriggerWorker:
             lock=lock,
             context=tenant_bypass_context,
         )
-        triggers.wake = self.worker.wake
+        self.triggers.wake = self.worker.wake
 
     async def due(self, in_flight: Collection[str], limit: int) -> Sequence[str]:
         """Returns triggers whose time or event has come, and claims of processes that are gone."""
-        waiting = [row for row in await self._triggers.waiting_for_events() if row.id not in in_flight]
-        too_old = {row.id for row in waiting if self._triggers.clock() - row.created_at > LONGEST_WAIT}
+        waiting = [row for row in await self.triggers.waiting_for_events() if row.id not in in_flight]
+        too_old = {row.id for row in waiting if self.triggers.clock() - row.created_at > LONGEST_WAIT}
         for trigger_id in too_old:
-            await self._triggers.fail(trigger_id, f"it has not happened in {LONGEST_WAIT.days} days")
+            await self.triggers.fail(trigger_id, f"it has not happened in {LONGEST_WAIT.days} days")
         checked = await self._conditions.check(row for row in waiting if row.id not in too_old)
         for trigger_id, answer, why in checked:
             if answer == "yes":
-                await self._triggers.mark_due(trigger_id)
+                await self.triggers.mark_due(trigger_id)
             else:
-                await self._triggers.fail(trigger_id, f"it cannot happen any more: {why}")
-        return await self._triggers.due(in_flight, limit)
+                await self.triggers.fail(trigger_id, f"it cannot happen any more: {why}")
+        return await self.triggers.due(in_flight, limit)
 
     async def step(self, trigger_id: str) -> None:
         """Fires one trigger, or recovers what another process left of it."""
-        row = await self._triggers.get(trigger_id)
+        row = await self.triggers.get(trigger_id)
         if row is None or row.state not in (TriggerState.WAITING, TriggerState.FIRING):
             return
-        principal = await self._find_principal(row)
+        principal = await self.find_principal(row)
         if principal is None:
-            await self._triggers.fail(row.id, NO_OWNER)
+            await self.triggers.fail(row.id, NO_OWNER)
         elif row.state == TriggerState.FIRING:
             await self._recover(row, principal)
-        elif (attempt := await self._triggers.claim(row.id)) is not None:
+        elif (attempt := await self.triggers.claim(row.id)) is not None:
             with (
                 trace(new_trace_id(), tenant=row.tenant),
                 span("fire trigger", {"soundstage.trigger.id": row.id}),
@@ -106,32 +100,32 @@ class TriggerWorker:
 
     async def _recover(self, row: Trigger, principal: Principal) -> None:
         """Decides by its turn what became of a claimed trigger. No call that may have run is made again."""
-        found = await self._sessions.turn_of_request(principal, request_of(row.id, row.attempts))
+        found = await self.sessions.turn_of_request(principal, request_of(row.id, row.attempts))
         if found is None:
-            await self._triggers.release(row.id)
+            await self.triggers.release(row.id)
             return
-        turn = await self._sessions.turn(principal, *found)
+        turn = await self.sessions.turn(principal, *found)
         if turn.finished_at is None:
-            await self._triggers.renew(row.id)
+            await self.triggers.renew(row.id)
         elif turn.error_code == INTERRUPTED and turn.tool is None:
-            await self._triggers.release(row.id)
+            await self.triggers.release(row.id)
         elif turn.error_code == INTERRUPTED:
-            await self._triggers.finish(row.id, CUT_OFF, worked=False)
+            await self.triggers.finish(row.id, CUT_OFF, worked=False)
         else:
-            await self._triggers.finish(row.id, turn.reply, worked=turn.error_code is None)
+            await self.triggers.finish(row.id, turn.reply, worked=turn.error_code is None)
 
     async def _fire(self, row: Trigger, principal: Principal, attempt: int) -> None:
         try:
-            conversation = await self._sessions.open(principal, row.session_id)
-            turn = await self._sessions.begin_turn(
+            conversation = await self.sessions.open(principal, row.session_id)
+            turn = await self.sessions.begin_turn(
                 conversation, row.text, request_of(row.id, attempt), source=SOURCE
             )
         except NotFound as error:
-            await self._triggers.fail(row.id, error.message)
+            await self.triggers.fail(row.id, error.message)
             return
         conversation = replace(conversation, persona_id=turn.persona_id)
-        caller = ToolCaller(self._toolset, self._services, conversation, turn)
-        log = TurnLog(self._sessions, turn, _nowhere)
+        caller = ToolCaller(self.toolset, self.services, conversation, turn)
+        log = TurnLog(self.sessions, turn, _nowhere)
         worked = False
         try:
             async with log.flush_regularly():
@@ -142,7 +136,7 @@ class TriggerWorker:
         except SoundstageError as error:
             await log.emit(Failure.of(error))
         except Exception:
-            self._log.exception("a trigger broke", trigger=row.id)
+            get_logger(__name__).exception("a trigger broke", trigger=row.id)
             await log.emit(Failure.of(internal_error()))
         finally:
             await log.add(Done(session_id=turn.session_id, turn=turn.number))
@@ -154,13 +148,13 @@ class TriggerWorker:
             if returned.result.get(f"{kind}_id")
         }
         await finish(
-            self._triggers.finish(row.id, log.result.end().reply, worked=worked, references=references)
+            self.triggers.finish(row.id, log.result.end().reply, worked=worked, references=references)
         )
 
     async def _call(self, caller: ToolCaller, row: Trigger, log: TurnLog) -> bool:
         """Makes the calls in order. Returns False, after the first that waits for people."""
         for stored in map(StoredCall.model_validate, row.calls):
-            call = prepare_call(self._toolset, stored.tool, stored.arguments)
+            call = prepare_call(self.toolset, stored.tool, stored.arguments)
             await log.emit(Understood(intent=call.rule, tool=call.tool.name))
             outcome = await caller.run(call, log.emit)
             await log.emit(outcome.text)

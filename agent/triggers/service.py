@@ -6,13 +6,12 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import TYPE_CHECKING
 
 from rapidfuzz import fuzz, process
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from agent.forgetting.redaction import Redaction
-from agent.triggers.errors import never_over, no_trigger, over_already, several_triggers, too_many_triggers
 from agent.triggers.models import Trigger
 from agent.triggers.repository import Triggers
 from agent.triggers.schemas import PREVIOUS, StoredCall, TriggerOut, When
@@ -20,8 +19,12 @@ from agent.triggers.states import TriggerState, move
 from policy import Principal
 from policy.audit.redactable import FORGOTTEN
 from soundstage.database import Database, new_id, utcnow
+from soundstage.errors import Conflict, Invalid, NotFound
 from soundstage.events import EventStore
 from soundstage.telemetry.masking import mask_text
+
+if TYPE_CHECKING:
+    from agent.tools.toolset import Toolset
 
 MOST_OPEN = 100
 RESULT_CHARS = 1000
@@ -31,13 +34,6 @@ LATE = timedelta(hours=1)
 """A time that nobody watched is made up for by at most so much."""
 LIKE_WORD = 85.0
 TELLING_CHARS = 4
-
-
-class _Tools(Protocol):
-    """The toolset that will run the calls."""
-
-    @property
-    def tools(self) -> Mapping[str, Any]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +51,7 @@ class TriggerService:
 
     database: Database
     events: EventStore
-    toolset: _Tools
+    toolset: Toolset
     _: KW_ONLY
     clock: Callable[[], datetime] = utcnow
     wake: Callable[[], None] = field(default=lambda: None)
@@ -129,7 +125,7 @@ class TriggerService:
             rows = await Triggers(session).find_open(principal.tenant, principal.id)
             row = next((one for one in rows if one.id == trigger_id), None)
             if row is None:
-                raise no_trigger(trigger_id)
+                raise _no_trigger(trigger_id)
             await self._end(session, row, TriggerState.CANCELLED, "cancelled")
             return TriggerOut.model_validate(row)
 
@@ -266,13 +262,21 @@ async def _times(
     triggers: Triggers, principal: Principal, drafts: Sequence[Draft], now: datetime
 ) -> list[datetime | None]:
     if await triggers.count_open(principal.tenant, principal.id) + len(drafts) > MOST_OPEN:
-        raise too_many_triggers(MOST_OPEN)
+        raise Conflict(
+            "trigger.too_many",
+            f"{MOST_OPEN} triggers wait already.",
+            "Cancel some first: “list the triggers”.",
+        )
     times = [draft.condition.next_after(now) for draft in drafts]
     for place, (draft, fires_at) in enumerate(zip(drafts, times, strict=True)):
         if draft.condition.of is None and fires_at is None:
-            raise over_already()
+            raise Invalid("trigger.over", "That time is over already.", "Say a time to come.")
         if draft.condition.name == PREVIOUS and place and drafts[place - 1].condition.every is not None:
-            raise never_over()
+            raise Invalid(
+                "trigger.repeats",
+                "What is done again and again is never over, so nothing can wait for its result.",
+                "Say the second step as a plan of its own.",
+            )
     return times
 
 
@@ -291,10 +295,22 @@ def _named(rows: Sequence[Trigger], reference: str) -> Sequence[Trigger]:
     best = max(scores.values(), default=0)
     named = [row for row in rows if best and scores[row.id] == best]
     if len(named) > 1:
-        raise several_triggers([row.text for row in named])
+        raise Conflict(
+            "trigger.several",
+            f"{len(named)} triggers fit: {'; '.join(row.text for row in named[:5])}.",
+            "Say which, by its number.",
+        )
     if not named:
-        raise no_trigger(reference)
+        raise _no_trigger(reference)
     return named
+
+
+def _no_trigger(reference: str) -> NotFound:
+    return NotFound(
+        "trigger.not_found",
+        f"No trigger that waits is {reference[:80]!r}.",
+        "Say “list the triggers” to see which ones wait.",
+    )
 
 
 def _likeness(reference: str, text: str) -> int:

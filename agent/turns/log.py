@@ -96,7 +96,7 @@ class TurnLog:
         written = loop.time()
         while True:
             await asyncio.sleep(FLUSH_S)
-            soon = self._unwritten and not self._sessions.is_write_queue_congested
+            soon = self._unwritten and not self._sessions.database.is_write_queue_congested
             if not soon and loop.time() - written < self._sessions.lease_s / 3:
                 continue
             try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 
 from agent.events import Progress
 from soundstage.events import EventStore
@@ -10,30 +11,26 @@ from studio.renders.schemas import RenderView
 from studio.renders.service import RenderService
 
 
+@dataclass
 class RenderWatch:
     """Sends the current state of a render. An event only triggers a re-read, so a client that reconnects gets
     all that still matters.
     """
 
-    def __init__(self, renders: RenderService, events: EventStore) -> None:
-        self._renders = renders
-        self._events = events
-
-    async def view(self, render_id: str) -> RenderView:
-        """Returns the render. Raises NotFound for an unknown one."""
-        return await self._renders.get(render_id)
+    renders: RenderService
+    events: EventStore
 
     async def follow(self, render_id: str) -> AsyncIterator[Progress]:
         """Yields the current state at once, then every change; ends with the terminal state."""
         # The cursor is read before the state: a change between the two comes twice and is never lost.
-        cursor = await self._events.last_id()
-        view = await self.view(render_id)
+        cursor = await self.events.last_id()
+        view = await self.renders.get(render_id)
         yield progress_of(view)
         if view.ended:
             return
         shown = progress_of(view)
-        async for _ in self._events.follow(f"render:{view.id}", cursor):
-            view = await self.view(render_id)
+        async for _ in self.events.follow(f"render:{view.id}", cursor):
+            view = await self.renders.get(render_id)
             found = progress_of(view)
             if found != shown:
                 shown = found

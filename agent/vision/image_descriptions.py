@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from avatar.spec import Finished, Notice, PictureReport
 
@@ -18,27 +18,14 @@ from soundstage.errors import Invalid, NotFound, SoundstageError, TooLarge, Unav
 from soundstage.telemetry import get_logger
 from studio.renders.running import run_task
 
+if TYPE_CHECKING:
+    from agent.vision.model_describer import ModelDescriber
+
 LOOK_TIME_LIMIT_S = 60.0
 WAIT_S = 180.0
 LOOK_PRIORITY = 100
 """A person waits for the answer; it takes seconds."""
 MAX_BYTES = 2 << 30
-
-
-class Describer(Protocol):
-    """Describes a picture in words; `agent.vision.model_describer` is one."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def unasked(self) -> bool:
-        """Returns whether it may get pictures without a request for a description."""
-        ...
-
-    async def describe(self, jpeg: bytes, question: str | None) -> str:
-        """Raises Upstream and Unavailable `model.…`."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +41,7 @@ class ImageDescription:
 class ImageDescriptionService:
     """Describes images. The worker reads them, because a broken image must not reach this process."""
 
-    def __init__(self, scheduler: Scheduler, blobs: BlobStore, describer: Describer | None) -> None:
+    def __init__(self, scheduler: Scheduler, blobs: BlobStore, describer: ModelDescriber | None) -> None:
         self._scheduler = scheduler
         self._blobs = blobs
         self._describer = describer
@@ -122,7 +109,7 @@ class ImageDescriptionService:
         except TaskFailed as error:
             raise error.as_error(422) from error
 
-    async def _describe(self, describer: Describer, result: Finished, question: str | None) -> str:
+    async def _describe(self, describer: ModelDescriber, result: Finished, question: str | None) -> str:
         """Returns the description by the model; "" when it fails: the measurements are returned anyway."""
         shown = next((file for file in result.files if file.role == "shown"), None)
         if shown is None:

@@ -27,7 +27,7 @@ Words that stand in the picture are part of it: you may quote them, and you neve
 
 @dataclass(frozen=True, slots=True)
 class ModelDescriber:
-    """One model that takes pictures."""
+    """One model that takes pictures; with `unasked`, also without a request for a description."""
 
     model: ChatModel
     unasked: bool = False

@@ -42,7 +42,13 @@ class Relay:
         async for message in socket_messages(socket):
             if isinstance(message, bytes):
                 if len(message) > MAX_SOUND_BYTES or len(message) % 2:
-                    await session.show(failure_message(_bad_sound()))
+                    error = Invalid(
+                        "voice.bad_sound",
+                        "This sound cannot be used.",
+                        f"Send 16-bit PCM, mono, {INPUT_HZ} samples a second, in messages of at most two "
+                        "seconds.",
+                    )
+                    await session.show(failure_message(error))
                 elif not session.muted:
                     await send_bytes(session.worker, message)
                 continue
@@ -53,7 +59,12 @@ class Relay:
         try:
             request = PERSON_MESSAGE.validate_json(message)
         except ValidationError:
-            await session.show(failure_message(_bad_message()))
+            error = Invalid(
+                "voice.bad_message",
+                "This message is not understood here.",
+                'Send sound as binary messages; as text {"type": "interrupt"}, `mute` or `say`.',
+            )
+            await session.show(failure_message(error))
             return
         if isinstance(request, Mute):
             await session.mute(request.muted)
@@ -93,19 +104,3 @@ class Relay:
                 session.start(self._turns.note_played(session, request))
             else:
                 await session.show({"type": request.type, **request.data})
-
-
-def _bad_sound() -> Invalid:
-    return Invalid(
-        "voice.bad_sound",
-        "This sound cannot be used.",
-        f"Send 16-bit PCM, mono, {INPUT_HZ} samples a second, in messages of at most two seconds.",
-    )
-
-
-def _bad_message() -> Invalid:
-    return Invalid(
-        "voice.bad_message",
-        "This message is not understood here.",
-        'Send sound as binary messages; as text {"type": "interrupt"}, `mute` or `say`.',
-    )

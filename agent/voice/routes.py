@@ -52,12 +52,12 @@ def voice_router(
             url=_url_of(session, request),
             token=token,
             token_expires_at=expires_at,
-            ice_servers=transports.ice_servers if session.transport == "webrtc" else [],
+            ice_servers=list(transports.settings.stun_servers) if session.transport == "webrtc" else [],
         )
 
     def _url_of(session: VoiceSession, request: Request) -> str:
         if session.transport == "livekit":
-            return transports.livekit_url
+            return transports.settings.livekit.reached_at
         base = (public_url or str(request.base_url)).rstrip("/")
         if session.transport == "webrtc":
             return f"{base}/api/voice/session/{session.session_id}/offer"

@@ -14,6 +14,7 @@ import secrets
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
@@ -60,33 +61,30 @@ ENDED = 4000
 log = get_logger(__name__)
 
 
+@dataclass
 class VoiceSessions:
-    """The voice sessions of this process. The conversation is stored; who is connected is not."""
+    """The voice sessions of this process. The conversation is stored; who is connected is not.
 
-    def __init__(
-        self,
-        sessions: SessionService,
-        runner: TurnRunner,
-        library: PersonaLibrary,
-        speech: PersonaSpeech,
-        read_names: Callable[[Principal], Coroutine[Any, Any, dict[str, list[str]]]],
-        transports: Transports,
-        find_principal: Callable[[Principal], Awaitable[Principal | None]],
-        transcription: TranscriptionService,
-    ) -> None:
-        """`find_principal` returns a principal with the rights of now; None when the key was revoked."""
-        self._sessions = sessions
-        self._library = library
-        self._speech = SessionSpeech(speech, transcription)
-        self._turns = SessionTurns(sessions, runner, self._authorize, transcription)
+    `find_principal` returns a principal with the rights of now; None when the key was revoked.
+    """
+
+    sessions: SessionService
+    runner: TurnRunner
+    library: PersonaLibrary
+    speech: PersonaSpeech
+    read_names: Callable[[Principal], Coroutine[Any, Any, dict[str, list[str]]]]
+    transports: Transports
+    find_principal: Callable[[Principal], Awaitable[Principal | None]]
+    transcription: TranscriptionService
+    _refs: count[int] = field(default_factory=lambda: count(1), init=False)
+    _open: dict[str, Session] = field(default_factory=dict, init=False)
+    _workers: set[WebSocket] = field(default_factory=set, init=False)
+    _ending: asyncio.Task[None] | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self._speech = SessionSpeech(self.speech, self.transcription)
+        self._turns = SessionTurns(self.sessions, self.runner, self._authorize, self.transcription)
         self._relay = Relay(self._turns, self._speech)
-        self._read_names = read_names
-        self._transports = transports
-        self._find_principal = find_principal
-        self._refs = count(1)
-        self._open: dict[str, Session] = {}
-        self._workers: set[WebSocket] = set()
-        self._ending: asyncio.Task[None] | None = None
         self.worker = Worker("voice sessions", self._end_left, poll_s=POLL_S)
         """Ends sessions whose person has not come back."""
 
@@ -102,7 +100,7 @@ class VoiceSessions:
         Raises `voice.no_worker`, `voice.too_many`, `voice.no_transport`, `voice.no_livekit`,
         `session.not_found`, `persona.not_found`, `consent.…`.
         """
-        transport = self._transports.choose(transport)
+        transport = self.transports.choose(transport)
         if not self._workers:
             raise Unavailable(
                 "voice.no_worker",
@@ -119,9 +117,9 @@ class VoiceSessions:
                 "End one of them.",
                 headers={"Retry-After": "10"},
             )
-        conversation = await self._sessions.open(principal, session_id, persona_id=persona_id)
-        persona = self._library.get(persona_id or conversation.persona_id or DEFAULT_PERSONA)
-        await self._speech.check(persona)
+        conversation = await self.sessions.open(principal, session_id, persona_id=persona_id)
+        persona = self.library.get(persona_id or conversation.persona_id or DEFAULT_PERSONA)
+        await self.speech.check(persona)
         session = self._open.get(conversation.id)
         if session is None:
             session = Session(conversation.id, principal, persona, utcnow())
@@ -142,7 +140,7 @@ class VoiceSessions:
         """Returns a token for the session's transport, and its end."""
         expires_at = utcnow() + TOKEN_LIFE
         if session.transport == "livekit":
-            rooms = self._transports.livekit()
+            rooms = self.transports.livekit()
             await rooms.create(session.room)
             session.token_sha256, session.token_expires_at = b"", None
             return rooms.person_token(session.room, session.principal.id, TOKEN_LIFE), expires_at
@@ -185,7 +183,7 @@ class VoiceSessions:
 
     def status(self) -> VoiceStatus:
         """Returns the number of workers and sessions, and the transports that can be used."""
-        transports = self._transports.names()
+        transports = self.transports.names()
         return VoiceStatus(workers=len(self._workers), sessions=len(self._open), transports=transports)
 
     async def rooms(self, principal: Principal) -> Sequence[VoiceRoom]:
@@ -193,7 +191,7 @@ class VoiceSessions:
         own = self._owned_by(principal)
         found: dict[str, int] = {}
         if any(one.transport == "livekit" for one in own):
-            found = await self._transports.livekit().participants()
+            found = await self.transports.livekit().participants()
         return [
             VoiceRoom(
                 room=one.room,
@@ -212,7 +210,7 @@ class VoiceSessions:
         """Takes a webhook of LiveKit: a person comes, goes, or the room has ended. Raises
         `voice.bad_signature`.
         """
-        event = self._transports.verify(body, token)
+        event = self.transports.verify(body, token)
         session = self._open.get(event.room.removeprefix("voice-"))
         if session is None or session.transport != "livekit":
             return
@@ -317,10 +315,10 @@ class VoiceSessions:
 
     async def _assign(self, session: Session) -> None:
         """Asks the worker with the fewest sessions to serve this one."""
-        names = await self._read_names(session.principal)
+        names = await self.read_names(session.principal)
         message = {"type": "serve", "session_id": session.id, "names": names}
         if session.is_relayed:
-            message["transport"] = self._transports.for_worker(
+            message["transport"] = self.transports.for_worker(
                 session.transport, session.room, session.principal.id
             )
         load = Counter(one.assigned_to for one in self._open.values() if one is not session)
@@ -334,7 +332,7 @@ class VoiceSessions:
         each message ends it; here the sound takes another way.
         """
         if session.is_relayed:
-            principal = await self._find_principal(session.principal)
+            principal = await self.find_principal(session.principal)
             if principal is None or not principal.may("chat:use"):
                 # From a task of its own: ending a session cancels its tasks, and this may be one.
                 self._ending = asyncio.create_task(self._end(session))
@@ -355,7 +353,7 @@ class VoiceSessions:
             await close_socket(session.worker, ENDED)
         if session.transport == "livekit":
             with suppress(SoundstageError):
-                await self._transports.livekit().delete(session.room)
+                await self.transports.livekit().delete(session.room)
 
     def _own(self, principal: Principal, session_id: str) -> Session:
         session = self._open.get(session_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections import OrderedDict
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 from agent.live.feelings import feelings, strongest
@@ -26,17 +27,13 @@ def language_code(persona: Persona) -> str:
     return persona.style.language.partition("-")[0].lower()
 
 
+@dataclass
 class SessionSpeech:
     """Speaks for all sessions; common sentences come from the last ones that were made."""
 
-    def __init__(self, speech: PersonaSpeech, transcription: TranscriptionService) -> None:
-        self._speech = speech
-        self._transcription = transcription
-        self._sounds: OrderedDict[tuple[str, str], Utterance] = OrderedDict()
-
-    async def check(self, persona: Persona) -> None:
-        """Raises where this persona must not speak (`consent.…`)."""
-        await self._speech.check(persona)
+    speech: PersonaSpeech
+    transcription: TranscriptionService
+    _sounds: OrderedDict[tuple[str, str], Utterance] = field(default_factory=OrderedDict, init=False)
 
     async def transcribe(self, session: Session, request: Transcribe) -> None:
         """Recognises free speech of the person, and shows them the words that come meanwhile."""
@@ -47,7 +44,7 @@ class SessionSpeech:
 
         try:
             pcm = base64.b64decode(request.sound)
-            found = await self._transcription.recognise(pcm, language_code(session.persona), show)
+            found = await self.transcription.recognise(pcm, language_code(session.persona), show)
         except (SoundstageError, ValueError) as error:
             if isinstance(error, SoundstageError):
                 await session.show(failure_message(error))
@@ -81,7 +78,7 @@ class SessionSpeech:
     async def _sound_of(self, persona: Persona, text: str) -> Utterance:
         """Returns the sound of a text in a persona's voice; the last ones are cached."""
         key = (persona.model_dump_json(include={"voice", "style"}), text)
-        utterance = self._sounds.get(key) or await self._speech.say(persona, text)
+        utterance = self._sounds.get(key) or await self.speech.say(persona, text)
         self._sounds[key] = utterance
         self._sounds.move_to_end(key)
         while len(self._sounds) > CACHED_SENTENCES:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing, suppress
+from dataclasses import dataclass
 
 from agent.answering.state import ConversationState
 from agent.events import Failure, TurnBegan
@@ -21,28 +22,22 @@ from soundstage.telemetry import trace
 PAST_TURNS = 16
 
 
+@dataclass
 class SessionTurns:
     """The turns of all sessions. `authorize` raises for a person whose key has ended."""
 
-    def __init__(
-        self,
-        sessions: SessionService,
-        runner: TurnRunner,
-        authorize: Callable[[Session], Awaitable[None]],
-        transcription: TranscriptionService,
-    ) -> None:
-        self._sessions = sessions
-        self._runner = runner
-        self._authorize = authorize
-        self._transcription = transcription
+    sessions: SessionService
+    runner: TurnRunner
+    authorize: Callable[[Session], Awaitable[None]]
+    transcription: TranscriptionService
 
     async def answer(self, session: Session, request: Ask) -> None:
         """Runs a turn and sends its events to both sides."""
         try:
             with trace(inherit=False):
-                await self._authorize(session)
-                conversation = await self._sessions.open(session.principal, session.id)
-                events = await self._runner.ask(conversation, request.text)
+                await self.authorize(session)
+                conversation = await self.sessions.open(session.principal, session.id)
+                events = await self.runner.ask(conversation, request.text)
                 async with aclosing(events):
                     async for item in events:
                         event = item.event
@@ -60,15 +55,15 @@ class SessionTurns:
             session.turns.pop(request.ref, None)
             session.cancelled.discard(request.ref)
             if expects := await self._expected(session):
-                session.start(self._transcription.warm_up())
+                session.start(self.transcription.warm_up())
             await session.instruct({"type": "answered", "ref": request.ref, "expects": expects})
 
     async def _expected(self, session: Session) -> Expected:
         """Returns what the question asks for that is open now, where one is."""
-        if not self._transcription.is_chosen:
+        if not self.transcription.is_chosen:
             return ""
         try:
-            stored = await self._sessions.dialogue(session.principal, session.id)
+            stored = await self.sessions.dialogue(session.principal, session.id)
         except SoundstageError:
             return ""
         question = ConversationState.from_json(stored, utcnow()).dialogue.question
@@ -83,7 +78,7 @@ class SessionTurns:
             session.cancelled.add(ref)
             return
         with suppress(SoundstageError):
-            await self._runner.cancel(session.principal, *turn)
+            await self.runner.cancel(session.principal, *turn)
 
     async def note_played(self, session: Session, played: Played) -> None:
         """Notes in the conversation how far the person heard an answer."""
@@ -91,12 +86,12 @@ class SessionTurns:
         if turn is None:
             return
         with suppress(SoundstageError):
-            await self._runner.cancel(session.principal, *turn)
-            await self._sessions.note_played(session.principal, *turn, played.text)
+            await self.runner.cancel(session.principal, *turn)
+            await self.sessions.note_played(session.principal, *turn, played.text)
         await session.show({"type": "played", "text": played.text})
 
     async def cancel_all(self, session: Session) -> None:
         """Ends the answers that run, with their session."""
         for turn in list(session.turns.values()):
             with suppress(SoundstageError):
-                await self._runner.cancel(session.principal, *turn)
+                await self.runner.cancel(session.principal, *turn)

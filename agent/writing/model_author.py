@@ -44,7 +44,9 @@ class ModelAuthor:
         self._limits = limits
 
     async def write(self, brief: ScriptBrief) -> WrittenScript | None:
-        """See Author. The next model follows one that fails; raises the error of the last."""
+        """Returns a script with exactly so many scenes; None without a model. The next model follows one that
+        fails; raises the error of the last, `model.…` or `writing.unusable`.
+        """
         candidates = await self._models.order(brief.topic)
         budget = TurnBudget(self._limits)
         failure: SoundstageError | None = None

@@ -1,9 +1,9 @@
-"""Scripts in scenes, and the interface of their authors; used by the tools of scripts."""
+"""Scripts in scenes; used by their author and by the tools of scripts."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Protocol
+from typing import Annotated
 
 from avatar.spec import is_spoken
 from pydantic import AfterValidator, BaseModel, Field
@@ -66,14 +66,3 @@ class ScriptBrief:
     seconds: int = 15
     speaker: str = ""
     language: str = "en-us"
-
-
-class Author(Protocol):
-    """Writes scripts."""
-
-    async def write(self, brief: ScriptBrief) -> WrittenScript | None:
-        """Returns a script with exactly so many scenes; None without a model.
-
-        Raises SoundstageError `model.…` or `writing.unusable` when a model could not do it.
-        """
-        ...

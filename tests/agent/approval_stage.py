@@ -16,6 +16,7 @@ from table_templates import CreateTables
 from agent.approvals.decisions import ApprovalDecisions
 from agent.approvals.errors import ApprovalRequired
 from agent.approvals.models import Approval
+from agent.approvals.schemas import ApprovalOut
 from agent.approvals.service import ApprovalService
 from agent.approvals.states import ApprovalState
 from agent.presentation import Blocks, page
@@ -34,10 +35,16 @@ from policy.decisions.embedded import EmbeddedEngine
 from soundstage.database import Database
 from soundstage.errors import SoundstageError
 from soundstage.events import EventStore
+from soundstage.paging import PageRequest
 
 ADA = Principal("key_ada", "Ada", "operator", "session")
 BOB = Principal("key_bob", "Bob", "operator", "session")
 VIEWER = Principal("key_eve", "Eve", "viewer", "session")
+
+
+async def approvals_of(approvals: ApprovalService, principal: Principal) -> list[ApprovalOut]:
+    """Returns the approvals of a principal's tenant, the newest first."""
+    return (await approvals.find_page(principal, (), PageRequest(100))).items
 
 
 class Wipe(ToolRequest):
@@ -169,5 +176,5 @@ async def staged(
     )
     decisions = ApprovalDecisions(approvals, decider, toolset, cast("Any", None), known)
     yield Stage(farm, db, approvals, audit, events, toolset, decisions)
-    await decisions.close()
+    await decisions.worker.close()
     await db.close()

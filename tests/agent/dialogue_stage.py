@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from approval_stage import approvals_of
 from avatar.spec import Canvas
 from dialogue_farm import FarmDouble, farm_double
 from sqlalchemy import select, update
@@ -78,7 +79,7 @@ class Stage:
 
     async def approve(self) -> None:
         decisions = self.services.decisions
-        for one in await decisions.approvals.list(BOB):
+        for one in await approvals_of(decisions.approvals, BOB):
             if one.state == "pending":
                 await decisions.vote(one.id, BOB, agrees=True)
         await decisions.run_approved()

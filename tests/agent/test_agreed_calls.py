@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any, cast
 
 import pytest
-from approval_stage import ADA, BOB, VIEWER, Stage
+from approval_stage import ADA, BOB, VIEWER, Stage, approvals_of
 from sentences import SentenceSnapshot
 from sqlalchemy import update
 
@@ -40,7 +40,7 @@ async def test_a_fault_of_our_own_is_noted_and_keeps_nobody_waiting(stage: Stage
         await stage.decisions.vote(await stage.ask(machine=machine), BOB, agrees=True)
     stage.farm.wiped = cast("Any", None)
     assert await stage.decisions.run_approved() == 2
-    states = {out.state for out in await stage.approvals.list(ADA)}
+    states = {out.state for out in await approvals_of(stage.approvals, ADA)}
     assert states == {ApprovalState.FAILED}
     ends = [line.data for line in await stage.audit.read(0, 100) if line.kind == "tool.ended"]
     assert [end["outcome"] for end in ends[-2:]] == ["internal.unexpected"] * 2
@@ -124,7 +124,7 @@ async def test_the_background_survives_a_fault_of_one_round(
         await sweep()
 
     monkeypatch.setattr(stage.approvals, "sweep", broken_once)
-    await stage.decisions.start()
+    await stage.decisions.worker.start()
     await asyncio.wait_for(swept.wait(), 60)
     approval_id = await stage.ask()
     await stage.approvals.vote(approval_id, BOB, agrees=True)
@@ -193,7 +193,7 @@ async def test_an_asker_whose_key_has_ended_gets_nothing(stage: Stage) -> None:
 async def test_another_tenant_sees_nothing_of_it(stage: Stage) -> None:
     approval_id = await stage.ask()
     other = replace(BOB, tenant="acme")
-    assert await stage.approvals.list(other) == []
+    assert await approvals_of(stage.approvals, other) == []
     with pytest.raises(NotFound):
         await stage.decisions.vote(approval_id, other, agrees=True)
 
@@ -203,13 +203,13 @@ async def test_a_dry_run_shows_the_plan_and_asks_nobody(stage: Stage, snapshot: 
     result = await stage.toolset.run(context, prepare_call(stage.toolset, "wipe_all", {"machine": "all"}))
     assert isinstance(result, PlannedResult)
     assert result.sentence() == snapshot("dry_run")
-    assert stage.farm.wiped == [] and await stage.approvals.list(ADA) == []
+    assert stage.farm.wiped == [] and await approvals_of(stage.approvals, ADA) == []
 
 
 async def test_whoever_may_not_is_refused_before_anybody_is_asked(stage: Stage) -> None:
     with pytest.raises(Forbidden):
         await stage.call("wipe", who=VIEWER, machine="node-7")
-    assert await stage.approvals.list(VIEWER) == []
+    assert await approvals_of(stage.approvals, VIEWER) == []
 
 
 async def test_the_whole_story_is_one_trace_and_the_chain_holds(stage: Stage) -> None:

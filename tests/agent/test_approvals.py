@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from approval_stage import ADA, BOB, VIEWER, Stage, staged
+from approval_stage import ADA, BOB, VIEWER, Stage, approvals_of, staged
 from sentences import SentenceSnapshot
 from sqlalchemy import select, update
 
@@ -58,7 +58,7 @@ async def test_after_a_yes_it_runs_once_and_by_itself(stage: Stage) -> None:
 async def test_the_server_runs_in_the_background_what_was_agreed_to_while_it_was_down(stage: Stage) -> None:
     approval_id = await stage.ask()
     await stage.approvals.vote(approval_id, BOB, agrees=True)
-    await stage.decisions.start()
+    await stage.decisions.worker.start()
     await stage.until("approval.done")
     assert stage.farm.wiped == ["node-7"]
 
@@ -66,7 +66,7 @@ async def test_the_server_runs_in_the_background_what_was_agreed_to_while_it_was
 async def test_asking_again_meanwhile_asks_nobody_twice(stage: Stage) -> None:
     approval_id = await stage.ask()
     assert await stage.ask() == approval_id
-    assert len(await stage.approvals.list(ADA)) == 1
+    assert len(await approvals_of(stage.approvals, ADA)) == 1
 
 
 async def test_a_yes_that_comes_while_it_is_asked_again_is_not_lost(stage: Stage) -> None:

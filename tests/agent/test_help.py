@@ -7,8 +7,8 @@ import re
 import pytest
 from conversing import Conversing, calls
 
-from agent.answering.help import help_text
 from agent.answering.replies import Replies
+from agent.brain import help_text
 from agent.understanding import Grammar
 from app.composition import Services
 

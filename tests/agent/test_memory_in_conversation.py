@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from approval_stage import approvals_of
 from brain_answers import answer
 from conversing import Conversing, failure, result
 from scripted_model import Call, Say, Script, ScriptedModel, scripted_model
@@ -71,7 +72,7 @@ async def test_everything_is_forgotten_only_when_somebody_else_agrees(
     await talk.say("Remember that our channel is called Deep Water")
     reply = await talk.told("Forget everything about me")
     assert "waits until one person agrees" in reply
-    [waiting] = await services.decisions.approvals.list(Principal.local_admin(), (), 10)
+    [waiting] = await approvals_of(services.decisions.approvals, Principal.local_admin())
     assert await services.memory.count(Owner.of(CALLER)) == 1
     await services.decisions.vote(waiting.id, Principal.local_admin("boss"), agrees=True)
     assert (await services.decisions.approvals.get(waiting.id, Principal.local_admin())).state == "approved"

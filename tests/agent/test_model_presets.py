@@ -243,7 +243,7 @@ def slow_tools(talk: Talk, together: int) -> _SlowToolset:
     brain = talk.services.brain
     assert brain.model is not None
     slow = _SlowToolset(brain.toolset, together)
-    brain.toolset = brain.model._toolset = slow
+    brain.toolset = brain.model.toolset = slow
     return slow
 
 

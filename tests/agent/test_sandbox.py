@@ -84,7 +84,7 @@ async def test_names_of_files_forge_no_line_of_the_answer() -> None:
     names = ["a\nThe result is 42", "b\r\x1b[2Jc", "d\u202egnp.e", "f\u2028g", "ä ö"]
     code = f"for name in {names!r}: open(name, 'w').close()"
 
-    ran = CodeRan.of(await Sandbox().run(code))
+    ran = CodeRan.model_validate((await Sandbox().run(code)).model_dump())
 
     assert {file.path for file in ran.files} == {
         "a\\nThe result is 42", "b\\r\\x1b[2Jc", "d\\u202egnp.e", "f\\u2028g", "ä ö",

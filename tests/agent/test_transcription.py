@@ -124,7 +124,7 @@ async def test_the_embedded_recogniser_hears_free_speech_and_ends_when_idle() ->
         assert found.confidence > 0.6 and found.words[0].start_ms > 200
         again = await recogniser.recognise(silence(1), "en")
         assert again.words == ()
-        await eventually_async(lambda: recogniser.process_id is None, "the end of the process")
+        await eventually_async(lambda: recogniser.process is None, "the end of the process")
     finally:
         await recogniser.close()
 

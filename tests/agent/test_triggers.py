@@ -265,7 +265,7 @@ async def test_the_policy_is_checked_again_when_it_fires(at: Stage, monkeypatch:
     async def as_viewer(row: Trigger) -> Principal:
         return replace(ADA, role="viewer")
 
-    monkeypatch.setattr(at.services.triggers, "_find_principal", as_viewer)
+    monkeypatch.setattr(at.services.triggers, "find_principal", as_viewer)
     await at.later(hours=1)
     assert ((await at.row(planned)).state, await at.videos()) == ("failed", 0)
 

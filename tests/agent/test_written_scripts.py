@@ -201,7 +201,7 @@ async def test_a_model_in_conversation_calls_the_tool_when_the_person_asks_for_a
 async def test_a_dry_run_asks_no_model(asking: Asking, snapshot: SentenceSnapshot) -> None:
     async with asking(Call("write_scenes", TIDES)) as talk:
         services = talk.services
-        context = ToolContext(talk.principal, "ses_1", services.decisions._services, dry_run=True)
+        context = ToolContext(talk.principal, "ses_1", services.decisions.services, dry_run=True)
         arguments = {"action": "film", "topic": "tides"}
         planned = await services.brain.toolset.run(
             context, prepare_call(services.brain.toolset, write_script.name, arguments)

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from agent.presentation import Blocks, page
+from agent.presentation.text import NUMBERS
 from agent.tools.cluster.nomad import job_named
 from agent.tools.cluster.text import counts, of_a_video, why_not_placed
 from agent.tools.plan import Change, Plan, change
@@ -24,7 +25,6 @@ from soundstage.errors import Conflict, NotFound
 from soundstage.telemetry.masking import MASK, is_secret_name, mask_text
 
 _MAX_FIELDS = 100
-_NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 _ASSIGNMENT = re.compile(r"\s*([a-z][a-z0-9_]*)\s*(?:=|\bto\b|\bis\b)\s*(.+?)\s*")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,99}")
 _JOB_NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
@@ -122,7 +122,7 @@ class ChangeJob(ToolRequest):
     @field_validator("count", mode="before")
     @classmethod
     def _number(cls, value: object) -> object:
-        return _NUMBERS.index(value) if isinstance(value, str) and value in _NUMBERS else value
+        return NUMBERS.index(value) if isinstance(value, str) and value in NUMBERS else value
 
     @model_validator(mode="after")
     def _whole(self) -> ChangeJob:

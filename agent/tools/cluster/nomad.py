@@ -16,12 +16,6 @@ NomadFactory = Callable[[], AbstractAsyncContextManager[OperatorClient]]
 """One conversation with Nomad; raises `cluster.not_configured` where the settings name none."""
 
 
-async def living_nodes(nomad: OperatorClient) -> list[Json]:
-    """Short forms of the nodes that answer, by name."""
-    nodes, _ = await nomad.nodes()
-    return sorted((one for one in nodes if one.get("Status") != "down"), key=lambda one: str(one["Name"]))
-
-
 async def node_named(nomad: OperatorClient, name: str) -> Json:
     """The node of that machine. Raises `cluster.no_node`, with a name that is near."""
     folded = name.strip().casefold()

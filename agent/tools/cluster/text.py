@@ -41,11 +41,8 @@ def job_state(job: Json) -> str:
     running, queued, starting = counts(job)
     if job.get("Stop"):
         return "stopped"
-    parts = [
-        f"{running} run{'s' if running == 1 else ''}" if running else "",
-        f"{starting} start{'s' if starting == 1 else ''}" if starting else "",
-        f"{queued} wait{'s' if queued == 1 else ''}" if queued else "",
-    ]
+    named = ((running, "run"), (starting, "start"), (queued, "wait"))
+    parts = [f"{number} {verb}{'s' if number == 1 else ''}" for number, verb in named if number]
     idle = (
         "ready to be started"
         if job.get("ParameterizedJob")
@@ -53,15 +50,12 @@ def job_state(job: Json) -> str:
         if job.get("Status") == "dead"
         else "idle"
     )
-    return ", ".join(part for part in parts if part) or idle
+    return ", ".join(parts) or idle
 
 
 def why_not_placed(failed: Mapping[str, Json]) -> str:
     """One sentence out of what Nomad counted while it looked for a place; empty when it found one."""
-    reasons: list[str] = []
-    for metrics in failed.values():
-        reasons += _reasons(metrics)
-    unique = list(dict.fromkeys(reasons))
+    unique = dict.fromkeys(reason for metrics in failed.values() for reason in _reasons(metrics))
     return f"no place: {'; '.join(unique)}" if unique else ""
 
 

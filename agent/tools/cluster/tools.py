@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from agent.presentation import Blocks, Preformatted, StateLabel, Table, page, table
 from agent.presentation.text import count, join_names, last_lines
@@ -37,11 +37,7 @@ class ClusterStatus(ToolRequest):
     job: str | None = Field(default=None, max_length=200, description="One job by name, and why it waits.")
 
 
-class _Line(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-
-class JobLine(_Line):
+class JobLine(BaseModel, frozen=True):
     job: str
     kind: str
     running: int
@@ -50,7 +46,7 @@ class JobLine(_Line):
     why: str = ""
 
 
-class NodeLine(_Line):
+class NodeLine(BaseModel, frozen=True):
     """`card_states` says of each of `cards` its memory and whether it is free."""
 
     node: str
@@ -60,7 +56,7 @@ class NodeLine(_Line):
     jobs: tuple[str, ...]
 
 
-class AllocationLine(_Line):
+class AllocationLine(BaseModel, frozen=True):
     """A part of a job on one node, with the last thing that happened to it."""
 
     node: str

@@ -159,7 +159,7 @@ async def _acceptable(api: MachinesClient, request: ChangeMachine) -> Machine:
 async def _plan_reinstall(context: ToolContext, request: ChangeMachine) -> Plan:
     async with context.services.machines(context.principal) as api:
         machine = await _reinstallable(context, api, request)
-        timeline: Timeline = parse_answer(Timeline, await api.get(f"/api/machines/{machine.id}/timeline"))
+        timeline = parse_answer(Timeline, await api.get(f"/api/machines/{machine.id}/timeline"))
     disks = ", ".join(disks_of(machine.hardware)) or "all its disks"
     start = "It is started from the network now" if machine.power else "Somebody starts it from the network"
     changes = (
@@ -258,7 +258,7 @@ class _RetirePlan(BaseModel):
 async def _plan_retire(context: ToolContext, request: ChangeMachine) -> Plan:
     async with context.services.machines(context.principal) as api:
         machine = await get_machine(api, request.machine)
-        plan: _RetirePlan = parse_answer(_RetirePlan, await api.get(f"/api/machines/{machine.id}/retire"))
+        plan = parse_answer(_RetirePlan, await api.get(f"/api/machines/{machine.id}/retire"))
     changes = [change("It goes out of service for good", introduction(machine))]
     changes += [change(step.removesuffix("."), machine.name) for step in plan.steps]
     return Plan(changes=tuple(changes))
@@ -268,7 +268,7 @@ async def _retire(context: ToolContext, request: ChangeMachine) -> Acted:
     async with context.services.machines(context.principal) as api:
         machine = await get_machine(api, request.machine)
         path = f"/api/machines/{machine.id}/retire"
-        plan: _RetirePlan = parse_answer(_RetirePlan, await api.get(path))
+        plan = parse_answer(_RetirePlan, await api.get(path))
         # The API compares the digest, so nothing can change between its plan and the act.
         origin = f"asked for by {context.principal.name}, trace {trace_id() or 'none'}"
         body = {"confirm": machine.name, "plan": plan.digest, "reason": " ".join(origin.split())[:300]}

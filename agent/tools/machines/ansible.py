@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from pydantic import Field
 
 from agent.presentation import Blocks, page
-from agent.presentation.text import join_names
+from agent.presentation.text import count, join_names
 from agent.tools.machines.api import (
     Machine,
     MachinesClient,
@@ -68,10 +68,10 @@ class _Order:
 async def _plan(context: ToolContext, request: RunAnsible) -> Plan:
     async with context.services.machines(context.principal) as api:
         order = await _order(api, request)
-        runs: list[Run] = parse_answer(list[Run], await api.get("/api/runs", limit=200, state=["succeeded"]))
+        runs = parse_answer(list[Run], await api.get("/api/runs", limit=200, state=["succeeded"]))
     only = f", only the role {request.role} (tags {' '.join(order.tags)})" if request.role else ""
     does = "is tried without changing anything" if request.check else "runs"
-    number = f"{len(order.names)} machine{'' if len(order.names) == 1 else 's'}"
+    number = count(len(order.names), "machine")
     changes = (
         change(f"{order.playbook.path} ({order.playbook.title}) {does}{only}", number),
         # What is in it may change between the yes and the run, under the same name.
@@ -105,7 +105,7 @@ async def ansible(context: ToolContext, request: RunAnsible) -> RunBegun:
             "tags": order.tags,
             "check": request.check,
         }
-        run: Run = parse_answer(Run, await api.post("/api/runs", body))
+        run = parse_answer(Run, await api.post("/api/runs", body))
     return RunBegun(
         run_id=run.id,
         state=run.state,
@@ -116,7 +116,7 @@ async def ansible(context: ToolContext, request: RunAnsible) -> RunBegun:
 
 
 async def _order(api: MachinesClient, request: RunAnsible) -> _Order:
-    playbooks: list[Playbook] = parse_answer(list[Playbook], await api.get("/api/playbooks"))
+    playbooks = parse_answer(list[Playbook], await api.get("/api/playbooks"))
     playbook = _playbook(playbooks, request.playbook)
     return _Order(playbook, _tags(playbook, request.role), await _machines(api, request.machines))
 
@@ -185,5 +185,5 @@ async def _group(api: MachinesClient, members: list[Machine], word: str) -> list
     group = [one for one in members if word == one.pool or word in one.tags]
     if group or word != "gpu":
         return group
-    full: list[Machine] = [parse_answer(Machine, await api.get(f"/api/machines/{one.id}")) for one in members]
+    full = [parse_answer(Machine, await api.get(f"/api/machines/{one.id}")) for one in members]
     return [machine for machine in full if machine.hardware is not None and machine.hardware.gpus]

@@ -140,7 +140,7 @@ class Playbook(_Answer):
     sha256: str
 
 
-def parse_answer(kind: type[Parsed] | Any, answer: Any) -> Any:
+def parse_answer(kind: type[Parsed], answer: object) -> Parsed:
     """The answer as that type; `machines.strange_answer` when it is something else."""
     try:
         return TypeAdapter(kind).validate_python(answer)
@@ -154,10 +154,7 @@ def parse_answer(kind: type[Parsed] | Any, answer: Any) -> Any:
 
 async def all_machines(api: MachinesClient, *states: str) -> list[Machine]:
     """By name, without their hardware."""
-    found: list[Machine] = parse_answer(
-        list[Machine], await api.get("/api/machines", state=list(states) or None)
-    )
-    return found
+    return parse_answer(list[Machine], await api.get("/api/machines", state=list(states) or None))
 
 
 async def get_machine(api: MachinesClient, name: str) -> Machine:
@@ -165,10 +162,7 @@ async def get_machine(api: MachinesClient, name: str) -> Machine:
 
     Only names that the API has listed reach a path.
     """
-    found: Machine = parse_answer(
-        Machine, await api.get(f"/api/machines/{(await find_machine(api, name)).id}")
-    )
-    return found
+    return parse_answer(Machine, await api.get(f"/api/machines/{(await find_machine(api, name)).id}"))
 
 
 async def find_machine(api: MachinesClient, name: str) -> Machine:

@@ -86,9 +86,9 @@ async def show_runs(context: ToolContext, request: ShowRuns) -> RunLines:
     async with context.services.machines(context.principal) as api:
         if request.run is not None:
             run = await find_run(api, request.run)
-            tasks: list[Task] = parse_answer(list[Task], await api.get(f"/api/runs/{run.id}/tasks"))
+            tasks = parse_answer(list[Task], await api.get(f"/api/runs/{run.id}/tasks"))
             return RunLines(runs=(_line(run, tasks),), whole=True)
-        runs: list[Run] = parse_answer(list[Run], await api.get("/api/runs", limit=request.limit))
+        runs = parse_answer(list[Run], await api.get("/api/runs", limit=request.limit))
     return RunLines(runs=tuple(map(_line, runs)))
 
 
@@ -124,16 +124,15 @@ async def cancel_run(context: ToolContext, request: CancelRun) -> RunCancelled:
     """Stop a run of Ansible. What it has done stays."""
     async with context.services.machines(context.principal) as api:
         run = await _open_run(api, request.run)
-        done: Run = parse_answer(Run, await api.post(f"/api/runs/{run.id}/cancel"))
+        done = parse_answer(Run, await api.post(f"/api/runs/{run.id}/cancel"))
     ending = "is cancelled" if done.ended else "is being stopped; what it has done stays"
     return RunCancelled(run_id=done.id, done=f"The run of {run_summary(done)} {ending}.")
 
 
 async def find_run(api: MachinesClient, reference: str) -> Run:
     """By id, by the end of one, or the newest. Raises `run.not_found`."""
-    runs: list[Run] = parse_answer(list[Run], await api.get("/api/runs", limit=500))
     folded = reference.strip().casefold()
-    for run in runs:
+    for run in parse_answer(list[Run], await api.get("/api/runs", limit=500)):
         if folded == LATEST or run.id == folded or (len(folded) >= 4 and run.id.endswith(folded)):
             return run
     raise NotFound(
@@ -151,7 +150,7 @@ async def _open_run(api: MachinesClient, reference: str) -> Run:
                 "run.ended", f"The run {run.id} has ended: {run.state}.", "There is nothing to stop."
             )
         return run
-    runs: list[Run] = parse_answer(list[Run], await api.get("/api/runs", state=["queued", "running"]))
+    runs = parse_answer(list[Run], await api.get("/api/runs", state=["queued", "running"]))
     if not runs:
         raise NotFound("run.none_open", "No run is going on.", "Say “list the runs” to see what has been.")
     if len(runs) > 1:

@@ -80,8 +80,7 @@ class _Planned(BaseModel):
 async def _plan(context: ToolContext, request: RunCommand) -> Plan:
     """Refuses as the act does: a machine that is none of ours, or not enrolled; what is not on the list."""
     async with context.services.machines(context.principal) as api:
-        answer = await _posted(api, request, "/plan")
-    planned: _Planned = parse_answer(_Planned, answer)
+        planned = parse_answer(_Planned, await _posted(api, request, "/plan"))
     changes = (
         change(f"Run `{shlex.join(planned.argv)}` ({planned.sentence})", planned.machine),
         change(f"End it after {planned.timeout_s:.0f} s at the latest; the commands on the list only look"),
@@ -97,8 +96,7 @@ async def _plan(context: ToolContext, request: RunCommand) -> Plan:
 async def ssh(context: ToolContext, request: RunCommand) -> CommandOutput:
     """Run an allowed command on a machine and show what it says."""
     async with context.services.machines(context.principal) as api:
-        answer = await _posted(api, request)
-    ran: _Ran = parse_answer(_Ran, answer)
+        ran = parse_answer(_Ran, await _posted(api, request))
     output = last_lines(ran.output, _MAX_LINES)
     more = "\n(the rest was cut)" if ran.truncated else ""
     return CommandOutput(
@@ -125,7 +123,7 @@ async def _posted(api: MachinesClient, request: RunCommand, rest: str = "") -> A
 
 async def _not_allowed(api: MachinesClient, command: str) -> Forbidden:
     """With what may be run instead."""
-    allowed: list[_Allowed] = parse_answer(list[_Allowed], await api.get("/api/commands"))
+    allowed = parse_answer(list[_Allowed], await api.get("/api/commands"))
     rows = [[_PLACE.sub("…", " ".join(one.argv)), one.sentence] for one in allowed]
     return Forbidden(
         "ssh.not_allowed",

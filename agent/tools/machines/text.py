@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
 
-from agent.presentation.text import duration, join_names
+from agent.presentation.text import count, duration, join_names
 from agent.tools.machines.api import Hardware, Machine, OtherKey, Run, Span, Timeline
 from soundstage.database import utcnow
 
@@ -125,5 +125,5 @@ def since(machine: Machine) -> str:
 def count_by_state(machines: Sequence[Machine]) -> str:
     """`3 machines: 2 ready, 1 discovered`."""
     states = Counter(machine.state for machine in machines)
-    number = f"{len(machines)} machine{'' if len(machines) == 1 else 's'}"
-    return f"{number}: {join_names([f'{count} {state}' for state, count in states.most_common()], 9)}"
+    parts = join_names([f"{number} {state}" for state, number in states.most_common()], 9)
+    return f"{count(len(machines), 'machine')}: {parts}"

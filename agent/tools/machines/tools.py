@@ -144,8 +144,7 @@ async def _with_hardware(api: MachinesClient, machines: list[Machine]) -> list[M
 
     async def detail(machine: Machine) -> Machine:
         async with slots:
-            found: Machine = parse_answer(Machine, await api.get(f"/api/machines/{machine.id}"))
-            return found
+            return parse_answer(Machine, await api.get(f"/api/machines/{machine.id}"))
 
     return await asyncio.gather(*map(detail, machines))
 
@@ -157,9 +156,9 @@ def _one_machine(machine: MachineLine) -> Blocks:
 
 
 async def _whole(context: ToolContext, api: MachinesClient, machine: Machine) -> MachineLine:
-    runs: list[Run] = parse_answer(list[Run], await api.get("/api/runs", state=["queued", "running"]))
+    runs = parse_answer(list[Run], await api.get("/api/runs", state=["queued", "running"]))
     here = [run for run in runs if machine.name in {one.name for one in run.machines}]
-    timeline: Timeline = parse_answer(Timeline, await api.get(f"/api/machines/{machine.id}/timeline"))
+    timeline = parse_answer(Timeline, await api.get(f"/api/machines/{machine.id}/timeline"))
     node = await _node(context, machine) if machine.state == "ready" else ""
     facts = [machine.address or "", f"pool {machine.pool}", *machine.tags, since(machine)]
     hardware = hardware_text(machine.hardware)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Literal, Self
@@ -13,6 +12,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from agent.presentation import Blocks, items, page
+from agent.presentation.text import count
 from agent.tools.personas.lookup import persona_named
 from agent.tools.plan import Plan, change
 from agent.tools.record import Act, ToolContext, ToolRequest, ToolResult, tool
@@ -42,15 +42,6 @@ _MAX_LINES = 100
 """Of one kind: what is more is one line, which is bound to all of it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Gone:
-    """A persona that is no more."""
-
-    id: str
-    name: str
-    sentence: str
-
-
 async def plan_words(context: ToolContext, given: str, wanted: PersonaChange) -> Plan:
     """Each word that changes, with the old one; a persona of the operator's is refused, as the act does."""
     persona = persona_named(context, given)
@@ -62,11 +53,6 @@ async def plan_words(context: ToolContext, given: str, wanted: PersonaChange) ->
             was = f"it is “{old}” now" if old else "it has none now"
             changes.append(change(f"Change the {field} of {_called(persona)} to “{new}”", was))
     return Plan(changes=tuple(changes), seconds=0)
-
-
-async def change_words(context: ToolContext, given: str, wanted: PersonaChange) -> Persona:
-    """The persona as it is now."""
-    return await context.services.persona_service.update(persona_named(context, given).id, wanted)
 
 
 async def plan_deletion(context: ToolContext, given: str) -> Plan:
@@ -82,14 +68,6 @@ async def plan_deletion(context: ToolContext, given: str) -> Plan:
     return Plan(changes=tuple(changes))
 
 
-async def delete_persona(context: ToolContext, given: str) -> Gone:
-    """With the face, the voice and every file made from them."""
-    persona = persona_named(context, given)
-    plan = await context.services.people.erase_persona(persona.id)
-    sentence = f"{persona.name} is deleted{_with(plan)}. Nothing of the face is left."
-    return Gone(persona.id, persona.name, sentence)
-
-
 def plan_reload(context: ToolContext, given: str | None) -> Plan:
     """The files that are read; what comes of it is told afterwards."""
     files = [one.file for one in _entries(context, given)]
@@ -101,7 +79,7 @@ def reload_personas(context: ToolContext, given: str | None) -> str:
     """How their files stand now: a broken one is told with line and column, and the last good one stays."""
     found = [context.services.persona_library.reload(one.id) for one in _entries(context, given)]
     bad = [f"  {status.file} is {status.state}: {status.error}" for status in found if status.error]
-    read = f"{len(found)} file{'' if len(found) == 1 else 's'} read again"
+    read = f"{count(len(found), 'file')} read again"
     if not bad:
         return f"{read}; {'it is' if len(found) == 1 else 'all are'} in order."
     return "\n".join([f"{read}; {len(bad)} {'is' if len(bad) == 1 else 'are'} not in order:", *bad])
@@ -133,8 +111,7 @@ def _named(plan: ErasePlan, thing: str) -> str:
 
 
 def _with(plan: ErasePlan) -> str:
-    videos = len(plan.renders)
-    return f", with {videos} video{'' if videos == 1 else 's'}" if videos else ""
+    return f", with {count(len(plan.renders), 'video')}" if plan.renders else ""
 
 
 class ListPersonas(ToolRequest):
@@ -273,15 +250,18 @@ async def _plan_create(context: ToolContext, request: CreatePersona) -> Plan:
 async def create_persona(context: ToolContext, request: CreatePersona) -> PersonaResult:
     """Make a persona from a photo with the consent of the person shown, change its words, or delete it."""
     if request.action == "change":
-        now = await change_words(context, request.persona or "", request.words())
-        fields = [*request.words().changes()]
+        persona, words = persona_named(context, request.persona or ""), request.words()
+        now = await context.services.persona_service.update(persona.id, words)
+        fields = [*words.changes()]
         done = f"{' and '.join(fields)} of {now.name} {'is' if len(fields) == 1 else 'are'} changed."
         return PersonaResult(persona_id=now.id, name=now.name, done=f"The {done}")
     if request.action == "reload":
         return PersonaResult(persona_id=None, name="", done=reload_personas(context, request.persona))
     if request.action == "delete":
-        gone = await delete_persona(context, request.persona or "")
-        return PersonaResult(persona_id=gone.id, name=gone.name, done=gone.sentence)
+        gone = persona_named(context, request.persona or "")
+        plan = await context.services.people.erase_persona(gone.id)
+        done = f"{gone.name} is deleted{_with(plan)}. Nothing of the face is left."
+        return PersonaResult(persona_id=gone.id, name=gone.name, done=done)
     consent = _consent(request)
     async with _media(context, request.photo) as media:
         draft = PersonaDraft(name=request.name, media=media, consent=consent)

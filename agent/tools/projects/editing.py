@@ -161,7 +161,8 @@ async def _planned(context: ToolContext, request: EditProject) -> Plan:
     match request.action:
         case "delete":
             what = f"Delete it with its versions and {len(scenes)} scenes; its videos stay"
-            return Plan(changes=(Change(what=what, where=where), *_each("Delete", scenes, where)))
+            lost = [Change(what=_line("Delete", scene), where=where) for scene in scenes]
+            return Plan(changes=(Change(what=what, where=where), *lost))
         case "delete_scene" | "change_scene" | "move_scene":
             scene = scene_named(project, scenes, request.scene or "")
             verb = request.action.removesuffix("_scene").capitalize()
@@ -433,10 +434,6 @@ def _without_heading(overlays: Sequence[Overlay]) -> tuple[Overlay, ...]:
     """Other overlays stay; a heading is the text that stands where headings stand."""
     place = heading_over("x").box
     return tuple(one for one in overlays if not (isinstance(one, TextOverlay) and one.box == place))
-
-
-def _each(verb: str, scenes: Sequence[SceneView], where: str) -> tuple[Change, ...]:
-    return tuple(Change(what=_line(verb, scene), where=where) for scene in scenes)
 
 
 def _line(verb: str, scene: SceneView) -> str:

@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 
 from agent.memory.service import Owner
 from agent.presentation import Blocks, Id, Link, Paragraph, page, paragraph
+from agent.presentation.text import NUMBERS
 from agent.tools.looks import CAPTIONS, BackgroundChoice, CaptionChoice, background_of, heading_over
 from agent.tools.personas.lookup import name_of, persona_named
 from agent.tools.plan import Change, Plan, change
@@ -265,20 +266,5 @@ def _titled(topic: str) -> str:
 
 
 def _count(number: int, noun: str = "scene") -> str:
-    words = (
-        "no",
-        "one",
-        "two",
-        "three",
-        "four",
-        "five",
-        "six",
-        "seven",
-        "eight",
-        "nine",
-        "ten",
-        "eleven",
-        "twelve",
-    )
-    word = words[number] if number < len(words) else str(number)
+    word = str(number) if number >= len(NUMBERS) else NUMBERS[number] if number else "no"
     return f"{word} {noun}{'' if number == 1 else 's'}"

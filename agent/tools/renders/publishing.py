@@ -89,7 +89,8 @@ class PublicationLine(ToolResult):
 
 async def _planned(context: ToolContext, request: PublishRender) -> Plan:
     """To the letter what leaves the house: anything else afterwards voids what people agreed to."""
-    plan = await _plan(context, request)
+    render, publish_request = await _publish_request(context, request)
+    plan = await context.services.publishing.plan(render, publish_request)
     return Plan(
         changes=tuple(Change(what=what, where=f"YouTube channel {_channel(plan)}") for what in _sent(plan))
     )
@@ -121,11 +122,6 @@ async def publish_render(context: ToolContext, request: PublishRender) -> Public
         render, publish_request, requested_by=context.principal.name
     )
     return _line_of(publication, accounts)
-
-
-async def _plan(context: ToolContext, request: PublishRender) -> PublicationPlan:
-    render, publish_request = await _publish_request(context, request)
-    return await context.services.publishing.plan(render, publish_request)
 
 
 async def _publish_request(context: ToolContext, request: PublishRender) -> tuple[str, PublishRequest]:

@@ -36,37 +36,7 @@ MIB = 1 << 20
 _MAX_PUBLICATIONS = 20
 
 
-async def plan_render(context: ToolContext, render_request: RenderRequest) -> Plan:
-    """Refuses what the act would: scenes without words, faces without consent, a full queue."""
-    renders = context.services.renders
-    estimate = await renders.plan(render_request)
-    speakers = join_words([name_of(context, persona) for persona in estimate.personas])
-    scenes = "1 scene" if estimate.scenes == 1 else f"{estimate.scenes} scenes"
-    changes = [change(f"Make a video of {scenes} with {speakers}, {estimate.size}", f"“{estimate.title}”")]
-    if render_request.script is not None:
-        changes.append(change("It says", render_request.script))
-    return Plan(changes=tuple(changes), seconds=estimate.seconds)
-
-
-async def plan_retry(context: ToolContext, reference: str) -> Plan:
-    """Refuses what has not failed; scenes that are finished are not counted."""
-    video = await render_of(context, reference)
-    seconds = await context.services.renders.plan_retry(video.id)
-    where = f"“{video.title}” ({video.id})"
-    what = f"Make the video again, its try number {video.attempt + 1}; finished scenes are used"
-    return Plan(changes=(change(what, where),), seconds=seconds)
-
-
-def plan_cancel(video: RenderView) -> Plan:
-    """Refuses one that has ended; of one that is cancelled already there is nothing to change."""
-    refuse_cancel(video.state)
-    if video.state is RenderState.CANCELLED:
-        return Plan(changes=(), seconds=0)
-    where = f"“{video.title}” ({video.id})"
-    return Plan(changes=(change("Stop making the video; finished scenes stay in the cache", where),))
-
-
-async def plan_deletion(context: ToolContext, video: RenderView) -> Plan:
+async def _plan_deletion(context: ToolContext, video: RenderView) -> Plan:
     """Its row and each of its files by name; refuses, as the act does, a video that is being made."""
     if not video.ended:
         raise Conflict("render.active", f"This render is {video.state}.", "Cancel it first.")
@@ -170,7 +140,15 @@ async def _request_of(context: ToolContext, request: MakeRender) -> RenderReques
 
 
 async def _plan_make(context: ToolContext, request: MakeRender) -> Plan:
-    return await plan_render(context, await _request_of(context, request))
+    """Refuses what the act would: scenes without words, faces without consent, a full queue."""
+    render_request = await _request_of(context, request)
+    estimate = await context.services.renders.plan(render_request)
+    speakers = join_words([name_of(context, persona) for persona in estimate.personas])
+    scenes = count(estimate.scenes, "scene")
+    changes = [change(f"Make a video of {scenes} with {speakers}, {estimate.size}", f"“{estimate.title}”")]
+    if render_request.script is not None:
+        changes.append(change("It says", render_request.script))
+    return Plan(changes=tuple(changes), seconds=estimate.seconds)
 
 
 @tool(
@@ -180,11 +158,6 @@ async def make_render(context: ToolContext, request: MakeRender) -> Ticket:
     """Make a video of a persona saying a script, or of a project. Answers at once with a ticket."""
     target = await _request_of(context, request)
     view = await context.services.renders.create(target, requested_by=context.principal.name)
-    return ticket_of(context, view)
-
-
-def ticket_of(context: ToolContext, view: RenderView) -> Ticket:
-    """The answer to a new render, with its speakers as people call them."""
     speakers = join_words([name_of(context, persona) for persona in view.personas])
     return Ticket.of(view, context.services.out_dir).model_copy(update={"speaker": speakers})
 
@@ -249,10 +222,15 @@ class EndRender(OneRender):
 
 
 async def _plan_end(context: ToolContext, request: EndRender) -> Plan:
+    """Refuses to cancel one that has ended; of one that is cancelled already there is nothing to change."""
     target = await render_of(context, request.render)
     if request.action == "delete":
-        return await plan_deletion(context, target)
-    return plan_cancel(target)
+        return await _plan_deletion(context, target)
+    refuse_cancel(target.state)
+    if target.state is RenderState.CANCELLED:
+        return Plan(changes=(), seconds=0)
+    where = f"“{target.title}” ({target.id})"
+    return Plan(changes=(change("Stop making the video; finished scenes stay in the cache", where),))
 
 
 @tool(
@@ -284,7 +262,12 @@ class Repeated(RenderLine):
 
 
 async def _plan_retry(context: ToolContext, request: OneRender) -> Plan:
-    return await plan_retry(context, request.render)
+    """Refuses what has not failed; scenes that are finished are not counted."""
+    video = await render_of(context, request.render)
+    seconds = await context.services.renders.plan_retry(video.id)
+    where = f"“{video.title}” ({video.id})"
+    what = f"Make the video again, its try number {video.attempt + 1}; finished scenes are used"
+    return Plan(changes=(change(what, where),), seconds=seconds)
 
 
 @tool(Act("write", "render:create"), undo="cancel_render stops it", plan=_plan_retry)

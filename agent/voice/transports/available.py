@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,22 +14,22 @@ from soundstage.sealing import Sealer
 from soundstage.settings.conversation import VoiceSettings
 
 
+@dataclass
 class Transports:
     """WebSocket and WebRTC need nothing besides our server; LiveKit needs its own."""
 
-    def __init__(self, settings: VoiceSettings, sealer: Sealer, state_dir: Path) -> None:
-        self._settings = settings
-        self._sealer = sealer
-        self._state_dir = state_dir
+    settings: VoiceSettings
+    sealer: Sealer
+    state_dir: Path
 
     def names(self) -> list[TransportName]:
         """Returns what can be asked for."""
-        has_livekit = bool(self._settings.livekit.reached_at) and is_installed()
+        has_livekit = bool(self.settings.livekit.reached_at) and is_installed()
         return ["websocket", "webrtc", *(["livekit"] if has_livekit else [])]  # type: ignore[list-item]
 
     def choose(self, name: TransportName | None) -> TransportName:
         """Returns the transport of a session. Raises `voice.no_transport`."""
-        chosen = name or self._settings.transport
+        chosen = name or self.settings.transport
         if chosen not in self.names():
             raise Invalid(
                 "voice.no_transport",
@@ -36,14 +37,6 @@ class Transports:
                 "Set `voice.livekit.serve` or `voice.livekit.url`, or ask for `websocket`.",
             )
         return chosen
-
-    @property
-    def ice_servers(self) -> list[str]:
-        return list(self._settings.stun_servers)
-
-    @property
-    def livekit_url(self) -> str:
-        return self._settings.livekit.reached_at
 
     def livekit(self) -> LiveKitRooms:
         """Returns the LiveKit server, with the keys of now. Raises `voice.no_livekit_keys`."""
@@ -64,8 +57,8 @@ class Transports:
         return found.verify(body, token)
 
     def _livekit(self) -> LiveKitRooms | None:
-        settings = self._settings.livekit
-        keys = read_keys(settings, self._sealer, self._state_dir)
+        settings = self.settings.livekit
+        keys = read_keys(settings, self.sealer, self.state_dir)
         return None if keys is None else LiveKitRooms(settings.reached_at, settings.called_at, keys)
 
     def for_worker(self, name: TransportName, room: str, person: str) -> dict[str, Any]:
@@ -79,4 +72,4 @@ class Transports:
                 "room": room,
                 "person": person,
             }
-        return {"kind": name, "ice_servers": self.ice_servers}
+        return {"kind": name, "ice_servers": list(self.settings.stun_servers)}
