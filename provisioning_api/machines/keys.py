@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -47,11 +46,7 @@ def _least_needed(rows: Sequence[MachineKey]) -> MachineKey:
     """Returns who reports with ever new keys from one address does not push out a machine at another one."""
     counted = Counter(row.source for row in rows)
     maximum = max(counted.values())
-    return min((row for row in rows if counted[row.source] == maximum), key=_last_at)
-
-
-def _last_at(row: MachineKey) -> datetime:
-    return row.last_at
+    return min((row for row in rows if counted[row.source] == maximum), key=lambda row: row.last_at)
 
 
 async def check_code(session: AsyncSession, machine: Machine, code: str | None) -> None:
