@@ -16,7 +16,7 @@ from farm.nomad.request import PlacementHint
 from farm.placement import BlockList, CardUse, Constraint, FairQueue, Lease, LeaseTable, Peaks, Request
 from farm.placement.cards import Node
 from farm.placement.deadline import places_for
-from farm.placement.explain import FarmState, explain
+from farm.placement.explain import explain
 from farm.scheduler import MAX_PLACES
 from farm.tasks import SegmentTask
 
@@ -151,7 +151,7 @@ class Placer:
         """Returns why it waits, in one sentence, and the one change that would place it."""
         if not self.synced:
             return "the nodes of the farm are not known yet"
-        found = explain(self._request(task), FarmState(self.table, self._blocks), time.time())
+        found = explain(self._request(task), self.table, self._blocks, time.time())
         return found.sentence + (f" To place it: {found.advice}." if found.advice else "")
 
     def _request(self, task: SegmentTask) -> Request:
