@@ -131,7 +131,7 @@ async def latency(bench: Bench) -> None:
             ours.append(await bench.start_time(job_id(prefix, task.id)) - begun)
             await wait_for_end(scheduler, task.id)
             begun = time.time()
-            raw.append(await bench.start_time(await nomad.dispatch("raw", "e30=")) - begun)
+            raw.append(await bench.start_time(await bare_dispatch(nomad, "raw")) - begun)
             await asyncio.sleep(0.3)
     await scheduler.close()
     for name, seconds in (("our submit", ours), ("bare dispatch", raw)):
@@ -144,6 +144,12 @@ async def latency(bench: Bench) -> None:
             f"submit until the worker's first line, {name}; a bare dispatch", value * 1000, "ms", ratio=ratio
         )
     print(f"  ratio          p50 {median(ours) / median(raw):6.2f}      p95 {p95(ours) / p95(raw):6.2f}")
+
+
+async def bare_dispatch(nomad: NomadClient, job_id: str) -> str:
+    """Returns the id of the dispatched job."""
+    answer = await nomad._json("POST", f"job/{job_id}/dispatch", {"Payload": "e30="})
+    return str(answer["DispatchedJobID"])
 
 
 async def rate(bench: Bench) -> None:
@@ -159,7 +165,7 @@ async def rate(bench: Bench) -> None:
         tasks = iter([await bench.task() for _ in range(RATE_JOBS)])
 
         async def dispatch() -> None:
-            dispatched.append(await nomad.dispatch("rate", "e30="))
+            dispatched.append(await bare_dispatch(nomad, "rate"))
 
         async def register() -> None:
             task = next(tasks)

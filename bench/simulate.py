@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from bench.results import add_figure, add_json_option, write_figures
 from farm.needs import Needs
 from farm.placement import BlockList, Card, CardUse, FairQueue, LeaseTable, Node, Request
-from farm.placement.explain import FarmState, explain
+from farm.placement.explain import explain
 
 CARDS = (("RTX 2080", 8192, 4), ("RTX A5000", 24576, 4), ("L40S", 46068, 1), ("H200", 143771, 1))
 """Model, memory in MiB, and how often it comes."""
@@ -191,7 +191,7 @@ def _explain_ms(table: LeaseTable, blocks: BlockList, now_s: float) -> float:
     """
     segment = Request("why", "why", Needs("video", 1, 200_000, 4000, 16384))
     started = time.process_time()
-    explain(segment, FarmState(table, blocks), now_s)
+    explain(segment, table, blocks, now_s)
     return 1000 * (time.process_time() - started)
 
 

@@ -8,11 +8,9 @@ lab.down()
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -37,6 +35,7 @@ from lab.machines import (
 from lab.network import make_network
 from lab.paths import LABS, LabPaths, cache_folder
 from lab.plan import GATEWAY, PROXY_PORT, LabPlan, MachinePlan, farm_groups, read_plan
+from lab.programs import start_program
 from lab.requirements import require_lab
 from lab.root_tree import make_root_tree
 from lab.ssh_access import enter_command, make_lab_key, ssh_command, write_ssh_config
@@ -328,32 +327,18 @@ def start_package_proxy(lab: LabPaths, plan: LabPlan, timeout_s: float = 120) ->
     mirror = mirror_of_this_computer()
     ready = lab.folder / "package-proxy.ready"
     log = lab.folder / "package-proxy.log"
-    spec = lab.folder / "package-proxy.json"
-    spec.touch(mode=0o600)  # the address of a proxy may hold a password
-    spec.write_text(
-        json.dumps(
-            {
-                "network": str(lab.network_file),
-                "address": GATEWAY,
-                "port": PROXY_PORT,
-                "own_group": str(keepers_group(lab)),
-                "ready": str(ready),
-                "cache": str(cache_folder() / "packages"),
-                "upstream": mirror.addresses(),
-                "http_proxy": mirror.http_proxy,
-                "tunnels": list(plan.allowed_hosts),
-            }
-        )
-    )
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-I", str(_PROGRAM), str(spec)],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-            cwd="/",
-        )
+    spec = {
+        "network": str(lab.network_file),
+        "address": GATEWAY,
+        "port": PROXY_PORT,
+        "own_group": str(keepers_group(lab)),
+        "ready": str(ready),
+        "cache": str(cache_folder() / "packages"),
+        "upstream": mirror.addresses(),
+        "http_proxy": mirror.http_proxy,
+        "tunnels": list(plan.allowed_hosts),
+    }
+    process = start_program(_PROGRAM, spec, lab.folder / "package-proxy.json")
     until = time.monotonic() + timeout_s
     while not ready.exists():
         if process.poll() is not None or time.monotonic() > until:

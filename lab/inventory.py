@@ -30,14 +30,10 @@ _OF_GROUPS: dict[str, dict[str, Any]] = {"gpu": {"nomad__gpu_plugin": True}}
 
 def write_inventories(lab: LabPaths, plan: LabPlan) -> None:
     """One for programs in the lab's network, one for programs of root outside of it."""
-    inside = _common_arguments(lab)
+    inside = f"-o UserKnownHostsFile={lab.known_hosts} -o GlobalKnownHostsFile=/dev/null"
     outside = f"{inside} -o ProxyCommand='nsenter --net={lab.network_file} socat - TCP:%h:%p'"
     lab.inventory.write_text(_inventory(lab, plan, inside))
     lab.inventory_from_outside.write_text(_inventory(lab, plan, outside))
-
-
-def _common_arguments(lab: LabPaths) -> str:
-    return f"-o UserKnownHostsFile={lab.known_hosts} -o GlobalKnownHostsFile=/dev/null"
 
 
 def _inventory(lab: LabPaths, plan: LabPlan, ssh_arguments: str) -> str:

@@ -7,8 +7,6 @@ A machine is an overlay over the shared root tree, on a disk of its own, under s
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -30,7 +28,7 @@ from lab.network import BRIDGE, connect
 from lab.own_files import write_own_files
 from lab.paths import LabPaths, MachinePaths
 from lab.plan import LabPlan, MachinePlan
-from lab.programs import run_program
+from lab.programs import run_program, start_program
 from lab.root_tree import root_tree
 from lab.ssh_access import enter_command
 from soundstage.errors import Unavailable
@@ -98,31 +96,18 @@ def start_machine(lab: LabPaths, machine: MachinePlan) -> None:
     paths = lab.machine(machine.name)
     if processes_of(machine_group(paths)) or processes_of(keeper_group(paths)):
         return
-    spec = paths.folder / "keeper.json"
     earlier = boots(lab, machine)
     paths.state.unlink(missing_ok=True)
     _remove_stale_link(paths)
-    spec.write_text(
-        json.dumps(
-            {
-                "command": [*enter_command(lab), *_nspawn(paths, machine)],
-                "groups": [str(one) for one in make_machine_groups(paths, machine.memory_mib)],
-                "own_group": str(keeper_group(paths)),
-                "log": str(paths.log),
-                "earlier_boots": earlier,
-                "state": str(paths.state),
-            }
-        )
-    )
-    with (paths.folder / "keeper.log").open("ab") as log:
-        keeper = subprocess.Popen(
-            [sys.executable, "-I", str(_KEEPER), str(spec)],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-            cwd="/",
-        )
+    spec = {
+        "command": [*enter_command(lab), *_nspawn(paths, machine)],
+        "groups": [str(one) for one in make_machine_groups(paths, machine.memory_mib)],
+        "own_group": str(keeper_group(paths)),
+        "log": str(paths.log),
+        "earlier_boots": earlier,
+        "state": str(paths.state),
+    }
+    keeper = start_program(_KEEPER, spec, paths.folder / "keeper.json")
     # The keeper joins its group itself, too; done here so that `is_running` is true on return.
     with suppress(ProcessLookupError):
         (keeper_group(paths) / "cgroup.procs").write_text(str(keeper.pid))

@@ -27,11 +27,34 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "soundstage" / "lab"
 
 
+class _Below:
+    """A path below the folder of its owner."""
+
+    def __init__(self, *parts: str) -> None:
+        self._parts = parts
+
+    def __get__(self, owner: LabPaths | MachinePaths, _: type) -> Path:
+        return owner.folder.joinpath(*self._parts)
+
+
 @dataclass(frozen=True, slots=True)
 class LabPaths:
     """Paths of one lab."""
 
     name: str
+
+    plan = _Below("plan.json")
+    ssh_key = _Below("ssh", "id_ed25519")
+    known_hosts = _Below("ssh", "known_hosts")
+    ssh_config = _Below("ssh", "config")
+    inventory = _Below("inventory.yaml")
+    """For programs inside the lab's network (`soundstage lab exec`)."""
+    inventory_from_outside = _Below("inventory-from-outside.yaml")
+    """For programs outside of it that are root: each connection enters the network on its own."""
+    secrets = _Below("secrets")
+    """Of the farm that playbooks make of this lab; they go with it, and no other farm's are touched."""
+    facts = _Below("facts")
+    """The facts that Ansible caches: machines of a real farm may have the same names."""
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -44,42 +67,6 @@ class LabPaths:
     @property
     def folder(self) -> Path:
         return LABS / self.name
-
-    @property
-    def plan(self) -> Path:
-        return self.folder / "plan.json"
-
-    @property
-    def ssh_key(self) -> Path:
-        return self.folder / "ssh" / "id_ed25519"
-
-    @property
-    def known_hosts(self) -> Path:
-        return self.folder / "ssh" / "known_hosts"
-
-    @property
-    def ssh_config(self) -> Path:
-        return self.folder / "ssh" / "config"
-
-    @property
-    def inventory(self) -> Path:
-        """For programs inside the lab's network (`soundstage lab exec`)."""
-        return self.folder / "inventory.yaml"
-
-    @property
-    def inventory_from_outside(self) -> Path:
-        """For programs outside of it that are root: each connection enters the network on its own."""
-        return self.folder / "inventory-from-outside.yaml"
-
-    @property
-    def secrets(self) -> Path:
-        """Of the farm that playbooks make of this lab; they go with it, and no other farm's are touched."""
-        return self.folder / "secrets"
-
-    @property
-    def facts(self) -> Path:
-        """The facts that Ansible caches: machines of a real farm may have the same names."""
-        return self.folder / "facts"
 
     @property
     def network(self) -> str:
@@ -101,47 +88,24 @@ class MachinePaths:
     lab: LabPaths
     name: str
 
+    disk = _Below("disk")
+    """The mount point of the machine's file system; its changes are in `upper`."""
+    disk_image = _Below("disk.ext4")
+    upper = _Below("disk", "upper")
+    """The upperdir of the machine's overlayfs: its changes."""
+    work = _Below("disk", "work")
+    """The workdir of the machine's overlayfs."""
+    root = _Below("root")
+    """The machine's `/`, seen from here."""
+    cards = _Below("gpu")
+    """The folder that the machine sees as /opt/soundstage-lab/gpu."""
+    log = _Below("console.log")
+    state = _Below("state.json")
+    """Written by the machine's keeper (its supervisor process): on or off, and the number of boots."""
+
     @property
     def folder(self) -> Path:
         return self.lab.folder / "machines" / self.name
-
-    @property
-    def disk(self) -> Path:
-        """The mount point of the machine's file system; its changes are in `upper`."""
-        return self.folder / "disk"
-
-    @property
-    def disk_image(self) -> Path:
-        return self.folder / "disk.ext4"
-
-    @property
-    def upper(self) -> Path:
-        """The upperdir of the machine's overlayfs: its changes."""
-        return self.disk / "upper"
-
-    @property
-    def work(self) -> Path:
-        """The workdir of the machine's overlayfs."""
-        return self.disk / "work"
-
-    @property
-    def root(self) -> Path:
-        """The machine's `/`, seen from here."""
-        return self.folder / "root"
-
-    @property
-    def cards(self) -> Path:
-        """The folder that the machine sees as /opt/soundstage-lab/gpu."""
-        return self.folder / "gpu"
-
-    @property
-    def log(self) -> Path:
-        return self.folder / "console.log"
-
-    @property
-    def state(self) -> Path:
-        """Written by the machine's keeper (its supervisor process): on or off, and the number of boots."""
-        return self.folder / "state.json"
 
     @property
     def id(self) -> str:

@@ -3,12 +3,32 @@ lab."""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from soundstage.errors import Unavailable, Upstream
+
+
+def start_program(program: Path, spec: Mapping[str, Any], path: Path) -> subprocess.Popen[bytes]:
+    """Starts one of our own programs, which outlives this process. `path`: where its spec is written; its log
+    is beside it.
+    """
+    path.touch(mode=0o600)  # an address in it may hold a password
+    path.write_text(json.dumps(spec))
+    with path.with_suffix(".log").open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-I", str(program), str(path)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            cwd="/",
+        )
 
 
 def run_program(
@@ -22,7 +42,7 @@ def run_program(
 ) -> str:
     """Standard output of a program. Upstream `lab.program_failed` with its last lines when it ends otherwise.
 
-    `doing` completes the sentence "… failed"; `given` is its standard input.
+    `doing` completes the sentence "… failed".
     """
     command = [str(one) for one in arguments]
     try:

@@ -60,17 +60,11 @@ class Intake:
         )
         if result.new and not announced:
             # Announced machines are admitted also while unknown ones fill the list.
-            await self.add_to_waiting_list(session, result.machine, source)
+            await self.waiting_list.admit(session, result.machine, source)
         await Machines(session).prune_reports(result.machine.id, self.max_reports)
         if not result.conflict:
             await self.apply_rules(session, result, source, Reporter(announced=announced))
         return result
-
-    async def add_to_waiting_list(self, session: AsyncSession, machine: Machine, source: str | None) -> None:
-        """Adds a new machine to the waiting list. Raises TooManyRequests when its source reports too many new
-        ones, or the list is full.
-        """
-        await self.waiting_list.admit(session, machine, source)
 
     async def record_refusal(self, error: TooManyRequests, source: str | None) -> None:
         """Records that a report was refused; call it after its transaction has ended."""

@@ -1,10 +1,14 @@
-"""Gives routes the services of this room from `app.state.provisioning`, which `web` sets."""
+"""Gives routes the services of this room from `app.state.provisioning`, which `web` sets, and the permissions
+that several of them require.
+"""
 
 # No `from __future__ import annotations`: FastAPI reads the annotations of dependencies at run time.
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from fastapi import Depends
 from fastapi.requests import HTTPConnection
+
+from policy import Principal, require_permission
 
 if TYPE_CHECKING:
     from provisioning_api.wiring import Provisioning
@@ -19,3 +23,7 @@ def provisioning_of(connection: HTTPConnection) -> Provisioning:
 
 
 ProvisioningDep = Annotated[Provisioning, Depends(provisioning_of)]
+ReadMachines = Annotated[Principal, Depends(require_permission("machine:read"))]
+AcceptMachines = Annotated[Principal, Depends(require_permission("machine:accept"))]
+UpdateMachines = Annotated[Principal, Depends(require_permission("machine:update"))]
+SwitchMachines = Annotated[Principal, Depends(require_permission("machine:power"))]

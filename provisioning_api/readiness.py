@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
 from datetime import timedelta
-from typing import Protocol
 
+from provisioning_api.engines.nomad import NomadNodes
 from provisioning_api.machines.journal import MachineJournal
 from provisioning_api.machines.repository import Machines
 from provisioning_api.machines.states import MachineState
@@ -19,17 +19,11 @@ LIMIT = timedelta(minutes=10)
 BY = "Nomad"
 
 
-class Nodes(Protocol):
-    """Answers whether a machine's node is ready."""
-
-    async def is_ready(self, name: str) -> bool: ...
-
-
 @dataclass
 class Readiness:
     db: Database
     journal: MachineJournal
-    nodes: Nodes
+    nodes: NomadNodes
     timeline: TimelineService
     _: KW_ONLY
     limit: timedelta = LIMIT

@@ -17,7 +17,14 @@ from soundstage.database import Base, UtcDateTime
 MODEL_MODULES = (
     "soundstage.events.models",
     "policy.keys.models",
-    "provisioning_api.models",
+    "provisioning_api.announcements.models",
+    "provisioning_api.audit.models",
+    "provisioning_api.enrolment.models",
+    "provisioning_api.healing.models",
+    "provisioning_api.machines.models",
+    "provisioning_api.rules.models",
+    "provisioning_api.runs.models",
+    "provisioning_api.timeline.models",
 )
 # What both databases have, because each process keeps its own events and keys.
 SHARED_TABLES = ("events", "event_streams", "api_keys", "ended_logins")

@@ -31,7 +31,7 @@ from provisioning_api.commands.service import CommandService
 from provisioning_api.decommission.service import Decommission
 from provisioning_api.engines.consul import consul_tokens
 from provisioning_api.engines.node_facts import NodeObserver
-from provisioning_api.engines.nomad import nomad_engine, nomad_nodes
+from provisioning_api.engines.nomad import NomadNodes, nomad_engine
 from provisioning_api.enrolment import engine_identities
 from provisioning_api.enrolment.challenges import Challenges
 from provisioning_api.enrolment.engine_identities import EngineIdentities
@@ -151,7 +151,8 @@ def build_provisioning(settings: Settings, db: Database, events: EventStore) -> 
             timeout_s=chosen.run_timeout_s,
         ),
     )
-    nomad = nomad_nodes(settings)
+    engine = nomad_engine(settings)
+    nomad = None if engine is None else NomadNodes(engine)
     # Without Nomad's word a run that went well is all that there is to wait for.
     asks_nomad = chosen.nomad_ready and nomad is not None
     ready = MachineState.CONFIGURING if asks_nomad else MachineState.READY
@@ -219,7 +220,6 @@ def build_provisioning(settings: Settings, db: Database, events: EventStore) -> 
     healing_journal = HealingJournal(events)
     reinstallation = Reinstallation(db, healing_journal, machines, enrolments)
     healing = HealingService(db, healing_journal, journal, reinstallation, wake=lambda: None)
-    engine = nomad_engine(settings)
     if engine is not None and settings.provisioning.healing.level != "off":
         observer = NodeObserver(engine)
         healer = HealingDriver(

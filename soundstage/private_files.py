@@ -36,6 +36,18 @@ def write_anew(path: Path, content: bytes, mode: int = OWNER_ONLY) -> None:
     _create(path, content, mode, lasting=False)
 
 
+def replace_file(path: Path, content: bytes, mode: int = OWNER_ONLY) -> None:
+    """Puts a file in the place of what is there, once it is on the disk: a reader sees the old one or the new
+    one. Raises `OSError`.
+    """
+    half = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        _create(half, content, mode, lasting=True)
+        half.replace(path)
+    finally:
+        half.unlink(missing_ok=True)
+
+
 def _create(path: Path, content: bytes, mode: int, *, lasting: bool) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     with os.fdopen(descriptor, "wb") as file:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from sqlalchemy import select
 
 from app.tables import all_tables
-from provisioning_api.models import Announcement, Machine
+from provisioning_api.announcements.models import Announcement
+from provisioning_api.machines.models import Machine
 from provisioning_api.power.service import POWER_SECRETS
 from soundstage.database import Database
 from soundstage.database.tenants import bypass_tenant_filter

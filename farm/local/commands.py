@@ -19,6 +19,14 @@ SEGMENTS_FOLDER = "segments"
 PICTURE_FILE = "picture"
 MEDIA_FILE = "media"
 
+_INPUT = {
+    "prepare": PICTURE_FILE,
+    **dict.fromkeys(
+        ("probe", "look", "poster", "storyboard", "peaks", "proxy", "sound", "captions"), MEDIA_FILE
+    ),
+}
+"""By kind of task; all others read their spec."""
+_OF_A_SCENE = frozenset({"segment", "preview", "still", "speak"})
 _OUTPUT = {
     "segment": "segment",
     "assemble": "video.mp4",
@@ -45,21 +53,16 @@ PASSED_VARIABLES = (
 
 def worker_arguments(task: SegmentTask, *, blobs: Path, cache: Path) -> list[str]:
     """Sub-command and options, with paths relative to the task's folder (the worker's working directory)."""
-    options = [*task.arguments, "--blobs", str(blobs), "--cache", str(cache), "--confined", "--json"]
-    if task.kind in ("probe", "look"):
-        return [task.kind, MEDIA_FILE, *options]
-    output = str(Path("out") / _OUTPUT[task.kind])
-    if task.kind in ("segment", "preview", "still", "speak"):
+    words = [task.kind, _INPUT.get(task.kind, SPEC_FILE)]
+    if task.kind in _OF_A_SCENE:
         if task.scene_id is None:
             raise Invalid("task.no_scene", f"A {task.kind} task needs the id of a scene.", "Name the scene.")
-        return [task.kind, SPEC_FILE, task.scene_id, output, *options]
+        words.append(task.scene_id)
+    if task.kind in _OUTPUT:
+        words.append(str(Path("out") / _OUTPUT[task.kind]))
     if task.kind == "assemble":
-        return [task.kind, SPEC_FILE, output, "--segments", SEGMENTS_FOLDER, *options]
-    if task.kind in ("poster", "storyboard", "peaks", "proxy", "sound", "captions"):
-        return [task.kind, MEDIA_FILE, output, *options]
-    if task.kind == "prepare":
-        return [task.kind, PICTURE_FILE, output, *options]
-    return [task.kind, SPEC_FILE, output, *options]
+        words += ["--segments", SEGMENTS_FOLDER]
+    return [*words, *task.arguments, "--blobs", str(blobs), "--cache", str(cache), "--confined", "--json"]
 
 
 def worker_environment(

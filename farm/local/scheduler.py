@@ -11,7 +11,7 @@ import os
 import shutil
 import time
 from collections.abc import AsyncIterator, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from avatar.spec import Failed, Finished
@@ -42,17 +42,11 @@ INTERNAL = Failed(
 log = get_logger(__name__)
 
 
-@dataclass(order=True, slots=True)
-class _Place:
-    rank: tuple[int, int]
-    task_id: str = field(compare=False)
-
-
 class TaskQueue:
     """Ids in the order in which they will start."""
 
     def __init__(self) -> None:
-        self._heap: list[_Place] = []
+        self._heap: list[tuple[tuple[int, int], str]] = []
         self._waiting: dict[str, tuple[int, int]] = {}
         self._counter = itertools.count()
 
@@ -65,13 +59,16 @@ class TaskQueue:
     def push(self, task_id: str, priority: int) -> None:
         rank = (-priority, next(self._counter))
         self._waiting[task_id] = rank
-        heapq.heappush(self._heap, _Place(rank, task_id))
+        heapq.heappush(self._heap, (rank, task_id))
 
     def first(self) -> str | None:
         """Returns the next id, which stays; None when the queue is empty."""
-        while self._heap and self._waiting.get(self._heap[0].task_id) != self._heap[0].rank:
+        while self._heap:
+            rank, task_id = self._heap[0]
+            if self._waiting.get(task_id) == rank:
+                return task_id
             heapq.heappop(self._heap)
-        return self._heap[0].task_id if self._heap else None
+        return None
 
     def pop(self) -> str | None:
         """Returns the next id, or None when the queue is empty."""

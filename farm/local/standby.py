@@ -45,11 +45,6 @@ class Standby:
         """Returns whether a process waits."""
         return self._waiting is not None
 
-    @property
-    def process_id(self) -> int | None:
-        """Returns the id of the process that waits."""
-        return None if self._waiting is None else self._waiting.process.pid
-
     def prepare(self) -> None:
         """Starts a process in the background, unless one waits or starts already."""
         self._end_later()

@@ -61,16 +61,9 @@ class Workspace:
         (self.folder / "out").mkdir(parents=True)
 
     async def _link(self, sha256: str, inside: str) -> None:
-        relative = PurePosixPath(inside)
-        if relative.is_absolute() or ".." in relative.parts:
-            raise Invalid(
-                "task.bad_path",
-                f"The input path {inside!r} leaves the task's folder.",
-                "Name a path inside it, without `..`.",
-            )
+        check_inside(inside)
         source = await self._blobs.local_path(sha256)
-        target = self.folder / relative
-        await asyncio.to_thread(_symlink, source, target)
+        await asyncio.to_thread(_symlink, source, self.folder / inside)
 
     async def collect(self, result: Finished) -> Finished:
         """Puts every promised file into the blob store; raises TaskFailed when a file is missing or
@@ -91,6 +84,17 @@ class Workspace:
 
     async def remove(self) -> None:
         await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)
+
+
+def check_inside(path: str) -> None:
+    """Raises Invalid for the path of an input that leaves the task's folder."""
+    relative = PurePosixPath(path)
+    if relative.is_absolute() or ".." in relative.parts:
+        raise Invalid(
+            "task.bad_path",
+            f"The input path {path!r} leaves the task's folder.",
+            "Name a path inside it, without `..`.",
+        )
 
 
 def _symlink(source: Path, target: Path) -> None:

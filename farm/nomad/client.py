@@ -1,7 +1,7 @@
 """The small part of Nomad's HTTP API that the farm uses, asynchronously; used by farm.nomad only.
 
-python-nomad is synchronous, puts the idempotency token of a dispatch where Nomad does not read it, and
-cannot follow logs or resume an event stream, so all calls on the way of a segment are here.
+python-nomad is synchronous, and can neither stream logs nor resume an event stream, so all calls on the way
+of a segment are here.
 """
 
 from __future__ import annotations
@@ -62,44 +62,30 @@ class NomadClient:
         body = {"JobHCL": hcl, "Canonicalize": True, "Variables": _assignments(variables)}
         return await self._json("POST", "jobs/parse", body)
 
-    async def register(self, job: Json, *, only_new: bool = True) -> bool:
-        """Registers; with `only_new` False is returned when a job of that name is there already (it stays as
-        it is). Any number of callers may race: one gets True.
+    async def register(self, job: Json) -> bool:
+        """Registers; False is returned when a job of that name is there already (it stays as it is). Any
+        number of callers may race: one gets True.
         """
-        body: Json = {"Job": job}
-        if only_new:
-            body |= {"EnforceIndex": True, "JobModifyIndex": 0}
         try:
-            await self._json("POST", "jobs", body)
+            await self._json("POST", "jobs", {"Job": job, "EnforceIndex": True, "JobModifyIndex": 0})
         except Conflict:
             return False
         return True
 
-    async def dispatch(
-        self, job_id: str, payload: str = "", meta: Mapping[str, str] | None = None, *, token: str = ""
-    ) -> str:
-        """The id of the dispatched job. The same `token` again gives the first job's id, as long as that job
-        is known. `payload` is base64, at most 16 KiB before the encoding.
-        """
-        parameters = {"idempotency_token": token} if token else {}
-        body = {"Payload": payload or None, "Meta": dict(meta or {})}
-        answer = await self._json("POST", f"job/{_part(job_id)}/dispatch", body, parameters)
-        return str(answer["DispatchedJobID"])
-
     async def stop(self, job_id: str, *, purge: bool = False) -> None:
         """Ends what runs of a job; `purge` also forgets it. A job that is not there is no error."""
         try:
-            await self._json("DELETE", f"job/{_part(job_id)}", None, {"purge": "true"} if purge else {})
+            await self._json("DELETE", f"job/{path_part(job_id)}", None, {"purge": "true"} if purge else {})
         except NotFound:
             return
 
     async def stop_allocation(self, allocation_id: str) -> None:
         """Ends it; Nomad places the work anew where it can run."""
-        await self._json("PUT", f"allocation/{_part(allocation_id)}/stop")
+        await self._json("PUT", f"allocation/{path_part(allocation_id)}/stop")
 
     async def job(self, job_id: str) -> Json | None:
         try:
-            return await self._json("GET", f"job/{_part(job_id)}")
+            return await self._json("GET", f"job/{path_part(job_id)}")
         except NotFound:
             return None
 
@@ -109,7 +95,7 @@ class NomadClient:
 
     async def allocations(self, job_id: str) -> list[Json]:
         """Short forms of a job's allocations, the oldest first."""
-        found, _ = await self._list(f"job/{_part(job_id)}/allocations")
+        found, _ = await self._list(f"job/{path_part(job_id)}/allocations")
         return sorted(found, key=lambda allocation: int(allocation["CreateIndex"]))
 
     async def all_allocations(self) -> tuple[list[Json], int]:
@@ -156,17 +142,14 @@ class NomadClient:
             await answer.aclose()
 
     async def logs(
-        self, allocation_id: str, task: str, kind: str = "stderr", *, follow: bool = False, tail: int = 65_536
+        self, allocation_id: str, task: str, kind: str = "stderr", *, tail: int = 65_536
     ) -> AsyncGenerator[bytes, None]:
-        """The last `tail` bytes of what a task wrote; with `follow` also what it still writes, until it has
-        ended and all is read.
-        """
+        """The last `tail` bytes of what a task wrote."""
         parameters = [("task", task), ("type", kind), ("origin", "end"), ("offset", str(tail))]
-        parameters += [("plain", "true"), ("follow", "true" if follow else "false")]
-        request = self._request("GET", f"client/fs/logs/{_part(allocation_id)}", None, parameters)
-        # A task may be silent for as long as it likes; Nomad ends the stream when the task has ended.
-        request.extensions["timeout"]["read"] = None if follow else TIMEOUT_S
-        answer = await self._answer(request, stream=True)
+        path = f"client/fs/logs/{path_part(allocation_id)}"
+        answer = await self._answer(
+            self._request("GET", path, None, [*parameters, ("plain", "true")]), stream=True
+        )
         try:
             with http_errors(unreachable):
                 async for chunk in answer.aiter_bytes():
@@ -229,7 +212,7 @@ def _tls(address: NomadAddress) -> ssl.SSLContext | bool:
     )
 
 
-def _part(name: str) -> str:
+def path_part(name: str) -> str:
     """One part of a path: names may hold slashes."""
     return quote(name, safe="")
 

@@ -21,7 +21,7 @@ log = get_logger(__name__)
 
 
 class ClusterEventHandler:
-    """See `farm.nomad.event_stream.EventHandler`."""
+    """Receives changes of the cluster; `on_batch_end` is called after each batch of them."""
 
     def __init__(self, state: SchedulerState, launcher: Launcher) -> None:
         self._state = state
@@ -29,6 +29,7 @@ class ClusterEventHandler:
         self._outcomes = launcher.outcomes
 
     def on_listing(self, listing: Listing) -> None:
+        """Replaces all that is known: what is not in the list is gone."""
         state = self._state
         state.placer.sync(listing.nodes, listing.allocations, state.inflight_tasks.tasks())
         of_job: dict[str, list[dict[str, Any]]] = {}
@@ -51,6 +52,7 @@ class ClusterEventHandler:
         self.on_batch_end()
 
     def node_changed(self, node: dict[str, Any]) -> bool:
+        """Returns True when everything has to be listed again."""
         return self._state.placer.node_changed(node)
 
     def node_gone(self, node_id: str) -> None:

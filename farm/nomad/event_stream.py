@@ -9,13 +9,16 @@ import itertools
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from farm.nomad.client import STRANGE, NomadClient
 from soundstage.background import Worker
 from soundstage.backoff import Backoff
 from soundstage.errors import SoundstageError
 from soundstage.telemetry import get_logger
+
+if TYPE_CHECKING:
+    from farm.nomad.event_handlers import ClusterEventHandler
 
 TOPICS = ("Node", "Allocation", "Job")
 RESYNC_S = 600.0
@@ -46,28 +49,10 @@ class Listing:
     jobs: list[Json]
 
 
-class EventHandler(Protocol):
-    """Receives changes of the cluster. `on_batch_end` is called after each batch of them."""
-
-    def on_listing(self, listing: Listing) -> None:
-        """Replaces all that is known: what is not in the list is gone."""
-
-    def node_changed(self, node: Json) -> bool:
-        """Returns True when everything has to be listed again."""
-
-    def node_gone(self, node_id: str) -> None: ...
-
-    def allocation_changed(self, allocation: Json) -> None: ...
-
-    def job_changed(self, kind: str, job: Json) -> None: ...
-
-    def on_batch_end(self) -> None: ...
-
-
 class ClusterWatch:
     """`worker` lists and follows while it runs. `connected` is False while Nomad cannot be reached."""
 
-    def __init__(self, client: NomadClient, prefix: str, handler: EventHandler) -> None:
+    def __init__(self, client: NomadClient, prefix: str, handler: ClusterEventHandler) -> None:
         self._client = client
         self._prefix = f"{prefix}-"
         self._handler = handler

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
-from urllib.parse import quote
 
 import nomad
 import requests
@@ -14,7 +13,7 @@ import urllib3
 from nomad.api.exceptions import BaseNomadException
 
 from farm.nomad.address import engine_address
-from farm.nomad.client import Json, NomadClient, refusal, strange_answer, unreachable
+from farm.nomad.client import Json, NomadClient, path_part, refusal, strange_answer, unreachable
 from soundstage.errors import Conflict, Upstream
 from soundstage.http.engines import nomad_client
 
@@ -31,14 +30,14 @@ class OperatorClient(NomadClient):
         """The node takes nothing new, and what runs there is moved within `deadline`."""
         spec = {"Deadline": int(deadline.total_seconds() * 1e9), "IgnoreSystemJobs": False}
         await self._ask(
-            lambda client: client.node.drain_node_with_spec(_part(node_id), spec, mark_eligible=False),
+            lambda client: client.node.drain_node_with_spec(path_part(node_id), spec, mark_eligible=False),
             changes=True,
         )
 
     async def undrain(self, node_id: str) -> None:
         """The node takes work again; a drain that goes on is ended."""
         await self._ask(
-            lambda client: client.node.drain_node_with_spec(_part(node_id), None, mark_eligible=True),
+            lambda client: client.node.drain_node_with_spec(path_part(node_id), None, mark_eligible=True),
             changes=True,
         )
 
@@ -46,7 +45,9 @@ class OperatorClient(NomadClient):
         """Returns what registering the job would do: `Diff`, `Annotations`, `FailedTGAllocs`,
         `JobModifyIndex`.
         """
-        return await self._ask(lambda client: client.job.plan_job(_part(job["ID"]), {"Job": job}, diff=True))
+        return await self._ask(
+            lambda client: client.job.plan_job(path_part(job["ID"]), {"Job": job}, diff=True)
+        )
 
     async def deploy(self, job: Json, planned_at: int) -> None:
         """Registers the job if it is still as it was when it was planned (`JobModifyIndex` of the plan);
@@ -66,13 +67,13 @@ class OperatorClient(NomadClient):
         body = {"Count": count, "Target": {"Group": group}, "Message": reason}
         # The library has no verb for it.
         await self._ask(
-            lambda client: client.job.request(_part(job_id), "scale", json=body, method="post").json(),
+            lambda client: client.job.request(path_part(job_id), "scale", json=body, method="post").json(),
             changes=True,
         )
 
     async def deploying(self, job_id: str) -> bool:
         """Returns whether a deployment of the job goes on: Nomad scales nothing during it."""
-        newest = await self._ask(lambda client: client.job.get_deployment(_part(job_id)) or {})
+        newest = await self._ask(lambda client: client.job.get_deployment(path_part(job_id)) or {})
         return newest.get("Status") in (
             "running",
             "pending",
@@ -83,7 +84,7 @@ class OperatorClient(NomadClient):
 
     async def end(self, job_id: str) -> None:
         """As `stop`, for a job that must be there."""
-        await self._ask(lambda client: client.job.deregister_job(_part(job_id)), changes=True)
+        await self._ask(lambda client: client.job.deregister_job(path_part(job_id)), changes=True)
 
     async def all_jobs(self) -> list[Json]:
         """Short forms of all jobs, by name."""
@@ -92,7 +93,7 @@ class OperatorClient(NomadClient):
 
     async def why_not_placed(self, job_id: str) -> Mapping[str, Json]:
         """By group, what Nomad counted when it last found no place for it; empty when all is placed."""
-        found, _ = await self._list(f"job/{quote(job_id, safe='')}/evaluations")
+        found, _ = await self._list(f"job/{path_part(job_id)}/evaluations")
         for evaluation in sorted(found, key=lambda one: int(one["CreateIndex"]), reverse=True):
             if evaluation.get("FailedTGAllocs"):
                 return dict(evaluation["FailedTGAllocs"])
@@ -123,11 +124,6 @@ class OperatorClient(NomadClient):
         if not isinstance(answer, dict):
             raise _outcome_unknown() if changes else strange_answer("no object")
         return answer
-
-
-def _part(name: str) -> str:
-    """One part of a path: the library quotes nothing, and names may hold slashes."""
-    return quote(name, safe="")
 
 
 def _never_sent(error: object) -> bool:

@@ -51,7 +51,7 @@ class Outcomes:
         for line in report.lines:
             registry.add_progress(record, line)
             if isinstance(line, FrameProgress):
-                self._state.placer.set_expected_end(record.task.id, time.time() + line.eta_s)
+                self._state.placer.table.set_expected_end(record.task.id, time.time() + line.eta_s)
         if report.end is not None:
             self.on_end(inflight, report.end)
 
@@ -125,7 +125,7 @@ class Outcomes:
             self._on_capacity_freed()
 
     def _drop(self, inflight: InFlightTask) -> None:
-        self._state.placer.release(inflight.record.task.id)
+        self._state.placer.table.release(inflight.record.task.id)
         self._state.inflight_tasks.drop(inflight)
         inflight.released.set()
 
@@ -136,7 +136,7 @@ def explain_wait(record: TaskRecord, state: SchedulerState, watch: ClusterWatch)
     if record.ended:
         failure = record.events[-1].failure
         return f"ended: {record.state}" + (f", {failure.message}" if failure else "")
-    if inflight is None or task.id in state.placer:
+    if inflight is None or task.id in state.placer.queue:
         return f"waits: {_why_queued(task, state, watch)}"[:MAX_SENTENCE]
     if record.state is not TaskState.RUNNING:
         return f"waits: {_why_not_running(inflight, watch)}"[:MAX_SENTENCE]
@@ -148,7 +148,7 @@ def _why_queued(task: SegmentTask, state: SchedulerState, watch: ClusterWatch) -
         return watch.last_error or "the connection to Nomad is being made"
     busy, maximum = len(state.inflight_tasks), state.options.max_running
     if busy >= maximum:
-        return f"{busy} of {maximum} workers busy, {state.placer.ahead_of(task.id)} ahead of it"
+        return f"{busy} of {maximum} workers busy, {state.placer.queue.ahead_of(task.id)} ahead of it"
     return state.placer.why(task)
 
 

@@ -5,7 +5,7 @@ table, which follow the events of Nomad. Used by the scheduler.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -16,8 +16,7 @@ from farm.nomad.request import PlacementHint
 from farm.placement import BlockList, CardUse, Constraint, FairQueue, Lease, LeaseTable, Peaks, Request
 from farm.placement.cards import Node
 from farm.placement.deadline import places_for
-from farm.placement.explain import FarmState, explain
-from farm.placement.lease_table import CardUsage
+from farm.placement.explain import explain
 from farm.scheduler import MAX_PLACES
 from farm.tasks import SegmentTask
 
@@ -28,48 +27,30 @@ NODE_FAULTS = DISK_FULL | CARD_LOST | {
 
 
 class Placer:
-    """`synced` is False until Nomad has listed its nodes for the first time."""
+    """`queue` has the tasks without a lease, `table` the nodes and leases. `synced` is False until Nomad has
+    listed its nodes for the first time.
+    """
 
     def __init__(self, eligible: Eligible, expected_s: Callable[[SegmentTask], float | None]) -> None:
         self._eligible = eligible
         self._expected_s = expected_s
-        self._queue = FairQueue()
-        self._table = LeaseTable()
+        self.queue = FairQueue()
+        self.table = LeaseTable()
         self._blocks = BlockList()
         self._peaks = Peaks()
         self.synced = False
 
-    def __contains__(self, task_id: str) -> bool:
-        return task_id in self._queue
-
-    def ahead_of(self, task_id: str) -> int:
-        return self._queue.ahead_of(task_id)
-
-    @property
-    def nodes(self) -> list[Node]:
-        return self._table.nodes
-
-    def card_usage(self) -> Iterator[CardUsage]:
-        """Yields each card with what leases hold of it."""
-        return self._table.card_usage()
-
     def push(self, task: SegmentTask) -> None:
         """Queues a task; tasks of one trace take turns with those of others."""
-        self._queue.push(self._request(task), time.time(), task.priority)
-
-    def remove(self, task_id: str) -> bool:
-        return self._queue.remove(task_id, self._table)
+        self.queue.push(self._request(task), time.time(), task.priority)
 
     def admit(self, limit: int) -> list[tuple[str, PlacementHint]]:
         """Returns ids of at most `limit` tasks that can run now, each with what its job should ask for."""
         now_s = time.time()
-        leases = self._queue.admit(
-            self._table, now_s, lambda engine: self._blocks.nodes(engine, now_s), max(0, limit)
+        leases = self.queue.admit(
+            self.table, now_s, lambda engine: self._blocks.nodes(engine, now_s), max(0, limit)
         )
         return [(lease.id, self._choice(lease, now_s)) for lease in leases]
-
-    def release(self, task_id: str) -> None:
-        self._table.release(task_id)
 
     def record_failure(self, node_id: str, engine: str, code: str) -> None:
         if code in NODE_FAULTS:
@@ -94,14 +75,14 @@ class Placer:
         jobs.
         """
         known = {node.id: node for node in nodes_of(nodes, self._eligible)}
-        for node in self._table.nodes:
+        for node in self.table.nodes:
             if node.id not in known:
-                self._table.remove_node(node.id)
+                self.table.remove_node(node.id)
         for node in known.values():
             self._update(node)
         running = [self._lease(one, ours.get(str(one["JobID"]))) for one in allocations if lives(one)]
         # The same task twice: the older allocation is on its way out.
-        self._table.reconcile(
+        self.table.reconcile(
             {lease.id: lease for lease in running}.values(), pending={task.id for task in ours.values()}
         )
         self.synced = True
@@ -116,32 +97,32 @@ class Placer:
 
     def _update(self, node: Node) -> bool:
         """Returns True for a node that is new here. One that is let work again has no failures any more."""
-        before = self._table.usage(node.id)
+        before = self.table.usage(node.id)
         if before is not None and before.node.drained and not node.drained:
             self._blocks.clear_node(node.id)
-        self._table.upsert_node(node)
+        self.table.upsert_node(node)
         return before is None
 
     def node_gone(self, node_id: str) -> None:
         """Drops a node that is gone, down, or not fit for our jobs any more."""
-        if self._table.usage(node_id) is not None:
-            self._table.remove_node(node_id)
+        if self.table.usage(node_id) is not None:
+            self.table.remove_node(node_id)
 
     def allocation_changed(self, allocation: Mapping[str, Any], task: SegmentTask | None) -> None:
         """Updates the lease of an allocation. `task` is what it runs for us, None for one of others. Ours is
         released once the task has ended, not when its allocation ends, because another one may follow.
         """
         if lives(allocation):
-            self._table.update(self._lease(allocation, task))
+            self.table.update(self._lease(allocation, task))
         elif task is None:
-            self._table.release(str(allocation["ID"]))
+            self.table.release(str(allocation["ID"]))
 
     def find_stranded(self, ours: Mapping[str, SegmentTask]) -> list[str]:
         """Returns ids of our tasks whose card is gone or faulty: Nomad leaves them where they are."""
         mine = {task.id for task in ours.values()}
         found = []
-        for lease in self._table.find_stranded():
-            usage = self._table.usage(lease.assignment.node_id)
+        for lease in self.table.find_stranded():
+            usage = self.table.usage(lease.assignment.node_id)
             # Where the node itself is gone, Nomad does move the work.
             if lease.id in mine and usage is not None:
                 found.append(lease.id)
@@ -151,10 +132,6 @@ class Placer:
         """Drops failures that do not matter any more."""
         self._blocks.forget_old(time.time())
 
-    def set_expected_end(self, task_id: str, end_s: float) -> None:
-        """Sets when the task will end, as its worker estimates."""
-        self._table.set_expected_end(task_id, end_s)
-
     def availability(
         self, needs: Needs, owner: str, maximum: int
     ) -> tuple[tuple[float, ...], tuple[str, ...]]:
@@ -162,19 +139,19 @@ class Placer:
         tasks of others. What runs for `owner` counts as ended.
         """
         now_s = time.time()
-        table = self._table.subset([node.id for node in self._table.nodes])
+        table = self.table.subset([node.id for node in self.table.nodes])
         for lease in table.leases:
             if lease.owner == owner:
                 table.release(lease.id)
         avoid = self._blocks.nodes(needs.engine, now_s)
         places = places_for(table, Request("asked", owner, needs), now_s, avoid, min(maximum, MAX_PLACES))
-        return tuple(places), tuple(one.id for one in self._queue.in_order() if one.owner != owner)
+        return tuple(places), tuple(one.id for one in self.queue.in_order() if one.owner != owner)
 
     def why(self, task: SegmentTask) -> str:
         """Returns why it waits, in one sentence, and the one change that would place it."""
         if not self.synced:
             return "the nodes of the farm are not known yet"
-        found = explain(self._request(task), FarmState(self._table, self._blocks), time.time())
+        found = explain(self._request(task), self.table, self._blocks, time.time())
         return found.sentence + (f" To place it: {found.advice}." if found.advice else "")
 
     def _request(self, task: SegmentTask) -> Request:
@@ -199,7 +176,7 @@ class Placer:
         return (Constraint(COMPUTE, ">=", needs.compute),)
 
     def _reports_compute(self) -> bool:
-        return any(COMPUTE in dict(card.attributes) for node in self._table.nodes for card in node.cards)
+        return any(COMPUTE in dict(card.attributes) for node in self.table.nodes for card in node.cards)
 
     def _lease(self, allocation: Mapping[str, Any], task: SegmentTask | None) -> Lease:
         if task is None:

@@ -84,7 +84,7 @@ class NomadScheduler:
             if record.ended:
                 # Its result is consumed now; tickets of tasks that are not resubmitted stay open until then.
                 await state.transfer.close(task.id)
-        ahead = state.placer.ahead_of(task.id) if task.id in state.placer else 0
+        ahead = state.placer.queue.ahead_of(task.id) if task.id in state.placer.queue else 0
         return SubmitReceipt(task.id, self.name, record.state, ahead)
 
     def watch(self, task_id: str) -> AsyncIterator[TaskEvent]:
@@ -93,7 +93,7 @@ class NomadScheduler:
     async def cancel(self, task_id: str, *, for_good: bool = False) -> None:
         state = self._state
         record, inflight = state.registry.get(task_id), state.inflight_tasks.find(task_id)
-        if state.placer.remove(task_id):
+        if state.placer.queue.remove(task_id, state.placer.table):
             state.registry.end(record, TaskState.CANCELLED, failure=CANCELLED)
         elif inflight is not None and state.detaching and not for_good:
             self._launcher.outcomes.detach(inflight, CANCELLED)

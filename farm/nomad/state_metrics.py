@@ -20,12 +20,12 @@ def read_farm_state(shown: Metrics, placer: Placer) -> None:
 
 
 def _nodes(placer: Placer) -> Iterator[Sample]:
-    states = Counter("drained" if node.drained else "ready" for node in placer.nodes)
+    states = Counter("drained" if node.drained else "ready" for node in placer.table.nodes)
     return metrics.NODES.count(states.items())
 
 
 def _cards(placer: Placer) -> Iterator[Sample]:
-    for card in placer.card_usage():
+    for card in placer.table.card_usage():
         yield metrics.CARD_MEMORY_MIB.sample(card.memory_mib, card.node, card.uuid)
         yield metrics.LEASES_MIB.sample(card.held_mib, card.node, card.uuid, "held")
         yield metrics.LEASES_MIB.sample(card.memory_mib - card.held_mib, card.node, card.uuid, "free")

@@ -2,21 +2,18 @@
 the Nomad adapter.
 """
 
-from farm.placement.blocklist import AvoidedNode, BlockList
-from farm.placement.cards import SHARE_MIB, Card, CardKind, CardUse, Constraint, Node, Request
-from farm.placement.lease_table import LeaseTable, ReconcileResult
+from farm.placement.blocklist import BlockList
+from farm.placement.cards import Card, CardUse, Constraint, Node, Request
+from farm.placement.lease_table import LeaseTable
 from farm.placement.leases import Assignment, Lease
 from farm.placement.peaks import Peaks
 from farm.placement.queue import FairQueue, QueueRules
 from farm.placement.retry import Retries
 
 __all__ = [
-    "SHARE_MIB",
     "Assignment",
-    "AvoidedNode",
     "BlockList",
     "Card",
-    "CardKind",
     "CardUse",
     "Constraint",
     "FairQueue",
@@ -25,7 +22,6 @@ __all__ = [
     "Node",
     "Peaks",
     "QueueRules",
-    "ReconcileResult",
     "Request",
     "Retries",
 ]

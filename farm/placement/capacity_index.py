@@ -55,10 +55,6 @@ class SortedBuckets(Generic[Item]):
         for bucket_level in set_bits(self.filled, level):
             yield from self._buckets[bucket_level]
 
-    def levels(self) -> dict[Item, int]:
-        """Returns a copy of the levels, for tests."""
-        return dict(self._level_of)
-
 
 def set_bits(filled: int, lowest: int) -> Iterator[int]:
     """Yields the numbers of the bits set in `filled`, from `lowest` upwards."""

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from farm.placement.cards import CardUse, Node, Request
 from farm.placement.lease_table import LeaseTable
@@ -127,16 +127,8 @@ class LowerNeed:
         return f"lower {self.name} to {self.amount}"
 
     def apply(self, scenario: Scenario) -> Scenario:
-        needs = scenario.request.needs
-        match self.name:
-            case "vram_mib":
-                needs = replace(needs, vram_mib=self.amount)
-            case "gpus":
-                needs = replace(needs, gpus=self.amount)
-            case "cpu_mhz":
-                needs = replace(needs, cpu_mhz=self.amount)
-            case "memory_mib":
-                needs = replace(needs, memory_mib=self.amount)
+        changed: dict[str, Any] = {self.name: self.amount}
+        needs = replace(scenario.request.needs, **changed)
         return replace(scenario, request=replace(scenario.request, needs=needs))
 
 

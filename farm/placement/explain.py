@@ -37,17 +37,6 @@ Code = Literal["fits", "busy", "held", "avoided", "faulty", "drained", "too_larg
 
 
 @dataclass(frozen=True, slots=True)
-class FarmState:
-    """The inputs of a placement: the lease table and the block-list."""
-
-    table: LeaseTable
-    blocks: BlockList
-
-    def scenario(self, request: Request, now_s: float) -> Scenario:
-        return Scenario(self.table, request, self.blocks.nodes(request.needs.engine, now_s))
-
-
-@dataclass(frozen=True, slots=True)
 class Explanation:
     """`change` are the steps that together place it (mostly one; none when it fits now), `or_else` a
     second option.
@@ -90,20 +79,20 @@ class _Option:
 
 
 def explain(
-    request: Request, state: FarmState, now_s: float, *, clock: text.Clock | None = None
+    request: Request, table: LeaseTable, blocks: BlockList, now_s: float, *, clock: text.Clock | None = None
 ) -> Explanation:
     """Explains after a search of every node: tens of milliseconds on a farm of thousands. `clock` shows times
     (default: local).
     """
     clock = clock or text.local_clock(now_s)
-    scenario = state.scenario(request, now_s)
+    scenario = Scenario(table, request, blocks.nodes(request.needs.engine, now_s))
     assignment = scenario.find()
     if assignment is not None:
-        usage = state.table.usage(assignment.node_id)
+        usage = table.usage(assignment.node_id)
         return Explanation("fits", f"can start now on {usage.node.name if usage else assignment.node_id}")
-    best = min(_options(scenario, state.blocks, now_s), key=_Option.cost, default=None)
+    best = min(_options(scenario, blocks, now_s), key=_Option.cost, default=None)
     if best is not None and places(scenario, best.steps):
-        return _obstructed(scenario, state.blocks, best, now_s, clock)
+        return _obstructed(scenario, blocks, best, now_s, clock)
     return _too_large(scenario)
 
 

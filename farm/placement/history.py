@@ -27,12 +27,6 @@ class Estimate:
     likely_s: float
     slow_s: float
 
-    def __add__(self, other: Estimate) -> Estimate:
-        """One after the other. Slow times add up in full: what makes one stage slow mostly slows the next
-        one too.
-        """
-        return Estimate(self.likely_s + other.likely_s, self.slow_s + other.slow_s)
-
 
 class History:
     """The last runs of each stage, as seconds per unit of work (a second of video, a scene, whatever the

@@ -25,18 +25,6 @@ tries all nodes again.
 
 
 @dataclass(frozen=True, slots=True)
-class ReconcileResult:
-    """The changes that `reconcile` made."""
-
-    adopted: tuple[Lease, ...] = ()
-    """Tasks that ran without a lease: after a restart, or started by hand."""
-    moved: tuple[Lease, ...] = ()
-    """Tasks that run elsewhere than requested; their leases are updated."""
-    gone: tuple[Lease, ...] = ()
-    """Leases of tasks that do not run any more."""
-
-
-@dataclass(frozen=True, slots=True)
 class CardUsage:
     """The memory of a card, and what leases hold of it: more than there is where a card has shrunk."""
 
@@ -73,9 +61,6 @@ class LeaseTable:
     @property
     def leases(self) -> list[Lease]:
         return list(self._leases.values())
-
-    def lease(self, lease_id: str) -> Lease | None:
-        return self._leases.get(lease_id)
 
     def usage(self, node_id: str) -> NodeUsage | None:
         return self._usages.get(node_id)
@@ -120,18 +105,15 @@ class LeaseTable:
         self._capacity.put(usage)
         self._note_freed(node.id)
 
-    def remove_node(self, node_id: str) -> list[Lease]:
-        """Removes a lost node with its leases, and returns these."""
+    def remove_node(self, node_id: str) -> None:
+        """Removes a lost node with its leases."""
         usage = self._usages.pop(node_id, None)
         if usage is not None:
             self._capacity.remove(usage)
-        lost = self.leases_on(node_id)
-        for lease in lost:
-            del self._leases[lease.id]
-        self._leases_on.pop(node_id, None)
+        for lease_id in self._leases_on.pop(node_id, ()):
+            del self._leases[lease_id]
         for key in [key for key in self._reservations if key[0] == node_id]:
             del self._reservations[key]
-        return lost
 
     def reserve(self, request_id: str, keys: Iterable[CardKey]) -> None:
         """Reserves cards for one request; a card that is reserved for another one stays so."""
@@ -190,7 +172,6 @@ class LeaseTable:
             cpu_mhz=needs.cpu_mhz,
             memory_mib=needs.memory_mib,
             peak_mib=needs.vram_mib,
-            granted_at_s=now_s,
             expected_end_s=None if request.expected_s is None else now_s + request.expected_s,
         )
         self._insert(lease)
@@ -237,8 +218,8 @@ class LeaseTable:
         """Returns leases on cards that are faulty or gone, or on unknown nodes: these have to be moved."""
         return [lease for lease in self._leases.values() if not self._is_valid(lease)]
 
-    def update(self, lease: Lease) -> Lease | None:
-        """Stores where a lease runs, by what the cluster says; returns the lease from before."""
+    def update(self, lease: Lease) -> None:
+        """Stores where a lease runs, by what the cluster says."""
         existing = self._leases.get(lease.id)
         if existing is None:
             self.restore(lease)
@@ -246,25 +227,17 @@ class LeaseTable:
             self.release(lease.id)
             # The cluster knows the card; the owner and the expected end are known only here.
             self.restore(replace(existing, assignment=lease.assignment))
-        return existing
 
-    def reconcile(self, running: Iterable[Lease], *, pending: Container[str] = ()) -> ReconcileResult:
+    def reconcile(self, running: Iterable[Lease], *, pending: Container[str] = ()) -> None:
         """Replaces the leases by what the cluster runs. `pending` are ids that the cluster knows and has not
         placed yet: their leases stay.
         """
         seen: set[str] = set()
-        adopted: list[Lease] = []
-        moved: list[Lease] = []
         for lease in running:
             seen.add(lease.id)
-            existing = self.update(lease)
-            if existing is None:
-                adopted.append(lease)
-            elif existing.assignment != lease.assignment:
-                moved.append(self._leases[lease.id])
-        absent = [i for i in self._leases if i not in seen and i not in pending]
-        gone = [old for lease_id in absent if (old := self.release(lease_id)) is not None]
-        return ReconcileResult(tuple(adopted), tuple(moved), tuple(gone))
+            self.update(lease)
+        for lease_id in [one for one in self._leases if one not in seen and one not in pending]:
+            self.release(lease_id)
 
     def subset(self, node_ids: Iterable[str]) -> LeaseTable:
         """Returns a copy of some nodes with their leases and reservations, to try a change on."""

@@ -6,8 +6,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from farm.placement.cards import SHARE_MIB
-
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
@@ -32,10 +30,4 @@ class Lease:
     memory_mib: int
     peak_mib: int = 0
     """GPU memory that the engine was measured or declared to take, all stages together."""
-    granted_at_s: float = 0.0
     expected_end_s: float | None = None
-
-    @property
-    def cap_mib(self) -> int:
-        """GPU memory that its stages may take together on a shared card; 0 when the cards are its own."""
-        return self.assignment.shares * SHARE_MIB

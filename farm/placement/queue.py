@@ -109,10 +109,6 @@ class FairQueue:
                 table.release_reservations(request_id)
         return True
 
-    def request(self, request_id: str) -> Request | None:
-        entry = self._entries.get(request_id)
-        return entry.request if entry else None
-
     def ahead_of(self, request_id: str) -> int:
         """Returns how many requests come before it, in linear time."""
         mine = self._entries[request_id]

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from avatar.spec.unfinished import VARIABLE
 from avatar.spec.work import BLOBS_PLACE, CACHE_PLACE, WorkBlob, WorkFile, WorkOrder
 
 from farm.local.commands import SPEC_FILE, worker_arguments
-from farm.local.workspace import media_named
+from farm.local.workspace import check_inside, media_named
 from farm.tasks import SegmentTask
 from soundstage.blobs import BlobStore
-from soundstage.errors import Invalid, NotFound
+from soundstage.errors import NotFound
 from soundstage.tracing import TRACEPARENT
 
 
@@ -40,13 +40,7 @@ def _environment(task: SegmentTask) -> dict[str, str]:
 
 
 async def _file(blobs: BlobStore, sha256: str, path: str) -> WorkFile:
-    relative = PurePosixPath(path)
-    if relative.is_absolute() or ".." in relative.parts:
-        raise Invalid(
-            "task.bad_path",
-            f"The input path {path!r} leaves the task's folder.",
-            "Name a path inside it, without `..`.",
-        )
+    check_inside(path)
     found = await blobs.stat(sha256)
     if found is None:
         raise NotFound("blob.not_found", f"No file with the hash {sha256} is stored.", "Upload it first.")

@@ -20,13 +20,9 @@ REASON = "a worker has no principal: it shows a token that is valid for its one 
 
 def transfer_router(transfer: TransferService, *, upload_mib: int) -> APIRouter:
     """`upload_mib` bounds each file that a worker brings."""
-    admit = TransferAdmission(transfer)
-
-    async def admit_worker(task_id: str, connection: HTTPConnection) -> None:
-        await admit(connection)
-
+    admitted = Depends(TransferAdmission(transfer))
     router = APIRouter(
-        prefix=TRANSFER_PREFIX, tags=["farm"], dependencies=[Depends(public(REASON)), Depends(admit_worker)]
+        prefix=TRANSFER_PREFIX, tags=["farm"], dependencies=[Depends(public(REASON)), admitted]
     )
 
     @router.get("/{task_id}/order")

@@ -8,7 +8,7 @@ import os
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path, PurePosixPath
 
 from avatar.spec import Finished
@@ -37,7 +37,6 @@ class OpenTicket:
 
     task: SegmentTask
     job_id: str
-    expires_at: datetime
     end: WorkEnd | None
 
 
@@ -94,7 +93,6 @@ class TransferService:
                 OpenTicket(
                     _task(ticket),
                     ticket.job_id,
-                    ticket.expires_at,
                     None if ticket.end is None else WorkEnd.model_validate(ticket.end),
                 )
                 for ticket in await FarmTickets(session).open()

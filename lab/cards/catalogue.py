@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from pydantic import BaseModel, Field
 
@@ -12,7 +12,7 @@ from soundstage.errors import Invalid
 MAX_CARDS = 16
 
 
-class CardKind(BaseModel, frozen=True):
+class CardKind(NamedTuple):
     """A model as PCI and the driver know it. `memory_mib` is what the driver reports.
 
     `pci_class`: 0x030000 VGA, 0x030200 3D controller. `generation` is NVIDIA's architecture, or empty.
@@ -30,76 +30,16 @@ NVIDIA, AMD, ASPEED = "0x10de", "0x1002", "0x1a03"
 
 # Ids from the PCI ID database (pci-ids.ucw.cz); memory as nvidia-smi prints it.
 KINDS: dict[str, CardKind] = {
-    "gtx-1080": CardKind(
-        model="NVIDIA GeForce GTX 1080",
-        vendor=NVIDIA,
-        device="0x1b80",
-        pci_class="0x030000",
-        memory_mib=8192,
-        generation="pascal",
-    ),
-    "rtx-2080-super": CardKind(
-        model="NVIDIA GeForce RTX 2080 SUPER",
-        vendor=NVIDIA,
-        device="0x1e81",
-        pci_class="0x030000",
-        memory_mib=8192,
-        generation="turing",
-    ),
-    "t4": CardKind(
-        model="Tesla T4",
-        vendor=NVIDIA,
-        device="0x1eb8",
-        pci_class="0x030200",
-        memory_mib=15360,
-        generation="turing",
-    ),
-    "rtx-3090": CardKind(
-        model="NVIDIA GeForce RTX 3090",
-        vendor=NVIDIA,
-        device="0x2204",
-        pci_class="0x030000",
-        memory_mib=24576,
-        generation="ampere",
-    ),
-    "l4": CardKind(
-        model="NVIDIA L4",
-        vendor=NVIDIA,
-        device="0x27b8",
-        pci_class="0x030200",
-        memory_mib=23034,
-        generation="ada",
-    ),
-    "rtx-4090": CardKind(
-        model="NVIDIA GeForce RTX 4090",
-        vendor=NVIDIA,
-        device="0x2684",
-        pci_class="0x030000",
-        memory_mib=24564,
-        generation="ada",
-    ),
-    "h200": CardKind(
-        model="NVIDIA H200",
-        vendor=NVIDIA,
-        device="0x2335",
-        pci_class="0x030200",
-        memory_mib=143771,
-        generation="hopper",
-    ),
-    "rtx-5090": CardKind(
-        model="NVIDIA GeForce RTX 5090",
-        vendor=NVIDIA,
-        device="0x2b85",
-        pci_class="0x030000",
-        memory_mib=32607,
-        generation="blackwell",
-    ),
-    "mi210": CardKind(
-        model="AMD Instinct MI210", vendor=AMD, device="0x740f", pci_class="0x038000", memory_mib=65520
-    ),
-    "bmc": CardKind(
-        model="ASPEED Graphics Family", vendor=ASPEED, device="0x2000", pci_class="0x030000", memory_mib=16
-    ),
+    "gtx-1080": CardKind("NVIDIA GeForce GTX 1080", NVIDIA, "0x1b80", "0x030000", 8192, "pascal"),
+    "rtx-2080-super": CardKind("NVIDIA GeForce RTX 2080 SUPER", NVIDIA, "0x1e81", "0x030000", 8192, "turing"),
+    "t4": CardKind("Tesla T4", NVIDIA, "0x1eb8", "0x030200", 15360, "turing"),
+    "rtx-3090": CardKind("NVIDIA GeForce RTX 3090", NVIDIA, "0x2204", "0x030000", 24576, "ampere"),
+    "l4": CardKind("NVIDIA L4", NVIDIA, "0x27b8", "0x030200", 23034, "ada"),
+    "rtx-4090": CardKind("NVIDIA GeForce RTX 4090", NVIDIA, "0x2684", "0x030000", 24564, "ada"),
+    "h200": CardKind("NVIDIA H200", NVIDIA, "0x2335", "0x030200", 143771, "hopper"),
+    "rtx-5090": CardKind("NVIDIA GeForce RTX 5090", NVIDIA, "0x2b85", "0x030000", 32607, "blackwell"),
+    "mi210": CardKind("AMD Instinct MI210", AMD, "0x740f", "0x038000", 65520),
+    "bmc": CardKind("ASPEED Graphics Family", ASPEED, "0x2000", "0x030000", 16),
 }
 DEFAULT_KIND = "l4"
 

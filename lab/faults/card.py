@@ -42,18 +42,10 @@ def _spoil_memory(machine: FaultTarget) -> None:
     _change_health(machine, ecc_uncorrectable=3, rows_used_up=True)
 
 
-def _mend_memory(machine: FaultTarget) -> None:
-    _change_health(machine, ecc_uncorrectable=0, rows_used_up=False)
-
-
 def _mismatch(machine: FaultTarget) -> None:
     """As after an upgrade of the driver without a reboot."""
     _first_card(machine)
     write_driver(machine.paths, {"exit_code": _MISMATCH})
-
-
-def _match(machine: FaultTarget) -> None:
-    write_driver(machine.paths, {})
 
 
 def _first_card(machine: FaultTarget) -> dict[str, Any]:
@@ -82,6 +74,14 @@ def _change_health(machine: FaultTarget, **fields: Any) -> None:
 
 CARD_DEAD = Fault("card-dead", "its first card has fallen off the bus (Xid 79)", _lose_card, _find_card)
 CARD_MEMORY = Fault(
-    "card-memory", "its first card has uncorrectable memory errors", _spoil_memory, _mend_memory
+    "card-memory",
+    "its first card has uncorrectable memory errors",
+    _spoil_memory,
+    lambda machine: _change_health(machine, ecc_uncorrectable=0, rows_used_up=False),
 )
-DRIVER = Fault("driver", "its NVIDIA driver and programs are of different versions", _mismatch, _match)
+DRIVER = Fault(
+    "driver",
+    "its NVIDIA driver and programs are of different versions",
+    _mismatch,
+    lambda machine: write_driver(machine.paths, {}),
+)

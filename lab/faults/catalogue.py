@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 from lab.faults.card import CARD_DEAD, CARD_MEMORY, DRIVER
 from lab.faults.clock import CLOCK
@@ -33,20 +34,12 @@ POWER = Fault("power", "it has no power", _cut, _restore)
 RESET = Fault("reset", "it resets in the middle of its work", _reset, nothing_to_clear, lasts=False)
 
 
-def _unplug(machine: FaultTarget) -> None:
-    _set_link(machine, "down")
-
-
-def _plug_in(machine: FaultTarget) -> None:
-    _set_link(machine, "up")
-
-
-def _set_link(machine: FaultTarget, state: str) -> None:
+def _set_link(state: str, machine: FaultTarget) -> None:
     network = machine.paths.lab.network
     run_program(["ip", "-n", network, "link", "set", machine.paths.link, state], doing="Moving a cable")
 
 
-NETWORK = Fault("network", "its network cable is out", _unplug, _plug_in)
+NETWORK = Fault("network", "its network cable is out", partial(_set_link, "down"), partial(_set_link, "up"))
 FAULTS: dict[str, Fault] = {
     one.name: one
     for one in (NETWORK, DISK_FULL, DISK_SLOW, CLOCK, CARD_DEAD, CARD_MEMORY, DRIVER, POWER, RESET)

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, status
+from fastapi import APIRouter, Path, status
 
-from policy import Principal, require_permission
 from provisioning_api.announcements.schemas import AnnouncementRequest, AnnouncementView, BmcAnnouncement
-from provisioning_api.reach import ProvisioningDep
+from provisioning_api.reach import AcceptMachines, ProvisioningDep, ReadMachines, SwitchMachines
 
 router = APIRouter(prefix="/api/announcements", tags=["machines"])
-
-ReadMachines = Annotated[Principal, Depends(require_permission("machine:read"))]
-AcceptMachines = Annotated[Principal, Depends(require_permission("machine:accept"))]
-SwitchMachines = Annotated[Principal, Depends(require_permission("machine:power"))]
 
 
 @router.get("")

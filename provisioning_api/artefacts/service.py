@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
-import secrets
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
@@ -15,6 +13,7 @@ from provisioning_api.audit.service import AuditLog
 from provisioning_api.certificates.key_folder import KeyFolder
 from soundstage.database import utcnow
 from soundstage.errors import NotFound, Unavailable
+from soundstage.private_files import replace_file
 
 KEY = "manifest.key"
 
@@ -75,8 +74,8 @@ class ArtefactService:
             content = manifest.model_dump_json(indent=1).encode()
             signature = self._keys.ed25519(KEY).sign(content).hex().encode() + b"\n"
             # The signature first: a reader between the two sees a manifest that does not fit, and waits.
-            _replace(self._folder / SIGNATURE, signature)
-            _replace(self._folder / MANIFEST, content)
+            replace_file(self._folder / SIGNATURE, signature, 0o644)
+            replace_file(self._folder / MANIFEST, content, 0o644)
         except OSError as error:
             raise Unavailable(
                 "artefact.cannot_publish",
@@ -92,12 +91,3 @@ def _unpublished(name: str) -> NotFound:
         f"Nothing called {name[:100]!r} is published.",
         "Put it into the folder of the artefacts, then `soundstage machines publish`.",
     )
-
-
-def _replace(path: Path, content: bytes) -> None:
-    half = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    with half.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    half.replace(path)

@@ -104,7 +104,7 @@ class BootService:
         manifest = await asyncio.to_thread(self.artefacts.manifest)
         async with self.db.transaction() as session:
             machine = await self.ramdisks.authenticate(session, "write", call)
-            await self.ramdisks.begin_write(session, machine)
+            await self.ramdisks.enrolments.begin_write(session, machine)
             await self.journal.move(session, machine, MachineState.DEPLOYING, by=machine.accepted_by)
             machine.written = machine.acceptance
             machine.seen_at = utcnow()
@@ -116,7 +116,7 @@ class BootService:
                 name=machine.name,
                 acceptance=machine.acceptance,
                 manifest=manifest,
-                challenge=self.ramdisks.challenge(machine.id),
+                challenge=self.ramdisks.challenges.make(machine.id),
             )
 
     def _has_ramdisk(self) -> bool:

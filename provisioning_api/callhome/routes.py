@@ -2,35 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, status
 
-from policy import Principal, public, require_permission
+from policy import Principal, public
 from policy.decisions import Action
 from provisioning_api.callhome.schemas import CallHome, CallHomeAnswer, PinRequest, ProvisioningStatus
+from provisioning_api.callhome.service import Caller
 from provisioning_api.enrolment.own_token import own_machine
 from provisioning_api.enrolment.ramdisk_routes import Source
 from provisioning_api.machines.schemas import MachineDetail
-from provisioning_api.reach import ProvisioningDep
+from provisioning_api.reach import AcceptMachines, ProvisioningDep, ReadMachines
 
 router = APIRouter(tags=["call home"])
 CALL_HOME = "machine:call_home"
-
-ReadMachines = Annotated[Principal, Depends(require_permission("machine:read"))]
-AcceptMachines = Annotated[Principal, Depends(require_permission("machine:accept"))]
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """`machine_id` when the token is that of an enrolled machine; else the call carries an API key, which may
-    set the address of every machine (`may_set_address`) with the permission `machine:update`.
-    """
-
-    name: str
-    machine_id: str | None
-    may_set_address: bool = False
 
 
 async def caller(request: Request, services: ProvisioningDep) -> Caller:
@@ -57,13 +43,7 @@ async def ready_for_provisioning(
     call: CallHome, services: ProvisioningDep, source: Source, known: Annotated[Caller, Depends(caller)]
 ) -> CallHomeAnswer:
     """An installed machine says that it is there. What it may be is decided by operators and rules."""
-    return await services.callhome.call(
-        call,
-        source=source,
-        token_machine_id=known.machine_id,
-        by=known.name,
-        may_set_address=known.may_set_address,
-    )
+    return await services.callhome.call(call, known, source)
 
 
 @router.get("/api/provisioning/status")

@@ -41,11 +41,6 @@ MESSAGES = {
 LIMIT_S = 10.0
 
 
-async def scan_host_key(address: str, port: int) -> str:
-    """Returns the host key `ssh-ed25519 AAAA…`; raises Unavailable when no SSH server answers there."""
-    return await asyncio.to_thread(_read_host_key, address, port)
-
-
 def fingerprint_of(line: str) -> str:
     """As `ssh-keygen -l` prints it."""
     blob = base64.b64decode(line.split()[1])
@@ -53,6 +48,7 @@ def fingerprint_of(line: str) -> str:
 
 
 def _read_host_key(address: str, port: int) -> str:
+    """Returns the host key `ssh-ed25519 AAAA…`; raises Unavailable when no SSH server answers there."""
     try:
         with socket.create_connection((address, port), LIMIT_S) as connection:
             transport = paramiko.Transport(connection)
@@ -72,6 +68,18 @@ def _read_host_key(address: str, port: int) -> str:
     return f"{key.get_name()} {key.get_base64()}"
 
 
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """`machine_id` when the token is that of an enrolled machine; else the call carries an API key, which
+    machines may share, and which may set the address of every machine (`may_set_address`) with the permission
+    `machine:update`.
+    """
+
+    name: str
+    machine_id: str | None
+    may_set_address: bool = False
+
+
 @dataclass
 class CallHomeService:
     db: Database
@@ -81,35 +89,26 @@ class CallHomeService:
     rules: RuleService
     runs: RunService
 
-    async def call(
-        self,
-        call: CallHome,
-        *,
-        source: str | None,
-        token_machine_id: str | None,
-        by: str,
-        may_set_address: bool,
-    ) -> CallHomeAnswer:
+    async def call(self, call: CallHome, caller: Caller, source: str | None) -> CallHomeAnswer:
         """Registers the machine that calls, and starts its configure run when it is time.
 
-        `token_machine_id`: the machine whose own token the call carries; None for an API key, which many
-        machines may share. Without `may_set_address`, a call with a key sets the address only of machines
-        that were accepted before, or just now by a rule for the source address of the call.
+        Without `may_set_address`, a call with a key sets the address only of machines that were accepted
+        before, or just now by a rule for the source address of the call.
 
         Raises Forbidden, Conflict, and TooManyRequests for a new machine when its source reports too many or
         the waiting list is full; that refusal is recorded.
         """
-        if token_machine_id is None and not may_set_address:
+        if caller.machine_id is None and not caller.may_set_address:
             _reject_local_address(call)
         pin: str | None = None
         try:
             async with self.db.transaction() as session:
                 machine = await (
-                    self._by_own_token(session, call, token_machine_id)
-                    if token_machine_id
-                    else self._by_hostname(session, call, source, by, may_set_address=may_set_address)
+                    self._by_own_token(session, call, caller.machine_id)
+                    if caller.machine_id
+                    else self._by_hostname(session, call, source, caller)
                 )
-                run_id = await self._start_configure_run(session, machine, by)
+                run_id = await self._start_configure_run(session, machine, caller.name)
                 if machine.state is MachineState.ACCEPTED and machine.host_key is None:
                     pin = await self._pinning_rule(session, machine, source)
                 name, state = machine.name, machine.state
@@ -132,7 +131,7 @@ class CallHomeService:
             raise Invalid(
                 "machine.no_address", f"{name} has no address.", "Give it one: `soundstage machines set`."
             )
-        line = await scan_host_key(machine.address, machine.ssh_port)
+        line = await asyncio.to_thread(_read_host_key, machine.address, machine.ssh_port)
         if request.fingerprint not in (None, fingerprint_of(line)):
             raise Forbidden(
                 "machine.other_host_key",
@@ -185,15 +184,15 @@ class CallHomeService:
         return machine
 
     async def _by_hostname(
-        self, session: AsyncSession, call: CallHome, source: str | None, by: str, *, may_set_address: bool
+        self, session: AsyncSession, call: CallHome, source: str | None, caller: Caller
     ) -> Machine:
         machine = await Machines(session).by_name(call.hostname)
         if machine is None:
             machine = Machine(name=call.hostname, state=MachineState.DISCOVERED)
-            machine.address = call.ip if may_set_address else None
+            machine.address = call.ip if caller.may_set_address else None
             await Machines(session).add(machine, ())
-            await self.intake.add_to_waiting_list(session, machine, source)
-            await self.journal.emit(session, machine, "discovered", address=call.ip, by=by)
+            await self.intake.waiting_list.admit(session, machine, source)
+            await self.journal.emit(session, machine, "discovered", address=call.ip, by=caller.name)
             await self.intake.apply_rules(session, DiscoveryResult(machine, True), source, CALLS_HOME)
             self._set_address(machine, call, source, expected=False)
             return machine
@@ -204,7 +203,7 @@ class CallHomeService:
                 "If it has moved: `soundstage machines set NAME --address IP`.",
             )
         machine.seen_at = utcnow()
-        expected = may_set_address or machine.state is not MachineState.DISCOVERED
+        expected = caller.may_set_address or machine.state is not MachineState.DISCOVERED
         await self.intake.apply_rules(session, DiscoveryResult(machine, False), source, _reporter(machine))
         self._set_address(machine, call, source, expected=expected)
         return machine

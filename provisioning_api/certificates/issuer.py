@@ -14,7 +14,14 @@ from provisioning_api.certificates.ssh_authority import SshAuthority, SshPublicK
 from provisioning_api.certificates.tls_authority import TlsAuthority
 from provisioning_api.enrolment.models import Credential, Enrolment
 from provisioning_api.enrolment.repository import Credentials, MachineTokens
-from provisioning_api.enrolment.schemas import ConsulIdentity, Exchange, Membership, NomadIdentity, Renewed
+from provisioning_api.enrolment.schemas import (
+    ConsulIdentity,
+    Exchange,
+    JoinTokens,
+    Membership,
+    NomadIdentity,
+    Renewed,
+)
 from provisioning_api.machines.models import Machine
 from soundstage.database import utcnow
 from soundstage.settings.sections import read_key_file
@@ -32,15 +39,6 @@ class MembershipTerms:
     datacenter: str
     ssh_user: str
     gossip_key_file: Path | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class CertificatePair:
-    """The certificates of one generation: OpenSSH's and X.509 in PEM."""
-
-    host_certificate: str
-    certificate: str
-    not_after: datetime
 
 
 class MembershipIssuer:
@@ -75,7 +73,7 @@ class MembershipIssuer:
         host_key: SshPublicKey,
         generation: int,
         source: str,
-    ) -> CertificatePair:
+    ) -> Renewed:
         """Signs the two certificates of a generation; the database refuses a generation that exists.
 
         `source`: the address that the call came from. The address that a machine reports goes into its
@@ -103,9 +101,9 @@ class MembershipIssuer:
                     not_after=not_after,
                 )
             )
-        return CertificatePair(host_certificate, certificate, not_after)
+        return self._with_authorities(host_certificate, certificate, not_after)
 
-    async def pair(self, session: AsyncSession, enrolment_id: str, generation: int) -> CertificatePair:
+    async def pair(self, session: AsyncSession, enrolment_id: str, generation: int) -> Renewed:
         """Returns the stored certificates of a generation."""
         stored = {
             one.kind: one
@@ -113,42 +111,40 @@ class MembershipIssuer:
             if one.generation == generation
         }
         ssh, tls = stored[SSH_HOST], stored[X509]
-        return CertificatePair(ssh.content, tls.content, tls.not_after)
+        return self._with_authorities(ssh.content, tls.content, tls.not_after)
 
-    def engine_settings(self) -> tuple[NomadIdentity, ConsulIdentity]:
-        """Returns the settings for Nomad and Consul that all members share."""
+    def engine_settings(self) -> JoinTokens:
+        """Returns the settings for Nomad and Consul that all members share, without tokens."""
         gossip = self._terms.gossip_key_file
         key = None if gossip is None else read_key_file(gossip)
-        return (
-            NomadIdentity(region=self._terms.region),
-            ConsulIdentity(datacenter=self._terms.datacenter, gossip_key=key),
+        return JoinTokens(
+            nomad=NomadIdentity(region=self._terms.region),
+            consul=ConsulIdentity(datacenter=self._terms.datacenter, gossip_key=key),
         )
 
-    def with_authorities(self, pair: CertificatePair) -> Renewed:
-        """Returns the pair with the public keys of both authorities."""
+    def _with_authorities(self, host_certificate: str, certificate: str, not_after: datetime) -> Renewed:
         return Renewed(
-            host_certificate=pair.host_certificate,
-            certificate=pair.certificate,
+            host_certificate=host_certificate,
+            certificate=certificate,
             ca=self._tls.pem,
             user_ca=self._ssh.user_ca_public_key,
-            not_after=pair.not_after,
+            not_after=not_after,
         )
 
-    async def _membership(self, session: AsyncSession, machine: Machine, pair: CertificatePair) -> Membership:
-        terms = self._terms
+    async def _membership(self, session: AsyncSession, machine: Machine, pair: Renewed) -> Membership:
         token = secrets.token_urlsafe(32)
         await MachineTokens(session).replace(machine.id, hashlib.sha256(token.encode()).hexdigest())
-        nomad, consul = self.engine_settings()
+        engines = self.engine_settings()
         return Membership(
             machine_id=machine.id,
             name=machine.name,
             host_certificate=pair.host_certificate,
-            user_ca=self._ssh.user_ca_public_key,
-            ssh_user=terms.ssh_user,
+            user_ca=pair.user_ca,
+            ssh_user=self._terms.ssh_user,
             certificate=pair.certificate,
-            ca=self._tls.pem,
-            nomad=nomad,
-            consul=consul,
+            ca=pair.ca,
+            nomad=engines.nomad,
+            consul=engines.consul,
             call_home_token=token,
             not_after=pair.not_after,
         )

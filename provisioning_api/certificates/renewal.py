@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from cryptography.hazmat.primitives import serialization
@@ -27,6 +28,7 @@ ENROL_ANEW = (
 )
 
 
+@dataclass
 class Renewal:
     """Renews without an operator: the key of a valid certificate proves which member calls.
 
@@ -34,18 +36,15 @@ class Renewal:
     Name and SSH host key stay the same; a new host key needs a new enrolment.
     """
 
-    def __init__(
-        self, db: Database, journal: MachineJournal, members: MembershipIssuer, challenges: Challenges
-    ) -> None:
-        self._db = db
-        self._journal = journal
-        self._members = members
-        self._challenges = challenges
+    db: Database
+    journal: MachineJournal
+    members: MembershipIssuer
+    challenges: Challenges
 
     async def renew(self, call: RenewalCall, *, source: str) -> Renewed:
         """Returns the next certificates; a repeated request for the same key gets the same answer."""
-        self._challenges.check(call.machine_id, call.challenge)
-        async with self._db.transaction() as session:
+        self.challenges.check(call.machine_id, call.challenge)
+        async with self.db.transaction() as session:
             held = await Credentials(session).get(call.serial)
             if held is None or held.kind != X509 or held.machine_id != call.machine_id:
                 raise Unauthorized(
@@ -53,14 +52,14 @@ class Renewal:
                 )
             text = text_to_sign("renew", call.machine_id, call.challenge, call.csr)
             check_signature_of(key_of_certificate(held.content), text, call.signature)
-            await self._challenges.spend(session, call.challenge)
+            await self.challenges.spend(session, call.challenge)
             machine = await get_machine(session, held.machine_id)
             _check_good(machine, held)
             newest = await Credentials(session).newest_generation(held.enrolment_id, X509)
             if newest > held.generation:
                 return await self._repeat(session, held, call.csr)
             _check_time(held)
-            pair = await self._members.sign(
+            pair = await self.members.sign(
                 session,
                 machine,
                 held.enrolment_id,
@@ -69,7 +68,7 @@ class Renewal:
                 held.generation + 1,
                 source,
             )
-            await self._journal.audit(
+            await self.journal.audit(
                 session,
                 machine,
                 "the machine itself",
@@ -77,18 +76,18 @@ class Renewal:
                 serial=held.serial,
                 ends=_day(pair.not_after),
             )
-            await self._journal.emit(session, machine, "renewed", not_after=pair.not_after.isoformat())
-            return self._members.with_authorities(pair)
+            await self.journal.emit(session, machine, "renewed", not_after=pair.not_after.isoformat())
+            return pair
 
     async def _repeat(self, session: AsyncSession, held: Credential, csr: str) -> Renewed:
-        pair = await self._members.pair(session, held.enrolment_id, held.generation + 1)
+        pair = await self.members.pair(session, held.enrolment_id, held.generation + 1)
         if _raw(key_of_certificate(pair.certificate)) != _raw(key_of_request(csr)):
             raise Conflict(
                 "renewal.done_already",
                 "This certificate was renewed already, for another key.",
                 "If it was not this machine that did it, retire the machine and look at the audit record.",
             )
-        return self._members.with_authorities(pair)
+        return pair
 
 
 def _check_good(machine: Machine, held: Credential) -> None:

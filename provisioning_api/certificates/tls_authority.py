@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from provisioning_api.certificates.key_folder import KeyFolder
+from provisioning_api.certificates.key_folder import KeyFolder, pem_of
 from provisioning_api.certificates.ssh_authority import BACKDATE, MIN_RSA_BITS
 from provisioning_api.enrolment.challenges import PublicKey
 from soundstage.database import utcnow
@@ -57,10 +57,7 @@ class TlsAuthority:
         """Returns certificate with chain, and key, of our TLS port, as PEM."""
         key = ec.generate_private_key(ec.SECP256R1())
         leaf = self._issue(key.public_key(), x509.random_serial_number(), "soundstage", names, OWN_LIFETIME)
-        private = key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        return leaf + self.pem, private.decode()
+        return leaf + self.pem, pem_of(key).decode()
 
     def revocation_list(self, revoked: Iterable[tuple[int, datetime]]) -> bytes:
         """Returns a CRL (RFC 5280) in PEM of serial numbers and moments."""

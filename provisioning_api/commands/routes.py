@@ -8,12 +8,11 @@ from fastapi import APIRouter, Depends
 
 from policy import Principal, require_permission
 from provisioning_api.commands.service import CommandPlan, CommandRequest, CommandResult, CommandView
-from provisioning_api.reach import ProvisioningDep
+from provisioning_api.reach import ProvisioningDep, ReadMachines
 
 router = APIRouter(tags=["commands"])
 
 RunCommands = Annotated[Principal, Depends(require_permission("machine:command"))]
-ReadMachines = Annotated[Principal, Depends(require_permission("machine:read"))]
 
 
 @router.get("/api/commands")

@@ -7,7 +7,7 @@ import re
 import secrets
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from datetime import timedelta
 from importlib.resources import files
 from typing import Annotated
@@ -120,23 +120,17 @@ class CommandView(BaseModel):
     sentence: str
 
 
+@dataclass
 class CommandService:
-    def __init__(
-        self,
-        db: Database,
-        audit: AuditLog,
-        ssh: SshAuthority,
-        *,
-        user: str,
-        timeout_s: float,
-        output_kib: int,
-    ) -> None:
-        self._db = db
-        self._audit = audit
-        self._ssh = ssh
-        self._user = user
-        self._timeout_s = timeout_s
-        self._limit = output_kib << 10
+    db: Database
+    audit: AuditLog
+    ssh: SshAuthority
+    _: KW_ONLY
+    user: str
+    timeout_s: float
+    output_kib: int
+
+    def __post_init__(self) -> None:
         self._allowed = AllowList.default()
         self._slots = asyncio.Semaphore(AT_ONCE)
 
@@ -146,7 +140,7 @@ class CommandService:
 
     async def plan(self, name: str, request: CommandRequest) -> CommandPlan:
         """Raises what `run` would raise before it connects; nothing is recorded."""
-        async with self._db.session() as session:
+        async with self.db.session() as session:
             machine = await get_machine(session, name)
         allowed = self._allowed.check(request.argv)
         self._target(machine)
@@ -159,19 +153,19 @@ class CommandService:
 
     async def run(self, name: str, request: CommandRequest, *, by: str) -> CommandResult:
         """Refusals are recorded as well as what ran."""
-        async with self._db.session() as session:
+        async with self.db.session() as session:
             machine = await get_machine(session, name)
         try:
             self._allowed.check(request.argv)
             target = self._target(machine)
             ran = await self._run(target, request, by)
         except SoundstageError as error:
-            await self._audit.record_now(
+            await self.audit.record_now(
                 by, "command.refused", machine.id, {"argv": request.argv, "code": error.code}
             )
             raise
         facts = {"argv": request.argv, "exit_code": ran.exit_code, "seconds": ran.seconds}
-        await self._audit.record_now(by, "command.ran", machine.id, facts)
+        await self.audit.record_now(by, "command.ran", machine.id, facts)
         return CommandResult(
             machine=machine.name,
             argv=request.argv,
@@ -189,26 +183,27 @@ class CommandService:
                 f"{machine.name} is {machine.state}; commands run on enrolled machines only.",
                 "`soundstage machines show NAME` tells what is missing.",
             )
-        return Target(machine.name, machine.address, machine.ssh_port, self._user, machine.host_key)
+        return Target(machine.name, machine.address, machine.ssh_port, self.user, machine.host_key)
 
     def _limit_s(self, request: CommandRequest) -> float:
-        return min(request.timeout_s or self._timeout_s, self._timeout_s)
+        return min(request.timeout_s or self.timeout_s, self.timeout_s)
 
     async def _run(self, target: Target, request: CommandRequest, by: str) -> Ran:
         limit_s = self._limit_s(request)
         key = Ed25519PrivateKey.generate()
-        certificate = self._ssh.user_certificate(
+        certificate = self.ssh.user_certificate(
             key.public_key(),
             secrets.randbits(63) | 1,
             f"soundstage command by {by}",
-            self._user,
+            self.user,
             timedelta(seconds=limit_s + 60),
         )
         if self._slots.locked():
             raise Unavailable(
                 "command.busy", "Too many commands run at the same time.", "Try again in a moment."
             )
+        limit = self.output_kib << 10
         async with self._slots:
             return await asyncio.to_thread(
-                run_command, target, request.argv, key, certificate, timeout_s=limit_s, limit=self._limit
+                run_command, target, request.argv, key, certificate, timeout_s=limit_s, limit=limit
             )

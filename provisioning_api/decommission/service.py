@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning_api.decommission.schemas import RetirePlan, RetireRequest
+from provisioning_api.engines.nomad import NomadNodes
 from provisioning_api.enrolment.schemas import SignedCall
 from provisioning_api.enrolment.service import RETIRED_BY, EnrolmentService
 from provisioning_api.machines.hardware import Disk, Hardware
@@ -29,58 +31,41 @@ from soundstage.errors import Conflict, Invalid
 MIN_SAMPLES = 64
 
 
-class Drainer(Protocol):
-    """Takes work off a machine; raises when Nomad cannot be reached."""
-
-    async def drain(self, name: str) -> bool:
-        """Returns whether there was a node to drain."""
-        ...
-
-
+@dataclass
 class Decommission:
-    def __init__(
-        self,
-        db: Database,
-        journal: MachineJournal,
-        machines: MachineService,
-        enrolments: EnrolmentService,
-        drainer: Drainer | None,
-        on_revoked: Callable[[], None],
-    ) -> None:
-        """`on_revoked` is called when credentials were revoked here that have to be revoked in an
-        engine too.
-        """
-        self._db = db
-        self._journal = journal
-        self._machines = machines
-        self._enrolments = enrolments
-        self._drainer = drainer
-        self._on_revoked = on_revoked
+    """`on_revoked` is called when credentials were revoked here that have to be revoked in an engine too."""
+
+    db: Database
+    journal: MachineJournal
+    machines: MachineService
+    enrolments: EnrolmentService
+    nomad: NomadNodes | None
+    on_revoked: Callable[[], None]
 
     async def plan(self, name: str, *, wipe: bool, drain: bool) -> RetirePlan:
         """Returns what `retire` would do now; changes nothing."""
-        async with self._db.session() as session:
-            drains = drain and self._drainer is not None
+        async with self.db.session() as session:
+            drains = drain and self.nomad is not None
             return _plan(await get_machine(session, name), wipe=wipe, drains=drains)
 
     async def retire(self, name: str, request: RetireRequest, *, by: str) -> MachineDetail:
         """Drains and revokes now; the wipe happens at its next network boot, and the machine is retired
         after it.
         """
-        machine = await self._machines.get(name)
+        machine = await self.machines.get(name)
         if request.confirm != machine.name:
             raise Invalid(
                 "retire.not_confirmed",
                 f"The name that was typed is not {machine.name}.",
                 "Type the name of the machine, to be sure that it is the right one.",
             )
-        drainer = self._drainer if request.drain else None
-        if drainer is not None and machine.state in MEMBERS:
+        nomad = self.nomad if request.drain else None
+        if nomad is not None and machine.state in MEMBERS:
             # Outside the transaction: Nomad may take its time.
-            await drainer.drain(machine.name)
-        async with self._db.transaction() as session:
+            await nomad.drain(machine.name)
+        async with self.db.transaction() as session:
             row = await get_machine(session, machine.id)
-            plan = _plan(row, wipe=request.wipe, drains=drainer is not None)
+            plan = _plan(row, wipe=request.wipe, drains=nomad is not None)
             if request.plan not in (None, plan.digest):
                 raise Conflict(
                     "retire.plan_changed",
@@ -91,20 +76,20 @@ class Decommission:
                 raise Conflict(
                     "retire.run_open", f"A run on {row.name} has not ended.", "Cancel it or wait for its end."
                 )
-            await self._journal.move(session, row, MachineState.DRAINING, by=by, reason=request.reason)
-            revoked = await self._enrolments.revoke_all(session, row, f"{RETIRED_BY}{by}")
+            await self.journal.move(session, row, MachineState.DRAINING, by=by, reason=request.reason)
+            revoked = await self.enrolments.revoke_all(session, row, f"{RETIRED_BY}{by}")
             # The disks as they are known now: a report at the boot that wipes does not change them.
             disks = [disk.model_dump() for disk in Hardware.model_validate(row.hardware or {}).disks]
             row.wiping = {"by": by, "reason": request.reason, "disks": disks} if request.wipe else None
             row.host_key, row.host_key_from = None, ""
-            await self._journal.audit(
+            await self.journal.audit(
                 session, row, by, "retiring",
-                revoked=revoked, wipe=request.wipe, drain=drainer is not None, reason=request.reason,
+                revoked=revoked, wipe=request.wipe, drain=nomad is not None, reason=request.reason,
             )  # fmt: skip
             if not request.wipe:
                 await self._finish(session, row, by, {"wiped": False})
-        self._on_revoked()
-        return await self._machines.get(machine.id)
+        self.on_revoked()
+        return await self.machines.get(machine.id)
 
     async def confirm_wipe(
         self, session: AsyncSession, machine: Machine, disks: Sequence[WipedDisk], call: SignedCall
@@ -127,10 +112,10 @@ class Decommission:
             {"disks": known} if known is not None else machine.hardware or {}
         ).disks
         if problem := _wipe_problem(expected, disks):
-            await self._journal.audit(
+            await self.journal.audit(
                 session, machine, "its deploy agent", "wipe_unverified", why=problem, **facts
             )
-            await self._journal.move(
+            await self.journal.move(
                 session, machine, MachineState.WIPE_UNVERIFIED,
                 by="its deploy agent", cause=f"The wipe cannot be relied upon: {problem}.",
                 hint=f"Retire it again to repeat the wipe (`soundstage machines retire {machine.name}`), or "
@@ -148,10 +133,8 @@ class Decommission:
         keys = [key.agent_key for key in await Machines(session).keys_of(machine.id)]
         await Machines(session).drop_keys(machine.id, keys)
         macs = (await Machines(session).macs_of([machine.id]))[machine.id]
-        await self._journal.move(session, machine, MachineState.RETIRED, by=by)
-        await self._journal.audit(
-            session, machine, by, "retired", macs=list(macs), uuid=machine.uuid, **facts
-        )
+        await self.journal.move(session, machine, MachineState.RETIRED, by=by)
+        await self.journal.audit(session, machine, by, "retired", macs=list(macs), uuid=machine.uuid, **facts)
         await Machines(session).drop_macs(macs)
 
 

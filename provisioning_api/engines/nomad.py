@@ -82,12 +82,6 @@ def _named(client: nomad.Nomad, name: str) -> list[dict[str, Any]]:
     return [node for node in client.nodes.get_nodes() if node.get("Name") == name]
 
 
-def nomad_nodes(settings: Settings) -> NomadNodes | None:
-    """None where no Nomad was named."""
-    engine = nomad_engine(settings)
-    return None if engine is None else NomadNodes(engine)
-
-
 def nomad_engine(settings: Settings) -> Engine | None:
     """None where no Nomad was named."""
     nomad, token_file = settings.farm.nomad, settings.provisioning.nomad_token_file

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -15,14 +16,7 @@ from provisioning_api.engines.consul import ConsulTokens
 from provisioning_api.engines.nomad import NomadNodes
 from provisioning_api.enrolment.models import Credential
 from provisioning_api.enrolment.repository import Credentials, Enrolments
-from provisioning_api.enrolment.schemas import (
-    ENGINES,
-    ConsulIdentity,
-    EngineName,
-    JoinTokens,
-    Membership,
-    NomadIdentity,
-)
+from provisioning_api.enrolment.schemas import ENGINES, EngineName, JoinTokens, Membership
 from provisioning_api.enrolment.states import EnrolmentState
 from provisioning_api.machines.journal import MachineJournal
 from provisioning_api.machines.service import get_machine
@@ -36,33 +30,27 @@ CONSUL_AGENT = "consul_agent"
 # Consul's tokens end when they are removed.
 NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 
+log = get_logger(__name__)
 
+
+@dataclass
 class EngineIdentities:
     """`nomad` and `consul` are None where none was named in the settings."""
 
-    def __init__(
-        self, db: Database, journal: MachineJournal, nomad: NomadNodes | None, consul: ConsulTokens | None
-    ) -> None:
-        self._db = db
-        self._journal = journal
-        self._nomad = nomad
-        self._consul = consul
-        self._log = get_logger(__name__)
+    db: Database
+    journal: MachineJournal
+    nomad: NomadNodes | None
+    consul: ConsulTokens | None
 
     async def complete(self, membership: Membership) -> Membership:
-        """Returns the membership with the engines' tokens."""
-        nomad, consul = await self._request_tokens(membership.machine_id, membership.nomad, membership.consul)
-        return membership.model_copy(update={"nomad": nomad, "consul": consul})
+        """Returns the membership with the engines' tokens; called outside of any transaction."""
+        settings = JoinTokens(nomad=membership.nomad, consul=membership.consul)
+        tokens = await self._request_tokens(membership.machine_id, settings, ENGINES)
+        return membership.model_copy(update={"nomad": tokens.nomad, "consul": tokens.consul})
 
-    async def renew(
-        self,
-        machine_id: str,
-        nomad: NomadIdentity,
-        consul: ConsulIdentity,
-        only: Collection[EngineName] = ENGINES,
-    ) -> JoinTokens:
+    async def renew(self, machine_id: str, settings: JoinTokens, only: Collection[EngineName]) -> JoinTokens:
         """Creates new tokens of the engines in `only`. A new token of Consul replaces the one before."""
-        async with self._db.session() as session:
+        async with self.db.session() as session:
             machine = await get_machine(session, machine_id)
         if machine.state not in MEMBERS:
             raise Forbidden(
@@ -70,27 +58,26 @@ class EngineIdentities:
                 f"{machine.name} is {machine.state}.",
                 "Only members join the engines.",
             )
-        tokens = await self._request_tokens(machine_id, nomad, consul, only)
-        return JoinTokens(nomad=tokens[0], consul=tokens[1])
+        return await self._request_tokens(machine_id, settings, only)
 
     async def withdraw(self) -> None:
         """Removes tokens in Consul that were revoked here. Raises the first refusal after the last token, so
         that one that cannot be removed holds up no other.
         """
-        if self._consul is None:
+        if self.consul is None:
             return
-        async with self._db.session() as session:
+        async with self.db.session() as session:
             revoked = [one.serial for one in await Credentials(session).to_withdraw(CONSUL_AGENT)]
         refused: list[SoundstageError] = []
         for accessor in revoked:
             try:
-                await self._consul.remove(accessor)
+                await self.consul.remove(accessor)
             except SoundstageError as error:
                 if error.code != "machine.engine_refused":
                     raise  # The engine does not answer: the others would wait in vain.
                 refused.append(error)
                 continue
-            async with self._db.transaction() as session:
+            async with self.db.transaction() as session:
                 row = await Credentials(session).get(accessor)
                 if row is not None:
                     row.withdrawn_at = utcnow()
@@ -98,41 +85,37 @@ class EngineIdentities:
             raise refused[0]
 
     async def _request_tokens(
-        self,
-        machine_id: str,
-        nomad: NomadIdentity,
-        consul: ConsulIdentity,
-        only: Collection[EngineName] = ENGINES,
-    ) -> tuple[NomadIdentity, ConsulIdentity]:
+        self, machine_id: str, settings: JoinTokens, only: Collection[EngineName]
+    ) -> JoinTokens:
         introduction, agent_token = await asyncio.gather(
             self._introduction(machine_id, "nomad" in only), self._agent_token(machine_id, "consul" in only)
         )
-        return (
-            nomad.model_copy(update={"introduction_token": introduction}),
-            consul.model_copy(update={"agent_token": agent_token}),
+        return JoinTokens(
+            nomad=settings.nomad.model_copy(update={"introduction_token": introduction}),
+            consul=settings.consul.model_copy(update={"agent_token": agent_token}),
         )
 
     async def _introduction(self, machine_id: str, requested: bool) -> str | None:
-        if self._nomad is None or not requested:
+        if self.nomad is None or not requested:
             return None
-        async with self._db.session() as session:
+        async with self.db.session() as session:
             machine = await get_machine(session, machine_id)
             name, pool = machine.name, machine.pool
         try:
-            token = await self._nomad.introduce(name, pool)
+            token = await self.nomad.introduce(name, pool)
         except SoundstageError as error:
             await self._record_failure(machine_id, "Nomad", error)
             return None
-        async with self._db.transaction() as session:
+        async with self.db.transaction() as session:
             machine = await get_machine(session, machine_id)
-            await self._journal.audit(session, machine, "enrolment", "introduced", pool=pool)
+            await self.journal.audit(session, machine, "enrolment", "introduced", pool=pool)
         return token
 
     async def _agent_token(self, machine_id: str, requested: bool) -> str | None:
-        if self._consul is None or not requested:
+        if self.consul is None or not requested:
             return None
         accessor = str(uuid4())
-        async with self._db.transaction() as session:
+        async with self.db.transaction() as session:
             machine = await get_machine(session, machine_id)
             enrolment = next(
                 one
@@ -156,7 +139,7 @@ class EngineIdentities:
             )
             name = machine.name
         try:
-            secret = await self._consul.make(accessor, name)
+            secret = await self.consul.make(accessor, name)
         except SoundstageError as error:
             await self._revoke(accessor, "not given")
             await self._record_failure(machine_id, "Consul", error)
@@ -167,7 +150,7 @@ class EngineIdentities:
         """Revokes a token that may exist, since only the answer may be lost; `withdraw` removes it in
         Consul.
         """
-        async with self._db.transaction() as session:
+        async with self.db.transaction() as session:
             row = await Credentials(session).get(accessor)
             if row is not None:
                 row.revoked_at, row.revoked_because = utcnow(), because
@@ -176,16 +159,16 @@ class EngineIdentities:
         """Returns False when the machine was retired while Consul created its token, which is then
         withdrawn.
         """
-        async with self._db.transaction() as session:
+        async with self.db.transaction() as session:
             row = await Credentials(session).get(accessor)
             if row is not None and row.revoked_at is not None:
                 row.withdrawn_at = None
             return row is not None and row.revoked_at is None
 
     async def _record_failure(self, machine_id: str, engine: str, error: SoundstageError) -> None:
-        self._log.warning("an engine gave no identity", engine=engine, reason=error.message, hint=error.hint)
-        async with self._db.transaction() as session:
+        log.warning("an engine gave no identity", engine=engine, reason=error.message, hint=error.hint)
+        async with self.db.transaction() as session:
             machine = await get_machine(session, machine_id)
-            await self._journal.emit(
+            await self.journal.emit(
                 session, machine, "not_introduced", engine=engine, reason=error.message, hint=error.hint
             )

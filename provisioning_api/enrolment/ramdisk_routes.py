@@ -8,7 +8,6 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.requests import HTTPConnection
 
 from policy import public
-from provisioning_api.enrolment.errors import needs_tls
 from provisioning_api.enrolment.own_token import member
 from provisioning_api.enrolment.schemas import (
     ENGINES,
@@ -26,6 +25,7 @@ from provisioning_api.enrolment.schemas import (
 )
 from provisioning_api.machines.schemas import Discovered
 from provisioning_api.reach import ProvisioningDep
+from soundstage.errors import Forbidden
 
 AGENT_PREFIX = "/api/agent"
 
@@ -33,7 +33,11 @@ AGENT_PREFIX = "/api/agent"
 async def require_tls(connection: HTTPConnection) -> None:
     """Raises `enrolment.needs_tls` on the plain port: there is no way down to it."""
     if connection.scope.get("scheme") not in ("https", "wss"):
-        raise needs_tls()
+        raise Forbidden(
+            "enrolment.needs_tls",
+            "This call is answered on the TLS port only.",
+            "Use the https address, and trust our CA alone.",
+        )
 
 
 def source_of(request: Request) -> str | None:
@@ -90,7 +94,7 @@ async def make_join_tokens(
 @router.post("/challenge", dependencies=NO_SECRET)
 async def make_challenge(request: ChallengeRequest, services: ProvisioningDep) -> Challenge:
     """For one call, to be signed within fifteen minutes of our clock."""
-    return Challenge(challenge=services.ramdisks.challenge(request.subject))
+    return Challenge(challenge=services.ramdisks.challenges.make(request.subject))
 
 
 @router.post("/renew", dependencies=HELD_KEY)

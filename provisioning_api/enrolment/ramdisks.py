@@ -14,7 +14,6 @@ from provisioning_api.enrolment.proofs import SignedDiscovery
 from provisioning_api.enrolment.schemas import Claimed, Membership, SignedCall, SignedReport
 from provisioning_api.enrolment.service import EnrolmentService
 from provisioning_api.intake import Intake
-from provisioning_api.machines.errors import key_conflict
 from provisioning_api.machines.journal import MachineJournal
 from provisioning_api.machines.keys import code_of
 from provisioning_api.machines.models import Machine
@@ -22,7 +21,7 @@ from provisioning_api.machines.schemas import Discovered, Discovery
 from provisioning_api.machines.service import get_machine
 from provisioning_api.machines.states import MachineState
 from soundstage.database import Database, utcnow
-from soundstage.errors import Invalid, NotFound, TooManyRequests, Unauthorized
+from soundstage.errors import Conflict, Invalid, NotFound, TooManyRequests, Unauthorized
 
 Payload = TypeVar("Payload", bound=BaseModel)
 NextStep = Literal["wipe", "write", "enrol", "wait", "boot"]
@@ -61,7 +60,14 @@ class RamdiskService:
             await self.intake.record_refusal(error, source)
             raise
         if seen.conflict:
-            raise key_conflict(machine.name, code_of(call.agent_key))
+            # After the report was noted: the key that counts stays the one that it was.
+            name, code = machine.name, code_of(call.agent_key)
+            raise Conflict(
+                "machine.key_conflict",
+                f"{name} is known with another key than this one ({code}); a person decides which one "
+                "counts.",
+                f"If {code} stands on its console: `soundstage machines key {name} --code {code}`.",
+            )
         return Discovered(
             machine_id=machine.id,
             name=machine.name,
@@ -91,17 +97,7 @@ class RamdiskService:
         async with self.db.transaction() as session:
             machine = await self.authenticate(session, "collect", call)
             membership = await self.enrolments.collect(session, machine)
-        return await self.enrolments.complete(membership)
-
-    def challenge(self, subject: str) -> str:
-        """Returns a challenge for the next call of this machine, or of this key."""
-        return self.challenges.make(subject)
-
-    async def begin_write(self, session: AsyncSession, machine: Machine) -> None:
-        """Extends the enrolment for the write. Raises `enrolment.not_claimed` unless this ramdisk holds a
-        valid token.
-        """
-        await self.enrolments.begin_write(session, machine)
+        return await self.enrolments.engines.complete(membership)
 
     async def authenticate(self, session: AsyncSession, verb: str, call: SignedCall) -> Machine:
         """Returns the machine whose ramdisk signed this call; raises Unauthorized for all others."""

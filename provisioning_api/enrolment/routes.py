@@ -9,11 +9,10 @@ from fastapi.responses import PlainTextResponse
 
 from policy import Principal, public, require_permission
 from provisioning_api.enrolment.schemas import Armed, ArmRequest, CredentialView, EnrolmentView
-from provisioning_api.reach import ProvisioningDep
+from provisioning_api.reach import ProvisioningDep, ReadMachines
 
 router = APIRouter(tags=["enrolment"])
 
-ReadMachines = Annotated[Principal, Depends(require_permission("machine:read"))]
 CreateEnrolments = Annotated[Principal, Depends(require_permission("enrolment:create"))]
 RevokeEnrolments = Annotated[Principal, Depends(require_permission("enrolment:revoke"))]
 PUBLIC = [Depends(public("public keys and revocations are for everybody"))]

@@ -16,7 +16,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from provisioning_api.audit.refusals import RefusalLog
 from provisioning_api.certificates.issuer import MembershipIssuer
 from provisioning_api.certificates.ssh_authority import key_line, parse_public_key
-from provisioning_api.enrolment import errors
 from provisioning_api.enrolment.engine_identities import EngineIdentities
 from provisioning_api.enrolment.models import Enrolment
 from provisioning_api.enrolment.repository import Credentials, Enrolments, MachineTokens
@@ -38,7 +37,7 @@ from provisioning_api.machines.repository import Machines
 from provisioning_api.machines.service import get_machine
 from provisioning_api.machines.states import MachineState
 from soundstage.database import Database, utcnow
-from soundstage.errors import Conflict, SoundstageError
+from soundstage.errors import Conflict, Forbidden, SoundstageError, Unauthorized
 from soundstage.views import read_view
 
 # Slow disks and slow networks take hours; the token stays with the one ramdisk that claimed it.
@@ -46,6 +45,7 @@ WRITE_WINDOW = timedelta(hours=6)
 RETIRED_BY = "retired by "
 """The begin of a revocation's reason; `enrolment/proofs.py` recognizes retired machines by it."""
 MAY_ENROL = frozenset({MachineState.ACCEPTED, MachineState.DEPLOYING})
+_ARM = "Arm another: `soundstage machines arm NAME`."
 
 
 @dataclass
@@ -107,7 +107,12 @@ class EnrolmentService:
                 enrolment.state = EnrolmentState.EXPIRED
                 continue
             if enrolment.agent_key not in (None, machine.agent_key):
-                raise errors.other_ramdisk()
+                raise Forbidden(
+                    "enrolment.other_ramdisk",
+                    "The enrolment is armed for another ramdisk than the one that claims it.",
+                    "If the machine was started anew, arm it for the next one: "
+                    "`soundstage machines arm NAME --next`.",
+                )
             enrolment.agent_key = machine.agent_key
             return self._issue(enrolment), enrolment
         return None
@@ -124,7 +129,11 @@ class EnrolmentService:
             if state is EnrolmentState.ISSUED and enrolment.agent_key == machine.agent_key:
                 enrolment.expires_at = max(enrolment.expires_at, now + WRITE_WINDOW)
                 return
-        raise errors.not_claimed()
+        raise Forbidden(
+            "enrolment.not_claimed",
+            "This ramdisk holds no token that is good.",
+            "Claim one first; if the window has closed, arm the machine again.",
+        )
 
     async def exchange(self, exchange: Exchange, *, source: str) -> Membership:
         """Exchanges a token for a membership, once. Each refusal is recorded with its source."""
@@ -139,21 +148,38 @@ class EnrolmentService:
     async def _exchange(self, session: AsyncSession, exchange: Exchange, source: str) -> Membership:
         enrolment = await Enrolments(session).by_token(_digest(exchange.token))
         if enrolment is None:
-            raise errors.bad_token()
+            # Also one that was replaced.
+            raise Unauthorized("enrolment.bad_token", "This token is unknown.", _ARM)
         match state_at(EnrolmentState(enrolment.state), enrolment.expires_at, utcnow()):
             case EnrolmentState.USED:
-                raise errors.token_used()
+                raise Conflict(
+                    "enrolment.token_used",
+                    "This token was used already.",
+                    "If it was not this machine that used it, retire the machine and look at the audit "
+                    "record.",
+                )
             case EnrolmentState.EXPIRED:
-                raise errors.token_expired()
+                raise Forbidden("enrolment.expired", "This token has expired.", _ARM)
             case EnrolmentState.REVOKED:
-                raise errors.token_revoked()
+                raise Forbidden("enrolment.revoked", "This token was revoked.", _ARM)
         if sorted(exchange.macs) != enrolment.macs or usable_uuid(exchange.uuid) != enrolment.uuid:
-            raise errors.wrong_machine()
+            # `_refused` revokes the token.
+            raise Forbidden(
+                "enrolment.wrong_machine",
+                "This token was armed for a machine with other addresses or another UUID, and is revoked "
+                "now.",
+                "If a card was changed, accept the machine anew; if not, the token has been stolen.",
+            )
         machine = await get_machine(session, enrolment.machine_id)
         host_key = parse_public_key(exchange.host_key)
         line = key_line(host_key)
         if (other := await Machines(session).by_host_key(line)) is not None and other.id != machine.id:
-            raise errors.host_key_known(other.name)
+            raise Conflict(
+                "enrolment.host_key_known",
+                f"This host key belongs to {other.name} already.",
+                "Keys are made on each machine: remove /etc/ssh/ssh_host_* from the image, and let it make "
+                "its own.",
+            )
         await self._revoke_credentials(session, machine.id, "enrolled anew")
         machine.host_key, machine.host_key_from = line, "enrolment"
         # The machine is installed: it gives up the write that its last acceptance granted.
@@ -167,11 +193,7 @@ class EnrolmentService:
 
     async def join_tokens(self, machine_id: str, only: Collection[EngineName]) -> JoinTokens:
         """Creates new tokens for a member that showed its own token."""
-        return await self.engines.renew(machine_id, *self.members.engine_settings(), only)
-
-    async def complete(self, membership: Membership) -> Membership:
-        """Adds the tokens of Nomad and Consul to a membership, outside of any transaction."""
-        return await self.engines.complete(membership)
+        return await self.engines.renew(machine_id, self.members.engine_settings(), only)
 
     async def collect(self, session: AsyncSession, machine: Machine) -> Membership:
         """Returns the answer to an exchange again, for a ramdisk whose signature was checked.
@@ -183,7 +205,11 @@ class EnrolmentService:
             same = machine.agent_key is not None and enrolment.agent_key == machine.agent_key
             if used and same and enrolment.expires_at > utcnow() and machine.state is MachineState.ENROLLED:
                 return await self.members.repeat(session, machine, enrolment)
-        raise errors.nothing_to_collect()
+        raise Conflict(
+            "enrolment.nothing_to_collect",
+            "This ramdisk has exchanged no token, or it is too long ago.",
+            "Accept the machine anew; it then enrols once more.",
+        )
 
     async def of_machine(self, name: str) -> list[EnrolmentView]:
         """Newest first."""

@@ -9,12 +9,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Protocol
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from provisioning_api.engines.node_facts import HEALING, HEALTH, NodeFacts
-from provisioning_api.healing.findings import find_failure
+from provisioning_api.engines.node_facts import HEALING, HEALTH, NodeFacts, NodeObserver
 from provisioning_api.healing.journal import HealingJournal
 from provisioning_api.healing.limits import (
     NextStep,
@@ -31,7 +29,8 @@ from provisioning_api.healing.states import Cause, Consent, HealingState
 from provisioning_api.machines.models import Machine
 from provisioning_api.machines.repository import Machines
 from provisioning_api.machines.states import MachineState
-from provisioning_api.power.schemas import PowerAction, PowerDone
+from provisioning_api.power.schemas import PowerAction
+from provisioning_api.power.service import PowerService
 from soundstage.database import Database, utcnow
 from soundstage.errors import Conflict, Invalid, SoundstageError
 from soundstage.settings.healing import HealingSettings
@@ -50,18 +49,23 @@ _LEFT_ALONE = frozenset({MachineState.CONFIGURING, MachineState.ENROLLED, Machin
 _WRITTEN = frozenset({HealingState.REINSTALLING, HealingState.NEEDS_OPERATOR})
 
 
-class Nodes(Protocol):
-    """Reads and drains nodes of Nomad; raises when it cannot be reached."""
-
-    async def nodes(self) -> dict[str, NodeFacts]: ...
-
-    async def drain(self, node: NodeFacts, marks: Mapping[str, str], deadline: timedelta) -> bool: ...
+@dataclass(frozen=True, slots=True)
+class Finding:
+    cause: Cause
+    sentence: str
 
 
-class Power(Protocol):
-    """Switches a machine; raises when its BMC does not."""
-
-    async def switch(self, name: str, *actions: PowerAction, by: str) -> PowerDone: ...
+def find_failure(node: NodeFacts | None) -> Finding | None:
+    """Returns None for a node that is well, that an operator has set aside, or that Nomad does not know."""
+    if node is None or node.set_aside or (node.reserved and node.is_up):
+        return None
+    if not node.is_up:
+        return Finding(Cause.SILENT, f"Nomad hears nothing of it: its node is {node.status}.")
+    if node.bad_cards:
+        return Finding(Cause.CARD, f"A card fails: {'; '.join(node.bad_cards)}.")
+    if node.marks is not None and HEALTH in node.marks:
+        return Finding(Cause.CHECKS, f"Its own checks do not pass: {node.marks[HEALTH]}")
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +93,8 @@ class _Case:
 class HealingDriver:
     db: Database
     journal: HealingJournal
-    nodes: Nodes
-    power: Power
+    nodes: NodeObserver
+    power: PowerService
     reinstallation: Reinstallation
     spares: Spares
     settings: HealingSettings

@@ -8,13 +8,11 @@ from fastapi import APIRouter, Depends, Query
 
 from policy import Principal, require_permission
 from provisioning_api.healing.schemas import HealingView, ResumeRequest
-from provisioning_api.reach import ProvisioningDep
+from provisioning_api.reach import AcceptMachines, ProvisioningDep, ReadMachines
 
 router = APIRouter(prefix="/api", tags=["healing"])
 
-ReadMachines = Annotated[Principal, Depends(require_permission("machine:read"))]
 DrainMachines = Annotated[Principal, Depends(require_permission("machine:drain"))]
-AcceptMachines = Annotated[Principal, Depends(require_permission("machine:accept"))]
 
 
 @router.get("/healing")

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Protocol
 
-from provisioning_api.engines.node_facts import HEALING, HEALTH, RESERVED, NodeFacts
+from provisioning_api.engines.node_facts import HEALING, HEALTH, RESERVED, NodeFacts, NodeObserver
 from provisioning_api.healing.journal import HealingJournal
 from provisioning_api.healing.models import HealingCase
 from provisioning_api.healing.repository import HealingCases
@@ -25,17 +24,13 @@ RETURN_DEADLINE = timedelta(hours=1)
 _REPLACED = OPEN - {HealingState.WAITING}
 
 
-class Drainer(Protocol):
-    async def drain(self, node: NodeFacts, marks: Mapping[str, str], deadline: timedelta) -> bool: ...
-
-
 @dataclass
 class Spares:
     """Compares what should be with what is at each look: nothing is lost with a process."""
 
     db: Database
     journal: HealingJournal
-    nodes: Drainer
+    nodes: NodeObserver
 
     async def balance(self, nodes: Mapping[str, NodeFacts]) -> None:
         """Assigns spares to cases without one, and puts each spare to work or into reserve."""

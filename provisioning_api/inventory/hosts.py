@@ -13,8 +13,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from provisioning_api.certificates.ssh_authority import SshAuthority
+from provisioning_api.enrolment.engine_identities import CONSUL_AGENT
+from provisioning_api.enrolment.repository import Credentials
 from provisioning_api.machines.hardware import Hardware
 from provisioning_api.machines.models import Machine
+from provisioning_api.machines.repository import Machines
+from provisioning_api.machines.states import MachineState
 
 # What the plays of the project run on (playbook.yaml, inventory/hosts.yaml).
 ROLE_GROUPS = ("control", "workers", "gpu")
@@ -73,14 +80,21 @@ def groups_of(machines: Iterable[Machine]) -> dict[str, list[str]]:
     return found
 
 
-def farm_variables(user_ca: str, user: str, retired: Sequence[str]) -> dict[str, Any]:
-    """Returns the variables by which the role ssh_hardening keeps our SSH access, since it admits only users
-    whom the farm's own authority signed and these; and those by which the role farm revokes certificates.
+async def farm_of(session: AsyncSession, ssh: SshAuthority, user: str) -> Farm:
+    """Reads the settings that all machines share; `user`: the SSH user of runs.
+
+    By its variables the role ssh_hardening keeps our SSH access, since it admits only users whom the farm's
+    own authority signed and these, and the role farm revokes certificates.
     """
-    return {
-        "ssh_hardening__also_trusted": [{"user": user, "authority": user_ca}],
-        "farm__retired": list(retired),
+    machines = await Machines(session).list()
+    retired = {one.name for one in machines if one.state == MachineState.RETIRED}
+    # A name of a retired machine may be that of another one by now.
+    retired -= {one.name for one in machines if one.state != MachineState.RETIRED}
+    shared = {
+        "ssh_hardening__also_trusted": [{"user": user, "authority": ssh.user_ca_public_key}],
+        "farm__retired": sorted(retired),
     }
+    return Farm(user, shared, await Credentials(session).machines_with(CONSUL_AGENT))
 
 
 def listing(machines: Sequence[Machine], farm: Farm) -> dict[str, Any]:

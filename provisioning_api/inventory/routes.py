@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 
-from policy import Principal, require_permission
 from provisioning_api.machines.states import MEMBERS, MachineState
-from provisioning_api.reach import ProvisioningDep
+from provisioning_api.reach import ProvisioningDep, ReadMachines
 
 router = APIRouter(tags=["inventory"])
-
-ReadMachines = Annotated[Principal, Depends(require_permission("machine:read"))]
 
 
 @router.get("/api/inventory")

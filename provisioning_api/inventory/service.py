@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import secrets
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from provisioning_api.certificates.ssh_authority import SshAuthority
-from provisioning_api.inventory.hosts import listing
-from provisioning_api.inventory.shared import farm_of
+from provisioning_api.inventory.hosts import farm_of, listing
 from provisioning_api.machines.journal import STREAM
 from provisioning_api.machines.repository import Machines
 from provisioning_api.machines.states import MEMBERS, MachineState
@@ -20,6 +17,7 @@ from soundstage.background import Worker
 from soundstage.database import Database
 from soundstage.errors import SoundstageError
 from soundstage.events import Event, EventStore
+from soundstage.private_files import replace_file
 from soundstage.telemetry import get_logger
 
 # Many machines at once are many events; one writing serves them all.
@@ -39,11 +37,6 @@ class InventoryService:
         self._writer = Worker("inventory file", self._write_changes)
         self._follower = Worker("inventory events", self._follow)
 
-    @property
-    def path(self) -> Path:
-        """The path of the inventory file."""
-        return self._path
-
     async def listing(self, states: Collection[MachineState] = MEMBERS) -> dict[str, Any]:
         """Returns machines in these states (default: members) in the form of `ansible-inventory --list`."""
         async with self._db.session() as session:
@@ -54,7 +47,8 @@ class InventoryService:
     async def write(self) -> None:
         """Replaces the file atomically: a reader sees the old or the new one."""
         text = json.dumps(await self.listing(), indent=1, ensure_ascii=False) + "\n"
-        await asyncio.to_thread(_replace, self._path, text)
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        await asyncio.to_thread(replace_file, self._path, text.encode(), 0o644)
 
     async def start(self) -> None:
         """Writes it now, and again after every change."""
@@ -96,16 +90,3 @@ class InventoryService:
 def _concerns_members(event: Event) -> bool:
     """Returns whether a member came, went or changed; a thousand machines that only wait rewrite nothing."""
     return not MEMBERS.isdisjoint({event.data.get("state"), event.data.get("before")})
-
-
-def _replace(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    half = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        with half.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        half.replace(path)
-    finally:
-        half.unlink(missing_ok=True)

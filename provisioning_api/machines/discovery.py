@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from provisioning_api.machines.errors import identity_conflict, macs_of_several
 from provisioning_api.machines.hardware import Hardware, differences
 from provisioning_api.machines.identity import usable_serial, usable_uuid
 from provisioning_api.machines.journal import MachineJournal
@@ -16,6 +15,7 @@ from provisioning_api.machines.repository import Machines
 from provisioning_api.machines.schemas import Discovery, Identity
 from provisioning_api.machines.states import MachineState
 from soundstage.database import utcnow
+from soundstage.errors import Conflict
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +36,17 @@ async def find_machine(session: AsyncSession, identity: Identity) -> Machine | N
     """
     by_mac = await Machines(session).by_macs(identity.macs)
     if len(by_mac) > 1:
-        raise macs_of_several([machine.name for machine in by_mac])
+        raise Conflict(
+            "machine.macs_of_several",
+            f"These MAC addresses belong to several machines: {', '.join(one.name for one in by_mac)}.",
+            "If a card was moved from one to the other, retire the machine that lost it first.",
+        )
     if not by_mac:
         return None
     machine = by_mac[0]
     ours, theirs = usable_uuid(machine.uuid), usable_uuid(identity.uuid)
     if ours and theirs and ours != theirs:
-        raise identity_conflict(machine.name, "another SMBIOS UUID than before")
+        raise _identity_conflict(machine.name, "another SMBIOS UUID than before")
     return machine
 
 
@@ -62,7 +66,16 @@ def check_board(machine: Machine, report: Discovery) -> None:
     disks = disk_identities(known)
     if not uuid and not serial and disks and disks == disk_identities(report.hardware):
         return
-    raise identity_conflict(machine.name, "neither its SMBIOS UUID, its serial number nor its disks")
+    raise _identity_conflict(machine.name, "neither its SMBIOS UUID, its serial number nor its disks")
+
+
+def _identity_conflict(name: str, what: str) -> Conflict:
+    return Conflict(
+        "machine.identity_conflict",
+        f"What calls itself {name} has {what}.",
+        "If its board was changed, retire the old machine and accept this one anew; if not, somebody "
+        "pretends.",
+    )
 
 
 def disk_identities(hardware: Hardware) -> frozenset[tuple[str, str]]:

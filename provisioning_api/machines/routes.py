@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from sse_starlette import EventSourceResponse
 
-from policy import Principal, require_permission
 from provisioning_api.machines.journal import STREAM
 from provisioning_api.machines.schemas import (
     Acceptance,
@@ -19,15 +18,11 @@ from provisioning_api.machines.schemas import (
     ReportView,
 )
 from provisioning_api.machines.states import MachineState
-from provisioning_api.reach import ProvisioningDep
+from provisioning_api.reach import AcceptMachines, ProvisioningDep, ReadMachines, UpdateMachines
 from soundstage.events import sse_response
 
 router = APIRouter(prefix="/api/machines", tags=["machines"])
 events_router = APIRouter(tags=["machines"])
-
-ReadMachines = Annotated[Principal, Depends(require_permission("machine:read"))]
-AcceptMachines = Annotated[Principal, Depends(require_permission("machine:accept"))]
-UpdateMachines = Annotated[Principal, Depends(require_permission("machine:update"))]
 
 
 @router.get("")

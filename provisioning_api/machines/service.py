@@ -7,7 +7,6 @@ from collections.abc import Collection, Sequence
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning_api.machines.discovery import take_over_macs
-from provisioning_api.machines.errors import machine_not_found, name_taken, uuid_shared
 from provisioning_api.machines.hardware import Hardware
 from provisioning_api.machines.journal import MachineJournal
 from provisioning_api.machines.keys import code_of
@@ -23,6 +22,7 @@ from provisioning_api.machines.schemas import (
 )
 from provisioning_api.machines.states import MachineState
 from soundstage.database import Database, utcnow
+from soundstage.errors import Conflict, NotFound
 from soundstage.views import read_view
 
 NEXT = {
@@ -118,7 +118,12 @@ class MachineService:
                 if twin.id != machine.id and twin.state is not MachineState.RETIRED
             ]
             if twins:
-                raise uuid_shared(machine.name, twins)
+                raise Conflict(
+                    "machine.uuid_shared",
+                    f"{machine.name} has the same SMBIOS UUID as {', '.join(twins)}.",
+                    "Give it a UUID of its own in its firmware, or retire the other one if this one took its "
+                    "place.",
+                )
         await self._change(session, machine, naming)
         await take_over_macs(session, machine)
         await self._journal.move(session, machine, MachineState.ACCEPTED, by=by)
@@ -152,7 +157,9 @@ class MachineService:
     async def _change(self, session: AsyncSession, machine: Machine, change: Naming) -> None:
         if change.name is not None and change.name != machine.name:
             if await Machines(session).by_name(change.name) is not None:
-                raise name_taken(change.name)
+                raise Conflict(
+                    "machine.name_taken", f"Another machine is called {change.name}.", "Choose another name."
+                )
             machine.name = change.name
         if change.pool is not None:
             machine.pool = change.pool
@@ -172,5 +179,7 @@ async def get_machine(session: AsyncSession, name: str) -> Machine:
     machines = Machines(session)
     machine = await (machines.get(name) if "_" in name else machines.by_name(name))
     if machine is None:
-        raise machine_not_found(name)
+        raise NotFound(
+            "machine.not_found", f"There is no machine {name!r}.", "List them: `soundstage machines list`."
+        )
     return machine

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from fastapi import APIRouter, status
 
-from fastapi import APIRouter, Depends, status
-
-from policy import Principal, require_permission
 from provisioning_api.power.schemas import PowerAction, PowerDone, PowerRequest, PowerSetup, PowerState
-from provisioning_api.reach import ProvisioningDep
+from provisioning_api.reach import ProvisioningDep, ReadMachines, SwitchMachines, UpdateMachines
 
 router = APIRouter(prefix="/api/machines", tags=["power"])
-
-ReadMachines = Annotated[Principal, Depends(require_permission("machine:read"))]
-UpdateMachines = Annotated[Principal, Depends(require_permission("machine:update"))]
-SwitchMachines = Annotated[Principal, Depends(require_permission("machine:power"))]
 
 
 @router.put("/{name}/power", status_code=status.HTTP_204_NO_CONTENT)

@@ -13,7 +13,6 @@ from typing import Any
 
 import httpx
 from pydantic import TypeAdapter
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning_api.machines.journal import MachineJournal
 from provisioning_api.machines.models import Machine
@@ -107,7 +106,7 @@ class PowerService:
     async def _settings(self, name: str) -> tuple[Machine, WakeOnLan | Redfish | PowerWebhook, list[str]]:
         async with self.db.session() as session:
             machine = await get_machine(session, name)
-            macs = await self._macs(session, machine)
+            macs = list((await Machines(session).macs_of([machine.id]))[machine.id])
         if machine.power is None:
             raise Conflict(
                 "power.not_set",
@@ -119,9 +118,6 @@ class PowerService:
             for key, value in machine.power.items()
         }
         return machine, _SETTINGS.validate_python(opened), macs
-
-    async def _macs(self, session: AsyncSession, machine: Machine) -> list[str]:
-        return list((await Machines(session).macs_of([machine.id]))[machine.id])
 
     async def _switch(
         self,

@@ -59,7 +59,7 @@ class ReportService:
             elif report.wiped is not None:
                 await self.decommission.confirm_wipe(session, machine, report.wiped, call)
             state = machine.state
-        return ReportTaken(state=state, challenge=self.ramdisks.challenge(call.machine_id))
+        return ReportTaken(state=state, challenge=self.ramdisks.challenges.make(call.machine_id))
 
     async def _failed(self, session: AsyncSession, machine: Machine, failure: ReportedFailure) -> None:
         """A member is not failed by what an unknown ramdisk says of it."""

@@ -8,7 +8,6 @@ there. It was born with a lock on `alive`, and holds it as long as it lives.
 from __future__ import annotations
 
 import json
-import os
 import re
 import sys
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ from typing import Any
 import ansible_runner
 
 from provisioning_api.runs.schemas import End, Line
+from soundstage.private_files import replace_file
 from soundstage.telemetry.masking import mask_text
 
 ALIVE, ORDER, EVENTS, END = "alive", "order.json", "events.jsonl", "end.json"
@@ -101,7 +101,7 @@ def main(folder: Path) -> int:
         end = _run(folder, order)
     except Exception as error:  # the API must learn of whatever it was
         end = End(status="error", rc=70, reason=f"{type(error).__name__}: {error}"[:2000])
-    _write_whole(folder / END, end.model_dump_json())
+    replace_file(folder / END, end.model_dump_json().encode())
     return end.rc
 
 
@@ -141,15 +141,6 @@ def _last_words(folder: Path) -> str:
         return (folder / "artifacts" / "artefacts" / "stdout").read_text(errors="replace")[-2000:]
     except OSError:
         return ""
-
-
-def _write_whole(path: Path, text: str) -> None:
-    half = path.with_suffix(".part")
-    with half.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    half.replace(path)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,7 @@ from pathlib import Path
 
 from provisioning_api.certificates.revocations import Revocations
 from provisioning_api.certificates.ssh_authority import SshAuthority
-from provisioning_api.inventory.hosts import snapshot
-from provisioning_api.inventory.shared import farm_of
+from provisioning_api.inventory.hosts import farm_of, snapshot
 from provisioning_api.machines.journal import MachineJournal
 from provisioning_api.machines.models import Machine
 from provisioning_api.machines.repository import Machines

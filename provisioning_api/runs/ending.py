@@ -8,7 +8,7 @@ import asyncio
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -44,72 +44,47 @@ class HostOutcome:
     hint: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """Words that Ansible and the programs below it print, and what to do then."""
-
-    words: re.Pattern[str]
-    hint: str
-
-
-def _known(words: str, hint: str) -> _Known:
-    return _Known(re.compile(words, re.IGNORECASE), hint)
-
-
-# The first that fits.
-HINTS = (
-    _known(
-        r"host key verification failed|remote host identification",
+# By words that Ansible and the programs below it print; the first that fits counts.
+HINTS = {
+    r"host key verification failed|remote host identification": (
         "The machine shows another host key than the one it enrolled with. If it was set up anew, "
-        "accept it anew.",
+        "accept it anew."
     ),
-    _known(
-        r"permission denied \(",
-        "The machine does not trust our user CA: check TrustedUserCAKeys in its sshd, and the user's name.",
+    r"permission denied \(": (
+        "The machine does not trust our user CA: check TrustedUserCAKeys in its sshd, and the user's name."
     ),
-    _known(
-        r"timed out|no route to host|network is unreachable",
-        "The machine cannot be reached: check its power, its cable and its address, then retry the run.",
+    r"timed out|no route to host|network is unreachable": (
+        "The machine cannot be reached: check its power, its cable and its address, then retry the run."
     ),
-    _known(
-        r"connection refused",
-        "Nothing answers on its SSH port: the machine may still be starting; retry the run.",
+    r"connection refused": (
+        "Nothing answers on its SSH port: the machine may still be starting; retry the run."
     ),
-    _known(
-        r"no space left on device|not enough free space",
-        "A disk is full: make room there (journalctl --vacuum-size=100M, apt-get clean), then retry the run.",
+    r"no space left on device|not enough free space": (
+        "A disk is full: make room there (journalctl --vacuum-size=100M, apt-get clean), then retry the run."
     ),
-    _known(
-        r"could not get lock|dpkg frontend lock|is another process using it",
-        "Another package manager was at work on it: wait until it has ended, then retry the run.",
+    r"could not get lock|dpkg frontend lock|is another process using it": (
+        "Another package manager was at work on it: wait until it has ended, then retry the run."
     ),
-    _known(
-        r"temporary failure in name resolution|could not resolve|name or service not known",
-        "It cannot resolve names: check its resolver, then retry the run.",
+    r"temporary failure in name resolution|could not resolve|name or service not known": (
+        "It cannot resolve names: check its resolver, then retry the run."
     ),
-    _known(
-        r"release file .* (not valid yet|expired)|certificate is not yet valid|certificate has expired",
-        "Its clock is wrong: check time synchronisation (timedatectl), then retry the run.",
+    r"release file .* (not valid yet|expired)|certificate is not yet valid|certificate has expired": (
+        "Its clock is wrong: check time synchronisation (timedatectl), then retry the run."
     ),
-    _known(
-        r"404\s+not found|unable to fetch|failed to fetch|mirror",
-        "A mirror did not have what was wanted: check the mirror, then retry the run.",
+    r"404\s+not found|unable to fetch|failed to fetch|mirror": (
+        "A mirror did not have what was wanted: check the mirror, then retry the run."
     ),
-    _known(
-        r"sudo: a password is required|missing sudo password|incorrect sudo",
-        "The user may not become root without a password: give it that right on the machine.",
+    r"sudo: a password is required|missing sudo password|incorrect sudo": (
+        "The user may not become root without a password: give it that right on the machine."
     ),
-    _known(
-        r"python\S* not found|no usable .*python",
-        "There is no usable Python on it: install python3.",
-    ),
-)
+    r"python\S* not found|no usable .*python": "There is no usable Python on it: install python3.",
+}
 DEFAULT_HINT = "Read its output (`soundstage runs show ID`), fix the cause, then `soundstage runs retry ID`."
 
 
 def hint_for(cause: str) -> str:
     """Returns what to do about a cause, in a sentence."""
-    return next((known.hint for known in HINTS if known.words.search(cause)), DEFAULT_HINT)
+    return next((hint for words, hint in HINTS.items() if re.search(words, cause, re.I)), DEFAULT_HINT)
 
 
 def outcomes(names: Iterable[str], lines: Iterable[Line]) -> dict[str, HostOutcome]:
@@ -138,15 +113,14 @@ def _outcome(name: str, failure: Line | None, stats: Line | None) -> HostOutcome
     return HostOutcome("unknown", changed)
 
 
+@dataclass
 class RunEnding:
-    def __init__(
-        self, db: Database, runs: RunJournal, machines: MachineJournal, todo: Path, *, ready: MachineState
-    ) -> None:
-        self._db = db
-        self._runs = runs
-        self._machines = machines
-        self._todo = todo
-        self._ready = ready
+    db: Database
+    runs: RunJournal
+    machines: MachineJournal
+    todo: Path
+    _: KW_ONLY
+    ready: MachineState
 
     async def write(self, run_id: str, folder: Path, end: End | None = None) -> RunState:
         """Stores the end of a run in one transaction, and reports its failures. Returns the state in which it
@@ -154,7 +128,7 @@ class RunEnding:
         """
         end = end or read_end(folder)
         lines = await asyncio.to_thread(all_lines, folder)
-        async with self._db.transaction() as session:
+        async with self.db.transaction() as session:
             run = await Runs(session).get(run_id)
             if run is None or RunState(run.state) is not RunState.RUNNING:
                 return RunState.LOST if run is None else RunState(run.state)
@@ -165,19 +139,19 @@ class RunEnding:
                 outcome = found[row.name]
                 row.result, row.changed = outcome.result, outcome.changed
                 await self._record_machine(session, run, row, outcome, state, cause, hint)
-            await self._runs.move(session, run, state, cause=cause, hint=hint)
+            await self.runs.move(session, run, state, cause=cause, hint=hint)
         await self.report_failures()
         return state
 
     async def report_failures(self) -> None:
         """Appends failures to TODO.md that were not reported yet; after a crash one may be there twice."""
-        async with self._db.session() as session:
+        async with self.db.session() as session:
             waiting = await Failures(session).list_unreported()
         if not waiting:
             return
-        await asyncio.to_thread(_append, self._todo, [_todo_line(failure) for failure in waiting])
+        await asyncio.to_thread(_append, self.todo, [_todo_line(failure) for failure in waiting])
         reported = {failure.id for failure in waiting}
-        async with self._db.transaction() as session:
+        async with self.db.transaction() as session:
             for failure in await Failures(session).list_unreported():
                 failure.reported = failure.reported or failure.id in reported
 
@@ -210,12 +184,12 @@ class RunEnding:
         if run.check or machine.state is not MachineState.CONFIGURING:
             return
         if outcome.result == "ok":
-            if self._ready is not MachineState.CONFIGURING:
-                await self._machines.move(session, machine, self._ready, by=f"run {run.id}")
+            if self.ready is not MachineState.CONFIGURING:
+                await self.machines.move(session, machine, self.ready, by=f"run {run.id}")
         elif state is RunState.CANCELLED and outcome.result == "unknown":
-            await self._machines.move(session, machine, MachineState.ENROLLED, by=f"run {run.id}")
+            await self.machines.move(session, machine, MachineState.ENROLLED, by=f"run {run.id}")
         else:
-            await self._machines.move(
+            await self.machines.move(
                 session,
                 machine,
                 MachineState.FAILED,

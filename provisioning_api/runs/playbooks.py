@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
-from provisioning_api.runs.errors import playbook_broken
+from soundstage.errors import Conflict
 
 _FOLDERS = (".", "ansible/playbooks", "playbooks")
 _DEPTH = 5
@@ -164,7 +164,11 @@ def _roles(path: Path, plays: Sequence[dict[str, Any]], project: Path, depth: in
         roles = play.get("roles") or ()
         if not isinstance(roles, list | tuple):
             # Ansible would not run it either.
-            raise playbook_broken(str(path.relative_to(project)), "`roles` is no list")
+            raise Conflict(
+                "run.playbook_broken",
+                f"The playbook {path.relative_to(project)} is broken: `roles` is no list.",
+                "Correct it: `ansible-playbook --syntax-check` says where.",
+            )
         for role in roles:
             entry = role if isinstance(role, dict) else {"role": role}
             tags = entry.get("tags") or []

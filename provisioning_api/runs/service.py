@@ -13,7 +13,6 @@ from provisioning_api.audit.service import AuditLog
 from provisioning_api.machines.models import Machine
 from provisioning_api.machines.repository import Machines
 from provisioning_api.machines.states import MachineState
-from provisioning_api.runs import errors
 from provisioning_api.runs.journal import RunJournal
 from provisioning_api.runs.models import Run, RunMachine
 from provisioning_api.runs.playbooks import PlaybookView, find_playbooks
@@ -21,6 +20,7 @@ from provisioning_api.runs.repository import Failures, Runs
 from provisioning_api.runs.schemas import FailureView, RunMachineView, RunRequest, RunView
 from provisioning_api.runs.states import OPEN, RunState
 from soundstage.database import Database
+from soundstage.errors import Conflict, Invalid, NotFound
 from soundstage.paging import Page, PageRequest
 from soundstage.tracing import new_trace_id, trace_id
 from soundstage.views import read_view
@@ -45,12 +45,20 @@ class RunService:
         """Queues a run; it starts when its machines are free."""
         playbook = request.playbook or self.playbook
         if not (self.project_dir / playbook).is_file():
-            raise errors.playbook_missing(playbook, str(self.project_dir))
+            raise Invalid(
+                "run.playbook_missing",
+                f"There is no {playbook} in {self.project_dir}.",
+                "Check `provisioning.project_dir`.",
+            )
         async with self.db.transaction() as session:
             names = sorted(set(request.machines))
             machines = await Machines(session).list_named(names)
             if missing := sorted(set(names) - {machine.name for machine in machines}):
-                raise errors.machines_missing(missing)
+                raise NotFound(
+                    "run.machines_missing",
+                    f"There are no machines called {', '.join(missing)}.",
+                    "Name machines, one by one; there are no patterns. `soundstage machines list`.",
+                )
             run = Run(
                 playbook=playbook, tags=request.tags, check=request.check, reason="asked for", requested_by=by
             )
@@ -74,7 +82,11 @@ class RunService:
     async def queue(self, session: AsyncSession, run: Run, machines: Sequence[Machine]) -> None:
         for machine in machines:
             if machine.state not in CONFIGURABLE or not (machine.host_key and machine.address):
-                raise errors.machine_not_configurable(machine.name, machine.state)
+                raise Conflict(
+                    "run.machine_not_ready",
+                    f"{machine.name} is {machine.state}, and cannot be configured.",
+                    "It must be enrolled first: `soundstage machines show NAME` tells what is missing.",
+                )
         run.state, run.trace_id = RunState.QUEUED, trace_id() or new_trace_id()
         await Runs(session).add(run, [(machine.id, machine.name) for machine in machines])
         names = [machine.name for machine in machines]
@@ -82,16 +94,10 @@ class RunService:
         facts = {"playbook": run.playbook, "machines": names, "reason": run.reason, "check": run.check}
         await self.audit.record(session, run.requested_by, "run.queued", run.id, facts)
 
-    async def list(
-        self, states: Collection[RunState] = (), before: str | None = None, limit: int = 50
-    ) -> list[RunView]:
-        """Newest first; `before` is the id of the last one seen."""
-        return (await self.find_page(states, before, PageRequest(limit))).items
-
     async def find_page(
         self, states: Collection[RunState], before: str | None, request: PageRequest
     ) -> Page[RunView]:
-        """The same, from the place of a cursor on."""
+        """Newest first, from the place of a cursor on; `before` is the id of the last one seen."""
         async with self.db.session() as session:
             runs = Runs(session)
             page = await runs.page(states, before, request)
@@ -126,7 +132,11 @@ class RunService:
             run = await _found(session, run_id)
             again = await self.retry_in(session, run, reason=f"retry of {run.id}", by=by)
             if again is None:
-                raise errors.nothing_to_retry()
+                raise Conflict(
+                    "run.nothing_to_retry",
+                    "No machine of this run failed, or it has not ended yet.",
+                    "Start a new run instead.",
+                )
             machines = await Runs(session).machines_of([again.id])
         self.wake()
         return _view(again, machines[again.id])
@@ -164,7 +174,7 @@ class RunService:
 async def _found(session: AsyncSession, run_id: str) -> Run:
     run = await Runs(session).get(run_id)
     if run is None:
-        raise errors.run_not_found(run_id)
+        raise NotFound("run.not_found", f"There is no run {run_id!r}.", "List them: `soundstage runs list`.")
     return run
 
 

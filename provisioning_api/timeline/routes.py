@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from fastapi import APIRouter
 
-from fastapi import APIRouter, Depends
-
-from policy import Principal, require_permission
-from provisioning_api.reach import ProvisioningDep
+from provisioning_api.reach import ProvisioningDep, ReadMachines
 from provisioning_api.timeline.service import Timeline
 
 router = APIRouter(prefix="/api/machines", tags=["machines"])
-
-ReadMachines = Annotated[Principal, Depends(require_permission("machine:read"))]
 
 
 @router.get("/{name}/timeline")

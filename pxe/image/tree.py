@@ -28,15 +28,11 @@ def debian_tree(recipe: Recipe, mirror: Mirror, say: Callable[[str], None]) -> P
 
     def make(staging: Path) -> None:
         say("Making the Debian tree (about a minute, once per recipe)")
-        _debootstrap(staging, recipe, mirror)
+        run_tool(
+            mmdebstrap(staging, recipe.all_packages, mirror),
+            doing="Making the Debian tree",
+            environment={"SOURCE_DATE_EPOCH": EPOCH},
+            timeout_s=1800,
+        )
 
     return build_once(target, make)
-
-
-def _debootstrap(target: Path, recipe: Recipe, mirror: Mirror) -> None:
-    run_tool(
-        mmdebstrap(target, recipe.all_packages, mirror),
-        doing="Making the Debian tree",
-        environment={"SOURCE_DATE_EPOCH": EPOCH},
-        timeout_s=1800,
-    )

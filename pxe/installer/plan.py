@@ -78,16 +78,13 @@ class ReportedDisk:
     serial: str = ""
 
 
-def _by_size(disk: ReportedDisk) -> tuple[int, str]:
-    return disk.bytes, disk.name
-
-
 def choose_disk(disks: Iterable[ReportedDisk], min_bytes: int) -> InstallDisk:
     """Returns the smallest disk that is large enough, as the deploy agent chooses: systems go on small disks,
     models on large ones. Raises `installer.no_disk`.
     """
     # Skip names that are not kernel device names: they end up in a command line.
-    known = sorted((one for one in disks if _KERNEL_NAME.fullmatch(one.name)), key=_by_size)
+    known = [one for one in disks if _KERNEL_NAME.fullmatch(one.name)]
+    known.sort(key=lambda one: (one.bytes, one.name))
     for disk in known:
         if disk.bytes >= min_bytes:
             # `install-begin` leaves the same letters out.

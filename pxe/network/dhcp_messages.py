@@ -71,14 +71,6 @@ class Message:
         return int.from_bytes(value[:2], "big") if len(value) >= 2 else None
 
     @property
-    def vendor_class(self) -> str:
-        return self.options.get(Option.VENDOR_CLASS, b"").decode("ascii", "replace")
-
-    @property
-    def is_ipxe(self) -> bool:
-        return Option.IPXE in self.options
-
-    @property
     def gives_addresses(self) -> bool:
         """Of an offer: a ProxyDHCP server offers a boot file and no address."""
         return int(self.your_address) != 0

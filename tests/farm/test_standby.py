@@ -93,9 +93,9 @@ async def test_a_process_that_waits_ends_with_its_pool(command: tuple[str, ...])
     other.end()
     standby.prepare()
     await eventually_async(lambda: standby.is_ready, "one that nobody takes")
-    waiting = standby.process_id
+    waiting = standby._waiting
     await standby.close()
-    assert waiting is not None and orphans.start_time(waiting) is None
+    assert waiting is not None and orphans.start_time(waiting.process.pid) is None
 
 
 async def test_a_program_that_takes_no_orders_is_started_for_each_task(tmp_path: Path) -> None:

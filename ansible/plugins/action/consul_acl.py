@@ -8,42 +8,36 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible_collections.soundstage.farm.plugins.module_utils.argument_specs import TEXT, TEXTS, dicts
 from ansible_collections.soundstage.farm.plugins.module_utils.engine_api import CONSUL
 from ansible_collections.soundstage.farm.plugins.plugin_utils.access_control import (
     CONNECTION_ARGUMENTS,
     AccessAction,
-    EngineAccess,
 )
 
 _ARGUMENTS: dict[str, Any] = {
     **CONNECTION_ARGUMENTS,
-    "policies": {
-        "type": "list",
-        "elements": "dict",
-        "default": [],
-        "options": {"name": {"type": "str", "required": True}, "rules": {"type": "str", "required": True}},
-    },
+    "policies": dicts(name=TEXT, rules=TEXT),
     # During a rotation the old tokens stay until the new ones are in place everywhere.
     "keep_old_tokens": {"type": "bool", "default": False},
     # Descriptions of tokens that must not be there any more.
-    "ended_tokens": {"type": "list", "elements": "str", "default": [], "no_log": False},
-    "tokens": {
-        "type": "list",
-        "elements": "dict",
-        "default": [],
-        "options": {
-            "description": {"type": "str", "required": True},
-            "secret": {"type": "str", "required": True, "no_log": False},
-            "policies": {"type": "list", "elements": "str", "default": []},
-            "node": {"type": "str"},
-            "datacenter": {"type": "str"},
-        },
-    },
+    "ended_tokens": {**TEXTS, "no_log": False},
+    "tokens": dicts(
+        description=TEXT,
+        secret={**TEXT, "no_log": False},
+        policies=TEXTS,
+        node={"type": "str"},
+        datacenter={"type": "str"},
+    ),
 }
 
 
-class _ConsulAccess(EngineAccess):
+class ActionModule(AccessAction):
+    """Returns what was made or changed, by name."""
+
+    arguments = _ARGUMENTS
     engine = CONSUL
+    engine_failed = "Consul: "
     refuses_bootstrap_with = 403
 
     def reconcile(self) -> None:
@@ -96,11 +90,3 @@ def _rights(token: dict[str, Any]) -> tuple[list[str], list[tuple[str, str]]]:
         sorted(policy["Name"] for policy in token.get("Policies") or []),
         sorted((one["NodeName"], one["Datacenter"]) for one in token.get("NodeIdentities") or []),
     )
-
-
-class ActionModule(AccessAction):
-    """Returns what was made or changed, by name."""
-
-    arguments = _ARGUMENTS
-    access = _ConsulAccess
-    engine_failed = "Consul: "

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 from typing import Any
 
+from ansible_collections.soundstage.farm.plugins.module_utils.argument_specs import TEXT, dicts
 from ansible_collections.soundstage.farm.plugins.module_utils.engine_api import (
     CONSUL,
     NOMAD,
@@ -30,19 +31,15 @@ _ARGUMENTS: dict[str, Any] = {
     "farm": {"type": "str", "required": True},
     "addresses": {"type": "list", "elements": "str", "required": True},
     "clock_tolerance_s": {"type": "int", "default": 60},
-    "machines": {
-        "type": "list",
-        "elements": "dict",
-        "required": True,
-        "options": {
-            "name": {"type": "str", "required": True},
-            "control": {"type": "bool", "required": True},
-            "works": {"type": "bool", "required": True},
-            "reachable": {"type": "bool", "required": True},
-            "health": {"type": "dict"},
-            "clock_off_s": {"type": "float", "default": 0.0},
-        },
-    },
+    "machines": dicts(
+        required=True,
+        name=TEXT,
+        control={"type": "bool", "required": True},
+        works={"type": "bool", "required": True},
+        reachable={"type": "bool", "required": True},
+        health={"type": "dict"},
+        clock_off_s={"type": "float", "default": 0.0},
+    ),
 }
 
 

@@ -11,6 +11,7 @@ import uuid
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
+from ansible_collections.soundstage.farm.plugins.module_utils.argument_specs import TEXT, TEXTS, dicts
 from ansible_collections.soundstage.farm.plugins.module_utils.farm_authority import FarmAuthority, Subject
 from ansible_collections.soundstage.farm.plugins.module_utils.secret_store import SecretStore
 from ansible_collections.soundstage.farm.plugins.module_utils.ssh_authority import SshAuthority, ensure_key
@@ -18,20 +19,11 @@ from ansible_collections.soundstage.farm.plugins.plugin_utils.farm_action import
 
 _ARGUMENTS: dict[str, Any] = {
     "path": {"type": "path", "required": True},
-    "farm": {"type": "str", "required": True},
-    "datacenter": {"type": "str", "required": True},
-    "region": {"type": "str", "required": True},
-    "machines": {
-        "type": "list",
-        "elements": "dict",
-        "required": True,
-        "options": {
-            "name": {"type": "str", "required": True},
-            "address": {"type": "str", "required": True},
-            "server": {"type": "bool", "required": True},
-        },
-    },
-    "retired": {"type": "list", "elements": "str", "default": []},
+    "farm": TEXT,
+    "datacenter": TEXT,
+    "region": TEXT,
+    "machines": dicts(required=True, name=TEXT, address=TEXT, server={"type": "bool", "required": True}),
+    "retired": TEXTS,
     "certificate_days": {"type": "int", "default": 365},
     "renew_before_days": {"type": "int", "default": 60},
     "login_principals": {"type": "list", "elements": "str", "default": ["ansible", "root"]},
@@ -129,17 +121,14 @@ class _Maker:
                 self._changes[name] = "missing"
         if ensure_key(self._store, "ssh/ansible", f"{farm}-ansible"):
             self._changes["ssh/ansible"] = "missing"
-        known = "".join(f"@cert-authority * {line}\n" for line in hosts.trusted_lines).encode()
-        if not self._store.has("ssh/known_hosts") or self._store.read("ssh/known_hosts") != known:
-            self._store.write("ssh/known_hosts", known)
-            self._changes["ssh/known_hosts"] = "of other authorities"
-        trusted = "".join(f"{line}\n" for line in users.trusted_lines).encode()
-        if (
-            not self._store.has("ssh/trusted_users.pub")
-            or self._store.read("ssh/trusted_users.pub") != trusted
+        for name, form, authority in (
+            ("ssh/known_hosts", "@cert-authority * {}\n", hosts),
+            ("ssh/trusted_users.pub", "{}\n", users),
         ):
-            self._store.write("ssh/trusted_users.pub", trusted)
-            self._changes["ssh/trusted_users.pub"] = "of other authorities"
+            content = "".join(form.format(line) for line in authority.trusted_lines).encode()
+            if not self._store.has(name) or self._store.read(name) != content:
+                self._store.write(name, content)
+                self._changes[name] = "of other authorities"
         self._login(users)
 
     def _login(self, users: SshAuthority) -> None:

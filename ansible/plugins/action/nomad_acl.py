@@ -8,40 +8,30 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible_collections.soundstage.farm.plugins.module_utils.argument_specs import TEXT, dicts
 from ansible_collections.soundstage.farm.plugins.module_utils.engine_api import NOMAD
 from ansible_collections.soundstage.farm.plugins.plugin_utils.access_control import (
     CONNECTION_ARGUMENTS,
     AccessAction,
-    EngineAccess,
 )
 
 _ARGUMENTS: dict[str, Any] = {
     **CONNECTION_ARGUMENTS,
-    "policies": {
-        "type": "list",
-        "elements": "dict",
-        "default": [],
-        "options": {
-            "name": {"type": "str", "required": True},
-            "description": {"type": "str", "default": ""},
-            "rules": {"type": "str", "required": True},
-        },
-    },
-    "tokens": {
-        "type": "list",
-        "elements": "dict",
-        "default": [],
-        "options": {
-            "name": {"type": "str", "required": True},
-            "secret": {"type": "str", "required": True, "no_log": False},
-            "policies": {"type": "list", "elements": "str", "required": True},
-        },
-    },
+    "policies": dicts(name=TEXT, description={"type": "str", "default": ""}, rules=TEXT),
+    "tokens": dicts(
+        name=TEXT,
+        secret={**TEXT, "no_log": False},
+        policies={"type": "list", "elements": "str", "required": True},
+    ),
 }
 
 
-class _NomadAccess(EngineAccess):
+class ActionModule(AccessAction):
+    """Returns what was made or changed, by name."""
+
+    arguments = _ARGUMENTS
     engine = NOMAD
+    engine_failed = "Nomad: "
     refuses_bootstrap_with = 400
 
     def reconcile(self) -> None:
@@ -95,11 +85,3 @@ class _NomadAccess(EngineAccess):
             ):
                 return one
         return None
-
-
-class ActionModule(AccessAction):
-    """Returns what was made or changed, by name."""
-
-    arguments = _ARGUMENTS
-    access = _NomadAccess
-    engine_failed = "Nomad: "

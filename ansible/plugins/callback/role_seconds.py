@@ -43,18 +43,6 @@ class CallbackModule(CallbackBase):
     def v2_runner_on_start(self, host: Any, task: Any) -> None:
         self._started[(host.get_name(), task._uuid)] = time.monotonic()
 
-    def v2_runner_on_ok(self, result: Any) -> None:
-        self._ended(result)
-
-    def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
-        self._ended(result)
-
-    def v2_runner_on_unreachable(self, result: Any) -> None:
-        self._ended(result)
-
-    def v2_runner_on_skipped(self, result: Any) -> None:
-        self._ended(result)
-
     def v2_playbook_on_stats(self, stats: Any) -> None:
         counted = {
             role: {"machine_seconds": round(seconds, 2), "tasks": self._tasks[role]}
@@ -62,10 +50,13 @@ class CallbackModule(CallbackBase):
         }
         Path(self.get_option("file")).write_text(json.dumps(counted, indent=1) + "\n", encoding="utf-8")
 
-    def _ended(self, result: Any) -> None:
+    def v2_runner_on_ok(self, result: Any, ignore_errors: bool = False) -> None:
+        """Counts the task of a machine, however it has ended."""
         task = result._task
         started = self._started.pop((result._host.get_name(), task._uuid), None)
         if started is not None:
             role = task._role.get_name() if task._role else "(no role)"
             self._seconds[role] += time.monotonic() - started
             self._tasks[role] += 1
+
+    v2_runner_on_failed = v2_runner_on_unreachable = v2_runner_on_skipped = v2_runner_on_ok

@@ -6,21 +6,17 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
+
+if TYPE_CHECKING:
+    from ansible_collections.soundstage.farm.plugins.module_utils.engine_api import EngineApi
 
 RESTARTS = 3
 """So often may a task start anew while it is waited for, because what it needs may come up beside it."""
 _EVERY_S = 0.5
 _ATTEMPTS_EXCEEDED = "Exceeded allowed attempts"
 """So begins Nomad's reason (client/allocrunner/taskrunner/restarts) when it lets a task rest for long."""
-
-
-class Api(Protocol):
-    """Of one server, Nomad's or Consul's."""
-
-    def get(self, path: str) -> Any: ...
-    def post(self, path: str, body: Mapping[str, Any]) -> Any: ...
 
 
 class DeployError(Exception):
@@ -34,7 +30,7 @@ class DeployError(Exception):
         self.ended = ended
 
 
-def plan_job(api: Api, hcl: str, variables: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def plan_job(api: EngineApi, hcl: str, variables: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """The job that the file means with these variables, and Nomad's plan for it."""
     body = {"JobHCL": hcl, "Canonicalize": True, "Variables": assignments(variables)}
     job = api.post("/v1/jobs/parse", body)
@@ -45,13 +41,13 @@ def differs(plan: Mapping[str, Any]) -> bool:
     return plan["Diff"]["Type"] != "None"
 
 
-def register(api: Api, job: Mapping[str, Any], plan: Mapping[str, Any]) -> None:
+def register(api: EngineApi, job: Mapping[str, Any], plan: Mapping[str, Any]) -> None:
     """Only over the version that the plan was made for: somebody else's change in between is not lost."""
     body = {"Job": job, "EnforceIndex": True, "JobModifyIndex": plan["JobModifyIndex"]}
     api.post("/v1/jobs", body)
 
 
-def wait_until_well(api: Api, job: Mapping[str, Any], deadline: float) -> list[str]:
+def wait_until_well(api: EngineApi, job: Mapping[str, Any], deadline: float) -> list[str]:
     """The ids of its allocations, once as many of the newest version run and are healthy as it asks for.
 
     `deadline` is of time.monotonic(). A version that failed and was taken back is told at once, and so is a
@@ -80,7 +76,9 @@ def wait_until_well(api: Api, job: Mapping[str, Any], deadline: float) -> list[s
         time.sleep(_EVERY_S)
 
 
-def wait_until_found(api: Api, service: str, allocations: Sequence[str], deadline: float) -> dict[str, Any]:
+def wait_until_found(
+    api: EngineApi, service: str, allocations: Sequence[str], deadline: float
+) -> dict[str, Any]:
     """`address` and `port` of an instance of these allocations, once Consul's checks of it pass."""
     while True:
         for entry in api.get(f"/v1/health/service/{quote(service, safe='')}?passing"):
@@ -157,7 +155,7 @@ def _reasons(allocations: Sequence[Mapping[str, Any]]) -> str:
     return ", ".join(lines)[:1000]
 
 
-def _not_placed(api: Api, path: str) -> str:
+def _not_placed(api: EngineApi, path: str) -> str:
     """Returns why the scheduler did not place it, counted over the nodes that it evaluated."""
     for evaluation in sorted(api.get(f"{path}/evaluations") or [], key=lambda one: -int(one["ModifyIndex"])):
         for group, metric in (evaluation.get("FailedTGAllocs") or {}).items():

@@ -86,9 +86,7 @@ class FarmAuthority:
             certificate = x509.load_pem_x509_certificate(self._store.read(f"tls/{file}.pem"))
         except ValueError:
             return "damaged"
-        try:
-            certificate.verify_directly_issued_by(self._pair()[0])
-        except (InvalidSignature, ValueError):
+        if not _issued(certificate, self._pair()[0]):
             return "of another authority"
         if certificate.not_valid_after_utc - self._now < datetime.timedelta(days=renew_before_days):
             return "about to expire"

@@ -5,8 +5,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Protocol
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode
+
+if TYPE_CHECKING:
+    from ansible_collections.soundstage.farm.plugins.module_utils.engine_api import EngineApi
 
 MASK = "[masked]"
 _READ_BYTES, _LINES, _CHARS = 8192, 12, 2000
@@ -21,19 +24,11 @@ _LOOKS = (
 )
 
 
-class Logs(Protocol):
-    """Of Nomad's servers."""
-
-    def plain(self, path: str) -> str:
-        """The answer as it is; empty when there is none."""
-        ...
-
-
-def last_words(logs: Logs, allocation: str, task: str, secrets: Iterable[str]) -> str:
+def last_words(nomad: EngineApi, allocation: str, task: str, secrets: Iterable[str]) -> str:
     """The last lines of its standard error, or of its output when it has none, without secrets."""
     for stream in ("stderr", "stdout"):
         query = {"task": task, "type": stream, "origin": "end", "offset": _READ_BYTES, "plain": "true"}
-        lines = logs.plain(f"/v1/client/fs/logs/{allocation}?{urlencode(query)}").strip().splitlines()
+        lines = nomad.plain(f"/v1/client/fs/logs/{allocation}?{urlencode(query)}").strip().splitlines()
         if lines:
             return mask_secrets("\n".join(lines[-_LINES:]), secrets)[-_CHARS:]
     return ""

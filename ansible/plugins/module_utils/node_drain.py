@@ -7,18 +7,13 @@ A drain carries a reason; only a node with our own reason is enabled again.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ansible_collections.soundstage.farm.plugins.module_utils.engine_api import EngineApi
 
 FOREIGN_DRAIN = "drained by an operator"
 INELIGIBLE_EVENT = "Node marked as ineligible for scheduling"
-
-
-class Api(Protocol):
-    """The API of one Nomad server."""
-
-    def get(self, path: str) -> Any: ...
-    def put(self, path: str, body: Mapping[str, Any]) -> Any: ...
 
 
 class NodeError(Exception):
@@ -26,7 +21,7 @@ class NodeError(Exception):
 
 
 def drain(
-    api: Api, name: str, reason: str, *, deadline_s: int, wait_s: int, dry: bool = False
+    api: EngineApi, name: str, reason: str, *, deadline_s: int, wait_s: int, dry: bool = False
 ) -> dict[str, Any]:
     """Drains the node and returns when no work runs on it. Result: `changed`, and `ours` (drained by us, so
     that it may be enabled again).
@@ -55,7 +50,7 @@ def drain(
         time.sleep(1)
 
 
-def enable(api: Api, name: str, *, wait_s: int, dry: bool = False) -> dict[str, Any]:
+def enable(api: EngineApi, name: str, *, wait_s: int, dry: bool = False) -> dict[str, Any]:
     """Makes the node eligible and returns when it is ready: whether that `changed` anything."""
     node = _find(api, name)
     changed = node["Drain"] or node["SchedulingEligibility"] != "eligible"
@@ -76,7 +71,7 @@ def enable(api: Api, name: str, *, wait_s: int, dry: bool = False) -> dict[str, 
         time.sleep(1)
 
 
-def _find(api: Api, name: str) -> dict[str, Any]:
+def _find(api: EngineApi, name: str) -> dict[str, Any]:
     """Returns the newest node of that name: a reinstalled machine has another id than before."""
     nodes = [node for node in api.get("/v1/nodes") if node["Name"] == name]
     if not nodes:
@@ -85,7 +80,7 @@ def _find(api: Api, name: str) -> dict[str, Any]:
     return newest
 
 
-def _last_drain_meta(api: Api, node: dict[str, Any]) -> dict[str, str]:
+def _last_drain_meta(api: EngineApi, node: dict[str, Any]) -> dict[str, str]:
     """Returns the metadata of its last drain; empty where the node was marked ineligible without a drain
     since.
     """
@@ -100,7 +95,7 @@ def _last_drain_meta(api: Api, node: dict[str, Any]) -> dict[str, str]:
     return (whole["LastDrain"] or {}).get("Meta") or {}
 
 
-def _running(api: Api, node: dict[str, Any]) -> list[str]:
+def _running(api: EngineApi, node: dict[str, Any]) -> list[str]:
     """Returns the names of allocations on the node, without system jobs."""
     allocations = api.get(f"/v1/node/{node['ID']}/allocations") or []
     return [

@@ -13,44 +13,31 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-_OWNERSHIP_OPTIONS = {
+from ansible_collections.soundstage.farm.plugins.module_utils.argument_specs import PATH, PATHS, TEXT, dicts
+
+_OWNERSHIP_OPTIONS: dict[str, Any] = {
     "owner": {"type": "str", "default": "root"},
     "group": {"type": "str", "default": "root"},
 }
 ARGUMENTS: dict[str, Any] = {
-    "files": {
-        "type": "list",
-        "elements": "dict",
-        "default": [],
-        "options": {
-            "dest": {"type": "path", "required": True},
-            "content": {"type": "str", "required": True},
-            **_OWNERSHIP_OPTIONS,
-            "mode": {"type": "str", "default": "0644"},
-            "secret": {"type": "bool", "default": False},
-            "once": {"type": "bool", "default": False},
-            "validate": {"type": "list", "elements": "str"},
-        },
-    },
-    "folders": {
-        "type": "list",
-        "elements": "dict",
-        "default": [],
-        "options": {
-            "path": {"type": "path", "required": True},
-            **_OWNERSHIP_OPTIONS,
-            "mode": {"type": "str", "default": "0755"},
-            "once": {"type": "bool", "default": False},
-            "exact": {"type": "bool", "default": False},
-        },
-    },
-    "links": {
-        "type": "list",
-        "elements": "dict",
-        "default": [],
-        "options": {"dest": {"type": "path", "required": True}, "src": {"type": "str", "required": True}},
-    },
-    "absent": {"type": "list", "elements": "path", "default": []},
+    "files": dicts(
+        dest=PATH,
+        content=TEXT,
+        **_OWNERSHIP_OPTIONS,
+        mode={"type": "str", "default": "0644"},
+        secret={"type": "bool", "default": False},
+        once={"type": "bool", "default": False},
+        validate={"type": "list", "elements": "str"},
+    ),
+    "folders": dicts(
+        path=PATH,
+        **_OWNERSHIP_OPTIONS,
+        mode={"type": "str", "default": "0755"},
+        once={"type": "bool", "default": False},
+        exact={"type": "bool", "default": False},
+    ),
+    "links": dicts(dest=PATH, src=TEXT),
+    "absent": PATHS,
 }
 
 _NAMED = (("folders", "path"), ("files", "dest"), ("links", "dest"))

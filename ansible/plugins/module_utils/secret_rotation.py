@@ -29,6 +29,15 @@ _MANAGEMENT: dict[Engine, dict[str, Any]] = {
     CONSUL: {"Policies": [{"Name": "global-management"}]},
     NOMAD: {"Type": "management", "Global": True},
 }
+# How the ring of an engine takes, uses and drops a gossip key.
+_RINGS = {
+    CONSUL: {
+        "install": ("POST", "/v1/operator/keyring"),
+        "use": ("PUT", "/v1/operator/keyring"),
+        "remove": ("DELETE", "/v1/operator/keyring"),
+    },
+    NOMAD: {word: ("PUT", f"/v1/agent/keyring/{word}") for word in ("install", "use", "remove")},
+}
 
 
 class SecretRotation:
@@ -135,24 +144,26 @@ class SecretRotation:
     # --- gossip: the rings take a second key before the first goes ---
 
     def _begin_gossip(self) -> None:
-        for engine, ring in self._rings().items():
-            if not self._store.has(f"{engine}/gossip.old"):
-                old, new = self._store.read(f"{engine}/gossip.key"), base64.b64encode(os.urandom(32)) + b"\n"
-                self._store.commit({f"{engine}/gossip.old": old, f"{engine}/gossip.key": new})
-            key = self._store.text(f"{engine}/gossip.key")
-            ring.install(key)
-            ring.use(key)
+        for engine in _RINGS:
+            current, former = f"{engine.name}/gossip.key", f"{engine.name}/gossip.old"
+            if not self._store.has(former):
+                old, new = self._store.read(current), base64.b64encode(os.urandom(32)) + b"\n"
+                self._store.commit({former: old, current: new})
+            for word in ("install", "use"):
+                self._change_ring(engine, word, self._store.text(current))
         self._done.append("new gossip keys are in use")
 
     def _finish_gossip(self) -> None:
-        for engine, ring in self._rings().items():
-            if self._store.has(f"{engine}/gossip.old"):
-                ring.remove(self._store.text(f"{engine}/gossip.old"))
-                self._store.remove(f"{engine}/gossip.old")
+        for engine in _RINGS:
+            former = f"{engine.name}/gossip.old"
+            if self._store.has(former):
+                self._change_ring(engine, "remove", self._store.text(former))
+                self._store.remove(former)
         self._done.append("the old gossip keys are refused")
 
-    def _rings(self) -> dict[str, _ConsulRing | _NomadRing]:
-        return {"consul": _ConsulRing(self._consul()), "nomad": _NomadRing(self._nomad())}
+    def _change_ring(self, engine: Engine, word: str, key: str) -> None:
+        api = self._consul() if engine is CONSUL else self._nomad()
+        api.call(*_RINGS[engine][word], {"Key": key})
 
     # --- tokens ---
 
@@ -193,31 +204,3 @@ class SecretRotation:
         if any(token["AccessorID"] == rotation["old"] for token in tokens):
             connect().call("DELETE", f"/v1/acl/token/{rotation['old']}")
         self._store.remove(journal)
-
-
-class _ConsulRing:
-    def __init__(self, api: EngineApi) -> None:
-        self._api = api
-
-    def install(self, key: str) -> None:
-        self._api.post("/v1/operator/keyring", {"Key": key})
-
-    def use(self, key: str) -> None:
-        self._api.put("/v1/operator/keyring", {"Key": key})
-
-    def remove(self, key: str) -> None:
-        self._api.call("DELETE", "/v1/operator/keyring", {"Key": key})
-
-
-class _NomadRing:
-    def __init__(self, api: EngineApi) -> None:
-        self._api = api
-
-    def install(self, key: str) -> None:
-        self._api.put("/v1/agent/keyring/install", {"Key": key})
-
-    def use(self, key: str) -> None:
-        self._api.put("/v1/agent/keyring/use", {"Key": key})
-
-    def remove(self, key: str) -> None:
-        self._api.put("/v1/agent/keyring/remove", {"Key": key})

@@ -12,6 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.soundstage.farm.plugins.module_utils.argument_specs import (
+    PATH,
+    PATHS,
+    TEXT,
+    TEXTS,
+    dicts,
+)
 from ansible_collections.soundstage.farm.plugins.module_utils.placing import (
     ARGUMENTS,
     FileState,
@@ -103,44 +110,12 @@ stale:
 
 _ARGUMENTS: dict[str, Any] = {
     **ARGUMENTS,
-    "present": {"type": "list", "elements": "path", "default": []},
-    "packages": {"type": "list", "elements": "str", "default": []},
-    "units": {
-        "type": "list",
-        "elements": "dict",
-        "default": [],
-        "options": {
-            "name": {"type": "str", "required": True},
-            "reads": {"type": "list", "elements": "path", "default": []},
-            "reloads": {"type": "bool", "default": False},
-        },
-    },
-    "users": {
-        "type": "list",
-        "elements": "dict",
-        "default": [],
-        "options": {"name": {"type": "str", "required": True}, "shell": {"type": "str", "required": True}},
-    },
-    "commands": {
-        "type": "list",
-        "elements": "dict",
-        "default": [],
-        "options": {
-            "name": {"type": "str", "required": True},
-            "argv": {"type": "list", "elements": "str", "required": True},
-            "prints": {"type": "list", "elements": "str", "default": []},
-        },
-    },
-    "blocks": {
-        "type": "list",
-        "elements": "dict",
-        "default": [],
-        "options": {
-            "path": {"type": "path", "required": True},
-            "marker": {"type": "str", "required": True},
-            "block": {"type": "str", "required": True},
-        },
-    },
+    "present": PATHS,
+    "packages": TEXTS,
+    "units": dicts(name=TEXT, reads=PATHS, reloads={"type": "bool", "default": False}),
+    "users": dicts(name=TEXT, shell=TEXT),
+    "commands": dicts(name=TEXT, argv={"type": "list", "elements": "str", "required": True}, prints=TEXTS),
+    "blocks": dicts(path=PATH, marker=TEXT, block=TEXT),
 }
 
 

@@ -26,22 +26,22 @@ CONNECTION_ARGUMENTS: dict[str, Any] = {
 }
 
 
-class EngineAccess:
-    """The policies and tokens of one running engine; subclasses implement `reconcile`."""
+class AccessAction(FarmAction):
+    """Converges the policies and tokens of one running engine; subclasses implement `reconcile`. Returns what
+    was made or changed, by name.
+    """
 
     engine: ClassVar[Engine]
     # The status of the engine's answer when it was bootstrapped before.
     refuses_bootstrap_with: ClassVar[int]
 
-    def __init__(self, store: SecretStore, params: dict[str, Any], *, dry: bool) -> None:
-        self.store = store
-        self.params = params
-        self.dry = dry
-        self.api = management_api(self.engine, store, params["address"], params["port"])
+    def act(self, params: dict[str, Any]) -> dict[str, Any]:
+        self.store, self.params, self.dry = SecretStore.open(params["secrets"]), params, self._task.check_mode
+        if self.dry and not self.store.has("tls/operator.pem"):
+            return {"changed": True, "msg": "The farm has no secrets yet; everything would be made."}
+        self.api = management_api(self.engine, self.store, params["address"], params["port"])
         self._changes: list[str] = []
-
-    def run(self) -> dict[str, Any]:
-        wait_for_leader(self.api, 5 if self.dry else self.params["wait_s"])
+        wait_for_leader(self.api, 5 if self.dry else params["wait_s"])
         if not self.api.knows_its_token():
             if self.dry:
                 return {"changed": True, "made": ["bootstrap"]}
@@ -70,15 +70,3 @@ class EngineAccess:
                 f"{self.store.folder}/{token}. Put the right token there; when it is lost, "
                 "see “A lost management token” in docs/guide/cluster.md."
             ) from error
-
-
-class AccessAction(FarmAction):
-    """Returns what was made or changed, by name."""
-
-    access: ClassVar[type[EngineAccess]]
-
-    def act(self, params: dict[str, Any]) -> dict[str, Any]:
-        store = SecretStore.open(params["secrets"])
-        if self._task.check_mode and not store.has("tls/operator.pem"):
-            return {"changed": True, "msg": "The farm has no secrets yet; everything would be made."}
-        return self.access(store, params, dry=self._task.check_mode).run()

@@ -116,7 +116,7 @@ def rights(table: LeaseTable, lease: Lease, request: Request) -> None:
     if cards:
         assert usage.node.shared == bool(lease.assignment.shares)
         assert request.may_share if usage.node.shared else request.may_take_whole
-        assert not usage.node.shared or lease.cap_mib >= request.needs.vram_mib
+        assert not usage.node.shared or lease.assignment.shares * 1024 >= request.needs.vram_mib
 
 
 def accounts(table: LeaseTable) -> dict[str, object]:
@@ -124,7 +124,8 @@ def accounts(table: LeaseTable) -> dict[str, object]:
     return {
         "leases": {lease.id: lease for lease in table.leases},
         "desks": {usage.node.id: usage for usage in table.usages()},
-        "shared": {kind: buckets.levels() for kind, buckets in table._capacity.shared.items()},
-        "whole": {kind: buckets.levels() for kind, buckets in table._capacity.whole.items()},
-        "machines": (table._capacity.plain_machines.levels(), table._capacity.card_machines.levels()),
+        "shared": {kind: dict(buckets._level_of) for kind, buckets in table._capacity.shared.items()},
+        "whole": {kind: dict(buckets._level_of) for kind, buckets in table._capacity.whole.items()},
+        "plain machines": dict(table._capacity.plain_machines._level_of),
+        "machines with cards": dict(table._capacity.card_machines._level_of),
     }

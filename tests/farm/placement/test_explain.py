@@ -21,7 +21,7 @@ from farm.placement.changes import (
     Undrain,
     WaitForEnd,
 )
-from farm.placement.explain import Explanation, FarmState, could_run, explain
+from farm.placement.explain import Explanation, could_run, explain
 
 NOW = 1_000_000.0
 
@@ -32,7 +32,7 @@ def clock(at_s: float) -> str:
 
 
 def ask(request: Request, table: LeaseTable, blocks: BlockList | None = None) -> Explanation:
-    return explain(request, FarmState(table, blocks or BlockList()), NOW, clock=clock)
+    return explain(request, table, blocks or BlockList(), NOW, clock=clock)
 
 
 def as_text(text: Explanation) -> str:

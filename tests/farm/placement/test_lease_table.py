@@ -104,7 +104,6 @@ def test_speech_and_lips_share_an_eight_gib_card_and_a_third_waits() -> None:
     speech, lips = table.grant(request("speech", 2)), table.grant(request("lips", 5))
     assert speech is not None and lips is not None
     assert (speech.assignment, lips.assignment) == (Assignment("g1", ("a",), 2), Assignment("g1", ("a",), 5))
-    assert (speech.cap_mib, lips.cap_mib) == (2048, 5120)
     assert table.grant(request("third", 3)) is None
     table.release("speech")
     assert table.grant(request("third", 2)) is not None
@@ -181,9 +180,9 @@ def test_a_card_that_fails_keeps_its_leases_until_they_are_released_and_takes_no
 
 def test_a_lost_node_gives_up_its_leases_and_its_holds() -> None:
     table = LeaseTable([node("g1", card("a"))])
-    lease = table.grant(request("r"))
+    table.grant(request("r"))
     table.reserve("next", [("g1", "a")])
-    assert table.remove_node("g1") == [lease]
+    table.remove_node("g1")
     assert table.leases == [] and table.reservations == {}
     table.upsert_node(node("g1", card("a")))
     assert table.grant(request("r")) is not None
@@ -223,11 +222,9 @@ def test_after_a_restart_the_book_is_rebuilt_from_what_runs(seed: int) -> None:
     after = LeaseTable(before.nodes)
     leases = before.leases
     chance.shuffle(leases)
-    found = after.reconcile(leases)
-    assert set(found.adopted) == set(leases) and not found.moved and not found.gone
-    assert accounts(after) == accounts(before)
-    again = after.reconcile(leases)
-    assert (again.adopted, again.moved, again.gone) == ((), (), ())
+    for _ in range(2):
+        after.reconcile(leases)
+        assert accounts(after) == accounts(before)
     for step in range(40):
         after.grant(any_request(chance, f"s{step}"))
         audit(after)
@@ -241,11 +238,10 @@ def test_the_book_follows_where_nomad_put_a_segment_and_forgets_what_ended() -> 
     assert requested is not None
     real = replace(requested, owner="", assignment=replace(requested.assignment, cards=("b",)))
     stranger = Lease("by-hand", "", "?", Assignment("g1", ("a",), 2), 100, 100)
-    found = table.reconcile([real, stranger], pending={"pending"})
-    assert [lease.id for lease in found.gone] == ["ended"]
-    assert found.adopted == (stranger,)
-    assert found.moved == (replace(requested, assignment=real.assignment),)
+    table.reconcile([real, stranger], pending={"pending"})
+    moved = replace(requested, assignment=real.assignment)
     assert {lease.id for lease in table.leases} == {"moved", "by-hand", "pending"}
+    assert {stranger, moved} <= set(table.leases)
 
 
 def test_more_taken_by_strangers_than_there_is_leaves_nothing_and_breaks_nothing() -> None:

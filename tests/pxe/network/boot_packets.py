@@ -75,7 +75,7 @@ class Step:
             return self.file
         output = []
         if not self.message.reply:
-            output.append("iPXE" if self.message.is_ipxe else "firmware")
+            output.append("iPXE" if Option.IPXE in self.message.options else "firmware")
             if self.message.architecture is not None:
                 output.append(f"architecture {self.message.architecture}")
         if self.message.gives_addresses:

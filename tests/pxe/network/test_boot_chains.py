@@ -10,6 +10,7 @@ from boot_network import Mode
 from boot_packets import Step
 
 from lab.plan import GATEWAY
+from pxe.network.dhcp_messages import Option
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("qemu"), pytest.mark.timeout(900)]
 SCRIPT = f"http://{GATEWAY}/boot/first.ipxe"
@@ -31,8 +32,8 @@ def test_a_bios_machine_goes_by_tftp_and_undionly_to_its_script(boot_net: BootNe
     seen = boot_net.boot(BIOS, posing=True)
     assert [one[:2] for one in fetched(seen)][:2] == [("TFTP", "undionly.kpxe"), ("HTTP", "/boot/first.ipxe")]
     request = [step.message for step in seen if step.what == "DISCOVER" and step.message]
-    assert not request[0].is_ipxe, "the first to ask was plain PXE"
-    assert request[-1].is_ipxe, "the last was what undionly.kpxe is"
+    assert Option.IPXE not in request[0].options, "the first to ask was plain PXE"
+    assert Option.IPXE in request[-1].options, "the last was what undionly.kpxe is"
 
 
 def test_beside_another_dhcp_server_a_bios_machine_gets_its_address_there_and_its_boot_file_here(

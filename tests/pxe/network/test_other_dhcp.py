@@ -14,7 +14,7 @@ from boot_network import Mode
 
 from lab.network import BRIDGE
 from lab.plan import GATEWAY
-from pxe.network.dhcp_messages import COOKIE, Kind, discover, read_message
+from pxe.network.dhcp_messages import COOKIE, Kind, Option, discover, read_message
 from pxe.network.other_dhcp import CONFLICT, OtherServer, search, verdict
 
 NOBODY = "10.77.0.9"
@@ -91,8 +91,8 @@ def test_a_proxy_is_disturbed_by_boot_files_alone() -> None:
 def test_what_we_ask_can_be_read_back() -> None:
     request = read_message(discover("52:54:00:12:34:56", 7, asks_to_boot=True))
     assert (request.kind, request.mac, request.transaction) == (Kind.DISCOVER, "52:54:00:12:34:56", 7)
-    assert (request.architecture, request.is_ipxe, request.reply) == (0, False, False)
-    assert request.vendor_class.startswith("PXEClient")
+    assert (request.architecture, Option.IPXE in request.options, request.reply) == (0, False, False)
+    assert request.options[Option.VENDOR_CLASS].startswith(b"PXEClient")
 
 
 @pytest.mark.parametrize("damage", [b"", b"\0" * 300, discover("52:54:00:12:34:56", 1)[:100]])
