@@ -207,7 +207,7 @@ class PortraitRemark(BaseModel):
 
 
 class PortraitReport(BaseModel):
-    """What could be better in a photo; empty where nothing could."""
+    """Lists what could be better in a photo; empty where nothing could."""
 
     remarks: list[PortraitRemark]
 

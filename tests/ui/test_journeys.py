@@ -97,11 +97,11 @@ def hands(request: pytest.FixtureRequest, visiting: Visiting) -> Callable[[str],
     """Opens a view at a width, to be used by the mouse or by the keyboard alone."""
     hand, width = request.param
 
-    def opened(view: str) -> Keyboard:
+    def open_view(view: str) -> Keyboard:
         page = visiting(viewport={"width": width, "height": 900}).open(view)
         return Mouse(page) if hand == "mouse" else Keyboard(page)
 
-    return opened
+    return open_view
 
 
 def test_a_pasted_text_becomes_an_explainer_of_ten_scenes(

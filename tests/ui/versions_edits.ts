@@ -12,7 +12,7 @@ const random = (below: number) => {
 };
 const WORDS = ["tide", "Tide.", "moon", "[pause 1s]", "*high*", "water", "–", "noon"];
 const text = (length: number) => Array.from({ length }, () => WORDS[random(WORDS.length)]).join(" ");
-const told = (pieces: readonly Piece[], without: Piece["kind"]) =>
+const joined = (pieces: readonly Piece[], without: Piece["kind"]) =>
   pieces.flatMap(({ kind, text }) => (kind === without ? [] : text.split(" "))).join(" ");
 const wrong: string[] = [];
 const kinds: Record<string, number> = {};
@@ -20,7 +20,7 @@ const kinds: Record<string, number> = {};
 for (let round = 0; round < rounds; round++) {
   const [before, after] = [text(random(9)), text(random(9))];
   const pieces = compareWords(before, after);
-  if (told(pieces, "new") !== before || told(pieces, "gone") !== after) wrong.push(`${before} | ${after}`);
+  if (joined(pieces, "new") !== before || joined(pieces, "gone") !== after) wrong.push(`${before} | ${after}`);
 
   let doc: Doc = {
     title: "T", persona: "nova", brand: null, music: null, canvas: { width: 2, height: 2, fps: 10 },
