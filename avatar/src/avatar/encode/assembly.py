@@ -85,7 +85,7 @@ def join(target: Path, film: Film, work: Path, check: Callable[[], None] = lambd
         ]
         if subtitles is not None:
             rows.append(subtitle_packets(film.cues or (), subtitles))
-        for packet in merge(*rows, key=_seconds):
+        for packet in merge(*rows, key=seconds_of):
             check()
             container.mux(packet)
     return joints.encoded_frames
@@ -172,5 +172,5 @@ def _encoded(blocks: Iterable[av.AudioFrame], stream: AudioStream) -> Iterator[P
     yield from stream.encode(None)
 
 
-def _seconds(packet: Packet) -> Fraction:
+def seconds_of(packet: Packet) -> Fraction:
     return (packet.dts or 0) * packet.time_base
