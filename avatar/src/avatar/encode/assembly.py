@@ -99,6 +99,7 @@ class _Mixer:
         self._rate = film.canvas.rate
         self._codec = film.audio
         self._fades = film.fades
+        self._length = samples_of(film_frames(film.reels), self._rate, film.audio.sample_rate_hz)
         self._bed: MusicBed | None = None
         if film.music is not None:
             form, path = film.music
@@ -106,10 +107,8 @@ class _Mixer:
             track: MusicTrack = read_music(path, form.audio.name or path.name, hz, work)
             voice = measure(self._voice(), hz).integrated_lufs
             speaking = speech_steps(map(mono_samples, self._voice()), hz)
-            length = samples_of(film_frames(film.reels), self._rate, hz)
-            self._bed = MusicBed(form, track, speaking, length, hz, voice)
+            self._bed = MusicBed(form, track, speaking, self._length, hz, voice)
         self._channels = 1 if self._bed is None else 2
-        self._length = samples_of(film_frames(film.reels), self._rate, film.audio.sample_rate_hz)
 
     def level(self) -> Iterator[av.AudioFrame]:
         """Stereo blocks at the loudness of the codec."""

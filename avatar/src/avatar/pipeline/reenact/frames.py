@@ -77,7 +77,7 @@ def photo_frames(
 
         track = control_track(driver, SPOKEN_FPS, seed=0)
         poses = speech_poses(source, face, track)
-        frames, fps, lost = track.frames, SPOKEN_FPS, _no_lost_frames
+        frames, fps, lost = track.frames, SPOKEN_FPS, list
     else:
         driving, frames, fps, lost, first = _driving(job, driver, None, tools)
         poses = still_poses(source, driving, job.options.manner(), first)
@@ -121,7 +121,7 @@ def _driving(
         rate = fps or min(MOST_FPS, max(LEAST_FPS, round(template.fps)))
         count = max(1, round(len(template) * rate / template.fps))
         rows = np.minimum((np.arange(count) * template.fps / rate).astype(int), len(template) - 1)
-        return (template.face(int(row)) for row in rows), count, rate, _no_lost_frames, None
+        return (template.face(int(row)) for row in rows), count, rate, list, None
     if job.driving is None:
         raise no_driving()
     if is_picture(job.driving):
@@ -134,7 +134,7 @@ def _driving(
         picture, found = upright.picture, choose_face(upright.faces, None)
         face = face_of_picture(picture, found.points, tools.animator)
         count = MAX_FRAMES if fps else PICTURED_S * SPOKEN_FPS
-        return repeat(face, count), count, fps or SPOKEN_FPS, _no_lost_frames, rest_motion(face)
+        return repeat(face, count), count, fps or SPOKEN_FPS, list, rest_motion(face)
     film = Film(job.driving, job.driving.name, fps)
     _require_size(next(film.pictures()), film.name)
     watched = DrivingFilm.watch(film, tools.tracker, tools.check)
@@ -146,11 +146,6 @@ def _driving(
         save_template(template, job.save_template)
         faces = (template.face(row) for row in range(len(template)))
     return faces, len(film), film.fps, lambda: watched.lost, None
-
-
-def _no_lost_frames() -> list[int]:
-    """Returns no frame: each has a face."""
-    return []
 
 
 def _even(picture: Pixels) -> Pixels:
