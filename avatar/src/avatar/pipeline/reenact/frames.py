@@ -13,11 +13,11 @@ from avatar.compose.colour import Pixels
 from avatar.engines.base import EngineInfo
 from avatar.engines.liveportrait.template import MotionTemplate
 from avatar.engines.resume_cache import ResumeCache
-from avatar.errors import InvalidInput
 from avatar.face.pictures import is_picture, read_picture
 from avatar.face.portrait import flatten
 from avatar.face.search import choose_face, find_upright_faces
 from avatar.face.tracker import FaceTracker
+from avatar.pipeline.lipsync.video import MAX_SIDE_PX, require_side
 from avatar.pipeline.reenact.job import ReenactJob, no_driving
 from avatar.spec import Canvas, Notice
 from avatar.tracks import SpeechTrack
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 SPOKEN_FPS = 25
 PICTURED_S = 2
 """How long a photo shows the face of a driving picture; a video does to its end."""
-MAX_SIDE_PX = 3840
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,9 +160,4 @@ def _canvas(picture: Pixels, fps: int) -> Canvas:
 
 def _require_size(picture: Pixels, what: str) -> None:
     height, width = picture.shape[:2]
-    if min(width, height) < 64:
-        raise InvalidInput(
-            "video.too_small",
-            f"{what} is only {width} x {height} pixels.",
-            "At least 64 x 64 are needed.",
-        )
+    require_side(width, height, what)
