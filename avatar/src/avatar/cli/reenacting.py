@@ -55,7 +55,10 @@ def add_reenact(one: ArgumentParser) -> None:
     )
     for part in ("eyes", "lips"):
         one.add_argument(
-            f"--retarget-{part}", action="store_true", dest=part, help=f"copy only how far the {part} are open"
+            f"--retarget-{part}",
+            action="store_true",
+            dest=part,
+            help=f"copy only how far the {part} are open",
         )
     one.add_argument(
         "--stitching", action=BooleanOptionalAction, default=True, help="keep the shoulders where they are"

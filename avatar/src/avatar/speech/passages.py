@@ -116,18 +116,18 @@ def _exact_track(
     edges: list[int] = []
     phones: list[tuple[str, int]] = []
     events: list[WordEvent] = []
-    for utterance, stretch, told in zip(utterances, stretches, times, strict=True):
+    for utterance, stretch, spoken in zip(utterances, stretches, times, strict=True):
         lengths = [len(word) + 1 for word in utterance.words]
         starts = tuple(sum(lengths[:place]) for place in range(len(lengths)))
         number = len(pieces)
         # The second piece is the pause up to the next utterance.
         pieces += [Piece(" ".join(utterance.words), tokens=utterance.tokens, starts=starts), Piece()]
         edges += [stretch.start_ms, stretch.end_ms]
-        phones += [(name, stretch.start_ms + start_ms) for name, start_ms in told.phones]
+        phones += [(name, stretch.start_ms + start_ms) for name, start_ms in spoken.phones]
         phones.append(("", stretch.end_ms))
         events += [
             WordEvent(number, position, 1, stretch.start_ms + start_ms)
-            for position, start_ms in zip(starts, told.words, strict=True)
+            for position, start_ms in zip(starts, spoken.words, strict=True)
             if start_ms is not None
         ]
     length_ms = duration_ms(wav)

@@ -24,7 +24,7 @@ from avatar.speech.piper_process import (
     SECONDS_PER_CHARACTER,
     START_TIMEOUT_S,
     NoWarmVoice,
-    failed,
+    piper_error,
     speak_warm,
     too_slow,
 )
@@ -91,4 +91,4 @@ def _run(command: list[str], text: str, answer: Path) -> None:
             "speech.piper_failed", f"Piper does not start: {error.strerror}.", "Run it by hand."
         ) from error
     if done.returncode != 0 or not answer.is_file():
-        raise failed(done.returncode, done.stderr)
+        raise piper_error(done.returncode, done.stderr)

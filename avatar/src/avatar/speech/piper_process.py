@@ -116,7 +116,7 @@ class PiperProcess:
         self._errors.seek(0)
         errors = self._errors.read()
         self.close()
-        return _Ended(failed(status, errors))
+        return _Ended(piper_error(status, errors))
 
 
 def speak_warm(
@@ -171,7 +171,7 @@ def too_slow(timeout_s: float) -> Unavailable:
     )
 
 
-def failed(status: int, output: bytes) -> Unavailable:
+def piper_error(status: int, output: bytes) -> Unavailable:
     return Unavailable(
         "speech.piper_failed",
         f"Piper ended with status {status}: {last_words(output)}.",

@@ -33,7 +33,7 @@ CHAIN = (
 
 
 def polish(raw: Path, task: SpeechTask, scale: float, loud: Sequence[tuple[int, int]]) -> int:
-    """Writes `raw` as the task's WAV, 32 kHz, played faster by `scale`, between silences; returns its samples.
+    """Writes `raw` to the WAV at 32 kHz, played faster by `scale`, between silences; returns its samples.
 
     `loud`: spans in samples of `raw` that are raised by 3.5 dB.
     """

@@ -97,9 +97,7 @@ def _words(pieces: Sequence[Piece], events: Events, phones: Sequence[Phone]) -> 
     words: list[Word] = []
     for index, piece in enumerate(pieces):
         if piece.tokens:
-            begin_ms, end_ms = (
-                end * 1000 // events.rate_hz for end in events.piece_ends[index : index + 2]
-            )
+            begin_ms, end_ms = (end * 1000 // events.rate_hz for end in events.piece_ends[index : index + 2])
             words += _words_of_piece(piece, starts_of_piece[index], begin_ms, end_ms)
     return tuple(until_last_sound(words, phones))
 

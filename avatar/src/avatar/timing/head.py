@@ -123,8 +123,8 @@ def _bump(curve: Array, times: Array, at: float, height: float, sigma_s: float) 
 
 
 def at_edges(times: Array) -> Array:
-    """Returns 1 within a scene, and a smooth way from and to 0 in its first and last moments: scenes begin and
-    end at rest, so that a body does not jump where they are joined.
+    """Returns 1 within a scene, and a smooth way from and to 0 in its first and last moments: scenes begin
+    and end at rest, so that a body does not jump where they are joined.
     """
     if not len(times):
         return np.zeros(0)
