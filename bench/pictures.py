@@ -191,7 +191,7 @@ def main() -> None:
         id="own", person="the operator's own material", granted_at="2026-01-01", purpose="contact sheet"
     )
 
-    from avatar.engines.rig import character_names
+    from avatar.engines.rig.characters import NAMES
 
     with tempfile.TemporaryDirectory() as cache:
 
@@ -204,7 +204,7 @@ def main() -> None:
             return open_at
 
         centre: tuple[Crop, Crop] = ((0.38, 0.52, 0.62, 0.78), (0.38, 0.30, 0.62, 0.52))
-        for character in character_names():
+        for character in NAMES:
             sheets_of(opener(RigFace(character=character)), character, options.out, *centre)
         body_sheets(options.out)
         for photo in options.photo:

@@ -5,7 +5,7 @@ import unicodedata
 from itertools import pairwise
 
 import pytest
-from avatar.compose.cues import MAX_CUE_MS, MIN_CUE_MS, READABLE_CPS, break_lines, make_cues
+from avatar.compose.cues import MAX_CUE_MS, MIN_CUE_MS, READABLE_CPS, make_cues
 from avatar.compose.phrases import columns
 from avatar.spec.sentences import is_abbreviation
 from avatar.tracks import Word
@@ -48,11 +48,8 @@ def test_a_pause_without_a_full_stop_ends_a_cue():
 
 
 def test_lines_are_parted_by_sense_and_of_about_one_length():
-    lines = break_lines(
-        ["This", "sentence", "is", "just", "a", "little", "longer", "than", "one", "line"], 42, 2
-    )
-    assert len(lines) == 2
-    assert lines == ["This sentence is just", "a little longer than one line"]
+    [cue] = make_cues(words_of("This sentence is just a little longer than one line"), 20000)
+    assert cue.lines == ("This sentence is just", "a little longer than one line")
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -170,7 +167,7 @@ def test_wide_letters_count_twice_and_marks_not_at_all():
 
 def test_a_word_longer_than_a_line_is_cut_and_kept():
     url = "https://example.org/" + "a" * 60
-    lines = break_lines([url], 42, 2)
+    lines = [line for cue in make_cues(words_of(url), 20000) for line in cue.lines]
     assert "".join(lines) == url
     assert all(columns(line) <= 42 for line in lines)
 

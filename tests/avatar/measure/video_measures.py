@@ -20,7 +20,7 @@ import numpy.typing as npt
 from avatar.errors import InvalidInput, Unavailable
 from avatar.face.quiet import quiet_native_logs
 from avatar.media_files import open_media
-from avatar.pipeline.mouth_check import Observation, observation
+from avatar.pipeline.mouth_check import distance, eye_distance, lip_gap
 from avatar.tracks import ControlTrack, Phone
 
 Pixels = npt.NDArray[np.uint8]
@@ -28,12 +28,53 @@ Landmarks = npt.NDArray[np.float32]
 Signal = npt.NDArray[np.float32]
 Frames = npt.NDArray[np.bool_]
 
+# Pairs of Face Mesh points: upper and lower lids, corners of each eye.
+_LID_PAIRS = ((159, 145), (158, 153), (386, 374), (385, 380))
+_EYE_WIDTHS = ((33, 133), (362, 263))
 _BILABIALS = ("p", "b", "m")
 _OPEN_VOWELS = "aɑæɒɔʌɐ"
 _MAX_LAG_FRAMES_S = 0.4
 _SILENCE_EDGE_MS = 160
 Mask = npt.NDArray[np.bool_]
 _SAMPLES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """The signals that the tracker measured. All signals float32 (frames,), NaN where no face was found.
+
+    aperture, width: gap of the inner lips and distance of the mouth corners in E;
+    eye: lid gap over eye width; yaw_deg: + when the face turns to the picture's right;
+    landmarks (frames, 478, 3) in pixels.
+    """
+
+    aperture: Signal
+    width: Signal
+    eye: Signal
+    yaw_deg: Signal
+    landmarks: Landmarks
+
+    @property
+    def frames(self) -> int:
+        return len(self.aperture)
+
+    @property
+    def seen(self) -> npt.NDArray[np.bool_]:
+        return np.isfinite(self.aperture)
+
+
+def observation(points: Landmarks) -> Observation:
+    """Signals of landmarks (frames, 478, 3)."""
+    lids = np.mean([distance(points, a, b, planar=True) for a, b in _LID_PAIRS], axis=0)
+    widths = np.mean([distance(points, a, b) for a, b in _EYE_WIDTHS], axis=0)
+    across = points[:, 263] - points[:, 33]
+    return Observation(
+        aperture=lip_gap(points),
+        width=(distance(points, 61, 291) / eye_distance(points)).astype(np.float32),
+        eye=(lids / np.maximum(widths, 1e-6)).astype(np.float32),
+        yaw_deg=np.degrees(np.arctan2(across[:, 2], across[:, 0])).astype(np.float32),
+        landmarks=points,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -167,7 +167,7 @@ def test_a_fault_in_the_middle_of_any_stage_leaves_nothing(tmp_path, small_spec,
         "items": (scene_renderer.Lettering, "sprites_at"),
         "draw": (scene_renderer.SceneRenderer, "draw"),
         "write": (segment_writer.SegmentWriter, "write"),
-        "join": (assembly, "_seconds"),
+        "join": (assembly, "seconds_of"),
     }
     owner, name = where[fault]
     monkeypatch.setattr(owner, name, breaking(getattr(owner, name)))

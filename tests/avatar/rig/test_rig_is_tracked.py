@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from avatar.engines.rig import RigEngine, character_names, open_rig
+from avatar.engines.rig import RigEngine, open_rig
+from avatar.engines.rig.characters import NAMES
 from avatar.engines.rig.pose import Pose
 from avatar.errors import Unavailable
 from avatar.face.tracker import FaceTracker, open_tracker
@@ -36,7 +37,7 @@ def track_points(engine: RigEngine, pose: Pose, tracker: FaceTracker) -> np.ndar
     return np.asarray(faces[0].points)[:, :2]
 
 
-@pytest.mark.parametrize("name", character_names())
+@pytest.mark.parametrize("name", NAMES)
 def test_the_tracked_eyes_mouth_and_turn_follow_the_channels(
     name: str, lively: ControlTrack, tracker: FaceTracker
 ) -> None:
@@ -63,7 +64,7 @@ def test_the_tracked_eyes_mouth_and_turn_follow_the_channels(
     assert np.corrcoef(turns, yaw)[0, 1] > 0.60
 
 
-@pytest.mark.parametrize("name", character_names())
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("wide", [-0.8, -0.4, 0.0, 0.5])
 def test_closed_lips_are_seen_closed_however_they_are_rounded(
     name: str, wide: float, tracker: FaceTracker, pose

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import cv2
 import pytest
-from avatar.engines.rig import character_names
+from avatar.engines.rig.characters import NAMES
 from avatar.spec import Face, MediaRef, PhotoFace, RigFace
 from avatar.tracks import ControlTrack, Phone
 from clipmaker.person import photo
@@ -32,4 +32,4 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Face]:
     for name in ("astronaut", "grace_hopper"):
         cv2.imwrite(str(folder / f"{name}.png"), photo(name))
         found[name] = PhotoFace(image=MediaRef(path=str(folder / f"{name}.png")))
-    return found | {name: RigFace(character=name) for name in character_names()}
+    return found | {name: RigFace(character=name) for name in NAMES}

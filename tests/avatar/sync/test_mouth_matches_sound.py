@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import pytest
-from avatar.engines.rig import character_names
+from avatar.engines.rig.characters import NAMES
 from avatar.spec import Face
 from avatar.tracks import ControlTrack, Phone
 from rendering import render
 from video_measures import SyncReport, measure_sync
 
-FACES = ("astronaut", "grace_hopper", *character_names())
+FACES = ("astronaut", "grace_hopper", *NAMES)
 Spoken = tuple[ControlTrack, tuple[Phone, ...]]
 
 

@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 import pytest
-from avatar.timing import MotionStyle, control_track
+from avatar.timing import control_track
 from avatar.timing.noise import generator, glide, smooth_noise, steps
+from avatar.timing.style import MotionStyle
 from avatar.timing.track import phrase_ends
 from avatar.tracks import ControlTrack, SpeechTrack
 

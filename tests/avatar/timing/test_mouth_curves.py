@@ -14,8 +14,9 @@ from avatar.spec import MediaRef, Scene
 from avatar.speech import speak
 from avatar.speech.sound import power
 from avatar.speech.timed import energy_phones, with_pauses
-from avatar.timing import CALM, MotionStyle, control_track
+from avatar.timing import control_track
 from avatar.timing.coarticulation import limit_speed
+from avatar.timing.style import CALM, MotionStyle
 from avatar.tracks import CHANNELS, ControlTrack, Phone, SpeechTrack
 
 Toned = Callable[..., SpeechTrack]

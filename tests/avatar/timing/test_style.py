@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 from avatar.spec import Movement
-from avatar.timing import CALM, LIVELY, MotionStyle, control_track, motion_style
+from avatar.timing import control_track, motion_style
+from avatar.timing.style import CALM, LIVELY, MotionStyle
 from avatar.tracks import SpeechTrack
 from pydantic import ValidationError
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from argparse import Namespace
 from dataclasses import asdict
 from typing import Any
@@ -49,19 +48,19 @@ def print_engines(arguments: Namespace) -> int:
     if insightface_is_configured():
         found.append(_insightface())
     if arguments.json:
-        _print(json.dumps(found))
+        print(json.dumps(found))
         return 0
     for engine in found:
         if engine["role"] == "tracker":
             continue  # its sentence comes last
         faces = ", ".join(engine["faces"])
-        _print(f"{engine['engine']:<24} {faces:<13} {STATES[engine['state']]:<18} {_needs(engine)}")
+        print(f"{engine['engine']:<24} {faces:<13} {STATES[engine['state']]:<18} {_needs(engine)}")
         if engine["message"]:
-            _print(f"{'':<24} {engine['message']}")
+            print(f"{'':<24} {engine['message']}")
         if engine["available"]:
-            _print(f"{'':<24} {engine['name']} {engine['version']}: {engine['licence']}")
+            print(f"{'':<24} {engine['name']} {engine['version']}: {engine['licence']}")
     if insightface_is_configured():
-        _print(licence_notice().message)
+        print(licence_notice().message)
     return 0
 
 
@@ -105,14 +104,10 @@ def print_doctor(arguments: Namespace) -> int:
     """One check per line, or one JSON list; 1 when something the worker cannot do without is missing."""
     checks = examine(arguments.cache)
     if arguments.json:
-        _print(json.dumps([asdict(check) for check in checks]))
+        print(json.dumps([asdict(check) for check in checks]))
     else:
         for check in checks:
-            _print(f"{MARKS[check.state]}{check.name:<24} {check.detail}")
+            print(f"{MARKS[check.state]}{check.name:<24} {check.detail}")
             if check.hint:
-                _print(f"{'':<32} {check.hint}")
+                print(f"{'':<32} {check.hint}")
     return int(any(check.state == "missing" for check in checks))
-
-
-def _print(text: str) -> None:
-    sys.stdout.write(text + "\n")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from avatar.cli.consent import add_agreement, asking_consent, consent_from_arguments
+from avatar.cli.network_options import add_network_options, read_options
 from avatar.errors import InvalidInput
 from avatar.pipeline.read_spec import report_invalid_fields
 from avatar.spec import Captions, Finished, LipsyncSpec, MediaRef, Output, Pauses, VideoFace
@@ -29,7 +30,7 @@ def add_lipsync(one: ArgumentParser) -> None:
     latent.add_argument(
         "--vram", choices=("auto", "low"), default="auto", help="low: for cards of 8 GB, or shared ones"
     )
-    latent.add_argument("--precision", choices=("auto", "fp32", "fp16", "bf16"), default="auto")
+    add_network_options(latent)
     latent.add_argument("--steps", type=int, default=20, metavar="N", help="of the sampler; default 20")
     latent.add_argument("--guidance", type=float, default=1.5, metavar="X", help="by the sound; default 1.5")
     latent.add_argument(
@@ -39,9 +40,8 @@ def add_lipsync(one: ArgumentParser) -> None:
         metavar="N",
         help="compute all of the network in one of N steps; default 1, in all",
     )
-    latent.add_argument("--side", type=int, choices=(512, 256), default=512, help="256 for LatentSync 1.5")
     latent.add_argument(
-        "--compile", action="store_true", help="compile the networks first: minutes, for long videos"
+        "--side", type=int, choices=(512, 256), default=512, dest="side_px", help="256 for LatentSync 1.5"
     )
     latent.add_argument(
         "--tail",
@@ -55,10 +55,6 @@ def add_lipsync(one: ArgumentParser) -> None:
         default="filmed",
         help="what long ones show; filmed: the filmed mouth where its lips are shut; default filmed",
     )
-    latent.add_argument(
-        "--fresh", action="store_true", help="use nothing that a stopped run had finished of the same"
-    )
-    latent.add_argument("--models", type=Path, metavar="DIR", help="where the weights lie")
     latent.add_argument("--start-ms", type=int, default=0, metavar="N", help="where the video begins")
     latent.add_argument("--end-ms", type=int, metavar="N", help="where it ends")
     latent.add_argument("--fit", choices=("ping_pong", "loop", "trim"), default="ping_pong")
@@ -76,18 +72,7 @@ def lipsync(arguments: Namespace, context: Context) -> Finished:
         )
     from avatar.pipeline.lipsync.latentsync import MouthOptions, lipsync_by_networks
 
-    options = MouthOptions(
-        vram=arguments.vram,
-        precision=arguments.precision,
-        steps=arguments.steps,
-        guidance=arguments.guidance,
-        side_px=arguments.side,
-        reuse=arguments.reuse,
-        models=arguments.models,
-        fresh=arguments.fresh,
-        compile=arguments.compile,
-        tail=arguments.tail,
-    )
+    options = read_options(MouthOptions, arguments)
     with asking_consent(arguments.video):
         return lipsync_by_networks(_spec(arguments), arguments.out, context, options)
 

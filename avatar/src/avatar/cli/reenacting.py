@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from avatar.cli.consent import add_agreement, asking_consent, consent_from_arguments
+from avatar.cli.network_options import add_network_options, read_options
 from avatar.errors import InvalidInput
 from avatar.spec import Finished
 
@@ -41,7 +42,10 @@ def add_reenact(one: ArgumentParser) -> None:
     )
     one.add_argument("--region", choices=REGIONS, default="all", help="what of the face moves")
     one.add_argument(
-        "--absolute", action="store_true", help="copy the driving face instead of adding its changes"
+        "--absolute",
+        action="store_false",
+        dest="relative",
+        help="copy the driving face instead of adding its changes",
     )
     one.add_argument(
         "--shut-lips",
@@ -49,20 +53,18 @@ def add_reenact(one: ArgumentParser) -> None:
         default=True,
         help="a source with open lips shuts them first",
     )
-    one.add_argument("--retarget-eyes", action="store_true", help="copy only how far the eyes are open")
-    one.add_argument("--retarget-lips", action="store_true", help="copy only how far the lips are open")
+    for part in ("eyes", "lips"):
+        one.add_argument(
+            f"--retarget-{part}",
+            action="store_true",
+            dest=part,
+            help=f"copy only how far the {part} are open",
+        )
     one.add_argument(
         "--stitching", action=BooleanOptionalAction, default=True, help="keep the shoulders where they are"
     )
     one.add_argument("--strength", type=float, default=1.0, metavar="X", help="of the motion; default 1")
-    one.add_argument("--precision", choices=("auto", "fp32", "fp16", "bf16"), default="auto")
-    one.add_argument(
-        "--compile", action="store_true", help="compile the networks first: minutes, for long videos"
-    )
-    one.add_argument(
-        "--fresh", action="store_true", help="use nothing that a stopped run had finished of the same"
-    )
-    one.add_argument("--models", type=Path, metavar="DIR", help="where the weights lie")
+    add_network_options(one)
     one.add_argument("--face-index", type=int, metavar="N", help="of the source, from the left, from 0")
 
 
@@ -73,27 +75,13 @@ def reenact(arguments: Namespace, context: Context) -> Finished:
         )
     from avatar.pipeline.reenact import video as pipeline
 
-    options = pipeline.ReenactOptions(
-        region=arguments.region,
-        relative=not arguments.absolute,
-        shut_lips=arguments.shut_lips,
-        eyes=arguments.retarget_eyes,
-        lips=arguments.retarget_lips,
-        stitching=arguments.stitching,
-        strength=arguments.strength,
-        precision=arguments.precision,
-        models=arguments.models,
-        fresh=arguments.fresh,
-        compile=arguments.compile,
-        face_index=arguments.face_index,
-    )
     job = pipeline.ReenactJob(
         source=arguments.source,
         driving=arguments.driving,
         text=arguments.say,
         consent=consent_from_arguments(arguments.source, arguments),
         save_template=arguments.save_template,
-        options=options,
+        options=read_options(pipeline.ReenactOptions, arguments),
     )
     with asking_consent(arguments.source):
         return pipeline.reenact(job, arguments.out or free_beside(arguments.source), context)

@@ -2,37 +2,34 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-from avatar.spec import Design, EspeakVoice, FliteVoice, Mood, Movement, RigFace
-
-
-class ShippedPresenter(NamedTuple):
-    """Face, voice, movement, language and mood of one presenter."""
-
-    face: RigFace
-    voice: FliteVoice
-    movement: Movement
-    language: str
-    mood: Mood = "neutral"
+from avatar.spec import Design, EspeakVoice, FliteVoice, Movement, RigFace
+from avatar.spec.job import Presenter
 
 
-PRESENTERS: dict[str, ShippedPresenter] = {
-    "nova": ShippedPresenter(RigFace(), FliteVoice(pace=0.94, pitch=-0.8), Movement(), "en-us"),
-    "milo": ShippedPresenter(
-        RigFace(character="milo"),
-        FliteVoice(voice="rms", otherwise=EspeakVoice(voice="en-gb", variant="m3", rate_wpm=155, pitch=42)),
-        Movement(manner="calm"),
-        "en-gb",
+class DrawnPresenter(Presenter):
+    """A presenter without a likeness, whom flite speaks for."""
+
+    face: RigFace = RigFace()
+    voice: FliteVoice = FliteVoice()
+
+
+PRESENTERS: dict[str, DrawnPresenter] = {
+    "nova": DrawnPresenter(voice=FliteVoice(pace=0.94, pitch=-0.8)),
+    "milo": DrawnPresenter(
+        face=RigFace(character="milo"),
+        voice=FliteVoice(
+            voice="rms", otherwise=EspeakVoice(voice="en-gb", variant="m3", rate_wpm=155, pitch=42)
+        ),
+        movement=Movement(manner="calm"),
+        language="en-gb",
     ),
-    "vera": ShippedPresenter(
-        RigFace(character="vera"),
-        FliteVoice(pitch=-2.2, otherwise=EspeakVoice(variant="f4", rate_wpm=165, pitch=46)),
-        Movement(head=0.7, nods=0.8),
-        "en-us",
+    "vera": DrawnPresenter(
+        face=RigFace(character="vera"),
+        voice=FliteVoice(pitch=-2.2, otherwise=EspeakVoice(variant="f4", rate_wpm=165, pitch=46)),
+        movement=Movement(head=0.7, nods=0.8),
     ),
-    "amina": ShippedPresenter(
-        RigFace(
+    "amina": DrawnPresenter(
+        face=RigFace(
             design=Design(
                 face="heart",
                 skin="tan",
@@ -46,30 +43,19 @@ PRESENTERS: dict[str, ShippedPresenter] = {
                 set="library",
             )
         ),
-        FliteVoice(
-            voice="slt",
-            pace=0.96,
-            pitch=-0.2,
-            otherwise=EspeakVoice(voice="en-us", variant="f3", rate_wpm=160, pitch=52),
-        ),
-        Movement(manner="natural"),
-        "en-us",
-        "warm",
+        voice=FliteVoice(pace=0.96, pitch=-0.2, otherwise=EspeakVoice(variant="f3", pitch=52)),
+        mood="warm",
     ),
-    "finn": ShippedPresenter(
-        RigFace(design=Design(kind="fox", clothes="hoodie", clothes_colour="#3f7f6d", set="study")),
-        FliteVoice(
-            voice="rms",
-            pace=1.08,
-            pitch=3.0,
-            otherwise=EspeakVoice(voice="en-us", variant="m4", rate_wpm=170, pitch=70),
+    "finn": DrawnPresenter(
+        face=RigFace(design=Design(kind="fox", clothes="hoodie", clothes_colour="#3f7f6d")),
+        voice=FliteVoice(
+            voice="rms", pace=1.08, pitch=3.0, otherwise=EspeakVoice(variant="m4", rate_wpm=170, pitch=70)
         ),
-        Movement(manner="lively"),
-        "en-us",
-        "excited",
+        movement=Movement(manner="lively"),
+        mood="excited",
     ),
-    "harjit": ShippedPresenter(
-        RigFace(
+    "harjit": DrawnPresenter(
+        face=RigFace(
             design=Design(
                 face="long",
                 skin="brown",
@@ -84,17 +70,16 @@ PRESENTERS: dict[str, ShippedPresenter] = {
                 set="living-room",
             )
         ),
-        FliteVoice(
+        voice=FliteVoice(
             voice="rms",
-            pace=1.0,
             pitch=-0.8,
             otherwise=EspeakVoice(voice="en-gb", variant="m3", rate_wpm=155, pitch=38),
         ),
-        Movement(manner="calm"),
-        "en-gb",
+        movement=Movement(manner="calm"),
+        language="en-gb",
     ),
-    "leo": ShippedPresenter(
-        RigFace(
+    "leo": DrawnPresenter(
+        face=RigFace(
             design=Design(
                 face="square",
                 skin="porcelain",
@@ -107,21 +92,16 @@ PRESENTERS: dict[str, ShippedPresenter] = {
                 clothes="hoodie",
                 clothes_colour="#3c5a8c",
                 wheelchair=True,
-                set="study",
             )
         ),
-        FliteVoice(
-            voice="rms",
-            pace=1.06,
-            pitch=1.2,
-            otherwise=EspeakVoice(voice="en-us", variant="m1", rate_wpm=170, pitch=58),
+        voice=FliteVoice(
+            voice="rms", pace=1.06, pitch=1.2, otherwise=EspeakVoice(variant="m1", rate_wpm=170, pitch=58)
         ),
-        Movement(manner="lively"),
-        "en-us",
-        "warm",
+        movement=Movement(manner="lively"),
+        mood="warm",
     ),
-    "mei": ShippedPresenter(
-        RigFace(
+    "mei": DrawnPresenter(
+        face=RigFace(
             design=Design(
                 face="round",
                 skin="olive",
@@ -134,21 +114,13 @@ PRESENTERS: dict[str, ShippedPresenter] = {
                 set="living-room",
             )
         ),
-        FliteVoice(
-            voice="slt",
-            pace=0.98,
-            pitch=0.6,
-            otherwise=EspeakVoice(voice="en-us", variant="f2", rate_wpm=160, pitch=56),
-        ),
-        Movement(manner="natural"),
-        "en-us",
+        voice=FliteVoice(pace=0.98, pitch=0.6, otherwise=EspeakVoice(pitch=56)),
     ),
-    "walter": ShippedPresenter(
-        RigFace(
+    "walter": DrawnPresenter(
+        face=RigFace(
             design=Design(
                 age="older",
                 face="round",
-                skin="light",
                 hair="bald",
                 hair_colour="#c9c7cc",
                 beard="full",
@@ -161,20 +133,19 @@ PRESENTERS: dict[str, ShippedPresenter] = {
                 set="library",
             )
         ),
-        FliteVoice(
+        voice=FliteVoice(
             voice="awb",
             pace=0.9,
             pitch=-1.6,
             otherwise=EspeakVoice(voice="en-gb", variant="m2", rate_wpm=140, pitch=30),
         ),
-        Movement(manner="calm"),
-        "en-gb",
-        "warm",
+        movement=Movement(manner="calm"),
+        language="en-gb",
+        mood="warm",
     ),
-    "zuri": ShippedPresenter(
-        RigFace(
+    "zuri": DrawnPresenter(
+        face=RigFace(
             design=Design(
-                face="oval",
                 skin="deep",
                 hair="curly",
                 hair_colour="#2a1a16",
@@ -182,19 +153,11 @@ PRESENTERS: dict[str, ShippedPresenter] = {
                 lashes=0.9,
                 lips="#94413f",
                 earrings=True,
-                clothes="jumper",
                 clothes_colour="#d9603f",
-                set="study",
             )
         ),
-        FliteVoice(
-            voice="slt",
-            pace=1.0,
-            pitch=-1.4,
-            otherwise=EspeakVoice(voice="en-us", variant="f4", rate_wpm=165, pitch=44),
-        ),
-        Movement(manner="lively"),
-        "en-us",
-        "warm",
+        voice=FliteVoice(pitch=-1.4, otherwise=EspeakVoice(variant="f4", rate_wpm=165, pitch=44)),
+        movement=Movement(manner="lively"),
+        mood="warm",
     ),
 }

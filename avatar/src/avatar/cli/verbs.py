@@ -66,74 +66,30 @@ def segment(arguments: Namespace, context: Context) -> Finished:
     )
 
 
-def assemble(arguments: Namespace, context: Context) -> Finished:
-    return assemble_folder(read_render_spec(arguments.spec), arguments.out, arguments.segments, context)
-
-
-def preview(arguments: Namespace, context: Context) -> Finished:
-    return preview_scene(spec_with_scene(arguments), arguments.scene, arguments.out, context)
-
-
-def prepare(arguments: Namespace, context: Context) -> Finished:
-    return prepare_photo(arguments.image, arguments.out, arguments.face_index, context)
-
-
-def probe(arguments: Namespace, context: Context) -> Finished:
-    return probe_file(arguments.file, context)
-
-
-def look(arguments: Namespace, context: Context) -> Finished:
-    return look_at(arguments.file, arguments.ms, arguments.shown, context)
-
-
-def still(arguments: Namespace, context: Context) -> Finished:
-    spec = spec_with_scene(arguments)
-    return make_still(spec, arguments.scene, arguments.ms, arguments.out, context, word=arguments.word)
-
-
-def poster(arguments: Namespace, context: Context) -> Finished:
-    return make_film_poster(arguments.file, arguments.out, context)
-
-
-def storyboard(arguments: Namespace, context: Context) -> Finished:
-    return make_storyboard(arguments.file, arguments.out, context)
-
-
-def peaks(arguments: Namespace, context: Context) -> Finished:
-    return make_peaks(arguments.file, arguments.out, context)
-
-
-def proxy(arguments: Namespace, context: Context) -> Finished:
-    return make_proxy(arguments.file, arguments.out, context)
-
-
-def sound(arguments: Namespace, context: Context) -> Finished:
-    return decode_sound(arguments.file, arguments.out, arguments.limit_s, context)
-
-
-def captions(arguments: Namespace, context: Context) -> Finished:
-    return make_captions(arguments.file, arguments.out, context)
-
-
 VERBS: dict[str, Verb] = {
     "render": render,
     "segment": segment,
-    "assemble": assemble,
     "speak": speak,
-    "preview": preview,
     "lipsync": lipsync,
     "reenact": reenact,
-    "prepare": prepare,
-    "probe": probe,
-    "still": still,
-    "look": look,
-    "poster": poster,
-    "storyboard": storyboard,
-    "peaks": peaks,
-    "proxy": proxy,
-    "sound": sound,
-    "captions": captions,
+    "assemble": lambda args, context: assemble_folder(
+        read_render_spec(args.spec), args.out, args.segments, context
+    ),
+    "preview": lambda args, context: preview_scene(spec_with_scene(args), args.scene, args.out, context),
+    "prepare": lambda args, context: prepare_photo(args.image, args.out, args.face_index, context),
+    "still": lambda args, context: make_still(
+        spec_with_scene(args), args.scene, args.ms, args.out, context, word=args.word
+    ),
+    "probe": lambda args, context: probe_file(args.file, context),
+    "look": lambda args, context: look_at(args.file, args.ms, args.shown, context),
+    "poster": lambda args, context: make_film_poster(args.file, args.out, context),
+    "storyboard": lambda args, context: make_storyboard(args.file, args.out, context),
+    "peaks": lambda args, context: make_peaks(args.file, args.out, context),
+    "proxy": lambda args, context: make_proxy(args.file, args.out, context),
+    "sound": lambda args, context: decode_sound(args.file, args.out, args.limit_s, context),
+    "captions": lambda args, context: make_captions(args.file, args.out, context),
 }
+"""Those that only pass their arguments on say here which."""
 
 
 def job_in(path: Path) -> WorkerJob | None:
@@ -155,7 +111,6 @@ def job_in(path: Path) -> WorkerJob | None:
 def render_job(job: WorkerJob, arguments: Namespace, context: Context) -> Finished:
     """Fetch what the job names, and make the video. Raises InvalidInput `job.*`, `consent.required`."""
     from avatar.pipeline.lipsync.video import lipsync_video
-    from avatar.pipeline.render import render_video
 
     bounds = FetchBounds(networks=read_networks(arguments.network))
     consent = _consent(job)
@@ -216,7 +171,7 @@ def _presenter(job: WorkerJob) -> Presenter:
             f"This worker has no presenter {name!r}; personas are known to the studio alone.",
             f"There are: {', '.join(PRESENTERS)}. Or send the job to the studio.",
         )
-    return Presenter(**PRESENTERS[name]._asdict())
+    return PRESENTERS[name]
 
 
 def _invalid_input(refused: JobRefused) -> InvalidInput:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from argparse import Namespace
 from itertools import groupby
 from pathlib import Path
@@ -62,41 +61,41 @@ def models(arguments: Namespace) -> int:
     else:
         found = store.survey()
     if arguments.json:
-        _print(json.dumps({"folder": str(store.folder), "files": [_plain(store, one) for one in found]}))
+        print(json.dumps({"folder": str(store.folder), "files": [_plain(store, one) for one in found]}))
     elif arguments.action == "list":
         _print_list(store, found)
     else:
         for one in found:
-            _print(f"{MARKS[one.state]}{one.file.role:<24} {one.path}")
-            _print(f"{'':<11}sha256 {one.sha256 or '–'}")
-            _print(f"{'':<11}licence: {one.file.licence}. {one.file.limits}")
+            print(f"{MARKS[one.state]}{one.file.role:<24} {one.path}")
+            print(f"{'':<11}sha256 {one.sha256 or '–'}")
+            print(f"{'':<11}licence: {one.file.licence}. {one.file.limits}")
             if one.sentence:
-                _print(f"{'':<11}{one.sentence}")
+                print(f"{'':<11}{one.sentence}")
         if not found:
-            _print(f"There are no weights in {store.folder}; `models list` says where to get them.")
+            print(f"There are no weights in {store.folder}; `models list` says where to get them.")
     bad = arguments.action == "verify" and any(one.state not in ("there", "not_pinned") for one in found)
     return int(bad)
 
 
 def _where(store: ModelStore, arguments: Namespace) -> int:
     place = store.folder / weight_file(arguments.role).path if arguments.role else store.folder
-    _print(json.dumps({"path": str(place)}) if arguments.json else str(place))
+    print(json.dumps({"path": str(place)}) if arguments.json else str(place))
     return 0
 
 
 def _print_list(store: ModelStore, found: list[Found]) -> None:
-    _print(f"in {store.folder}")
+    print(f"in {store.folder}")
     for engine, files in groupby(found, key=lambda one: one.file.engine):
-        _print(f"\n{engine}")
+        print(f"\n{engine}")
         for one in files:
             size = _size(one)
             option = " (optional)" if one.file.optional else ""
-            _print(f"  {MARKS[one.state]}{one.file.role:<24} {one.path.name}  {size}{option}")
-            _print(f"  {'':<11}licence: {one.file.licence}. {one.file.limits}")
+            print(f"  {MARKS[one.state]}{one.file.role:<24} {one.path.name}  {size}{option}")
+            print(f"  {'':<11}licence: {one.file.licence}. {one.file.limits}")
             if one.state == "missing":
-                _print(f"  {'':<11}from {one.file.source}")
+                print(f"  {'':<11}from {one.file.source}")
             elif one.sentence:
-                _print(f"  {'':<11}{one.sentence}")
+                print(f"  {'':<11}{one.sentence}")
 
 
 def _size(one: Found) -> str:
@@ -120,7 +119,3 @@ def _plain(store: ModelStore, one: Found) -> dict[str, Any]:
         "optional": one.file.optional,
         "sentence": one.sentence,
     }
-
-
-def _print(text: str) -> None:
-    sys.stdout.write(text + "\n")

@@ -81,20 +81,6 @@ def make_cues(
     return cues
 
 
-def break_lines(words: Sequence[str], max_chars: int, max_lines: int) -> list[str]:
-    """As few lines as possible, parted by sense and of about one length."""
-    timed = [_Untimed(word) for word in words]
-    pieces = pieces_of(timed, "en", max_chars)
-    return [_joined(line) for line in _lines(pieces, max_chars, max_lines)]
-
-
-@dataclass(frozen=True, slots=True)
-class _Untimed:
-    text: str
-    start_ms: int = 0
-    end_ms: int = 0
-
-
 def _best_cuts(
     pieces: Sequence[Piece], total_ms: int, max_chars: int, max_lines: int
 ) -> list[tuple[int, int]]:

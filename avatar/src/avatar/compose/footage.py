@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import av
@@ -12,7 +11,7 @@ from av.video.reformatter import Colorspace
 
 from avatar.compose.colour import Pixels
 from avatar.errors import InvalidInput
-from avatar.media_files import open_media
+from avatar.named_media import open_readable
 
 _UNSPECIFIED = 2
 """AVCOL_SPC_UNSPECIFIED (H.273): the file does not say its colour matrix."""
@@ -76,15 +75,10 @@ def _cut(
 
 def _decoded(path: Path, shown: str) -> Iterator[tuple[float, Pixels]]:
     """Seconds from the first picture, and the picture."""
-    with ExitStack() as stack:
-        try:
-            container = stack.enter_context(open_media(path))
-        except (av.error.FFmpegError, OSError, ValueError) as error:
-            raise InvalidInput(
-                "video.unreadable",
-                f"{shown} is not a video that can be read.",
-                "MP4, MOV, WebM and MKV work.",
-            ) from error
+    unreadable = InvalidInput(
+        "video.unreadable", f"{shown} is not a video that can be read.", "MP4, MOV, WebM and MKV work."
+    )
+    with open_readable(path, unreadable) as container:
         if not container.streams.video:
             raise _no_frames(shown)
         stream = container.streams.video[0]
@@ -101,10 +95,15 @@ def _decoded(path: Path, shown: str) -> Iterator[tuple[float, Pixels]]:
                 raise _no_frames(shown) from error
 
 
-def _upright(frame: av.VideoFrame) -> Pixels:
+def colour_matrix(frame: av.VideoFrame) -> Colorspace | None:
+    """Returns what a file that does not say its matrix is taken for; None leaves it to what it says."""
     unsaid = frame.colorspace == _UNSPECIFIED
-    matrix = Colorspace.ITU709 if unsaid and frame.height >= _HD_HEIGHT else None
-    picture = np.asarray(frame.reformat(format="bgr24", src_colorspace=matrix).to_ndarray(), dtype=np.uint8)
+    return Colorspace.ITU709 if unsaid and frame.height >= _HD_HEIGHT else None
+
+
+def _upright(frame: av.VideoFrame) -> Pixels:
+    converted = frame.reformat(format="bgr24", src_colorspace=colour_matrix(frame))
+    picture = np.asarray(converted.to_ndarray(), dtype=np.uint8)
     return np.ascontiguousarray(np.rot90(picture, (frame.rotation // 90) % 4))
 
 

@@ -20,6 +20,7 @@ from avatar.compose.text import (
     layout_text,
     panel,
     straight,
+    stroke,
     text_in_box,
 )
 from avatar.spec import (
@@ -187,13 +188,8 @@ def arrow(overlay: ArrowOverlay, canvas: Canvas, fonts: Fonts, progress: float) 
         line.lineTo(*map(float, tip))
     with surface as drawn:
         for colour, extra in (("#0a1018a0", 0.9 * width), (overlay.accent, 0.0)):
-            brush = skia.Paint(
-                Color=argb(colour),
-                AntiAlias=True,
-                Style=skia.Paint.kStroke_Style,
-                StrokeWidth=width + extra,
-                StrokeCap=skia.Paint.kRound_Cap,
-                StrokeJoin=skia.Paint.kRound_Join,
+            brush = stroke(
+                colour, width + extra, StrokeCap=skia.Paint.kRound_Cap, StrokeJoin=skia.Paint.kRound_Join
             )
             drawn.drawPath(line, brush)
     whole = straight(pixels)
@@ -221,10 +217,7 @@ def highlight(overlay: HighlightOverlay, canvas: Canvas) -> Sprite:
             drawn.drawColor(skia.Color(6, 10, 16, round(255 * overlay.dim)))
             drawn.restore()
         for colour, extra in (("#0a101890", 0.8 * width), (overlay.accent, 0.0)):
-            brush = skia.Paint(
-                Color=argb(colour), AntiAlias=True, Style=skia.Paint.kStroke_Style, StrokeWidth=width + extra
-            )
-            drawn.drawPath(outline, brush)
+            drawn.drawPath(outline, stroke(colour, width + extra))
     return _trimmed(straight(pixels))
 
 
@@ -247,9 +240,7 @@ def _marker(
         style = TextStyle(overlay.accent, align="left", font=overlay.font)
         layout_text(as_runs(f"{number}."), size, 3 * size, style, fonts).paint(drawn, 0, 0)
     else:
-        brush.setStyle(skia.Paint.kStroke_Style)
-        brush.setStrokeWidth(0.15 * size)
-        brush.setStrokeCap(skia.Paint.kRound_Cap)
+        brush = stroke(overlay.accent, 0.15 * size, StrokeCap=skia.Paint.kRound_Cap)
         tick = skia.Path()
         tick.moveTo(0.12 * size, middle)
         tick.lineTo(0.36 * size, middle + 0.24 * size)

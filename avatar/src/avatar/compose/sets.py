@@ -11,7 +11,7 @@ import numpy.typing as npt
 import skia
 
 from avatar.compose.colour import Pixels
-from avatar.compose.text import argb, rgba
+from avatar.compose.text import argb, blank, rgba, stroke
 from avatar.spec import Canvas, SetBackground
 
 LONG_SIDE = 1280
@@ -35,8 +35,7 @@ def draw_set(form: SetBackground, canvas: Canvas) -> Pixels:
     """The room, uint8 BGR of the canvas' size: what is far is more out of focus, the edges are darker."""
     shrink = min(1.0, LONG_SIDE / max(canvas.width, canvas.height))
     width, height = max(2, round(canvas.width * shrink)), max(2, round(canvas.height * shrink))
-    pixels = np.zeros((height, width, 4), np.uint8)
-    surface = skia.Surface(pixels, skia.kBGRA_8888_ColorType, skia.kPremul_AlphaType)
+    surface, pixels = blank(width, height)
     picture = np.zeros((height, width, 3), np.float32)
     far, near = _SETS[form.name]
     for layer, blur in ((far, FAR), (near, NEAR)):
@@ -189,9 +188,7 @@ def _classroom_far(stage: _Stage) -> None:
     left = -width / 2
     _box(stage, left - 2, 8, width + 4, 58, _ramp((0, 8), (0, 66), "#9a7448", "#7b5a36"), 0.8)
     _box(stage, left, 10, width, 54, _ramp((left, 10), (-left, 64), "#2f5548", "#274a3f", "#2c5144"), 0.3)
-    chalk = skia.Paint(
-        Color=argb("#e8efe6b0"), AntiAlias=True, Style=skia.Paint.kStroke_Style, StrokeWidth=0.5
-    )
+    chalk = stroke("#e8efe6b0", 0.5)
     wave = skia.Path()
     for index, x in enumerate(np.linspace(left + 4, left + 0.3 * width, 60)):
         y = 28 + 6 * np.sin((x - left) * 0.42)

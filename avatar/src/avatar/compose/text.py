@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -166,14 +166,8 @@ def layout_text(
         letters.setFontFamilies(families)
         letters.setFontStyle(skia.FontStyle.Bold() if style.bold else skia.FontStyle.Normal())
         if stroke_px:
-            brush = skia.Paint(
-                Color=argb(style.outline or colour),
-                AntiAlias=True,
-                Style=skia.Paint.kStroke_Style,
-                StrokeWidth=stroke_px,
-                StrokeJoin=skia.Paint.kRound_Join,
-            )
-            letters.setForegroundPaint(brush)
+            outline = style.outline or colour
+            letters.setForegroundPaint(stroke(outline, stroke_px, StrokeJoin=skia.Paint.kRound_Join))
         else:
             letters.setColor(argb(colour))
         return letters
@@ -221,6 +215,13 @@ def straight(pixels: Pixels) -> Pixels:
 def panel(canvas: skia.Canvas, width: int, height: int, radius: float, colour: str) -> None:
     shape = skia.RRect.MakeRectXY(skia.Rect.MakeWH(width, height), radius, radius)
     canvas.drawRRect(shape, skia.Paint(Color=argb(colour), AntiAlias=True))
+
+
+def stroke(colour: str, width: float, **form: Any) -> skia.Paint:
+    """A brush for lines; `form` as `skia.Paint` takes it, such as StrokeCap."""
+    return skia.Paint(
+        Color=argb(colour), AntiAlias=True, Style=skia.Paint.kStroke_Style, StrokeWidth=width, **form
+    )
 
 
 def argb(colour: str) -> int:

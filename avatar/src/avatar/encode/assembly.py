@@ -85,7 +85,7 @@ def join(target: Path, film: Film, work: Path, check: Callable[[], None] = lambd
         ]
         if subtitles is not None:
             rows.append(subtitle_packets(film.cues or (), subtitles))
-        for packet in merge(*rows, key=_seconds):
+        for packet in merge(*rows, key=seconds_of):
             check()
             container.mux(packet)
     return joints.encoded_frames
@@ -99,6 +99,7 @@ class _Mixer:
         self._rate = film.canvas.rate
         self._codec = film.audio
         self._fades = film.fades
+        self._length = samples_of(film_frames(film.reels), self._rate, film.audio.sample_rate_hz)
         self._bed: MusicBed | None = None
         if film.music is not None:
             form, path = film.music
@@ -106,10 +107,8 @@ class _Mixer:
             track: MusicTrack = read_music(path, form.audio.name or path.name, hz, work)
             voice = measure(self._voice(), hz).integrated_lufs
             speaking = speech_steps(map(mono_samples, self._voice()), hz)
-            length = samples_of(film_frames(film.reels), self._rate, hz)
-            self._bed = MusicBed(form, track, speaking, length, hz, voice)
+            self._bed = MusicBed(form, track, speaking, self._length, hz, voice)
         self._channels = 1 if self._bed is None else 2
-        self._length = samples_of(film_frames(film.reels), self._rate, film.audio.sample_rate_hz)
 
     def level(self) -> Iterator[av.AudioFrame]:
         """Stereo blocks at the loudness of the codec."""
@@ -172,5 +171,5 @@ def _encoded(blocks: Iterable[av.AudioFrame], stream: AudioStream) -> Iterator[P
     yield from stream.encode(None)
 
 
-def _seconds(packet: Packet) -> Fraction:
+def seconds_of(packet: Packet) -> Fraction:
     return (packet.dts or 0) * packet.time_base

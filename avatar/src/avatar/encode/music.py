@@ -6,7 +6,6 @@ Called by encode.assembly. The music is decoded once into a file beside the film
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -14,11 +13,11 @@ from pathlib import Path
 import av
 import numpy as np
 import numpy.typing as npt
-from av.error import FFmpegError
 
 from avatar.encode.sound import Samples, measure, stamp_frame
 from avatar.errors import InvalidInput
-from avatar.media_files import decodable, open_media
+from avatar.media_files import decodable
+from avatar.named_media import open_readable, until_damage
 from avatar.spec import Music
 
 STEP_MS = 10
@@ -167,24 +166,13 @@ def _decoded(path: Path, name: str, rate_hz: int) -> Iterator[av.AudioFrame]:
     error = InvalidInput(
         "music.unreadable", f"{name} is not sound that can be read.", "WAV, MP3, FLAC, OGG and M4A work."
     )
-    with ExitStack() as stack:
-        try:
-            container = stack.enter_context(open_media(path))
-        except (FFmpegError, OSError, ValueError) as cause:
-            raise error from cause
+    with open_readable(path, error) as container:
         if not container.streams.audio or not decodable(container.streams.audio[0]):
             raise error
         resampler = av.AudioResampler(format="s16", layout="stereo", rate=rate_hz)
-        frames = container.decode(container.streams.audio[0])
-        frame: av.AudioFrame | None
-        while True:
-            try:
-                frame = next(frames, None)
-            except FFmpegError:  # It breaks off: what was read is the music.
-                frame = None
+        for frame in until_damage(container.decode(container.streams.audio[0])):
             yield from resampler.resample(frame)
-            if frame is None:
-                return
+        yield from resampler.resample(None)
 
 
 def _blocks(samples: Bed) -> Iterator[npt.NDArray[np.float32]]:

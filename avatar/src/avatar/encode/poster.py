@@ -22,16 +22,23 @@ _HEADER_BYTES = 33
 def frame_at(video: Path, ms: int) -> npt.NDArray[np.uint8]:
     """The frame shown at `ms` (the last one when the video is shorter), uint8 BGR (h, w, 3)."""
     with open_media(video) as container:
-        stream = container.streams.video[0]
-        container.seek(round(ms * 1000), backward=True)
-        shown: av.VideoFrame | None = None
-        for frame in container.decode(stream):
-            if shown is not None and frame.time is not None and frame.time * 1000 > ms:
-                break
-            shown = frame
+        shown = frame_on_show(container, container.streams.video[0], ms)
         if shown is None:
             raise InvalidInput("video.no_frames", f"{video.name} holds no picture.", "Use another video.")
         return np.asarray(shown.to_ndarray(format="bgr24"), dtype=np.uint8)
+
+
+def frame_on_show(
+    container: av.container.InputContainer, stream: av.VideoStream, ms: int
+) -> av.VideoFrame | None:
+    """The frame shown at `ms`, the last one when the video is shorter; None where there is none."""
+    container.seek(ms * 1000, backward=True)
+    shown: av.VideoFrame | None = None
+    for frame in container.decode(stream):
+        if shown is not None and frame.time is not None and frame.time * 1000 > ms:
+            break
+        shown = frame
+    return shown
 
 
 def write_png(target: Path, picture: npt.NDArray[np.uint8], metadata: dict[str, str]) -> None:

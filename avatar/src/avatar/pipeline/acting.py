@@ -1,4 +1,4 @@
-"""Reads what a scene says beside its words, for `avatar.timing`: mood, marks, overlays to point at."""
+"""Moves the speaker of a scene by its words and by what it says beside them: mood, marks, overlays."""
 
 from __future__ import annotations
 
@@ -7,10 +7,19 @@ from collections.abc import Sequence
 from avatar.compose.anchors import span_ms
 from avatar.compose.camera import stage_scene
 from avatar.compose.graphics import list_place
-from avatar.spec import ArrowOverlay, Canvas, ListOverlay, LowerThirdOverlay, Overlay, Scene, TitleOverlay
+from avatar.spec import (
+    ArrowOverlay,
+    Canvas,
+    ListOverlay,
+    LowerThirdOverlay,
+    Overlay,
+    RenderSpec,
+    Scene,
+    TitleOverlay,
+)
 from avatar.speech.markup import parse_script
-from avatar.timing import Acting, ActingMark, OverlaySide
-from avatar.tracks import Word
+from avatar.timing import Acting, ActingMark, OverlaySide, control_track, motion_style
+from avatar.tracks import ControlTrack, SpeechTrack, Word
 
 ASIDE = 0.12
 """Overlays whose middle lies that near to the speaker's, in widths of the picture, are not pointed at."""
@@ -18,7 +27,14 @@ EARLIEST_MS = 1000
 """Nobody points at what is there from the beginning."""
 
 
-def acting_of(scene: Scene, canvas: Canvas, words: Sequence[Word], duration_ms: int) -> Acting:
+def motion_of(spec: RenderSpec, scene: Scene, speech: SpeechTrack) -> ControlTrack:
+    """The motion of the speaker of a scene of `spec`, as it is spoken."""
+    acting = _acting_of(scene, spec.canvas, speech.words, speech.duration_ms)
+    style = motion_style(scene.movement)
+    return control_track(speech, float(spec.canvas.rate), spec.seed, style=style, acting=acting)
+
+
+def _acting_of(scene: Scene, canvas: Canvas, words: Sequence[Word], duration_ms: int) -> Acting:
     """Returns what `scene` says beside its words. Overlays on words that are not there are left out here."""
     scene = stage_scene(scene, canvas)
     marks = tuple(ActingMark(*mark) for mark in parse_script(scene.script or "").acting)

@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from avatar.errors import InvalidInput
-from avatar.spec import Consent, EspeakVoice, Face, FliteVoice, PhotoFace, Scene, VideoFace, Voice
+from avatar.spec import (
+    Consent,
+    EspeakVoice,
+    Face,
+    FliteVoice,
+    OpenAIVoice,
+    PhotoFace,
+    PiperVoice,
+    QwenVoice,
+    Scene,
+    VideoFace,
+)
 
 
 def require_consent(scene: Scene) -> None:
@@ -12,8 +23,13 @@ def require_consent(scene: Scene) -> None:
     """
     if scene.speaker_visible:
         require_face_consent(scene.face)
-    if scene.audio is None:
-        _require_voice_consent(scene.voice)
+    voice = _other_voice(scene)
+    if voice is not None and voice.cloned and voice.consent is None:
+        raise InvalidInput(
+            "consent.required",
+            "The cloned voice imitates a person, and no consent of theirs is recorded.",
+            "Record who agreed, when and for what purpose, in the voice's `consent`.",
+        )
 
 
 def require_face_consent(face: Face) -> None:
@@ -31,17 +47,13 @@ def consents(scene: Scene) -> tuple[Consent, ...]:
     found = []
     if isinstance(scene.face, PhotoFace | VideoFace) and scene.speaker_visible:
         found.append(scene.face.consent)
-    if scene.audio is None and not isinstance(scene.voice, EspeakVoice | FliteVoice):
-        found.append(scene.voice.consent)
+    if (voice := _other_voice(scene)) is not None:
+        found.append(voice.consent)
     return tuple(consent for consent in found if consent is not None)
 
 
-def _require_voice_consent(voice: Voice) -> None:
-    if isinstance(voice, EspeakVoice | FliteVoice):
-        return
-    if voice.cloned and voice.consent is None:
-        raise InvalidInput(
-            "consent.required",
-            "The cloned voice imitates a person, and no consent of theirs is recorded.",
-            "Record who agreed, when and for what purpose, in the voice's `consent`.",
-        )
+def _other_voice(scene: Scene) -> OpenAIVoice | QwenVoice | PiperVoice | None:
+    """The voice that speaks, where it may be somebody's."""
+    if scene.audio is not None or isinstance(scene.voice, EspeakVoice | FliteVoice):
+        return None
+    return scene.voice

@@ -11,17 +11,17 @@ import av
 import cv2
 import numpy as np
 from av.error import FFmpegError
-from av.stream import Disposition
-from av.video.reformatter import Colorspace, Interpolation
+from av.video.reformatter import Interpolation
 
+from avatar.compose.footage import colour_matrix
 from avatar.encode.atomic import write_bytes
 from avatar.errors import InvalidInput
 from avatar.face.landmarks import Picture
 from avatar.face.pictures import MAX_PIXELS
 from avatar.media_files import decodable
+from avatar.named_media import film_of, open_named_media, unreadable_media, until_damage
 from avatar.pipeline.context import Context
 from avatar.pipeline.files import describe
-from avatar.pipeline.named_media import open_named_media, unreadable_media
 from avatar.spec import Finished, MediaFacts, StageStarted
 
 GO_ON_S = 5.0
@@ -29,9 +29,6 @@ GO_ON_S = 5.0
 MAX_DECODED = 600
 """Frames that one picture may cost: a film of one key frame is not decoded from its start for each."""
 LONGEST_S = 24 * 3600.0
-_UNSPECIFIED = 2
-"""AVCOL_SPC_UNSPECIFIED (H.273): the file does not say its colour matrix."""
-_HD_HEIGHT = 720
 POSTER_PX = 1280
 JPEG_QUALITY = 85
 PLACES = (0.1, 0.35, 0.6, 0.0)
@@ -52,11 +49,8 @@ class Film:
         self.duration_s = min(max(self._duration_s(), 0.0), LONGEST_S)
 
     def frames(self) -> Iterator[av.VideoFrame]:
-        """Yield what can be decoded from here on; a file that breaks off ends where it breaks."""
-        try:
-            yield from self._container.decode(self._stream)
-        except FFmpegError:
-            return
+        """Return what can be decoded from here on."""
+        return until_damage(self._container.decode(self._stream))
 
     def frame_at(self, seconds: float) -> av.VideoFrame | None:
         """Return the frame on show `seconds` after the first one, the last one of a shorter film, or None
@@ -109,21 +103,24 @@ def open_film(path: Path) -> Iterator[Film]:
     and `picture.too_large`.
     """
     with open_named_media(path, "video") as container:
-        covers = Disposition.attached_pic
-        stream = next((one for one in container.streams.video if not one.disposition & covers), None)
+        stream = film_of(container)
         if stream is None:
             raise InvalidInput("media.no_picture", f"{path.name} holds no film.", "Name a video.")
         if not decodable(stream):
             raise unreadable_film(path)
-        width, height = stream.codec_context.width, stream.codec_context.height
-        if width * height > MAX_PIXELS:
-            raise InvalidInput(
-                "picture.too_large",
-                f"The video's frames have {width} x {height} pixels; the limit is"
-                f" {MAX_PIXELS // 10**6} million.",
-                "Scale the video down.",
-            )
+        require_size(stream)
         yield Film(container, stream)
+
+
+def require_size(stream: av.VideoStream) -> None:
+    """Raises InvalidInput `picture.too_large`."""
+    width, height = stream.codec_context.width, stream.codec_context.height
+    if width * height > MAX_PIXELS:
+        raise InvalidInput(
+            "picture.too_large",
+            f"The video's frames have {width} x {height} pixels; the limit is {MAX_PIXELS // 10**6} million.",
+            "Scale the video down.",
+        )
 
 
 def size_within(frame: av.VideoFrame, width: int, height: int) -> tuple[int, int]:
@@ -143,12 +140,21 @@ def upright(frame: av.VideoFrame, width: int, height: int) -> Picture:
     """Return the frame as an upright picture of exactly that size: uint8 BGR (height, width, 3)."""
     turns = turns_of(frame)
     across, down = (height, width) if turns % 2 else (width, height)
-    unspecified = frame.colorspace == _UNSPECIFIED
-    matrix = Colorspace.ITU709 if unspecified and frame.height >= _HD_HEIGHT else None
     small = frame.reformat(
-        width=across, height=down, format="bgr24", src_colorspace=matrix, interpolation=Interpolation.AREA
+        width=across,
+        height=down,
+        format="bgr24",
+        src_colorspace=colour_matrix(frame),
+        interpolation=Interpolation.AREA,
     )
     return np.ascontiguousarray(np.rot90(np.asarray(small.to_ndarray(), np.uint8), turns))
+
+
+def write_jpeg(picture: Picture, target: Path) -> None:
+    """Writes a picture (h, w, 3) whole or not at all, into a folder that it makes."""
+    _, encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes(target, encoded.tobytes())
 
 
 def unreadable_film(path: Path) -> InvalidInput:
@@ -175,8 +181,6 @@ def make_film_poster(path: Path, target: Path, context: Context) -> Finished:
                 break
     if best is None:
         raise unreadable_film(path)
-    _, encoded = cv2.imencode(".jpg", best, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-    target.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes(target, encoded.tobytes())
+    write_jpeg(best, target)
     facts = MediaFacts(kind="video", width=best.shape[1], height=best.shape[0])
     return Finished(files=(describe("frame", target),), duration_ms=0, frames=1, media=facts)

@@ -9,21 +9,21 @@ import av
 import cv2
 import numpy as np
 
-from avatar.encode.atomic import write_bytes
+from avatar.encode.poster import frame_on_show
 from avatar.errors import InvalidInput, Unavailable
 from avatar.face.landmarks import Picture
-from avatar.face.pictures import MAX_PIXELS, is_picture, picture_size, read_picture
+from avatar.face.pictures import is_picture, picture_size, read_picture
 from avatar.face.scaling import at_most
 from avatar.media_files import decodable, open_media
+from avatar.named_media import require_file
 from avatar.pipeline.context import Context
 from avatar.pipeline.files import describe
-from avatar.pipeline.named_media import require_file
+from avatar.pipeline.film import require_size, write_jpeg
 from avatar.spec import ColourShare, FaceBox, Finished, MediaFacts, Notice, PictureReport, StageStarted
 
 LOOKED_AT_PX = 1280
 SHOWN_PX = 1024
 MIN_PX = 16
-JPEG_QUALITY = 85
 FARTHEST_MS = 24 * 3600 * 1000
 _SHARPNESS_SIDE_PX = 640
 _TILES = 8
@@ -59,8 +59,6 @@ def look_at(path: Path, ms: int, shown: Path | None, context: Context) -> Finish
         )
     context.check()
     faces, notices = _faces(picture, width / picture.shape[1])
-    # Only here: doctor and help do not wait for it.
-
     report = PictureReport(
         width=width,
         height=height,
@@ -71,7 +69,7 @@ def look_at(path: Path, ms: int, shown: Path | None, context: Context) -> Finish
         **exposure(picture),
     )
     if shown is not None:
-        _write_jpeg(at_most(picture, SHOWN_PX), shown)
+        write_jpeg(at_most(picture, SHOWN_PX), shown)
     return Finished(
         files=() if shown is None else (describe("shown", shown),),
         duration_ms=0,
@@ -93,19 +91,8 @@ def _frame(path: Path, ms: int) -> tuple[Picture, int]:
                 )
             if not decodable(film):
                 raise _unreadable()
-            if film.codec_context.width * film.codec_context.height > MAX_PIXELS:
-                shape = f"{film.codec_context.width} x {film.codec_context.height}"
-                raise InvalidInput(
-                    "picture.too_large",
-                    f"The video's frames have {shape} pixels; the limit is {MAX_PIXELS // 10**6} million.",
-                    "Scale the video down.",
-                )
-            container.seek(ms * 1000, backward=True)
-            last: av.VideoFrame | None = None
-            for frame in container.decode(film):
-                if last is not None and frame.time is not None and frame.time * 1000 > ms:
-                    break
-                last = frame
+            require_size(film)
+            last = frame_on_show(container, film, ms)
             if last is None:
                 raise _unreadable()
             pixels = np.asarray(last.to_ndarray(format="bgr24"), np.uint8)
@@ -132,14 +119,6 @@ def _faces(picture: Picture, scale: float) -> tuple[tuple[FaceBox, ...] | None, 
             FaceBox(left=round(left), top=round(top), width=round(right - left), height=round(bottom - top))
         )
     return tuple(seen), ()
-
-
-def _write_jpeg(picture: Picture, target: Path) -> None:
-    done, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-    if not done:
-        raise ValueError(f"cannot encode a picture of shape {picture.shape}")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes(target, data.tobytes())
 
 
 def _unreadable() -> InvalidInput:

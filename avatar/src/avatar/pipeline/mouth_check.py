@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 from contextlib import closing
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -30,10 +29,8 @@ MIN_GAIN = 0.25
 _SIDE_PX = 960
 Signal = npt.NDArray[np.float32]
 Landmarks = npt.NDArray[np.float32]
-# Pairs of Face Mesh points: upper and lower inner lip, upper and lower lids, corners of each eye.
+# Pairs of Face Mesh points: upper and lower inner lip.
 _LIP_PAIRS = ((13, 14), (82, 87), (312, 317))
-_LID_PAIRS = ((159, 145), (158, 153), (386, 374), (385, 380))
-_EYE_WIDTHS = ((33, 133), (362, 263))
 
 
 class MouthCheck:
@@ -97,7 +94,7 @@ class MouthCheck:
         with closing(open_tracker(max_faces=4)) as tracker:
             for index, picture in self._pictures.items():
                 if faces := tracker.track(picture):
-                    gaps[index] = float(observation(faces[0].points[np.newaxis]).aperture[0])
+                    gaps[index] = float(lip_gap(faces[0].points[np.newaxis])[0])
         return gaps
 
 
@@ -126,46 +123,17 @@ def _over(pixels: Pixels, below: Pixels) -> Pixels:
     return np.asarray(cv2.blendLinear(front, np.ascontiguousarray(below), weight, 1 - weight), np.uint8)
 
 
-@dataclass(frozen=True, slots=True)
-class Observation:
-    """The signals that the tracker measured. All signals float32 (frames,), NaN where no face was found.
-
-    aperture, width: gap of the inner lips and distance of the mouth corners in E;
-    eye: lid gap over eye width; yaw_deg: + when the face turns to the picture's right;
-    landmarks (frames, 478, 3) in pixels.
-    """
-
-    aperture: Signal
-    width: Signal
-    eye: Signal
-    yaw_deg: Signal
-    landmarks: Landmarks
-
-    @property
-    def frames(self) -> int:
-        return len(self.aperture)
-
-    @property
-    def seen(self) -> npt.NDArray[np.bool_]:
-        return np.isfinite(self.aperture)
+def lip_gap(points: Landmarks) -> Signal:
+    """Returns the gap of the inner lips in E, float32 (frames,), of landmarks (frames, 478, 3)."""
+    gap = np.mean([distance(points, a, b, planar=True) for a, b in _LIP_PAIRS], axis=0)
+    return np.asarray(gap / eye_distance(points), np.float32)
 
 
-def observation(points: Landmarks) -> Observation:
-    """Signals of landmarks (frames, 478, 3); lengths along a turned face use z, so yaw does not shorten E."""
-    eye_distance = np.maximum(_distance(points, 33, 263), 1e-6)
-    aperture = np.mean([_distance(points, a, b, planar=True) for a, b in _LIP_PAIRS], axis=0) / eye_distance
-    lids = np.mean([_distance(points, a, b, planar=True) for a, b in _LID_PAIRS], axis=0)
-    widths = np.mean([_distance(points, a, b) for a, b in _EYE_WIDTHS], axis=0)
-    across = points[:, 263] - points[:, 33]
-    return Observation(
-        aperture=aperture.astype(np.float32),
-        width=(_distance(points, 61, 291) / eye_distance).astype(np.float32),
-        eye=(lids / np.maximum(widths, 1e-6)).astype(np.float32),
-        yaw_deg=np.degrees(np.arctan2(across[:, 2], across[:, 0])).astype(np.float32),
-        landmarks=points,
-    )
+def eye_distance(points: Landmarks) -> Signal:
+    """Returns E in pixels, (frames,): along a turned face z counts, so yaw does not shorten it."""
+    return np.maximum(distance(points, 33, 263), 1e-6)
 
 
-def _distance(points: Landmarks, a: int, b: int, *, planar: bool = False) -> Signal:
+def distance(points: Landmarks, a: int, b: int, *, planar: bool = False) -> Signal:
     axes = 2 if planar else 3
     return np.asarray(np.linalg.norm(points[:, a, :axes] - points[:, b, :axes], axis=1), dtype=np.float32)

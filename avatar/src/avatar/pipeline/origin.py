@@ -50,20 +50,19 @@ def source_type(
     )
 
 
-def _is_driven(segment: SegmentFiles) -> bool:
-    """Returns whether its engine takes the driving of a photo; others leave it out, with a notice."""
-    return any(engine.name == "liveportrait" for engine in segment.record.engines)
-
-
 def provenance_of(
     spec: RenderSpec, segments: Sequence[SegmentFiles], video: Path, context: Context, frames: int
 ) -> Provenance:
     """The record of a finished `video` of so many frames."""
     engines: dict[EngineRecord, None] = {}
     agreed = {}
+    media = [(FILM, role, ref) for role, ref in film_media(spec)]
     for scene, segment in zip(spec.scenes, segments, strict=True):
         engines.update(dict.fromkeys(segment.record.engines))
         agreed.update({consent.id: consent for consent in consents(scene)})
+        # Engines other than LivePortrait leave the driving of a photo out, with a notice.
+        is_driven = any(engine.name == "liveportrait" for engine in segment.record.engines)
+        media += [(scene.id, *one) for one in media_of(scene) if is_driven or one[0] != "driving"]
     return Provenance(
         digital_source_type=source_type(spec, segments),
         title=spec.title,
@@ -88,16 +87,8 @@ def provenance_of(
         ),
         engines=tuple(engines),
         inputs=tuple(
-            Input(scene=FILM, role=role, sha256=ref.sha256 or sha256_of(context.resolve(ref)), name=ref.name)
-            for role, ref in film_media(spec)
-        )
-        + tuple(
-            Input(
-                scene=scene.id, role=role, sha256=ref.sha256 or sha256_of(context.resolve(ref)), name=ref.name
-            )
-            for scene, segment in zip(spec.scenes, segments, strict=True)
-            for role, ref in media_of(scene)
-            if role != "driving" or _is_driven(segment)
+            Input(scene=owner, role=role, sha256=ref.sha256 or sha256_of(context.resolve(ref)), name=ref.name)
+            for owner, role, ref in media
         ),
         consents=tuple(agreed.values()),
         trace_id=trace_id_of(),

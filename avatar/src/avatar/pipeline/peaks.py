@@ -8,25 +8,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from itertools import chain
 from math import ceil
 from pathlib import Path
 
-import av
 import numpy as np
 import numpy.typing as npt
-from av.error import FFmpegError
 
 from avatar.encode.atomic import write_bytes
-from avatar.encode.sound import Samples, resample
-from avatar.errors import InvalidInput
-from avatar.media_files import decodable
+from avatar.encode.sound import Samples
+from avatar.named_media import open_named_sound
 from avatar.pipeline.context import Context
 from avatar.pipeline.files import describe
-from avatar.pipeline.named_media import open_named_media, unreadable_media
 from avatar.spec import Finished, StageStarted
 
-KIND = "sound or video"
 PIXELS_PER_S = 100
 MAX_PIXELS = 10_000
 LATEST_S = 3600.0
@@ -41,20 +35,11 @@ def make_peaks(path: Path, target: Path, context: Context) -> Finished:
     Raises InvalidInput `media.missing`, `media.unreadable`, `media.no_sound` and `audio.unmixable`.
     """
     context.tell(StageStarted(stage="prepare"))
-    with open_named_media(path, KIND) as container:
-        stream = next((one for one in container.streams.audio if decodable(one)), None)
-        if stream is None:
-            raise InvalidInput("media.no_sound", f"{path.name} has no sound.", "Name a sound or a video.")
-        frames = _frames(container, stream)
-        first = next(frames, None)
-        if first is None:
-            raise unreadable_media(path, KIND)
-        rate_hz = first.sample_rate
+    with open_named_sound(path, LATEST_S) as sound:
+        rate_hz = sound.rate_hz
         step = max(1, round(rate_hz / PIXELS_PER_S))
-        begins_s = float(container.start_time or 0) / av.time_base
-        late_s = min(max((first.time or 0.0) - begins_s, 0.0), LATEST_S)
-        pairs = [np.zeros((round(late_s * rate_hz / step), 2), np.float32)]
-        for pair in _pairs(resample(chain((first,), frames), rate_hz, path.name), step):
+        pairs = [np.zeros((round(sound.late_s * rate_hz / step), 2), np.float32)]
+        for pair in _pairs(sound.blocks(rate_hz), step):
             context.check()
             pairs.append(pair)
     whole = np.concatenate(pairs)
@@ -70,20 +55,11 @@ def make_peaks(path: Path, target: Path, context: Context) -> Finished:
     return Finished(files=(describe("peaks", target),), duration_ms=duration_ms, frames=0)
 
 
-def _frames(container: av.container.InputContainer, stream: av.AudioStream) -> Iterator[av.AudioFrame]:
-    """Yields frames; a file that breaks off ends where it breaks."""
-    try:
-        yield from container.decode(stream)
-    except FFmpegError:
-        return
-
-
 def _pairs(blocks: Iterator[Samples], step: int) -> Iterator[Pairs]:
     """Yields the least and greatest of every `step` samples, float (n, 2), full scale = 1."""
     rest = np.zeros(0, np.float32)
     for block in blocks:
-        # A sample that is no number would be the loudest there is.
-        rest = np.concatenate((rest, np.nan_to_num(block, nan=0.0, posinf=0.0, neginf=0.0)))
+        rest = np.concatenate((rest, block))
         whole = len(rest) // step * step
         if whole:
             rows = rest[:whole].reshape(-1, step)

@@ -8,12 +8,11 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
-from av.stream import Disposition
 
 from avatar.engines.liveportrait.template import MotionTemplate, holds_template, load_template
 from avatar.face.pictures import is_picture, picture_size
+from avatar.named_media import film_of, open_named_media, require_file, unreadable_media, until_damage
 from avatar.pipeline.context import Context
-from avatar.pipeline.named_media import open_named_media, require_file, unreadable_media
 from avatar.spec import Finished, MediaFacts, Notice, StageStarted
 
 KIND = "picture, video or sound"
@@ -63,16 +62,16 @@ def _template_facts(template: MotionTemplate) -> Finished:
 
 
 def _measured(container: av.container.InputContainer, path: Path) -> Finished:
-    film = next((one for one in container.streams.video if not _is_cover(one)), None)
+    film = film_of(container)
     sound = next(iter(container.streams.audio), None)
-    shown = _first_frame(container, film) if film is not None else None
+    shown = next(until_damage(container.decode(film)), None) if film is not None else None
     if (film is not None and shown is None) or (film is None and sound is None):
         raise unreadable_media(path, KIND)
-    if film is None and sound is not None and _first_frame(container, sound) is None:
+    if film is None and sound is not None and next(until_damage(container.decode(sound)), None) is None:
         raise unreadable_media(path, KIND)
     extent = _extent(container, [one for one in (film, sound) if one is not None])
     width = height = None
-    if isinstance(shown, av.VideoFrame):
+    if shown is not None:
         width, height = shown.width, shown.height
         if round(shown.rotation / 90) % 2:
             width, height = height, width
@@ -93,24 +92,6 @@ def _measured(container: av.container.InputContainer, path: Path) -> Finished:
         warnings=tuple(_lost(container, extent)),
         media=facts,
     )
-
-
-def _is_cover(stream: av.VideoStream) -> bool:
-    """The picture on the sleeve of a sound file, which is no film."""
-    return bool(stream.disposition & Disposition.attached_pic)
-
-
-def _first_frame(
-    container: av.container.InputContainer, stream: av.VideoStream | av.AudioStream
-) -> av.VideoFrame | av.AudioFrame | None:
-    """Proof that it can be decoded; None when nothing of it can."""
-    try:
-        for frame in container.decode(stream):
-            if isinstance(frame, (av.VideoFrame, av.AudioFrame)):
-                return frame
-    except av.error.FFmpegError:
-        return None
-    return None
 
 
 def _extent(

@@ -8,16 +8,16 @@ from fractions import Fraction
 from heapq import merge
 from itertools import chain
 from pathlib import Path
-from typing import TypeAlias
 
 import av
 from av.audio.stream import AudioStream
-from av.error import FFmpegError
 from av.video.stream import VideoStream
 
+from avatar.encode.assembly import Packet, seconds_of
 from avatar.encode.atomic import atomic_file
 from avatar.encode.sound import resample
 from avatar.media_files import decodable, open_media
+from avatar.named_media import until_damage
 from avatar.pipeline.context import Context
 from avatar.pipeline.files import describe, require_mp4
 from avatar.pipeline.film import Film, open_film, size_within, turns_of, unreadable_film, upright
@@ -30,8 +30,6 @@ KEY_FRAMES = 60
 SOUND_HZ, SOUND_KBPS = 48_000, 80
 SOUND_BLOCK = 1024
 LATEST_S = 3600.0
-
-Packet: TypeAlias = "av.Packet[VideoStream] | av.Packet[AudioStream]"
 
 
 def make_proxy(path: Path, target: Path, context: Context) -> Finished:
@@ -55,7 +53,7 @@ def make_proxy(path: Path, target: Path, context: Context) -> Finished:
         )
         pictures = _Pictures(film, _video_stream(container, size), size, context)
         sound = _Sound(path, container, film.start_s, stack)
-        for packet in merge(pictures.packets(chain((first,), frames)), sound.packets(), key=_seconds):
+        for packet in merge(pictures.packets(chain((first,), frames)), sound.packets(), key=seconds_of):
             container.mux(packet)
     facts = MediaFacts(kind="video", width=size[0], height=size[1])
     return Finished(
@@ -112,7 +110,7 @@ class _Sound:
         self._stream: AudioStream | None = None
         source = stack.enter_context(open_media(path))
         audio = next((one for one in source.streams.audio if decodable(one)), None)
-        self._frames = _until_damage(source, audio) if audio is not None else iter(())
+        self._frames = until_damage(source.decode(audio)) if audio is not None else iter(())
         self._first = next(self._frames, None)
         if self._first is not None:
             self._stream = container.add_stream("aac", rate=SOUND_HZ, layout="mono")
@@ -133,13 +131,6 @@ class _Sound:
         yield from self._stream.encode(None)
 
 
-def _until_damage(container: av.container.InputContainer, stream: AudioStream) -> Iterator[av.AudioFrame]:
-    try:
-        yield from container.decode(stream)
-    except FFmpegError:
-        return
-
-
 def _video_stream(container: av.container.OutputContainer, size: tuple[int, int]) -> VideoStream:
     options = {"preset": "veryfast", "crf": "28", "g": str(KEY_FRAMES)}
     stream = container.add_stream("libx264", rate=MAX_FPS, options=options)
@@ -148,7 +139,3 @@ def _video_stream(container: av.container.OutputContainer, size: tuple[int, int]
     # Times of variable rates are kept as they are.
     stream.codec_context.time_base = Fraction(1, TICKS_HZ)
     return stream
-
-
-def _seconds(packet: Packet) -> Fraction:
-    return (packet.dts or 0) * packet.time_base

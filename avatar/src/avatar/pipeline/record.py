@@ -12,16 +12,14 @@ from avatar.encode.provenance import EngineRecord
 from avatar.errors import InvalidInput
 from avatar.programs import espeak_version, flite_is_installed
 from avatar.spec import EngineUse, EspeakVoice, FliteVoice, Notice, OpenAIVoice, PiperVoice, Scene, SpecModel
+from avatar.spec.speech_sheet import TimedWord
 from avatar.tracks import Word
 
 if TYPE_CHECKING:
     from avatar.engines.base import EngineInfo
 
 
-class SpokenWord(SpecModel):
-    text: str
-    start_ms: int
-    end_ms: int
+class SpokenWord(TimedWord):
     emphasis: bool = False
 
 

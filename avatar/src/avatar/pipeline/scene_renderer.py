@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -92,7 +93,7 @@ class SceneRenderer:
         composer: Composer,
         backdrop: Backdrop,
         lettering: Lettering,
-        own_background: MovingSourceBackground | None = None,
+        own_background: Callable[[Layer], Pixels] | None = None,
         shooter: Shooter | None = None,
     ) -> None:
         self._face = face
@@ -144,7 +145,7 @@ class SceneRenderer:
         """Our part of `paint`: everything around the face."""
         backdrop = state.backdrop
         if self._own_background is not None and layer is not None:
-            backdrop = self._own_background.of(layer)
+            backdrop = self._own_background(layer)
         if self._shooter is None:
             return self._composer.paint(layer, state.sprites, backdrop, onto)
         stage = self._composer.paint(layer, (), backdrop)
@@ -221,7 +222,7 @@ def open_scene(
     moving = None
     still = backdrop.still
     if blur > 0 and engine.info.whole_picture:
-        moving = MovingSourceBackground(still, box, mask, blur)
+        moving = partial(_behind_layer, still, box, mask, blur)
     elif blur > 0:
         still = _behind(still, source_background(scene.face, box, canvas.whole_fps, blur, context), box, mask)
     composer = Composer(still, box, engine.base, mask)
@@ -296,30 +297,20 @@ def engine_box(scene: Scene, box: Rect, context: Context) -> Rect:
     return Rect(box.x + (box.width - width) // 2, box.y + (box.height - height) // 2, width, height)
 
 
-class MovingSourceBackground:
-    """The backdrop of each frame of a motion video: `still`, with what lies behind the person in the box.
+def _behind_layer(still: Pixels, box: Rect, mask: Pixels | None, blur: float, layer: Layer) -> Pixels:
+    """The backdrop of a frame of a motion video: `still`, with what lies behind the person in the box.
 
-    The layers of a motion video hold the whole picture, with the person in their alpha. `of` changes nothing
-    and is called from several threads.
+    The layers of a motion video hold the whole picture, with the person in their alpha. Called from several
+    threads.
     """
-
-    def __init__(self, still: Pixels, box: Rect, mask: Pixels | None, blur: float) -> None:
-        self._still, self._box, self._mask, self._blur = still, box, mask, blur
-        self._canvas = Rect(0, 0, still.shape[1], still.shape[0])
-
-    def of(self, layer: Layer) -> Pixels:
-        """uint8 BGR of the canvas' size."""
-        whole = np.ascontiguousarray(layer.pixels[..., :3])
-        behind = blur_source(whole, layer.pixels[..., 3], self._blur)
-        picture = self._still.copy()
-        lay(picture, self._canvas, Sprite(behind, self._box.x, self._box.y), self._mask)
-        return picture
+    whole = np.ascontiguousarray(layer.pixels[..., :3])
+    return _behind(still, blur_source(whole, layer.pixels[..., 3], blur), box, mask)
 
 
 def source_background(face: Face, box: Rect, fps: int, blur: float, context: Context) -> Pixels:
     """Returns the blurred background of the first picture of `face`; uint8 BGR of the box' size.
 
-    A photo's background stands still; behind a motion video it is `MovingSourceBackground` that is seen.
+    A photo's background stands still; behind a motion video it is that of each layer that is seen.
     """
     whole = _first_picture(face, box, fps, context, alpha=False)
     person = _first_picture(face, box, fps, context, alpha=True)

@@ -55,9 +55,8 @@ def make_segment(spec: RenderSpec, scene_id: str, folder: Path, context: Context
 
 def draw_segment(spec: RenderSpec, scene_id: str, folder: Path, context: Context) -> SegmentFiles:
     """As `make_segment`, for a step of a longer job: who has the result calls `context.forget`."""
-    from avatar.pipeline.acting import acting_of
+    from avatar.pipeline.acting import motion_of
     from avatar.speech import speak
-    from avatar.timing import control_track, motion_style
 
     scene = spec.scene(scene_id)
     require_consent(scene)
@@ -75,9 +74,7 @@ def draw_segment(spec: RenderSpec, scene_id: str, folder: Path, context: Context
             warn(Notice(code=note.code, message=note.message, scene=scene_id))
         context.check()
         context.tell(StageStarted(stage="timing", scene=scene_id))
-        acting = acting_of(scene, spec.canvas, speech.words, speech.duration_ms)
-        style = motion_style(scene.movement)
-        track = control_track(speech, float(spec.canvas.rate), spec.seed, style=style, acting=acting)
+        track = motion_of(spec, scene, speech)
         context.check()
         before = count_resumed_parts(context)
         drawn = draw_frames(spec, scene, speech, track, work / SEGMENT, context, warn)

@@ -28,9 +28,8 @@ def make_still(
     """Writes the frame shown `ms` milliseconds into the scene (its last frame when it is shorter) as a PNG;
     with `word`, the place of a word from 0 on, the frame shortly after that word has begun.
     """
-    from avatar.pipeline.acting import acting_of
+    from avatar.pipeline.acting import motion_of
     from avatar.speech import speak
-    from avatar.timing import control_track, motion_style
 
     scene = spec.scene(scene_id)
     scene = scene.model_copy(update={"face": quick(scene.face)})
@@ -40,9 +39,7 @@ def make_still(
     with tempfile.TemporaryDirectory(prefix="avatar-still-") as work:
         context.tell(StageStarted(stage="speech", scene=scene_id))
         speech = speak(scene, Path(work), context.resolve)
-        acting = acting_of(scene, spec.canvas, speech.words, speech.duration_ms)
-        style = motion_style(scene.movement)
-        track = control_track(speech, float(spec.canvas.rate), spec.seed, style=style, acting=acting)
+        track = motion_of(spec, scene, speech)
         context.tell(StageStarted(stage="prepare", scene=scene_id))
         if word is not None and speech.words:
             ms = speech.words[min(max(0, word), len(speech.words) - 1)].start_ms + SETTLED_MS

@@ -21,6 +21,7 @@ from avatar.errors import AvatarError
 from avatar.speech.acoustic import FRAME_MS, MODEL_RATE_HZ, display_ipa, model_folder, model_sound
 from avatar.speech.arpabet import IPA, Sound, ipa_to_sounds
 from avatar.speech.espeak import read_aloud
+from avatar.speech.pronunciation import is_ipa
 from avatar.speech.sound import Levels, Samples, quietest_moment
 from avatar.tracks import Phone
 
@@ -51,33 +52,17 @@ _LETTERS = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Lexicon:
-    """Words of a text to ways of saying them; `guessed` counts the words only the letter rule could read."""
-
-    entries: dict[str, tuple[Pronunciation, ...]]
-    guessed: int = 0
-
-    def __getitem__(self, word: str) -> tuple[Pronunciation, ...]:
-        return self.entries[word]
-
-
 def build_lexicon(
     words: Iterable[str], language: str, pronunciation: dict[str, str], cmu_dictionary: Path
-) -> Lexicon:
-    """One entry for every distinct word of `words`, as written. Costs one pass over the dictionary file."""
+) -> dict[str, tuple[Pronunciation, ...]]:
+    """Ways of saying every distinct word of `words`, as written. Costs one pass over the dictionary file."""
     distinct = list(dict.fromkeys(words))
     by_word = {word.strip().casefold(): value.strip() for word, value in pronunciation.items()}
     entries: dict[str, tuple[Pronunciation, ...]] = {}
     spoken: dict[str, str] = {}
     for word in distinct:
         value = by_word.get(bare(word))
-        if (
-            value is not None
-            and len(value) > 2
-            and value[0] == value[-1] == "/"
-            and (sounds := ipa_to_sounds(value[1:-1]))
-        ):
+        if value is not None and is_ipa(value) and (sounds := ipa_to_sounds(value[1:-1])):
             entries[word] = (sounds,)
         else:
             spoken[word] = value or word
@@ -85,10 +70,10 @@ def build_lexicon(
         entries |= _from_dictionary(spoken, cmu_dictionary)
     unknown = [word for word in distinct if word not in entries]
     entries |= _from_espeak(unknown, [spoken[word] for word in unknown], language)
-    guessed = [word for word in unknown if word not in entries]
-    for word in guessed:
-        entries[word] = (_from_letters(spoken[word]),)
-    return Lexicon(entries, len(guessed))
+    for word in unknown:
+        if word not in entries:
+            entries[word] = (_from_letters(spoken[word]),)
+    return entries
 
 
 def bare(word: str) -> str:
@@ -186,12 +171,10 @@ class Aligner:
     ) -> None:
         self._words = tuple(words)
         self._wav, self._levels = wav, levels
-        self.lexicon: Lexicon = build_lexicon(
-            words, language, pronunciation, model_folder() / "cmudict-en-us.dict"
-        )
+        lexicon = build_lexicon(words, language, pronunciation, model_folder() / "cmudict-en-us.dict")
         # Numbers name the dictionary entries: written words may hold anything.
-        self._numbers = {word: number for number, word in enumerate(self.lexicon.entries)}
-        self._entries = tuple(self.lexicon.entries.values())
+        self._numbers = {word: number for number, word in enumerate(lexicon)}
+        self._entries = tuple(lexicon.values())
         set_loglevel("FATAL")
         with tempfile.TemporaryDirectory() as folder:
             dictionary = Path(folder) / "words.dict"

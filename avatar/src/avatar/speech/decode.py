@@ -5,7 +5,7 @@ voices.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -16,8 +16,9 @@ import numpy.typing as npt
 from av.error import FFmpegError
 
 from avatar.errors import InvalidInput
-from avatar.media_files import decodable, open_media
+from avatar.media_files import decodable
 from avatar.mono import MonoResampler
+from avatar.named_media import open_readable
 from avatar.speech.sound import Samples, WavWriter, blocks, rate_hz
 
 MAX_AUDIO_S = 3 * 3600
@@ -147,11 +148,7 @@ def _open(path: Path) -> Iterator[av.container.InputContainer]:
         )
     if path.stat().st_size == 0:
         raise InvalidInput("speech.audio_empty", f"{path.name} is empty.", "upload the recording again")
-    with ExitStack() as stack:
-        try:
-            container = stack.enter_context(open_media(path))
-        except (FFmpegError, ValueError) as error:
-            raise _unreadable(path) from error
+    with open_readable(path, _unreadable(path)) as container:
         yield container
 
 

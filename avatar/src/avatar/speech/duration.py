@@ -42,6 +42,8 @@ class _Plan:
 def fit_speech(script: Script, scene: Scene, wished_ms: int, say: Say) -> SpeechTrack:
     """Speak a script in about `wished_ms`, lead-in and tail included; a note tells when it cannot be done."""
     voice = scene.voice
+    # Of the voice's own, at the end of a sentence: it gives way to one that is asked for.
+    own_pause_ms = PAUSES_MS["."] if isinstance(voice, FliteVoice) else 0
     plan = _Plan()
     track = say(script, voice)
     for _ in range(TRIES):
@@ -49,7 +51,7 @@ def fit_speech(script: Script, scene: Scene, wished_ms: int, say: Say) -> Speech
         if following == plan:
             break
         plan = following
-        pause_ms = plan.pause_ms and plan.pause_ms + round(_own_pause_ms(voice) / plan.pace)
+        pause_ms = plan.pause_ms and plan.pause_ms + round(own_pause_ms / plan.pace)
         track = say(_with_pauses(script, pause_ms), _at_pace(voice, plan.pace))
     silent_ms = scene.lead_in_ms + scene.tail_ms + LONGEST_ADDED_TAIL_MS
     whole = _with_tail(track, scene, wished_ms)
@@ -79,11 +81,6 @@ def _next_plan(plan: _Plan, track: SpeechTrack, script: Script, scene: Scene, wi
     following = _Plan(pace, pause_ms if pause_ms >= SHORTEST_ADDED_PAUSE_MS else 0)
     near = abs(following.pace - plan.pace) < 0.004 and abs(following.pause_ms - plan.pause_ms) < 20
     return plan if near else following
-
-
-def _own_pause_ms(voice: Voice) -> int:
-    """Returns the pause at the end of a sentence that gives way to one that is asked for."""
-    return PAUSES_MS["."] if isinstance(voice, FliteVoice) else 0
 
 
 def _has_pace(voice: Voice) -> bool:

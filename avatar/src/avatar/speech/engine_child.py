@@ -15,7 +15,7 @@ from typing import IO, Any
 
 from avatar.encode.atomic import write_error
 from avatar.errors import AvatarError, Unavailable
-from avatar.speech.wordtimes import WordEvent
+from avatar.speech.wordtimes import Events, WordEvent
 
 START_TIMEOUT_S = 30.0
 
@@ -35,18 +35,6 @@ class Engine:
     @property
     def damaged(self) -> str:
         return f"speech.{self.code}_failed"
-
-
-@dataclass(frozen=True, slots=True)
-class Events:
-    """The words and phonemes of the child process. Samples count from the start of the WAV."""
-
-    rate_hz: int
-    samples: int
-    words: tuple[WordEvent, ...]
-    phonemes: tuple[tuple[str, int], ...]
-    piece_ends: tuple[int, ...]
-    exact_language: bool = True
 
 
 def read_events(engine: Engine, request: dict[str, Any], work_s: float) -> Events:
@@ -122,7 +110,8 @@ def engine_lines(engine: Engine, request: dict[str, Any], work_s: float) -> Gene
             )
         if child.returncode != 0:
             errors.seek(0)
-            raise _ended(engine, child.returncode, errors.read().decode("utf-8", "replace"))
+            message = f"{engine.name} ended with status {child.returncode}: {last_words(errors.read())}."
+            raise Unavailable(engine.damaged, message, "Try again.")
 
 
 def _give(stdin: IO[bytes], data: bytes) -> None:
@@ -151,7 +140,7 @@ def _lines(engine: Engine, stdout: IO[bytes], request: dict[str, Any]) -> Iterat
         yield content
 
 
-def _ended(engine: Engine, status: int, errors: str) -> Unavailable:
-    lines = errors.strip().splitlines()
-    reason = lines[-1][-200:] if lines else "no message"
-    return Unavailable(engine.damaged, f"{engine.name} ended with status {status}: {reason}.", "Try again.")
+def last_words(output: bytes) -> str:
+    """Returns the last line that a program has printed, short and printable."""
+    lines = output.decode("utf-8", "replace").strip().splitlines()
+    return "".join(char for char in (lines[-1] if lines else "no message") if char.isprintable())[-200:]

@@ -10,10 +10,10 @@ from typing import Any
 
 from avatar.errors import AvatarError, InvalidInput, Unavailable
 from avatar.spec import EspeakVoice
-from avatar.speech.engine_child import Engine, Events, engine_lines, read_events
-from avatar.speech.markup import Script
+from avatar.speech.engine_child import Engine, engine_lines, read_events
+from avatar.speech.markup import Script, SpeechTask
 from avatar.speech.pieces import Piece, split_pieces
-from avatar.speech.wordtimes import phones_from_events, words_from_events
+from avatar.speech.wordtimes import Events, track_from_events
 from avatar.tracks import SpeechNote, SpeechTrack
 
 SECONDS_PER_CHARACTER = 0.01
@@ -42,41 +42,22 @@ def _plain(language: str) -> str:
     )
 
 
-def synthesise(
-    script: Script,
-    voice: EspeakVoice,
-    language: str,
-    pronunciation: dict[str, str],
-    wav: Path,
-    lead_in_ms: int,
-    tail_ms: int,
-) -> SpeechTrack:
-    """Write `wav` and return its track.
+def synthesise(script: Script, voice: EspeakVoice, task: SpeechTask) -> SpeechTrack:
+    """Write the WAV and return its track.
 
     Raises Unavailable `speech.espeak_missing`, `speech.espeak_failed`, `speech.timeout`; InvalidInput
     `speech.unknown_language`, `speech.unknown_variant`.
     """
-    name = espeak_language(language, voice)
-    pieces, notes = split_pieces(script, pronunciation, name)
-    events = _run(voice, name, pieces, wav, lead_in_ms, tail_ms)
+    name = espeak_language(task.language, voice)
+    pieces, notes = split_pieces(script, task.pronunciation, name)
+    events = _run(voice, name, pieces, task)
     if not events.exact_language:
         main = name.partition("-")[0]
         notes.append(SpeechNote("speech.language_approximated", f"espeak-ng has no {name!r}, only {main!r}."))
-    sound_begins = events.piece_ends[0]
-    sound_ends = events.piece_ends[-2]
-    phones = phones_from_events(events.phonemes, events.samples, events.rate_hz, sound_begins, sound_ends)
-    words = words_from_events(pieces, events.words, phones, events.piece_ends, events.rate_hz)
-    if not any(phone.ipa for phone in phones):
+    track = track_from_events(task.wav, events.rate_hz, pieces, events, (*script.notes, *notes))
+    if not any(phone.ipa for phone in track.phones):
         raise nothing_to_say()
-    return SpeechTrack(
-        wav=wav,
-        sample_rate_hz=events.rate_hz,
-        duration_ms=events.samples * 1000 // events.rate_hz,
-        words=words,
-        phones=phones,
-        notes=(*script.notes, *notes),
-        phone_source="engine",
-    )
+    return track
 
 
 def read_aloud(words: Sequence[str], language: str) -> list[str]:
@@ -97,17 +78,15 @@ def read_aloud(words: Sequence[str], language: str) -> list[str]:
     return readings
 
 
-def _run(
-    voice: EspeakVoice, name: str, pieces: tuple[Piece, ...], wav: Path, lead_in_ms: int, tail_ms: int
-) -> Events:
+def _run(voice: EspeakVoice, name: str, pieces: tuple[Piece, ...], task: SpeechTask) -> Events:
     request = {
         "voice": name,
         "variant": voice.variant,
         "rate_wpm": voice.rate_wpm,
         "pitch": voice.pitch,
         "pitch_range": voice.pitch_range,
-        "wav": str(wav),
-        "pieces": [{"silence_ms": lead_in_ms}, *map(_request, pieces), {"silence_ms": tail_ms}],
+        "wav": str(task.wav),
+        "pieces": [{"silence_ms": task.lead_in_ms}, *map(_request, pieces), {"silence_ms": task.tail_ms}],
     }
     characters = sum(len(piece.text) for piece in pieces)
     return read_events(ENGINE, request, SECONDS_PER_CHARACTER * characters)

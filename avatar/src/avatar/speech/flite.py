@@ -14,14 +14,14 @@ from avatar.errors import AvatarError, Unavailable
 from avatar.programs import flite_is_installed
 from avatar.spec import FliteVoice
 from avatar.speech.arpabet import IPA, ipa_to_sounds
-from avatar.speech.engine_child import Engine, Events, read_events
+from avatar.speech.engine_child import Engine, read_events
 from avatar.speech.espeak import nothing_to_say, synthesise
-from avatar.speech.markup import Script, Token
+from avatar.speech.markup import Script, SpeechTask, Token
 from avatar.speech.pieces import Piece
 from avatar.speech.polish import OUTPUT_HZ, polish
 from avatar.speech.pronunciation import Respeller, is_ipa
 from avatar.speech.spoken_english import ends_sentence, in_words, is_abbreviation
-from avatar.speech.wordtimes import phones_from_events, words_from_events
+from avatar.speech.wordtimes import Events, track_from_events
 from avatar.tracks import SpeechNote, SpeechTrack
 
 CHILD = Path(__file__).with_name("flite_child.py")
@@ -56,59 +56,40 @@ def reads(script: Script, language: str) -> bool:
     return is_english and all(map(_has_letters, script.tokens))
 
 
-def from_flite(
-    script: Script,
-    voice: FliteVoice,
-    language: str,
-    pronunciation: dict[str, str],
-    wav: Path,
-    lead_in_ms: int,
-    tail_ms: int,
-) -> SpeechTrack:
-    """Writes `wav` and returns its track. Speaks by espeak-ng, `voice.otherwise`, what is not English, and
+def from_flite(script: Script, voice: FliteVoice, task: SpeechTask) -> SpeechTrack:
+    """Writes the WAV and returns its track. Speaks by espeak-ng, `voice.otherwise`, what is not English, and
     all where flite is not installed.
 
     Raises Unavailable `speech.flite_failed`, `speech.timeout` and what `synthesise` of espeak raises.
     """
-    arguments = (language, pronunciation, wav, lead_in_ms, tail_ms)
-    if not reads(script, language):
-        return synthesise(script, voice.otherwise, *arguments)
+    if not reads(script, task.language):
+        return synthesise(script, voice.otherwise, task)
     if not flite_is_installed():
-        track = synthesise(script, voice.otherwise, *arguments)
+        track = synthesise(script, voice.otherwise, task)
         missing = SpeechNote("speech.flite_missing", f"espeak-ng speaks: flite is not here ({INSTALL_HINT}).")
         return replace(track, notes=(*track.notes, missing))
     notes = list(script.notes)
     scale = 2 ** (voice.pitch / 12)
-    respeller = Respeller({k: v for k, v in pronunciation.items() if not is_ipa(v)}, notes, phonemes_of=None)
-    texts = _texts(script, respeller, language, stretch=scale / voice.pace, pause_scale=scale)
+    respellings = {word: value for word, value in task.pronunciation.items() if not is_ipa(value)}
+    respeller = Respeller(respellings, notes, phonemes_of=None)
+    texts = _texts(script, respeller, task.language, stretch=scale / voice.pace, pause_scale=scale)
     if not any(one.request.get("sentences") for one in texts):
         raise nothing_to_say()
-    with tempfile.TemporaryDirectory(dir=wav.parent) as folder:
+    with tempfile.TemporaryDirectory(dir=task.wav.parent) as folder:
         raw = Path(folder) / "raw.wav"
         request = {
             "voice": voice.voice,
             "rate": RATE_HZ,
             "wav": str(raw),
-            "pronunciations": _lexicon(pronunciation, notes),
+            "pronunciations": _lexicon(task.pronunciation, notes),
             "pieces": [{"silence_ms": 0}, *(one.request for one in texts), {"silence_ms": 0}],
         }
         characters = sum(len(one.piece.text) for one in texts)
         events = read_events(ENGINE, request, SECONDS_PER_CHARACTER * characters)
         loud = _emphasised(texts, events)
-        samples = polish(raw, wav, scale, loud, lead_in_ms, tail_ms)
-    events = _in_output(events, scale, lead_in_ms, samples)
-    begins, ends = events.piece_ends[0], events.piece_ends[-2]
-    phones = phones_from_events(events.phonemes, samples, OUTPUT_HZ, begins, ends)
-    pieces = [one.piece for one in texts]
-    return SpeechTrack(
-        wav=wav,
-        sample_rate_hz=OUTPUT_HZ,
-        duration_ms=samples * 1000 // OUTPUT_HZ,
-        words=words_from_events(pieces, events.words, phones, events.piece_ends, OUTPUT_HZ),
-        phones=phones,
-        notes=tuple(notes),
-        phone_source="engine",
-    )
+        samples = polish(raw, task, scale, loud)
+    events = _in_output(events, scale, task.lead_in_ms, samples)
+    return track_from_events(task.wav, OUTPUT_HZ, [one.piece for one in texts], events, notes)
 
 
 def _texts(

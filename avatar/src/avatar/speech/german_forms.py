@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from avatar.speech.language_forms import LanguageForms
 
 _WORDS = {
@@ -13,26 +15,15 @@ _WORDS = {
     "beispielsweise", "vs.": "gegen", "geb.": "geboren", "gest.": "gestorben", "jh.": "Jahrhundert",
     "jan.": "Januar", "feb.": "Februar", "apr.": "April", "aug.": "August", "sept.": "September",
     "okt.": "Oktober", "nov.": "November", "dez.": "Dezember",
+    "i.a.": "im Auftrag",
+}  # fmt: skip
+_DOTTED = {
     "z.b.": "zum Beispiel", "d.h.": "das heißt", "u.a.": "unter anderem", "z.t.": "zum Teil",
     "i.d.r.": "in der Regel", "v.a.": "vor allem", "u.u.": "unter Umständen", "o.ä.": "oder Ähnliches",
     "s.o.": "siehe oben", "s.u.": "siehe unten", "v.chr.": "vor Christus", "n.chr.": "nach Christus",
-    "i.a.": "im Auftrag", "m.e.": "meines Erachtens",
+    "m.e.": "meines Erachtens",
 }  # fmt: skip
-_PHRASES = {
-    ("z.", "b."): ("zum", "Beispiel"),
-    ("d.", "h."): ("das", "heißt"),
-    ("u.", "a."): ("unter", "anderem"),
-    ("z.", "t."): ("zum", "Teil"),
-    ("i.", "d.", "r."): ("in", "der", "Regel"),
-    ("v.", "a."): ("vor", "allem"),
-    ("u.", "u."): ("unter", "Umständen"),
-    ("o.", "ä."): ("oder", "Ähnliches"),
-    ("s.", "o."): ("siehe", "oben"),
-    ("s.", "u."): ("siehe", "unten"),
-    ("v.", "chr."): ("vor", "Christus"),
-    ("n.", "chr."): ("nach", "Christus"),
-    ("m.", "e."): ("meines", "Erachtens"),
-}
+"""People write these with spaces in between, too."""
 _DAYS = (
     "erste", "zweite", "dritte", "vierte", "fünfte", "sechste", "siebte", "achte", "neunte", "zehnte",
     "elfte", "zwölfte", "dreizehnte", "vierzehnte", "fünfzehnte", "sechzehnte", "siebzehnte", "achtzehnte",
@@ -84,8 +75,8 @@ _HUNDREDS = {
 GERMAN = LanguageForms(
     decimal=",",
     thousands=".",
-    words=_WORDS,
-    phrases=_PHRASES,
+    words=_WORDS | _DOTTED,
+    phrases={tuple(re.findall(r"\w+\.", short)): tuple(full.split()) for short, full in _DOTTED.items()},
     before_numbers={
         "nr.": "Nummer", "s.": "Seite", "abb.": "Abbildung", "kap.": "Kapitel", "bd.": "Band",
         "art.": "Artikel", "abs.": "Absatz", "tab.": "Tabelle", "§": "Paragraf", "§§": "Paragrafen",

@@ -179,7 +179,7 @@ class _Reading:
             return None
         spoken = f"{self._ordinal(int(day))} {self._forms.months[int(month) - 1]}"
         if year:
-            spoken += f" {self._year(_four_digits(year))}"
+            spoken += f" {self._year(four_digits(year))}"
         return f"{self._opening}{spoken}{closing}"
 
     def _year(self, year: str) -> str:
@@ -288,7 +288,7 @@ class _Reading:
         return self._as(plain) if plain != core else None
 
 
-def _four_digits(year: str) -> str:
+def four_digits(year: str) -> str:
     return year if len(year) == 4 else f"{20 if int(year) < _CENTURY_TURNS else 19}{year}"
 
 

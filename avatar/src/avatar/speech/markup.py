@@ -13,6 +13,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from avatar.spec import is_spoken
 from avatar.spec.acting import read_acting_mark
@@ -80,6 +81,17 @@ class Script:
     @property
     def changes_pace(self) -> bool:
         return any(token.rate != 1.0 for token in self.tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechTask:
+    """Holds how a voice reads a script, and the WAV to write, with so much silence before and behind."""
+
+    language: str
+    pronunciation: dict[str, str]
+    wav: Path
+    lead_in_ms: int
+    tail_ms: int
 
 
 def parse_script(text: str) -> Script:

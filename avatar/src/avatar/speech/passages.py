@@ -7,20 +7,20 @@ from __future__ import annotations
 import contextlib
 import re
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from avatar.errors import InvalidInput, Unavailable
 from avatar.speech.align import bare
 from avatar.speech.decode import best_rate_hz, decode_into, probe_rate_hz
-from avatar.speech.markup import Script, Token
+from avatar.speech.markup import Script, SpeechTask, Token
 from avatar.speech.pieces import Piece
 from avatar.speech.pronunciation import Respeller
 from avatar.speech.sound import WavWriter, duration_ms, rate_hz
 from avatar.speech.spoken import in_words
 from avatar.speech.timed import Stretch, build_track
-from avatar.speech.wordtimes import WordEvent, phones_from_events, words_from_events
+from avatar.speech.wordtimes import Events, WordEvent, track_from_events
 from avatar.tracks import SpeechNote, SpeechTrack
 
 MAX_PIECE_CHARS = 3000
@@ -56,57 +56,51 @@ class _Utterance:
     readings: tuple[tuple[str, str], ...]
 
 
-def speak_in_passages(
-    script: Script,
-    say: Say,
-    speaker: str,
-    language: str,
-    pronunciation: dict[str, str],
-    wav: Path,
-    lead_in_ms: int,
-    tail_ms: int,
-) -> SpeechTrack:
+def speak_in_passages(script: Script, say: Say, speaker: str, task: SpeechTask) -> SpeechTrack:
     """Speak a script by `say`, silences put in between; what it does not time is timed by alignment.
 
     `speaker` names in errors who spoke. Raises Unavailable `speech.upstream_bad_audio` and what `say` raises.
     """
     notes = [*script.notes, *_unsupported(script)]
-    utterances = _utterances(script, pronunciation, language, notes)
+    utterances = _utterances(script, task, notes)
     # A pause at the very start has no words before it.
     pause_ms = 0 if script.passages[0].tokens else script.passages[0].pause_ms
-    stretches, times = _say_all(utterances, say, speaker, wav, lead_in_ms + pause_ms, tail_ms)
+    stretches, times = _say_all(utterances, say, speaker, task, pause_ms)
     exact = [one for one in times if one is not None]
     if exact and len(exact) == len(utterances):
-        return _exact_track(wav, utterances, stretches, exact, notes)
+        return _exact_track(task.wav, utterances, stretches, exact, notes)
     # What is written short is aligned as it was spoken.
     readings = dict(one for utterance in utterances for one in utterance.readings)
-    own = {bare(word): value for word, value in pronunciation.items()}
-    return build_track(wav, script.tokens, stretches, language, {**readings, **own}, notes)
+    own = {bare(word): value for word, value in task.pronunciation.items()}
+    return build_track(task.wav, script.tokens, stretches, task.language, {**readings, **own}, notes)
 
 
 def _say_all(
-    utterances: Sequence[_Utterance], say: Say, speaker: str, wav: Path, lead_in_ms: int, tail_ms: int
+    utterances: Sequence[_Utterance], say: Say, speaker: str, task: SpeechTask, pause_ms: int
 ) -> tuple[list[Stretch], list[SpokenTimes | None]]:
-    """Write the WAV; one stretch and its times per utterance."""
+    """Write the WAV, with `pause_ms` before its words; one stretch and its times per utterance."""
     stretches: list[Stretch] = []
     times: list[SpokenTimes | None] = []
     token = 0
-    with tempfile.TemporaryDirectory(dir=wav.parent) as folder, contextlib.ExitStack() as files:
+    with tempfile.TemporaryDirectory(dir=task.wav.parent) as folder, contextlib.ExitStack() as files:
         answer = Path(folder) / "answer"
         writer: WavWriter | None = None
         for utterance in utterances:
             times.append(say(utterance.words, utterance.pace, answer))
             if writer is None:
                 # The first answer sets the rate of the whole scene.
-                writer = files.enter_context(WavWriter(wav, _rate_hz(answer, speaker)))
-                writer.silence(lead_in_ms)
+                with _require_sound(speaker):
+                    rate = best_rate_hz(probe_rate_hz(answer))
+                writer = files.enter_context(WavWriter(task.wav, rate))
+                writer.silence(task.lead_in_ms + pause_ms)
             start_ms = writer.milliseconds
-            _append(answer, writer, speaker)
+            with _require_sound(speaker):
+                decode_into(answer, writer)
             stretches.append(Stretch(token, token + len(utterance.tokens), start_ms, writer.milliseconds))
             token += len(utterance.tokens)
             writer.silence(utterance.pause_ms)
         if writer is not None:
-            writer.silence(tail_ms)
+            writer.silence(task.tail_ms)
     return stretches, times
 
 
@@ -122,59 +116,40 @@ def _exact_track(
     edges: list[int] = []
     phones: list[tuple[str, int]] = []
     events: list[WordEvent] = []
-    for utterance, stretch, found in zip(utterances, stretches, times, strict=True):
+    for utterance, stretch, spoken in zip(utterances, stretches, times, strict=True):
         lengths = [len(word) + 1 for word in utterance.words]
         starts = tuple(sum(lengths[:place]) for place in range(len(lengths)))
         number = len(pieces)
         # The second piece is the pause up to the next utterance.
         pieces += [Piece(" ".join(utterance.words), tokens=utterance.tokens, starts=starts), Piece()]
         edges += [stretch.start_ms, stretch.end_ms]
-        phones += [(name, stretch.start_ms + start_ms) for name, start_ms in found.phones]
+        phones += [(name, stretch.start_ms + start_ms) for name, start_ms in spoken.phones]
         phones.append(("", stretch.end_ms))
         events += [
             WordEvent(number, position, 1, stretch.start_ms + start_ms)
-            for position, start_ms in zip(starts, found.words, strict=True)
+            for position, start_ms in zip(starts, spoken.words, strict=True)
             if start_ms is not None
         ]
     length_ms = duration_ms(wav)
-    timed = phones_from_events(phones, length_ms, 1000, edges[0], edges[-1])
-    return SpeechTrack(
-        wav=wav,
-        sample_rate_hz=rate_hz(wav),
-        duration_ms=length_ms,
-        words=words_from_events(pieces[:-1], events, timed, edges, 1000),
-        phones=timed,
-        notes=tuple(notes),
-        phone_source="engine",
-    )
+    found = Events(1000, length_ms, tuple(events), tuple(phones), (*edges, length_ms))
+    return track_from_events(wav, rate_hz(wav), pieces, found, notes)
 
 
-def _rate_hz(answer: Path, speaker: str) -> int:
+@contextlib.contextmanager
+def _require_sound(speaker: str) -> Iterator[None]:
+    """While an answer is read: raises Unavailable `speech.upstream_bad_audio` for one that is no sound."""
     try:
-        return best_rate_hz(probe_rate_hz(answer))
+        yield
     except InvalidInput as error:
-        raise _not_sound(speaker) from error
+        raise Unavailable(
+            "speech.upstream_bad_audio",
+            f"The answer of {speaker} is not sound that can be read.",
+            "Check that it can answer in WAV.",
+        ) from error
 
 
-def _append(answer: Path, writer: WavWriter, speaker: str) -> None:
-    try:
-        decode_into(answer, writer)
-    except InvalidInput as error:
-        raise _not_sound(speaker) from error
-
-
-def _not_sound(speaker: str) -> Unavailable:
-    return Unavailable(
-        "speech.upstream_bad_audio",
-        f"The answer of {speaker} is not sound that can be read.",
-        "Check that it can answer in WAV.",
-    )
-
-
-def _utterances(
-    script: Script, pronunciation: dict[str, str], language: str, notes: list[SpeechNote]
-) -> list[_Utterance]:
-    respeller = Respeller(pronunciation, notes, phonemes_of=None)
+def _utterances(script: Script, task: SpeechTask, notes: list[SpeechNote]) -> list[_Utterance]:
+    respeller = Respeller(task.pronunciation, notes, phonemes_of=None)
     utterances: list[_Utterance] = []
     for passage in script.passages:
         if not passage.tokens:
@@ -182,7 +157,7 @@ def _utterances(
         groups = _sentence_groups(passage.tokens)
         for number, group in enumerate(groups):
             words = [respeller.respell(token.text)[0] for token in group]
-            spoken = in_words(words, language)
+            spoken = in_words(words, task.language)
             readings = tuple(
                 (bare(token.text), reading)
                 for token, word, reading in zip(group, words, spoken, strict=True)

@@ -18,16 +18,20 @@ from avatar.engines.weights.store import ModelStore, models_folder
 from avatar.engines.weights.voice_card import card_of, read_voice_card
 from avatar.errors import InvalidInput, Unavailable
 from avatar.spec import PiperVoice
-from avatar.speech.markup import Script
+from avatar.speech.markup import Script, SpeechTask
 from avatar.speech.passages import SpokenTimes, speak_in_passages
-from avatar.speech.piper_process import NoWarmVoice, speak_warm
+from avatar.speech.piper_process import (
+    SECONDS_PER_CHARACTER,
+    START_TIMEOUT_S,
+    NoWarmVoice,
+    piper_error,
+    speak_warm,
+    too_slow,
+)
 from avatar.tracks import SpeechTrack
 
 PROGRAM_VARIABLE = "AVATAR_PIPER"
 ROLE = "piper.voice"
-_START_TIMEOUT_S = 60.0
-_SECONDS_PER_CHARACTER = 0.5
-"""A voice is loaded anew for each passage here, and a slow computer speaks slower than it is heard."""
 
 
 def piper_program(environment: Mapping[str, str] = os.environ) -> str | None:
@@ -35,15 +39,7 @@ def piper_program(environment: Mapping[str, str] = os.environ) -> str | None:
     return shutil.which(environment.get(PROGRAM_VARIABLE) or "piper")
 
 
-def from_piper(
-    script: Script,
-    voice: PiperVoice,
-    language: str,
-    pronunciation: dict[str, str],
-    wav: Path,
-    lead_in_ms: int,
-    tail_ms: int,
-) -> SpeechTrack:
+def from_piper(script: Script, voice: PiperVoice, task: SpeechTask) -> SpeechTrack:
     """Speak a script with Piper.
 
     Raises Unavailable `weights.missing`, `speech.piper_missing`, `speech.piper_failed`, `speech.timeout`;
@@ -77,32 +73,22 @@ def from_piper(
             _run([*command, *length, "-f", str(answer)], " ".join(words), answer)
             return None
 
-    return speak_in_passages(script, say, "Piper", language, pronunciation, wav, lead_in_ms, tail_ms)
+    return speak_in_passages(script, say, "Piper", task)
 
 
 def _run(command: list[str], text: str, answer: Path) -> None:
     answer.unlink(missing_ok=True)
-    timeout_s = _START_TIMEOUT_S + _SECONDS_PER_CHARACTER * len(text)
+    timeout_s = START_TIMEOUT_S + SECONDS_PER_CHARACTER * len(text)
     line = " ".join(text.split()) + "\n"
     try:
         done = subprocess.run(
             command, input=line.encode(), capture_output=True, timeout=timeout_s, check=False
         )
     except subprocess.TimeoutExpired as error:
-        raise Unavailable(
-            "speech.timeout", f"Piper did not finish within {timeout_s:.0f} s.", "Shorten the scene."
-        ) from error
+        raise too_slow(timeout_s) from error
     except OSError as error:
         raise Unavailable(
             "speech.piper_failed", f"Piper does not start: {error.strerror}.", "Run it by hand."
         ) from error
     if done.returncode != 0 or not answer.is_file():
-        output = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        reason = "".join(char for char in (output[-1] if output else "no message") if char.isprintable())[
-            -200:
-        ]
-        raise Unavailable(
-            "speech.piper_failed",
-            f"Piper ended with status {done.returncode}: {reason}.",
-            "Run it by hand with the same voice; `models verify piper.voice` looks at the file.",
-        )
+        raise piper_error(done.returncode, done.stderr)

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from avatar.errors import Unavailable
+from avatar.speech.engine_child import last_words
 from avatar.speech.passages import SpokenTimes
 from avatar.speech.piper_times import times_of
 
@@ -37,11 +38,11 @@ class NoWarmVoice(Exception):
 
 
 class _Ended(Exception):
-    """The child process is gone. `reason` is the last line that it printed, with its status."""
+    """The child process is gone. Holds the error to report of it."""
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
+    def __init__(self, error: Unavailable) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 class PiperProcess:
@@ -58,7 +59,7 @@ class PiperProcess:
         try:
             self._read_line(START_TIMEOUT_S)
         except _Ended as ended:
-            raise _failed(ended) from ended
+            raise ended.error from ended
 
     def speak(self, words: Sequence[str], speed: float, speaker: int | None, wav: Path) -> SpokenTimes | None:
         """Writes the sound of the words and returns when each is said, or None where the voice cannot tell.
@@ -99,8 +100,7 @@ class PiperProcess:
             left_s = deadline - time.monotonic()
             if left_s <= 0 or not select.select([output], [], [], left_s)[0]:
                 self.close()
-                message = f"Piper did not finish within {timeout_s:.0f} s."
-                raise Unavailable("speech.timeout", message, "Shorten the scene.")
+                raise too_slow(timeout_s)
             if not (block := os.read(output, 1 << 16)):
                 raise self._ended()
             self._buffer += block
@@ -114,10 +114,9 @@ class PiperProcess:
     def _ended(self) -> _Ended:
         status = self._child.wait()
         self._errors.seek(0)
-        lines = self._errors.read().decode("utf-8", "replace").strip().splitlines()
+        errors = self._errors.read()
         self.close()
-        reason = "".join(char for char in (lines[-1] if lines else "no message") if char.isprintable())
-        return _Ended(f"status {status}: {reason[-200:]}")
+        return _Ended(piper_error(status, errors))
 
 
 def speak_warm(
@@ -143,7 +142,7 @@ def speak_warm(
         return _process(python, model, changed_ns).speak(words, speed, speaker, wav)
     except _Ended as ended:
         _process.cache_clear()
-        raise _failed(ended) from ended
+        raise ended.error from ended
 
 
 @lru_cache(MOST_VOICES)
@@ -166,9 +165,15 @@ def python_of(program: str) -> Path | None:
     return python if os.access(python, os.X_OK) else None
 
 
-def _failed(ended: _Ended) -> Unavailable:
+def too_slow(timeout_s: float) -> Unavailable:
+    return Unavailable(
+        "speech.timeout", f"Piper did not finish within {timeout_s:.0f} s.", "Shorten the scene."
+    )
+
+
+def piper_error(status: int, output: bytes) -> Unavailable:
     return Unavailable(
         "speech.piper_failed",
-        f"Piper ended with {ended.reason}.",
+        f"Piper ended with status {status}: {last_words(output)}.",
         "Run it by hand with the same voice; `models verify piper.voice` looks at the file.",
     )

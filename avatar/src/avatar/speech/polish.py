@@ -15,6 +15,7 @@ import av
 import av.filter
 import numpy as np
 
+from avatar.speech.markup import SpeechTask
 from avatar.speech.sound import Samples, WavWriter, blocks
 
 OUTPUT_HZ = 32_000
@@ -31,25 +32,23 @@ CHAIN = (
 """Low cut; less boom; presence; harmonics above 4 kHz, which the vocoder lacks; light compression."""
 
 
-def polish(
-    raw: Path, wav: Path, scale: float, loud: Sequence[tuple[int, int]], lead_in_ms: int, tail_ms: int
-) -> int:
-    """Writes `raw` to `wav` at 32 kHz, played faster by `scale`, between silences; returns its samples.
+def polish(raw: Path, task: SpeechTask, scale: float, loud: Sequence[tuple[int, int]]) -> int:
+    """Writes `raw` to the WAV at 32 kHz, played faster by `scale`, between silences; returns its samples.
 
     `loud`: spans in samples of `raw` that are raised by 3.5 dB.
     """
     with wave.open(str(raw), "rb") as source:
         rate, count = source.getframerate(), source.getnframes()
     expected = round(count * OUTPUT_HZ / (rate * scale))
-    with WavWriter(wav, OUTPUT_HZ) as writer:
-        writer.silence(lead_in_ms)
+    with WavWriter(task.wav, OUTPUT_HZ) as writer:
+        writer.silence(task.lead_in_ms)
         left = expected
         for samples in _filtered(_raised(raw, loud, RAMP_MS * rate // 1000), rate, scale):
             writer.write(samples[:left])
             left -= len(samples[:left])
         writer.write(np.zeros(left, np.int16))
-        writer.silence(tail_ms)
-    with wave.open(str(wav), "rb") as result:
+        writer.silence(task.tail_ms)
+    with wave.open(str(task.wav), "rb") as result:
         return result.getnframes()
 
 

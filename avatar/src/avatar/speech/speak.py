@@ -13,7 +13,7 @@ from avatar.speech.decode import best_rate_hz, decode_into, probe_rate_hz
 from avatar.speech.delivery import deliver
 from avatar.speech.duration import fit_recording, fit_speech
 from avatar.speech.espeak import synthesise
-from avatar.speech.markup import Script, parse_script
+from avatar.speech.markup import Script, SpeechTask, parse_script
 from avatar.speech.sound import WavWriter
 from avatar.speech.timed import Stretch, build_track
 from avatar.tracks import Phone, SpeechNote, SpeechTrack
@@ -43,11 +43,7 @@ def _speak(scene: Scene, wav: Path, resolve: Callable[[MediaRef], Path]) -> Spee
         return _silence(wav, scene.duration_ms or 0)
     script = deliver(parse_script(scene.script or ""), scene.mood)
     if scene.audio is not None:
-        # PyAV and pocketsphinx take a moment to load; a scene read by espeak-ng needs neither.
-
-        pronunciation = {**scene.pronunciation, **script.pronunciation}
-        arguments = (scene.language, pronunciation, wav, scene.lead_in_ms, scene.tail_ms)
-        track = from_recording(resolve(scene.audio), script, *arguments)
+        track = from_recording(resolve(scene.audio), script, _task(scene, script, wav))
         return track if scene.duration_ms is None else fit_recording(track, scene, scene.duration_ms)
     if not script.tokens:
         raise InvalidInput(
@@ -55,7 +51,7 @@ def _speak(scene: Scene, wav: Path, resolve: Callable[[MediaRef], Path]) -> Spee
         )
 
     def say(words: Script, voice: Voice) -> SpeechTrack:
-        return _say(scene, words, voice, wav)
+        return _say(words, voice, _task(scene, words, wav))
 
     if scene.duration_ms is None:
         return say(script, scene.voice)
@@ -75,42 +71,37 @@ def _silence(wav: Path, duration_ms: int) -> SpeechTrack:
     )
 
 
-def _say(scene: Scene, script: Script, voice: Voice, wav: Path) -> SpeechTrack:
+def _task(scene: Scene, script: Script, wav: Path) -> SpeechTask:
     pronunciation = {**scene.pronunciation, **script.pronunciation}
-    arguments = (scene.language, pronunciation, wav, scene.lead_in_ms, scene.tail_ms)
+    return SpeechTask(scene.language, pronunciation, wav, scene.lead_in_ms, scene.tail_ms)
+
+
+def _say(script: Script, voice: Voice, task: SpeechTask) -> SpeechTrack:
     if isinstance(voice, EspeakVoice):
-        return synthesise(script, voice, *arguments)
+        return synthesise(script, voice, task)
     if isinstance(voice, FliteVoice):
         from avatar.speech.flite import from_flite
 
-        return from_flite(script, voice, *arguments)
+        return from_flite(script, voice, task)
     if isinstance(voice, PiperVoice):
         from avatar.speech.piper import from_piper
 
-        return from_piper(script, voice, *arguments)
+        return from_piper(script, voice, task)
     from avatar.speech.remote import from_service
 
-    return from_service(script, voice, *arguments)
+    return from_service(script, voice, task)
 
 
-def from_recording(
-    audio: Path,
-    script: Script,
-    language: str,
-    pronunciation: dict[str, str],
-    wav: Path,
-    lead_in_ms: int,
-    tail_ms: int,
-) -> SpeechTrack:
+def from_recording(audio: Path, script: Script, task: SpeechTask) -> SpeechTrack:
     """Read a recording of any format and find its words and sounds. Raises InvalidInput with a
     `speech.audio_*` code.
     """
     rate = best_rate_hz(probe_rate_hz(audio))
-    with WavWriter(wav, rate) as writer:
-        writer.silence(lead_in_ms)
+    with WavWriter(task.wav, rate) as writer:
+        writer.silence(task.lead_in_ms)
         decoded = decode_into(audio, writer)
         sound_end_ms = writer.milliseconds
-        writer.silence(tail_ms)
+        writer.silence(task.tail_ms)
     notes: list[SpeechNote] = list(script.notes)
     if decoded.damaged:
         notes.append(
@@ -126,7 +117,5 @@ def from_recording(
                 "Pauses in the text are not applied: the recording keeps its own.",
             )
         )
-    tokens = script.tokens
-    return build_track(
-        wav, tokens, [Stretch(0, len(tokens), lead_in_ms, sound_end_ms)], language, pronunciation, notes
-    )
+    stretch = Stretch(0, len(script.tokens), task.lead_in_ms, sound_end_ms)
+    return build_track(task.wav, script.tokens, [stretch], task.language, task.pronunciation, notes)

@@ -16,7 +16,7 @@ from avatar.speech.align import AlignedWord, Aligner
 from avatar.speech.arpabet import IPA
 from avatar.speech.markup import Token
 from avatar.speech.sound import Levels, duration_ms, power, quiet_spans, quietest_moment, rate_hz
-from avatar.speech.wordtimes import until_last_sound
+from avatar.speech.wordtimes import append_phone, until_last_sound
 from avatar.tracks import Phone, SpeechNote, SpeechTrack, Word
 
 FASTEST_WORDS_PER_SECOND = 7.0
@@ -183,29 +183,21 @@ def with_pauses(phones: Sequence[Phone], levels: Levels, length_ms: int) -> tupl
     pause = next(pauses)
     result: list[Phone] = []
 
-    def add(ipa: str, start: int, end: int) -> None:
-        if end <= start:
-            return
-        if not ipa and result and not result[-1].ipa:
-            result[-1] = Phone("", result[-1].start_ms, end)
-        else:
-            result.append(Phone(ipa, start, end))
-
     at = 0
     for phone in phones:
         start, end = max(phone.start_ms, at), min(phone.end_ms, length_ms)
-        add("", at, start)
+        append_phone(result, "", at, start)
         at = max(at, start)
         while at < end:
             while pause[1] <= at:
                 pause = next(pauses)
             if pause[0] <= at:
-                add("", at, min(pause[1], end))
+                append_phone(result, "", at, min(pause[1], end))
                 at = min(pause[1], end)
             else:
-                add(phone.ipa, at, min(pause[0], end))
+                append_phone(result, phone.ipa, at, min(pause[0], end))
                 at = min(pause[0], end)
-    add("", at, length_ms)
+    append_phone(result, "", at, length_ms)
     return tuple(result)
 
 

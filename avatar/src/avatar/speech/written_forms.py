@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from avatar.speech.language_forms import four_digits
+
 MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
     "November", "December",
@@ -32,8 +34,6 @@ FRACTIONS = {
     "7/8": "seven eighths", "1/10": "one tenth",
 }  # fmt: skip
 _SIGNS_OF_FRACTIONS = {"½": "1/2", "⅓": "1/3", "⅔": "2/3", "¼": "1/4", "¾": "3/4", "⅛": "1/8"}
-_CENTURY_TURNS = 70
-"""Years of two digits below this are of the 2000s, as POSIX `%y` has it for 69."""
 _EDGES = re.compile(r"^([(\[\"'“‘]*)(.*?)([.,;:!?)\]\"'”’…]*)$")
 _HEIGHT = re.compile(r"^([(\[]*)(\d+)['’′](\d{1,2})[\"”″](\W*)$")
 
@@ -83,8 +83,7 @@ def _date(year: str, month: str, day: str) -> str | None:
 
 def _slashed(found: re.Match[str], month_first: bool) -> str | None:
     first, second, year = found.groups()
-    if len(year) == 2:
-        year = f"{20 if int(year) < _CENTURY_TURNS else 19}{year}"
+    year = four_digits(year)
     month, day = (first, second) if month_first else (second, first)
     # 25/12/2026 can be read one way only.
     return _date(year, month, day) or _date(year, day, month)

@@ -8,7 +8,7 @@ import numpy as np
 
 from avatar.timing.acting import Acting
 from avatar.timing.gestures import gestures
-from avatar.timing.head import HeadCurves, at_edges
+from avatar.timing.head import HeadCurves
 from avatar.timing.moods import expression_curves
 from avatar.timing.noise import Array, glide
 from avatar.timing.style import MotionStyle
@@ -56,11 +56,10 @@ class BodyMotion:
 
 
 def body_motion(
-    speech: SpeechTrack, times: Array, seed: int, style: MotionStyle, acting: Acting
+    speech: SpeechTrack, times: Array, rest: Array, seed: int, style: MotionStyle, acting: Acting
 ) -> BodyMotion:
-    """Returns mood and gestures over `times` (n,), seconds."""
+    """Returns mood and gestures over `times` (n,), seconds; `rest`: `at_edges` of them."""
     mood = expression_curves(times, speech.words, acting.mood, acting.marks)
-    rest = at_edges(times)
     names = ("yaw_deg", "pitch_deg", "roll_deg", "brow", *MOOD_CHANNELS)
     # Angles come to rest where scenes join; a face keeps its mood.
     curves = {name: np.zeros(len(times)) + mood.get(name, 0.0) for name in names}

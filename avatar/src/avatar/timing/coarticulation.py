@@ -12,10 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from avatar.timing.noise import Array
 from avatar.timing.visemes import REST, VISEMES, is_bilabial, is_labiodental, visemes
 from avatar.tracks import Curve, Phone
-
-Array = npt.NDArray[np.float64]
 
 REACH_S = 0.5
 CHUNK = 1000

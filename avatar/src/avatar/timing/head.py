@@ -37,11 +37,12 @@ def head_motion(
     energy: Array,
     seed: int,
     style: MotionStyle,
-    lively: Array | float = 1.0,
+    lively: Array,
+    rest: Array,
 ) -> HeadCurves:
-    """Idle motion that grows with the speech, new postures at phrase ends, nods and brows on words."""
-    # Scenes begin and end at rest, so that a body does not jump where they are joined.
-    rest = at_edges(times)
+    """Idle motion that grows with the speech, new postures at phrase ends, nods and brows on words. `rest`:
+    `at_edges` of the times.
+    """
     liveliness = (0.6 + 0.55 * _slow(energy, times, 1.2)) * lively * rest
     yaw = style.head * style.yaw_sd_deg * liveliness * _idle(times, phrase_ends, seed, 10)
     pitch = style.head * style.pitch_sd_deg * liveliness * _idle(times, phrase_ends, seed, 20)
@@ -122,7 +123,9 @@ def _bump(curve: Array, times: Array, at: float, height: float, sigma_s: float) 
 
 
 def at_edges(times: Array) -> Array:
-    """Returns 1 within a scene, and a smooth way from and to 0 in its first and last moments."""
+    """Returns 1 within a scene, and a smooth way from and to 0 in its first and last moments: scenes begin
+    and end at rest, so that a body does not jump where they are joined.
+    """
     if not len(times):
         return np.zeros(0)
     step = times[0] * 2

@@ -49,11 +49,11 @@ def control_track(
     times = (np.arange(frames) + 0.5) / fps
     energy = loudness(speech.wav, times)
     ends = phrase_ends(speech)
-    body = body_motion(speech, times, seed, style, acting or Acting())
-    head = body.join(head_motion(times, speech.words, ends, energy, seed, body.style, body.lively))
+    rest = at_edges(times)
+    body = body_motion(speech, times, rest, seed, style, acting or Acting())
+    head = body.join(head_motion(times, speech.words, ends, energy, seed, body.style, body.lively, rest))
     gaze_x, gaze_y = gaze(times, head.yaw_deg, head.pitch_deg, seed, style)
     # At the edges of a scene the eyes are on the viewer, as those of the scene before and after.
-    rest = at_edges(times)
     gaze_x, gaze_y = rest * gaze_x + body.gaze_x, rest * gaze_y + body.gaze_y
     quiet = QUIET_SHARE.get(speech.phone_source, QUIET_SHARE["engine"])
     loud = quiet + (1 - quiet) * energy

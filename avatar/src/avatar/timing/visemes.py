@@ -113,23 +113,21 @@ _CLASSES: tuple[tuple[Viseme, str], ...] = (
     (_U, "u ɯ"),
     (_Y, "y ʏ"),
     (_OE, "ø œ"),
-    (_W, "w ʍ ɥ ɰ"),
+    # ɸ, β bring the lips together but let air through; ɱ is made with the lower lip at the teeth.
+    (_W, "w ʍ ɥ ɰ ɸ β"),
     (_R, "r ɹ ɻ ɾ ʀ ʁ ɽ ɺ"),
     (_SH, "ʃ ʒ ʂ ʐ ɕ ʑ ɧ"),
     (_S, "s z ɬ ɮ"),
-    (_F, "f v ⱱ ʋ"),
+    (_F, "f v ⱱ ʋ ɱ"),
     (_TH, "θ ð"),
     (_T, "t d n ʈ ɖ ɳ ǀ ǃ ɗ"),
     (_L, "l ɫ ɭ ʎ ʟ ǁ"),
     (_K, "k g ɡ ŋ x ɣ q ɢ χ ɴ ɠ ʛ"),
     (_H, "h ɦ ħ ʕ ʔ ʜ ʢ"),
     (_J, "j ç ʝ c ɟ ɲ ǂ ʄ"),
-    (_P, "p b m ɓ ʘ ɸ β ʙ ɱ"),
+    (_P, "p b m ɓ ʘ ʙ"),
 )
 BY_SYMBOL: dict[str, Viseme] = {symbol: viseme for viseme, symbols in _CLASSES for symbol in symbols.split()}
-
-# ɱ is made with the lower lip at the teeth; ɸ, β bring the lips together but let air through.
-BY_SYMBOL |= {"ɱ": _F, "ɸ": _W, "β": _W}
 
 
 def symbols(ipa: str) -> tuple[str, ...]:
@@ -175,13 +173,6 @@ def name_visemes(phones: Sequence[Phone], duration_ms: int) -> tuple[TimedViseme
 
     A phoneme of several sounds (diphthong, affricate) is divided evenly, as the mouth of our own faces is.
     """
-    spans: list[tuple[VisemeName, int, int]] = []
-    for phone in phones:
-        shapes = viseme_names(phone.ipa)
-        length = phone.end_ms - phone.start_ms
-        for place, name in enumerate(shapes):
-            start = phone.start_ms + length * place // len(shapes)
-            spans.append((name, start, phone.start_ms + length * (place + 1) // len(shapes)))
     found: list[TimedViseme] = []
     at = 0
 
@@ -196,9 +187,12 @@ def name_visemes(phones: Sequence[Phone], duration_ms: int) -> tuple[TimedViseme
             found.append(TimedViseme(viseme=name, start_ms=at, end_ms=end))
         at = end
 
-    for name, start, end in spans:
-        add("sil", start)
-        add(name, end)
+    for phone in phones:
+        shapes = viseme_names(phone.ipa)
+        length = phone.end_ms - phone.start_ms
+        for place, name in enumerate(shapes):
+            add("sil", phone.start_ms + length * place // len(shapes))
+            add(name, phone.start_ms + length * (place + 1) // len(shapes))
     add("sil", duration_ms)
     return tuple(found)
 

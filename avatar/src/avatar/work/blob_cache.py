@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from avatar.errors import InvalidInput, Unavailable
-from avatar.work.control import CHUNK_BYTES, Control
+from avatar.work.control import Control
 
 FETCH_TRIES = 3
 RETENTION_S = 7 * 24 * 3600.0
@@ -92,7 +92,11 @@ class BlobCache:
         except FileNotFoundError:
             return False
         fcntl.flock(file, fcntl.LOCK_SH)
-        if _still_there(path, file) and os.fstat(file.fileno()).st_size == size and _digest(file) == sha256:
+        if (
+            _still_there(path, file)
+            and os.fstat(file.fileno()).st_size == size
+            and f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}" == sha256
+        ):
             os.utime(file.fileno())
             self._held.append(file)
             return True
@@ -126,19 +130,6 @@ class BlobCache:
             return True
         finally:
             part.unlink(missing_ok=True)
-
-
-def digest_of(path: Path) -> str:
-    """`sha256:` and 64 hex digits of a file's content."""
-    with path.open("rb") as file:
-        return _digest(file)
-
-
-def _digest(file: BinaryIO) -> str:
-    digest = hashlib.sha256()
-    while chunk := file.read(CHUNK_BYTES):
-        digest.update(chunk)
-    return f"sha256:{digest.hexdigest()}"
 
 
 def _still_there(path: Path, file: BinaryIO) -> bool:

@@ -76,7 +76,7 @@ class Control:
         def ask() -> WorkOrder:
             return WorkOrder.model_validate_json(self._checked(self._http.get("order")).content)
 
-        return self._retry(ask, timeout_s)
+        return self.retry(ask, timeout_s)
 
     def fetch(self, sha256: str, write: Callable[[bytes], None]) -> None:
         """Streams a blob. Not repeated here: what `write` took must be thrown away first."""
@@ -119,7 +119,7 @@ class Control:
             headers = {"Content-Type": media_type, "Content-Length": str(path.stat().st_size)}
             self._checked(self._http.put(f"outputs/{sha256}", content=_chunks(path), headers=headers))
 
-        self._retry(send, timeout_s)
+        self.retry(send, timeout_s)
 
     def _put_into_bucket(self, sha256: str, path: Path) -> bool:
         """Returns whether the file is in the bucket now."""
@@ -145,15 +145,12 @@ class Control:
             answer = self._checked(self._http.post("reports", content=body, headers=headers))
             return WorkReply.model_validate_json(answer.content)
 
-        return self._retry(send, timeout_s, even_if_stopped=even_if_stopped)
+        return self.retry(send, timeout_s, even_if_stopped=even_if_stopped)
 
-    def retry(self, ask: Callable[[], Answer], timeout_s: float) -> Answer:
+    def retry(self, ask: Callable[[], Answer], timeout_s: float, *, even_if_stopped: bool = False) -> Answer:
         """Repeats `ask` with growing pauses while the control plane is away; `Unavailable` after that time,
         `Cancelled` when the worker is told to stop.
         """
-        return self._retry(ask, timeout_s)
-
-    def _retry(self, ask: Callable[[], Answer], timeout_s: float, *, even_if_stopped: bool = False) -> Answer:
         deadline = time.monotonic() + timeout_s
         pause = FIRST_PAUSE_S
         while True:
@@ -180,7 +177,11 @@ class Control:
             if error.request.url.netloc == self._http.base_url.netloc:
                 self._current = (self._current + 1) % len(self._urls)
                 self._http.base_url = self._urls[self._current]
-        return _away(error)
+        return Unavailable(
+            "work.control_away",
+            f"The control plane does not answer: {type(error).__name__}.",
+            "Check farm.control_url and that the server runs.",
+        )
 
     def _end_if_stopped(self) -> None:
         if self._stop.is_set():
@@ -211,14 +212,6 @@ def _refused(answer: httpx.Response) -> Refused:
         str(body.get("code") or "work.refused"),
         str(detail),
         str(body.get("hint") or "See the log of the control plane."),
-    )
-
-
-def _away(error: httpx.HTTPError) -> Unavailable:
-    return Unavailable(
-        "work.control_away",
-        f"The control plane does not answer: {type(error).__name__}.",
-        "Check farm.control_url and that the server runs.",
     )
 
 

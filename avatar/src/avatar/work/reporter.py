@@ -59,11 +59,22 @@ class Reporter:
             self.garbage += 1
             self.log(b"unreadable line on standard output: " + raw[:200] + b"\n")
             return
-        self._take(parsed)
+        self.take(parsed)
 
-    def span(self, line: ProgressLine) -> None:
-        """Takes a span of `avatar work` itself."""
-        self._take(line)
+    def take(self, line: ProgressLine) -> None:
+        """Takes a line of the program, or a span of `avatar work` itself."""
+        if isinstance(line, Finished):
+            self.result = line
+        elif isinstance(line, Failed):
+            self.failure = line
+        else:
+            with self._lock:
+                outdated = index_to_replace(line, self._lines)
+                if outdated is not None:
+                    del self._lines[outdated]
+                elif len(self._lines) >= MAX_LINES:
+                    self._lines.pop()
+                self._lines.append(line)
 
     def log(self, chunk: bytes) -> None:
         """Buffers standard error of the program; the last part is stored until the next report."""
@@ -84,20 +95,6 @@ class Reporter:
             self._pending = None
             if report.end is not None:
                 return
-
-    def _take(self, line: ProgressLine) -> None:
-        if isinstance(line, Finished):
-            self.result = line
-        elif isinstance(line, Failed):
-            self.failure = line
-        else:
-            with self._lock:
-                outdated = index_to_replace(line, self._lines)
-                if outdated is not None:
-                    del self._lines[outdated]
-                elif len(self._lines) >= MAX_LINES:
-                    self._lines.pop()
-                self._lines.append(line)
 
     def _next(self, end: WorkEnd | None = None) -> WorkReport:
         with self._lock:

@@ -15,18 +15,18 @@ import tempfile
 import threading
 import time
 from argparse import Namespace
-from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path, PurePosixPath
 from types import FrameType
 
 from avatar.errors import AvatarError, Cancelled, InvalidInput, Unavailable
+from avatar.pipeline.files import sha256_of
 from avatar.spans import VARIABLE as TRACEPARENT
 from avatar.spans import Spans
 from avatar.spec import Failed, Finished, OutputFile
 from avatar.spec.unfinished import VARIABLE, forget_work
 from avatar.spec.work import BLOBS_PLACE, CACHE_PLACE, WorkEnd, WorkOrder
-from avatar.work.blob_cache import BlobCache, digest_of
+from avatar.work.blob_cache import BlobCache
 from avatar.work.child import run_child
 from avatar.work.control import Control, Refused
 from avatar.work.reporter import LAST_WORD_S, Reporter
@@ -83,7 +83,7 @@ class _Run:
         self._stop = stop
         self._reporter = Reporter(control, run, stop)
         # The job has it too; the order is of this very task.
-        self._spans = Spans(self._reporter.span, {**os.environ, **order.environment})
+        self._spans = Spans(self._reporter.take, {**os.environ, **order.environment})
 
     def to_end(self) -> int:
         self._reporter.start()
@@ -144,11 +144,15 @@ class _Run:
     def _make_in(self, folder: Path, blobs: Path) -> WorkEnd:
         cache = self._arguments.cache
         (folder / "out").mkdir(exist_ok=True)
+        # This environment's, unless another one is named.
+        program = self._arguments.program or [sys.executable, "-m", "avatar.cli"]
+        parent = self._spans.traceparent
+        trace = {} if parent is None else {TRACEPARENT: parent}
         places = {BLOBS_PLACE: str(blobs.resolve()), CACHE_PLACE: str(cache.resolve())}
         end = run_child(
-            [*program(self._arguments.program), *(places.get(part, part) for part in self._order.arguments)],
+            [*program, *(places.get(part, part) for part in self._order.arguments)],
             folder=folder,
-            environment={**self._order.environment, **self._trace()},
+            environment={**self._order.environment, **trace},
             time_limit_s=self._order.time_limit_s,
             grace_s=self._order.grace_s,
             stop=self._stop,
@@ -168,20 +172,11 @@ class _Run:
                 self._hand_over(result, folder)
         return report
 
-    def _trace(self) -> dict[str, str]:
-        parent = self._spans.traceparent
-        return {} if parent is None else {TRACEPARENT: parent}
-
     def _hand_over(self, result: Finished, folder: Path) -> None:
         for file in result.files:
             self._control.put(
                 file.sha256, _output_path(file, folder), file.media_type, self._order.patience_s
             )
-
-
-def program(arguments: Sequence[str]) -> list[str]:
-    """Returns the command of the avatar program: this environment's, unless another one is named."""
-    return list(arguments) or [sys.executable, "-m", "avatar.cli"]
 
 
 def _output_path(file: OutputFile, folder: Path) -> Path:
@@ -195,7 +190,7 @@ def _output_path(file: OutputFile, folder: Path) -> Path:
             f"The worker promised {file.role} in {path.name}, and the file is not there.",
             "Retry; if it stays, read the worker's log.",
         )
-    if digest_of(path) != file.sha256:
+    if sha256_of(path) != file.sha256:
         raise InvalidInput(
             "worker.bad_output",
             f"The worker's {file.role} file is not the one whose hash it gave.",

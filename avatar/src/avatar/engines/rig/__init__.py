@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from avatar.engines.rig.characters import character_names, load_character
+from avatar.engines.rig.characters import load_character
 from avatar.engines.rig.engine import RigEngine
-from avatar.engines.rig.maker import build_character
+from avatar.engines.rig.maker.build import build_character
 from avatar.spec.design import Design
 
-__all__ = ["RigEngine", "character_names", "load_character", "open_rig"]
+__all__ = ["RigEngine", "load_character", "open_rig"]
 
 
 def open_rig(character: str | Design, size: tuple[int, int], fps: int, alpha: bool) -> RigEngine:

@@ -6,7 +6,7 @@ origin halfway between the eyes. A chin lies near y = 130, shoulders near y = 19
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 Stops = tuple[tuple[str, float], ...]
@@ -77,8 +77,6 @@ class Strands:
     lift: float = 1.0
     depth: float = 0.0
     swing: float = 0.0
-    inside: str = ""
-    mirror: Literal["none", "twin"] = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +204,6 @@ class Character:
     """A drawn presenter. Everything that differs between two characters is in here."""
 
     name: str
-    title: str
     skin: Skin
     eyes: Eyes
     brows: Brows
@@ -228,4 +225,3 @@ class Character:
     """Half the width the figure needs, for the drawn box."""
     top: float = -165.0
     """The highest point of the hair, for framing."""
-    facts: dict[str, str] = field(default_factory=dict)

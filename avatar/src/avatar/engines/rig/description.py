@@ -15,7 +15,7 @@ from typing import Any
 from avatar.cli.shipped_designs import PRESENTERS
 from avatar.engines.rig.artwork import Character, Fill, Linear
 from avatar.engines.rig.characters import load_character
-from avatar.engines.rig.maker import build_character
+from avatar.engines.rig.maker.build import build_character
 from avatar.engines.rig.pieces import Piece
 from avatar.engines.rig.sheet import Sheet
 from avatar.spec.speech_sheet import VisemeName

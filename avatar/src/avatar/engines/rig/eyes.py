@@ -106,10 +106,10 @@ class EyePair:
         return _Lids(
             opening=geometry.path(geometry.band(upper, lower)),
             shadow=geometry.path(
-                geometry.band(_lower(upper, -2.0), _lower(upper, 0.20 * self._style.height))
+                geometry.band(geometry.lower(upper, -2.0), geometry.lower(upper, 0.20 * self._style.height))
             ),
             skin=geometry.path(geometry.band(crease, upper)) if blink > 0.02 or lid < -0.02 else None,
-            crease=geometry.path(geometry.taper(_lower(crease[1:-1], 1.2 * blink), 1.5)),
+            crease=geometry.path(geometry.taper(geometry.lower(crease[1:-1], 1.2 * blink), 1.5)),
             lower_line=geometry.path(geometry.taper(lower[2:], 1.1)),
             lashes=self._lash_line(upper, blink),
         )
@@ -156,7 +156,3 @@ def _spike(root: Points, bend: Points, tip: Points, width: float) -> Points:
     normal = np.array([-across[1], across[0]]) / max(float(np.hypot(*across)), 1e-6) * width / 2
     ring = np.stack([root + normal, bend + normal * 0.6, tip, bend - normal * 0.6, root - normal])
     return geometry.loop(ring, (0, 2, 4))
-
-
-def _lower(line: Points, by: float) -> Points:
-    return np.asarray(line + np.array([0.0, by]))

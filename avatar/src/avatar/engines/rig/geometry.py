@@ -31,6 +31,10 @@ def mirror_points(points: Points) -> Points:
     return np.asarray(points * np.array([-1.0, 1.0]))
 
 
+def lower(line: Points, by: float) -> Points:
+    return np.asarray(line + np.array([0.0, by]))
+
+
 def bezier(points: Points, corners: npt.NDArray[np.bool_], closed: bool) -> Points:
     """A smooth cubic curve through `points`: (3 s + 1, 2) control points for s segments.
 

@@ -84,7 +84,7 @@ class HandPart:
             return turned + wrist
 
         fingers = [
-            _placed(joints, radii, place, scale)
+            _Finger(place(joints), tuple(scale * r for r in radii))
             for joints, radii in (_thumb(pose), *_fingers(pose, self._style))
         ]
         middle = place(np.array([[0.0, 38.0, 0.0]]))[0]
@@ -191,10 +191,6 @@ def _thumb(pose: ArmPose) -> tuple[Points, tuple[float, ...]]:
         angle += math.radians((14.0, 8.0, 0.0)[k] + (46.0, 40.0, 0.0)[k] * curl)
         lift = math.radians(8.0 + 6.0 * curl)
     return np.array(joints), _THUMB_RADII
-
-
-def _placed(joints: Points, radii: tuple[float, ...], place: _Place, scale: float) -> _Finger:
-    return _Finger(place(joints), tuple(scale * r for r in radii))
 
 
 def _draw_palm(canvas: skia.Canvas, palm: skia.Path, brush: skia.Paint, rounding: float) -> None:

@@ -131,7 +131,8 @@ class MouthPart:
         if between_teeth:
             self._draw_tongue(canvas, pose, lines)
         roof = lines.inner_upper
-        canvas.drawPath(geometry.path(geometry.band(_lower(roof, -1.0), _lower(roof, 2.2))), self._roof_shade)
+        shade = geometry.band(geometry.lower(roof, -1.0), geometry.lower(roof, 2.2))
+        canvas.drawPath(geometry.path(shade), self._roof_shade)
         canvas.restore()
 
     def _draw_upper_teeth(self, canvas: skia.Canvas, pose: Pose, lines: LipLines, hidden: float) -> None:
@@ -217,10 +218,6 @@ def _hidden_teeth(pose: Pose) -> float:
     """Share 0..1 of the teeth that pouted lips hide, unless the upper lip is raised ("sh")."""
     pouted = float(geometry.smoothstep(HIDE_FROM, HIDE_FULL, -pose["wide"]))
     return pouted * (1.0 - min(1.0, 2.0 * pose["raise"]))
-
-
-def _lower(line: Points, by: float) -> Points:
-    return np.asarray(line + np.array([0.0, by]))
 
 
 @dataclass(frozen=True, slots=True)

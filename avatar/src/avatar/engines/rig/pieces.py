@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 import skia
@@ -11,6 +12,7 @@ import skia
 from avatar.engines.rig import geometry
 from avatar.engines.rig.artwork import Art, Curls, Fill, Linear, Radial, Shape, Strands
 from avatar.engines.rig.geometry import Points
+from avatar.engines.rig.paint import paint
 
 _STEPS = 9
 
@@ -47,6 +49,36 @@ class Piece:
         return result
 
 
+class MovingArt:
+    """Draws pieces whose points move; gradients go along with their shapes."""
+
+    def __init__(self, pieces: Sequence[Piece]) -> None:
+        self._pieces = pieces
+        self.brushes = [paint(piece.fill, piece.stroke) for piece in pieces]
+        contours = [control for piece in pieces for control in piece.contours]
+        anchors = np.array([piece.anchor for piece in pieces]).reshape(-1, 2)
+        self.points = np.concatenate([*contours, anchors])
+        """Every control point at rest, and after them the anchors of the gradients, (n, 2)."""
+        ends = np.cumsum([0, *map(len, contours)]).tolist()
+        slices = iter([slice(first, last) for first, last in pairwise(ends)])
+        self._slices = [[next(slices) for _ in piece.contours] for piece in pieces]
+
+    def draw(self, canvas: skia.Canvas, points: Points) -> None:
+        """Draw with these in the place of `points`."""
+        first = len(points) - len(self._pieces)
+        shift = (points[first:] - self.points[first:]).tolist()
+        for piece, brush, slices, (dx, dy) in zip(
+            self._pieces, self.brushes, self._slices, shift, strict=True
+        ):
+            path = skia.Path()
+            for part in slices:
+                geometry.add(path, points[part], piece.closed)
+            if not isinstance(piece.fill, str):
+                brush = skia.Paint(brush)
+                brush.setShader(brush.getShader().makeWithLocalMatrix(skia.Matrix.Translate(dx, dy)))
+            canvas.drawPath(path, brush)
+
+
 def compile_pieces(art: Iterable[Art], masks: dict[str, skia.Path]) -> list[Piece]:
     """Pieces in drawing order. Named shapes are added to `masks`; `inside` looks its shape up there."""
     pieces: list[Piece] = []
@@ -59,15 +91,9 @@ def compile_pieces(art: Iterable[Art], masks: dict[str, skia.Path]) -> list[Piec
                     Piece(tuple(contours), tint, lift=item.lift, depth=item.depth, swing=item.swing)
                 )
         else:
-            pieces += _curls(item, masks[item.inside])
+            for tint, contours in curl_outlines(item, masks[item.inside]).items():
+                pieces.append(Piece(tuple(contours), tint, lift=item.lift, depth=item.depth, jaw=item.jaw))
     return pieces
-
-
-def _curls(art: Curls, mask: skia.Path) -> list[Piece]:
-    return [
-        Piece(tuple(contours), tint, lift=art.lift, depth=art.depth, jaw=art.jaw)
-        for tint, contours in curl_outlines(art, mask).items()
-    ]
 
 
 def _shape(shape: Shape, masks: dict[str, skia.Path]) -> list[Piece]:

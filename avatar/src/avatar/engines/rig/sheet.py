@@ -8,10 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import skia
 
-from avatar.engines.rig import geometry
 from avatar.engines.rig.artwork import Art
-from avatar.engines.rig.paint import paint
-from avatar.engines.rig.pieces import compile_pieces
+from avatar.engines.rig.pieces import MovingArt, compile_pieces
 from avatar.engines.rig.pose import CHIN_DROP, Pose, jaw_weight, surface
 
 _SWING_FROM, _SWING_LENGTH = -40.0, 200.0
@@ -24,54 +22,31 @@ class Sheet:
     def __init__(self, art: Iterable[Art], masks: dict[str, skia.Path] | None = None) -> None:
         self.masks: dict[str, skia.Path] = dict(masks or {})
         self.pieces = compile_pieces(art, self.masks)
-        self._brushes = [paint(piece.fill, piece.stroke) for piece in self.pieces]
+        self._art = MovingArt(self.pieces)
         self._still = [piece.path for piece in self.pieces]
-        contours = [control for piece in self.pieces for control in piece.contours]
         sizes = [sum(map(len, piece.contours)) for piece in self.pieces]
-
-        # One array for all: every control point, and after them the anchors of the gradients.
-        anchors = [piece.anchor for piece in self.pieces]
-        self._points = np.concatenate([*contours, np.array(anchors).reshape(-1, 2)])
+        points = self._art.points
 
         def column(name: str) -> npt.NDArray[np.float64]:
             values = np.array([float(getattr(piece, name)) for piece in self.pieces])
             return np.concatenate([np.repeat(values, sizes), values])
 
-        self._depth = surface(self._points) * column("lift") + column("depth")
-        self._chin_drop = column("jaw") * jaw_weight(self._points[:, 1]) * CHIN_DROP
-        fall = np.clip((self._points[:, 1] - _SWING_FROM) / _SWING_LENGTH, 0.0, 1.3)
+        self._depth = surface(points) * column("lift") + column("depth")
+        self._chin_drop = column("jaw") * jaw_weight(points[:, 1]) * CHIN_DROP
+        fall = np.clip((points[:, 1] - _SWING_FROM) / _SWING_LENGTH, 0.0, 1.3)
         self._swing = column("swing") * fall * fall
-        ends = np.cumsum([len(control) for control in contours]).tolist()
-        self._slices: list[list[slice]] = []
-        for piece in self.pieces:
-            taken = len(piece.contours)
-            starts = [end - len(control) for end, control in zip(ends, piece.contours, strict=False)]
-            self._slices.append([slice(a, b) for a, b in zip(starts, ends[:taken], strict=True)])
-            ends = ends[taken:]
 
     def draw_still(self, canvas: skia.Canvas) -> None:
         """Draw as it lies in the artwork: for the body and the studio."""
-        for path, brush in zip(self._still, self._brushes, strict=True):
+        for path, brush in zip(self._still, self._art.brushes, strict=True):
             canvas.drawPath(path, brush)
 
     def draw(self, canvas: skia.Canvas, pose: Pose) -> None:
         """Draw turned by the pose; roll and sway are the canvas's business."""
         if not self.pieces:
             return
-        points = self._points.copy()
+        points = self._art.points.copy()
         points[:, 1] += self._chin_drop * pose["jaw"]
         points = pose.turn(points, self._depth)
         points[:, 0] += self._swing * pose.swing
-        first = len(points) - len(self.pieces)
-        shift = (points[first:] - self._points[first:]).tolist()
-        for piece, brush, slices, (dx, dy) in zip(
-            self.pieces, self._brushes, self._slices, shift, strict=True
-        ):
-            path = skia.Path()
-            for part in slices:
-                geometry.add(path, points[part], piece.closed)
-            if not isinstance(piece.fill, str):
-                shader = brush.getShader().makeWithLocalMatrix(skia.Matrix.Translate(dx, dy))
-                brush = skia.Paint(brush)
-                brush.setShader(shader)
-            canvas.drawPath(path, brush)
+        self._art.draw(canvas, points)

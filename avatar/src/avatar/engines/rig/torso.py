@@ -12,8 +12,7 @@ import skia
 from avatar.engines.rig import geometry
 from avatar.engines.rig.artwork import Art
 from avatar.engines.rig.geometry import Points
-from avatar.engines.rig.paint import paint
-from avatar.engines.rig.pieces import compile_pieces
+from avatar.engines.rig.pieces import MovingArt, compile_pieces
 
 CHEST_DEPTH, CHEST_HALF_WIDTH = 62.0, 245.0
 """The chest as half an ellipse when it turns, in units."""
@@ -70,28 +69,8 @@ class Torso:
     """The clothes of a character. Immutable after compiling: threads may share it."""
 
     def __init__(self, art: Iterable[Art]) -> None:
-        self._pieces = compile_pieces(art, {})
-        self._brushes = [paint(piece.fill, piece.stroke) for piece in self._pieces]
-        controls = [control for piece in self._pieces for control in piece.contours]
-        anchors = np.array([piece.anchor for piece in self._pieces]).reshape(-1, 2)
-        self._rest = anchors
-        self._field = TorsoField(np.concatenate([*controls, anchors]))
-        ends = np.cumsum([len(control) for control in controls]).tolist()
-        starts = [0, *ends[:-1]]
-        slices = iter([slice(a, b) for a, b in zip(starts, ends, strict=True)])
-        self._slices = [[next(slices) for _ in piece.contours] for piece in self._pieces]
+        self._art = MovingArt(compile_pieces(art, {}))
+        self._field = TorsoField(self._art.points)
 
     def draw(self, canvas: skia.Canvas, pose: TorsoPose) -> None:
-        """Draw the body in `pose`; gradients go along with their shapes."""
-        points = self._field.move(pose)
-        shift = (points[len(points) - len(self._pieces) :] - self._rest).tolist()
-        for piece, brush, slices, (dx, dy) in zip(
-            self._pieces, self._brushes, self._slices, shift, strict=True
-        ):
-            path = skia.Path()
-            for part in slices:
-                geometry.add(path, points[part], piece.closed)
-            if not isinstance(piece.fill, str):
-                brush = skia.Paint(brush)
-                brush.setShader(brush.getShader().makeWithLocalMatrix(skia.Matrix.Translate(dx, dy)))
-            canvas.drawPath(path, brush)
+        self._art.draw(canvas, self._field.move(pose))

@@ -53,13 +53,18 @@ def with_rate_of(sound: Path, output: Output) -> Output:
 
 def _canvas_of(video: Path, shown: str) -> Canvas:
     width, height = footage_size(video, shown)
-    if min(width, height) < 64:
-        raise InvalidInput(
-            "video.too_small", f"{shown} is only {width} x {height} pixels.", "At least 64 x 64 are needed."
-        )
+    require_side(width, height, shown)
     scale = min(1.0, MAX_SIDE_PX / max(width, height))
     even = [round(side * scale) // 2 * 2 for side in (width, height)]
     return Canvas(width=even[0], height=even[1], fps=_rate_of(video))
+
+
+def require_side(width: int, height: int, what: str) -> None:
+    """Raises InvalidInput `video.too_small`."""
+    if min(width, height) < 64:
+        raise InvalidInput(
+            "video.too_small", f"{what} is only {width} x {height} pixels.", "At least 64 x 64 are needed."
+        )
 
 
 def _rate_of(video: Path) -> int:

@@ -13,11 +13,11 @@ from avatar.compose.colour import Pixels
 from avatar.engines.base import EngineInfo
 from avatar.engines.liveportrait.template import MotionTemplate
 from avatar.engines.resume_cache import ResumeCache
-from avatar.errors import InvalidInput
 from avatar.face.pictures import is_picture, read_picture
 from avatar.face.portrait import flatten
 from avatar.face.search import choose_face, find_upright_faces
 from avatar.face.tracker import FaceTracker
+from avatar.pipeline.lipsync.video import MAX_SIDE_PX, require_side
 from avatar.pipeline.reenact.job import ReenactJob, no_driving
 from avatar.spec import Canvas, Notice
 from avatar.tracks import SpeechTrack
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 SPOKEN_FPS = 25
 PICTURED_S = 2
 """How long a photo shows the face of a driving picture; a video does to its end."""
-MAX_SIDE_PX = 3840
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +76,7 @@ def photo_frames(
 
         track = control_track(driver, SPOKEN_FPS, seed=0)
         poses = speech_poses(source, face, track)
-        frames, fps, lost = track.frames, SPOKEN_FPS, _no_lost_frames
+        frames, fps, lost = track.frames, SPOKEN_FPS, list
     else:
         driving, frames, fps, lost, first = _driving(job, driver, None, tools)
         poses = still_poses(source, driving, job.options.manner(), first)
@@ -121,7 +120,7 @@ def _driving(
         rate = fps or min(MOST_FPS, max(LEAST_FPS, round(template.fps)))
         count = max(1, round(len(template) * rate / template.fps))
         rows = np.minimum((np.arange(count) * template.fps / rate).astype(int), len(template) - 1)
-        return (template.face(int(row)) for row in rows), count, rate, _no_lost_frames, None
+        return (template.face(int(row)) for row in rows), count, rate, list, None
     if job.driving is None:
         raise no_driving()
     if is_picture(job.driving):
@@ -134,7 +133,7 @@ def _driving(
         picture, found = upright.picture, choose_face(upright.faces, None)
         face = face_of_picture(picture, found.points, tools.animator)
         count = MAX_FRAMES if fps else PICTURED_S * SPOKEN_FPS
-        return repeat(face, count), count, fps or SPOKEN_FPS, _no_lost_frames, rest_motion(face)
+        return repeat(face, count), count, fps or SPOKEN_FPS, list, rest_motion(face)
     film = Film(job.driving, job.driving.name, fps)
     _require_size(next(film.pictures()), film.name)
     watched = DrivingFilm.watch(film, tools.tracker, tools.check)
@@ -146,11 +145,6 @@ def _driving(
         save_template(template, job.save_template)
         faces = (template.face(row) for row in range(len(template)))
     return faces, len(film), film.fps, lambda: watched.lost, None
-
-
-def _no_lost_frames() -> list[int]:
-    """Returns no frame: each has a face."""
-    return []
 
 
 def _even(picture: Pixels) -> Pixels:
@@ -166,9 +160,4 @@ def _canvas(picture: Pixels, fps: int) -> Canvas:
 
 def _require_size(picture: Pixels, what: str) -> None:
     height, width = picture.shape[:2]
-    if min(width, height) < 64:
-        raise InvalidInput(
-            "video.too_small",
-            f"{what} is only {width} x {height} pixels.",
-            "At least 64 x 64 are needed.",
-        )
+    require_side(width, height, what)

@@ -15,10 +15,6 @@ from avatar.errors import InvalidInput
 NAMES = ("nova", "milo", "vera")
 
 
-def character_names() -> tuple[str, ...]:
-    return NAMES
-
-
 def load_character(name: str) -> Character:
     """Raises InvalidInput `face.unknown_character` with the names that exist."""
     if name not in NAMES:

@@ -86,7 +86,6 @@ STUDIO = Backdrop(
 
 CHARACTER = Character(
     name="milo",
-    title="Milo",
     skin=SKIN,
     eyes=Eyes(
         iris="#4a2c1b", iris_dark="#22120c", iris_light="#82512f", lash="#170d0a", lid="#7c4a32", crease="#3a1b12a0",

@@ -145,7 +145,6 @@ STUDIO = Backdrop(
 
 CHARACTER = Character(
     name="nova",
-    title="Nova",
     skin=SKIN,
     eyes=Eyes(
         iris="#80502a", iris_dark="#3b2115", iris_light="#c58a4a", lash="#2a1614", lid="#d9957c", crease="#a4604fa0",

@@ -115,7 +115,6 @@ STUDIO = Backdrop(
 
 CHARACTER = Character(
     name="vera",
-    title="Vera",
     skin=SKIN,
     eyes=Eyes(
         iris="#5a7f8e", iris_dark="#2c4452", iris_light="#a3c3c6", lash="#4a3634", lid="#e0ac9a", crease="#a8685cb0",

@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 
 from avatar.engines.rig.anatomy import circle, ears, face, neck, nose, translate_outline
@@ -14,7 +12,7 @@ from avatar.engines.rig.characters import milo, nova, vera
 from avatar.engines.rig.maker.clothes import clothes_of, wheelchair
 from avatar.engines.rig.maker.fox import fox
 from avatar.engines.rig.maker.hair import hair_of
-from avatar.engines.rig.maker.palettes import LIPS, SKINS, recolour, tones, towards
+from avatar.engines.rig.maker.palettes import LIPS, SKINS, recolour, tones
 from avatar.engines.rig.paint import blend, clear
 from avatar.spec.design import Design
 
@@ -29,7 +27,7 @@ FACES: dict[str, tuple[str, float, float]] = {
 SETS = {"study": nova.STUDIO, "living-room": milo.STUDIO, "library": vera.STUDIO}
 
 
-def build_character(design: Design, name: str = "") -> Character:
+def build_character(design: Design) -> Character:
     """Returns the character of a design; the same design gives the same art."""
     if design.kind == "fox":
         return fox(design, *clothes_of(design), SETS[design.set])
@@ -42,8 +40,7 @@ def build_character(design: Design, name: str = "") -> Character:
     lips = design.lips or LIPS[design.skin]
     hair_tones = tones("#4a3428" if hair.over_body or design.hair == "turban" else design.hair_colour)
     return Character(
-        name=name or "design",
-        title=name or "Design",
+        name="design",
         skin=skin,
         eyes=_eyes(design, skin),
         brows=Brows(
@@ -51,8 +48,8 @@ def build_character(design: Design, name: str = "") -> Character:
             thickness=6.0 * design.brows, arch=5.2, y=-27.5, length=41.0,
         ),
         mouth=Mouth(
-            upper=towards(lips, skin.deep, 0.22), lower=lips, line=towards(skin.line, "#300c0c", 0.3),
-            light=towards(lips, "#ffffff", 0.55), y=76.5 if chin < 120 else 79.0, half_width=25.5, smile=4.8,
+            upper=blend(lips, skin.deep, 0.22), lower=lips, line=blend(skin.line, "#300c0c", 0.3),
+            light=blend(lips, "#ffffff", 0.55), y=76.5 if chin < 120 else 79.0, half_width=25.5, smile=4.8,
             upper_height=7.0 if design.age == "adult" else 6.2,
             fold=0.0 if design.beard == "full" else 0.5,
         ),
@@ -70,16 +67,15 @@ def build_character(design: Design, name: str = "") -> Character:
         hair_front=hair.front,
         reach=max(235.0, 285.0 if design.wheelchair else 0.0, 262.0 if design.clothes in ("jumper", "shirt", "hoodie") else 0.0),
         top=hair.top,
-        facts={"design": json.dumps(design.model_dump(mode="json"), sort_keys=True)},
     )  # fmt: skip
 
 
 def _eyes(design: Design, skin: Skin) -> Eyes:
     t = tones(design.eyes)
-    lid = towards(skin.base, skin.shade, 0.75)
+    lid = blend(skin.base, skin.shade, 0.75)
     older = design.age == "older"
     return Eyes(
-        iris=design.eyes, iris_dark=t.deep, iris_light=t.glow, lash=towards(skin.line, "#100808", 0.75), lid=lid,
+        iris=design.eyes, iris_dark=t.deep, iris_light=t.glow, lash=blend(skin.line, "#100808", 0.75), lid=lid,
         crease=clear(skin.line, 0.62), height=(17.0 if older else 18.6) * design.eye_size,
         iris_radius=10.4 * design.eye_size, tilt=0.7 if older else 1.4,
         lashes=design.lashes * (0.5 if older else 1.0), line=2.1,
@@ -90,7 +86,7 @@ def _marks(design: Design, skin: Skin) -> tuple[Art, ...]:
     """Lines of age and freckles."""
     marks: list[Art] = []
     if design.age == "older":
-        marks += recolour(vera.AGE, {vera.SKIN.shade: towards(skin.shade, skin.deep, 0.35)})
+        marks += recolour(vera.AGE, {vera.SKIN.shade: blend(skin.shade, skin.deep, 0.35)})
     if design.freckles:
         rng = np.random.default_rng(design.seed)
         for _ in range(26):
@@ -110,7 +106,7 @@ def _beard(design: Design, colour: str) -> tuple[Art, ...]:
     if design.beard == "none":
         return ()
     strong = 1.0 if design.beard == "full" else 0.22
-    dark = towards(
+    dark = blend(
         colour, "#000000" if design.beard == "full" else "#5c4a46", 0.1 if design.beard == "full" else 0.7
     )
     art: list[Art] = [

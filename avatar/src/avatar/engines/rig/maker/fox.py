@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-import json
-
 from avatar.engines.rig.anatomy import neck
 from avatar.engines.rig.artwork import (
     Arms,
@@ -35,7 +33,7 @@ def fox(design: Design, body: tuple[Art, ...], arms: Arms, backdrop: Backdrop) -
     """Returns the fox in these clothes."""
     skin = FUR
     return Character(
-        name="fox", title="Fox", skin=skin,
+        name="fox", skin=skin,
         eyes=Eyes(
             iris="#7a4a1c", iris_dark="#2b1608", iris_light="#e0a24a", lash=SOOT, lid=blend(skin.base, skin.shade, 0.6),
             crease=clear(skin.line, 0.5), height=21.0 * design.eye_size, iris_radius=12.0 * design.eye_size, tilt=2.2,
@@ -62,7 +60,7 @@ def fox(design: Design, body: tuple[Art, ...], arms: Arms, backdrop: Backdrop) -
             Shape(MUZZLE, Linear((0, 20), (0, 122), ((CREAM, 0), (CREAM, 0.55), (CREAM_SHADE, 1))), mirror="half", lift=0.6, jaw=1.0, inside="face"),
             Shape("16,-34 26,-46 44,-46 54,-36 40,-38 26,-34", clear(CREAM, 0.75), mirror="twin", inside="face"),
             Shape("40,30 60,24 84,34 70,48 52,46", Radial((64, 38), 20, soft(skin.blush, 0.45), 0.7), mirror="twin", inside="face"),
-            Strands("-14,-94 -6,-84 0,-78", "14,-94 6,-84 0,-78", 3, 3.0, (skin.shade + "90",), seed=2, inside=""),
+            Strands("-14,-94 -6,-84 0,-78", "14,-94 6,-84 0,-78", 3, 3.0, (skin.shade + "90",), seed=2),
             Shape("-40,110 0,96 40,110 30,122 -30,122", Radial((0, 118), 40, soft(skin.deep, 0.28), 0.4), jaw=1.0, inside="face"),
         ),
         nose=(
@@ -78,5 +76,4 @@ def fox(design: Design, body: tuple[Art, ...], arms: Arms, backdrop: Backdrop) -
         ),
         reach=262.0,
         top=-178.0,
-        facts={"design": json.dumps(design.model_dump(mode="json"), sort_keys=True)},
     )  # fmt: skip

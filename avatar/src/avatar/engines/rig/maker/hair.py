@@ -136,7 +136,7 @@ def _bald(design: Design, t: Tones, skin: Skin) -> HairArt:
         Shape("-44,-50 0,-58 44,-50", clear(skin.shade, 0.35), closed=False, taper=1.6, lift=0.8),
         Shape("-40,-62 0,-70 40,-62", clear(skin.shade, 0.25), closed=False, taper=1.4, lift=0.8),
         Shape(side, Linear((-91, 0), (-73, 0), ((t.light, 0), (t.dark, 1))), mirror="twin", lift=0.3),
-        Strands("-73,-30 -74,-8 -76,16", "-79,-33 -83,-8 -80,18", 4, 1.8, (t.glow + "b0", t.deep + "70"), seed=design.seed, lift=0.3, mirror="none"),
+        Strands("-73,-30 -74,-8 -76,16", "-79,-33 -83,-8 -80,18", 4, 1.8, (t.glow + "b0", t.deep + "70"), seed=design.seed, lift=0.3),
     )  # fmt: skip
     return HairArt((), front, (), top=-119.0)
 

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from avatar.engines.rig.artwork import Art, Curls, Fill, Shape, Skin, Strands
-from avatar.engines.rig.paint import blend
 
 SKINS: dict[str, Skin] = {
     "porcelain": Skin("#fdeadf", "#f8d5c3", "#e2ac98", "#bd8173", "#ee9a90", "#9a544b"),
@@ -73,8 +72,3 @@ def recolour(art: Iterable[Art], table: dict[str, str]) -> tuple[Art, ...]:
         elif isinstance(item, Strands | Curls):
             done.append(replace(item, colours=tuple(map(other, item.colours))))
     return tuple(done)
-
-
-def towards(first: str, second: str, share: float) -> str:
-    """Returns `share` of the second colour in the first."""
-    return blend(first, second, share)
