@@ -156,14 +156,12 @@ def owner_of(project: Project) -> str:
 
 async def project_of(projects: Projects, ref: str) -> Project:
     """By id or slug, or `project.not_found`."""
-    project = await projects.find(ref)
-    if project is None:
-        raise NotFound(
-            "project.not_found",
-            f"There is no project {ref!r}.",
-            "`soundstage projects list` lists what there is.",
-        )
-    return project
+    missing = NotFound(
+        "project.not_found",
+        f"There is no project {ref!r}.",
+        "`soundstage projects list` lists what there is.",
+    )
+    return await projects.require(ref, missing)
 
 
 async def editable_project(projects: Projects, ref: str) -> Project:

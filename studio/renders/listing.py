@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
-from types import MappingProxyType
 from typing import Literal
 
 from avatar.spec import RenderSpec
@@ -14,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import defer
 
 from soundstage.database import Database
-from soundstage.paging import Order, Page, PageRequest, contains_words, select_page
+from soundstage.paging import Order, Page, PageRequest, both_ways, contains_words, select_page
 from soundstage.views import read_view
 from studio.projects.repository import Projects
 from studio.projects.service import project_of
@@ -33,17 +32,10 @@ from studio.tags import has_tags
 
 RenderSort = Literal["-created", "created", "title", "-title", "duration", "-duration"]
 
-_TITLE = func.lower(Render.title)
-_DURATION = func.coalesce(Render.duration_ms, 0)
-ORDERS = MappingProxyType(
-    {
-        "-created": Order(Render.id),
-        "created": Order(Render.id, descending=False),
-        "title": Order(Render.id, _TITLE, descending=False),
-        "-title": Order(Render.id, _TITLE),
-        "duration": Order(Render.id, _DURATION, int, descending=False),
-        "-duration": Order(Render.id, _DURATION, int),
-    }
+ORDERS = both_ways(
+    created=Order(Render.id),
+    title=Order(Render.id, func.lower(Render.title)),
+    duration=Order(Render.id, func.coalesce(Render.duration_ms, 0), int),
 )
 _NOT_LISTED = tuple(
     defer(column, raiseload=True) for column in (Render.spec, Render.worker_log, Render.forecast)

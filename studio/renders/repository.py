@@ -14,9 +14,6 @@ from studio.renders.states import ACTIVE, TERMINAL, RenderState
 
 
 class Renders(Repository[Render]):
-    async def find(self, render_id: str) -> Render | None:
-        return await self._session.get(Render, render_id)
-
     async def find_by_ending(self, text: str) -> Sequence[Render]:
         """Renders whose id ends so: people type the last characters, as file names show them."""
         return await self._all(select(Render).where(Render.id.endswith(text, autoescape=True)).limit(2))
@@ -64,19 +61,13 @@ class Renders(Repository[Render]):
         )
 
     async def count_queued(self) -> int:
-        found = await self._session.scalar(
-            select(func.count()).select_from(Render).where(Render.state == RenderState.QUEUED)
-        )
-        return int(found or 0)
+        return await self._count(select(func.count(Render.id)).where(Render.state == RenderState.QUEUED))
 
     async def ahead_of(self, render: Render) -> int:
         """Returns how many queued ones start before it."""
-        found = await self._session.scalar(
-            select(func.count())
-            .select_from(Render)
-            .where(Render.state == RenderState.QUEUED, _sooner(render))
+        return await self._count(
+            select(func.count(Render.id)).where(Render.state == RenderState.QUEUED, _sooner(render))
         )
-        return int(found or 0)
 
     async def to_cancel(self) -> Sequence[str]:
         return await self._all(select(Render.id).where(Render.cancel_requested, Render.state.in_(ACTIVE)))
@@ -123,15 +114,11 @@ def _sooner(render: Render) -> ColumnElement[bool]:
 
 
 class Segments(Repository[Segment]):
-    async def find(self, key: str) -> Segment | None:
-        return await self._session.get(Segment, key)
-
     async def find_finished(self, keys: Collection[str]) -> set[str]:
         """Returns the keys of those that are done."""
-        found = await self._session.scalars(
+        return await self._set(
             select(Segment.key).where(Segment.key.in_(keys), Segment.state == RenderState.DONE)
         )
-        return set(found.all())
 
     async def of_render(self, render_id: str) -> Sequence[tuple[RenderSegment, Segment | None]]:
         """In the order of the scenes."""
@@ -161,19 +148,18 @@ class Segments(Repository[Segment]):
 
     async def in_use(self) -> set[str]:
         """Keys that a queued or running render needs."""
-        found = await self._session.scalars(
+        return await self._set(
             select(RenderSegment.segment_key)
             .join(Render, Render.id == RenderSegment.render_id)
             .where(Render.state.in_({RenderState.QUEUED, *ACTIVE}))
         )
-        return set(found.all())
 
     async def find_unfinished(self, render_id: str) -> set[str]:
         """Under which names its workers list what they keep for a second try (`SegmentTask.unfinished`), save
         what another render goes on with.
         """
         own = {link.segment_key for link, _ in await self.of_render(render_id)}
-        others = await self._session.scalars(
+        others = await self._set(
             select(RenderSegment.segment_key)
             .join(Render, Render.id == RenderSegment.render_id)
             .where(
@@ -183,7 +169,7 @@ class Segments(Repository[Segment]):
                 Render.cancel_requested.is_(False),
             )
         )
-        return {render_id, *own} - set(others.all())
+        return {render_id, *own} - others
 
     async def by_last_use(self) -> Sequence[Segment]:
         """Longest unused first."""
