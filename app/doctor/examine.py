@@ -16,7 +16,6 @@ from agent.mcp_servers.definitions import clean_text
 from app import composition
 from app.doctor import machine
 from app.doctor.elsewhere import examine_farm, examine_machines
-from app.doctor.keys import examine_keys
 from app.migrating import current_revision, newest_revision
 from app.worker_command import worker_command
 from farm.local.commands import MODELS_VARIABLE
@@ -73,7 +72,7 @@ async def examine(
     settings = load_settings(config_file)
     checks.append(green("settings", "all values are fine"))
     checks += [machine.disk(settings.state_dir.absolute()), machine.port(settings), machine.https(settings)]
-    checks += [await asyncio.to_thread(examine_keys, settings), await machine.sandbox()]
+    checks += [await asyncio.to_thread(machine.examine_keys, settings), await machine.sandbox()]
     async with running_server(settings) as server:
         checks += [await _database(settings, server), await _personas(settings, server)]
     checks.append(await examine_farm(settings))

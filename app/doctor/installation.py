@@ -31,7 +31,7 @@ from soundstage.errors import SoundstageError
 from soundstage.health import Check, InstallationHealth, amber, green, red
 from soundstage.settings import Settings
 from studio.personas.library import PersonaLibrary
-from studio.renders.queue_state import read_queue_state
+from studio.state_metrics import read_queue_state
 
 MAX_AGE_S = 10.0
 TIMEOUT_S = 8.0

@@ -41,11 +41,6 @@ class Projects(Repository[Project]):
         """By id or slug."""
         return await self._session.scalar(select(Project).where(or_(Project.id == ref, Project.slug == ref)))
 
-    async def list(self, limit: int) -> Sequence[Project]:
-        """Latest change first, without those in the trash."""
-        query = select(Project).where(Project.trashed_at.is_(None))
-        return await self._all(query.order_by(Project.updated_at.desc(), Project.id.desc()).limit(limit))
-
     async def page(self, criteria: ProjectFilter, request: PageRequest) -> Page[Project]:
         where = contains_words(
             criteria.q, Project.title, Project.subtitle, Project.slug, Project.description, Project.id

@@ -32,8 +32,8 @@ class ProjectService:
         self._journal = journal
 
     async def list(self, limit: int = 200) -> list[ProjectView]:
-        async with self._db.session() as session:
-            return [view_of(project) for project in await Projects(session).list(limit)]
+        """Latest change first, without those in the trash."""
+        return (await self.find_page(ProjectFilter(), PageRequest(limit))).items
 
     async def find_page(self, criteria: ProjectFilter, request: PageRequest) -> Page[ProjectView]:
         async with self._db.session() as session:

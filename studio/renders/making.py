@@ -256,31 +256,22 @@ class RenderMaker:
     async def _finish(self, making: Making, result: Finished, lost: list[tuple[int, int]]) -> None:
         outputs: dict[str, OutputFile] = {file.role: file for file in result.files}
         with span("deliver", {"soundstage.files": len(outputs)}):
-            await self._store_outputs(making, result, lost, outputs)
-
-    async def _store_outputs(
-        self,
-        making: Making,
-        result: Finished,
-        lost: list[tuple[int, int]],
-        outputs: Mapping[str, OutputFile],
-    ) -> None:
-        names = await self._deliver(making, outputs)
-        async with self._db.transaction() as session:
-            row = await Renders(session).find(making.render_id)
-            if row is None:
-                raise TaskFailed(RENDER_DELETED)
-            references = References(session)
-            for role, file in outputs.items():
-                await references.hold(f"render:{row.id}", f"output:{role}", file.sha256, file.bytes)
-            await Renders(session).set_outputs(row.id, [_output(row, file) for file in outputs.values()])
-            row.out_files = names
-            row.duration_ms = result.duration_ms
-            row.lost_face_frames = [list(span) for span in lost]
-            row.progress = making.board.complete().model_dump(mode="json")
-            if row.state == RenderState.DISPATCHED:
-                await self.journal.move(session, row, RenderState.RUNNING)
-            await self.journal.move(session, row, RenderState.DONE)
+            names = await self._deliver(making, outputs)
+            async with self._db.transaction() as session:
+                row = await Renders(session).find(making.render_id)
+                if row is None:
+                    raise TaskFailed(RENDER_DELETED)
+                references = References(session)
+                for role, file in outputs.items():
+                    await references.hold(f"render:{row.id}", f"output:{role}", file.sha256, file.bytes)
+                await Renders(session).set_outputs(row.id, [_output(row, file) for file in outputs.values()])
+                row.out_files = names
+                row.duration_ms = result.duration_ms
+                row.lost_face_frames = [list(frames) for frames in lost]
+                row.progress = making.board.complete().model_dump(mode="json")
+                if row.state == RenderState.DISPATCHED:
+                    await self.journal.move(session, row, RenderState.RUNNING)
+                await self.journal.move(session, row, RenderState.DONE)
 
     async def _deliver(self, making: Making, outputs: Mapping[str, OutputFile]) -> list[str]:
         """A preview is watched in the page; only videos get a name in out_dir."""

@@ -6,7 +6,6 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, delete, func, or_, select, update
-from sqlalchemy.orm import defer
 
 from soundstage.database.repository import Repository
 from studio.renders.models import Render, RenderOutput, RenderSegment, Segment
@@ -17,23 +16,6 @@ class Renders(Repository[Render]):
     async def find_by_ending(self, text: str) -> Sequence[Render]:
         """Renders whose id ends so: people type the last characters, as file names show them."""
         return await self._all(select(Render).where(Render.id.endswith(text, autoescape=True)).limit(2))
-
-    async def list(
-        self, state: RenderState | None, project_id: str | None, before: str | None, limit: int
-    ) -> Sequence[Render]:
-        """Newest first, without those in the trash; `before` is the last id of the page before (ids sort by
-        time). Without spec and log, which may be long.
-        """
-        query = select(Render).where(Render.trashed_at.is_(None))
-        query = query.options(defer(Render.spec, raiseload=True), defer(Render.worker_log, raiseload=True))
-        query = query.order_by(Render.created_at.desc(), Render.id.desc()).limit(limit)
-        if state is not None:
-            query = query.where(Render.state == state)
-        if project_id is not None:
-            query = query.where(Render.project_id == project_id)
-        if before is not None:
-            query = query.where(Render.id < before)
-        return await self._all(query)
 
     async def next_queued(self, without: Collection[str], limit: int) -> Sequence[str]:
         """Ids in the order in which they shall start."""
