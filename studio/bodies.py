@@ -14,15 +14,17 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def read_body(
-    kind: type[Model], body: bytes | Mapping[str, object], refusal: Callable[[str], Invalid]
+    kind: type[Model], body: bytes | Mapping[str, object], refusal: Callable[[str, str], Invalid]
 ) -> Model:
-    """Returns JSON or the fields of a form as `kind`. Raises what `refusal` makes of the first fault."""
+    """Returns JSON or the fields of a form as `kind`. Raises what `refusal` makes of the first field that
+    cannot be used, and why.
+    """
     try:
         return kind.model_validate_json(body) if isinstance(body, bytes) else kind.model_validate(body)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the body"
-        raise refusal(f"The field {where!r} cannot be used: {first['msg']}.") from error
+        raise refusal(where, first["msg"]) from error
 
 
 def body_schema(model: type[BaseModel]) -> dict[str, Any]:

@@ -83,8 +83,8 @@ class Conditional:
         """Return `answer`, which has an ETag, or 304 to who has it already."""
         if self.version and original.removeprefix("sha256:").startswith(self.version):
             answer.headers["Cache-Control"] = FOR_EVER
-        given = self.request.headers.get("if-none-match", "").split(",")
-        if answer.headers["ETag"] in [one.strip().removeprefix("W/") for one in given]:
+        known = self.request.headers.get("if-none-match", "").split(",")
+        if answer.headers["ETag"] in [one.strip().removeprefix("W/") for one in known]:
             headers = {name: answer.headers[name] for name in ("ETag", "Cache-Control")}
             return Response(status_code=304, headers=headers)
         return answer

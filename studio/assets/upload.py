@@ -167,8 +167,8 @@ def labels_of(fields: Mapping[str, str], filename: str) -> AssetLabels:
     return read_body(AssetLabels, labels, bad_labels)
 
 
-def bad_labels(why: str) -> Invalid:
-    return Invalid("asset.bad_labels", why, "Correct it.")
+def bad_labels(where: str, why: str) -> Invalid:
+    return Invalid("asset.bad_labels", f"The field {where!r} cannot be used: {why}.", "Correct it.")
 
 
 def _broken(why: str) -> Invalid:

@@ -104,5 +104,5 @@ async def _save(upload: Upload, path: Path) -> None:
             await asyncio.to_thread(file.write, chunk)
 
 
-def _bad_options(why: str) -> Invalid:
-    return Invalid("import.bad_options", why, "Correct it.")
+def _bad_options(where: str, why: str) -> Invalid:
+    return Invalid("import.bad_options", f"The field {where!r} cannot be used: {why}.", "Correct it.")

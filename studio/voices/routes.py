@@ -154,8 +154,8 @@ def _require_local(principal: Principal, form: VoiceForm) -> None:
         )
 
 
-def _bad_labels(why: str) -> Invalid:
-    return Invalid("voice.bad_labels", why, "Correct it.")
+def _bad_labels(where: str, why: str) -> Invalid:
+    return Invalid("voice.bad_labels", f"The field {where!r} cannot be used: {why}.", "Correct it.")
 
 
 def _shown(principal: Principal, view: VoiceView) -> VoiceView:
