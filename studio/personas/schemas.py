@@ -184,7 +184,7 @@ class PortraitCheck(_Strict):
 
     media: str = Field(description="the asset's id, or its `sha256:…`")
     face_index: int | None = Field(default=None, ge=0)
-    consent: ConsentStatement | None = None
+    consent: ConsentDraft | None = None
     consent_id: str | None = None
 
 
