@@ -13,7 +13,7 @@ from typing import cast
 from avatar.version import worker_version
 
 from agent.answering.answers import ReaderAnswers
-from agent.approvals.decisions import ApprovalDecisions, FindRequester
+from agent.approvals.decisions import ApprovalDecisions
 from agent.approvals.models import Approval
 from agent.approvals.service import ApprovalService
 from agent.brain import Brain
@@ -26,12 +26,11 @@ from agent.model import ModelAnswers, TurnLimits
 from agent.sandbox import Limits, Sandbox
 from agent.sessions.service import SessionService
 from agent.snapshots.service import SnapshotService
-from agent.tools import ALL_TOOLS, Toolset
+from agent.tools import ALL_TOOLS
 from agent.tools.code_runner import LONGEST_S
 from agent.tools.services import ToolServices
 from agent.tools.wrappers import WrapperServices, standard_toolset
 from agent.transcription.service import TranscriptionService
-from agent.triggers.conditions import FindPrincipal
 from agent.triggers.firing import TriggerWorker
 from agent.triggers.models import Trigger
 from agent.triggers.service import TriggerService
@@ -58,6 +57,7 @@ from policy.audit import AuditLog
 from policy.audit.head import HeadFile
 from policy.audit.watch import AuditWatch
 from policy.principal import LOCAL, Kind
+from soundstage.background import Worker
 from soundstage.blobs import BlobStore, BucketAccess
 from soundstage.database import Database
 from soundstage.database.tenants import tenant_scope
@@ -69,6 +69,7 @@ from soundstage.settings import Settings
 from soundstage.telemetry import Metrics
 from soundstage.tracing.export import recording
 from soundstage.tracing.store import FOLDER, SpanStore
+from studio.personas.watching import PersonaWatch
 from studio.wiring import Studio, build_studio
 
 
@@ -173,21 +174,44 @@ def build(settings: Settings) -> Services:
     snapshots = SnapshotService(database, sessions, studio.renders, studio.projects)
     health = HealthService(settings, database, audit, audit_watch, studio.library, experts, mcp_servers)
     transcription = TranscriptionService(settings.transcription, listeners, scheduler, blobs, database, audit)
-    tool_services = tool_services_of(
-        studio,
-        settings,
-        memory,
-        snapshots,
-        triggers,
-        scheduler,
-        blobs,
-        audit,
-        health,
-        approvals,
-        transcription,
-        author_of(settings, experts),
+    limits = turn_limits(settings)
+    tool_services = ToolServices(
+        renders=studio.renders,
+        assets=studio.assets,
+        persona_library=studio.library,
+        persona_service=studio.personas,
+        people=studio.people,
+        projects=studio.projects,
+        versions=studio.versions,
+        scenes=studio.scenes,
+        brands=studio.brands,
+        imports=studio.imports,
+        publishing=studio.outgoing.publishing,
+        accounts=studio.outgoing.accounts,
+        author=None if limits is None else ModelAuthor(experts, limits),
+        out_dir=settings.out_dir,
+        memory=memory,
+        snapshots=snapshots,
+        triggers=triggers,
+        machines=partial(machines_api, settings),
+        sandbox=Sandbox(Limits(wall_s=LONGEST_S, cpu_s=LONGEST_S)),
+        image_descriptions=ImageDescriptionService(scheduler, blobs, vision_model(settings.llm, listeners)),
+        cluster=partial(operator_client, settings),
+        transcription=transcription,
+        audit=audit,
+        health=health.health,
+        withdraw=approvals.withdraw,
     )
-    brain = build_brain(settings, toolset, sessions, tool_services, watch, experts)
+    grammar, reader = Grammar.load(), load_reader()
+    brain = Brain(
+        grammar=grammar,
+        toolset=toolset,
+        sessions=sessions,
+        services=tool_services,
+        watch=watch,
+        model=None if limits is None else ModelAnswers(experts, toolset, grammar, limits),
+        reader=None if reader is None else ReaderAnswers.of(reader, toolset, sessions, tool_services),
+    )
     turns = TurnRunner(brain, events)
     services = Services(
         settings=settings,
@@ -201,14 +225,14 @@ def build(settings: Settings) -> Services:
         audit_watch=audit_watch,
         health=health,
         decisions=ApprovalDecisions(
-            approvals, policy.decider, toolset, tool_services, requester_lookup(policy)
+            approvals, policy.decider, toolset, tool_services, partial(find_requester, policy)
         ),
         triggers=TriggerWorker(
             triggers,
             sessions,
             toolset,
             tool_services,
-            owner_lookup(policy),
+            partial(find_owner, policy),
             database.leader_lock("triggers", settings.state_dir),
         ),
         farm=farm,
@@ -243,29 +267,6 @@ def build(settings: Settings) -> Services:
     return services
 
 
-def build_brain(
-    settings: Settings,
-    toolset: Toolset,
-    sessions: SessionService,
-    tool_services: ToolServices,
-    watch: RenderWatch,
-    experts: Router,
-) -> Brain:
-    """Constructs the agent, with a language model where `may_have_model`."""
-    grammar, reader = Grammar.load(), load_reader()
-    return Brain(
-        grammar=grammar,
-        toolset=toolset,
-        sessions=sessions,
-        services=tool_services,
-        watch=watch,
-        model=ModelAnswers(experts, toolset, grammar, turn_limits(settings))
-        if may_have_model(settings)
-        else None,
-        reader=ReaderAnswers.of(reader, toolset, sessions, tool_services) if reader is not None else None,
-    )
-
-
 async def names_to_hear(
     studio: Studio, snapshots: SnapshotService, principal: Principal
 ) -> dict[str, list[str]]:
@@ -282,42 +283,28 @@ async def names_to_hear(
     }
 
 
-def author_of(settings: Settings, experts: Router) -> ModelAuthor | None:
-    """Returns the author of scripts, within the same limits as an answer."""
-    return ModelAuthor(experts, turn_limits(settings)) if may_have_model(settings) else None
-
-
-def may_have_model(settings: Settings) -> bool:
-    """Returns whether a language model is set, or a Consul in which one may appear."""
+def turn_limits(settings: Settings) -> TurnLimits | None:
+    """Returns the limits of one answer on a language model; None where none is set, and no Consul in which
+    one may appear.
+    """
     named = any(one.base_url is not None for one in (settings.llm.local, settings.llm.cloud))
-    return (settings.llm.prefer != "none" and named) or settings.experts.consul_url is not None
-
-
-def turn_limits(settings: Settings) -> TurnLimits:
-    """Returns the limits of one answer on a model."""
+    if settings.experts.consul_url is None and (settings.llm.prefer == "none" or not named):
+        return None
     return TurnLimits(settings.agent.turn_calls, settings.agent.turn_s, settings.agent.turn_tokens)
 
 
-def requester_lookup(policy: Policy) -> FindRequester:
-    """Returns a lookup of the principal who requested an approval, with the rights of now."""
-
-    async def find_requester(row: Approval) -> Principal | None:
-        kind = cast(Kind, row.requester_kind)
-        stored = Principal(row.requester_id, row.requester_name, row.requester_role, kind, tenant=row.tenant)
-        return await present_principal(policy, stored)
-
-    return find_requester
+async def find_requester(policy: Policy, row: Approval) -> Principal | None:
+    """Returns the principal who requested an approval, with the rights of now."""
+    kind = cast(Kind, row.requester_kind)
+    stored = Principal(row.requester_id, row.requester_name, row.requester_role, kind, tenant=row.tenant)
+    return await present_principal(policy, stored)
 
 
-def owner_lookup(policy: Policy) -> FindPrincipal:
-    """Returns a lookup of the principal who set a trigger, with the rights of now."""
-
-    async def find_owner(row: Trigger) -> Principal | None:
-        kind = cast(Kind, row.principal_kind)
-        stored = Principal(row.principal_id, row.principal_name, row.principal_role, kind, tenant=row.tenant)
-        return await present_principal(policy, stored)
-
-    return find_owner
+async def find_owner(policy: Policy, row: Trigger) -> Principal | None:
+    """Returns the principal who set a trigger, with the rights of now."""
+    kind = cast(Kind, row.principal_kind)
+    stored = Principal(row.principal_id, row.principal_name, row.principal_role, kind, tenant=row.tenant)
+    return await present_principal(policy, stored)
 
 
 async def present_principal(policy: Policy, stored: Principal) -> Principal | None:
@@ -327,52 +314,6 @@ async def present_principal(policy: Policy, stored: Principal) -> Principal | No
     async with policy.db.session() as session:
         found = await policy.keys.by_id(session, stored.id)
     return None if found is None else replace(found, tenant=stored.tenant)
-
-
-def tool_services_of(
-    studio: Studio,
-    settings: Settings,
-    memory: MemoryService,
-    snapshots: SnapshotService,
-    triggers: TriggerService,
-    scheduler: Scheduler,
-    blobs: BlobStore,
-    audit: AuditLog,
-    health: HealthService,
-    approvals: ApprovalService,
-    transcription: TranscriptionService,
-    author: ModelAuthor | None = None,
-) -> ToolServices:
-    """Returns the services of the studio for the agent's tools, and clients of machines and farm."""
-    return ToolServices(
-        renders=studio.renders,
-        assets=studio.assets,
-        persona_library=studio.library,
-        persona_service=studio.personas,
-        people=studio.people,
-        projects=studio.projects,
-        versions=studio.versions,
-        scenes=studio.scenes,
-        brands=studio.brands,
-        imports=studio.imports,
-        publishing=studio.outgoing.publishing,
-        accounts=studio.outgoing.accounts,
-        author=author,
-        out_dir=settings.out_dir,
-        memory=memory,
-        snapshots=snapshots,
-        triggers=triggers,
-        machines=partial(machines_api, settings),
-        sandbox=Sandbox(Limits(wall_s=LONGEST_S, cpu_s=LONGEST_S)),
-        image_descriptions=ImageDescriptionService(
-            scheduler, blobs, vision_model(settings.llm, own_listeners(settings))
-        ),
-        cluster=partial(operator_client, settings),
-        transcription=transcription,
-        audit=audit,
-        health=health.health,
-        withdraw=approvals.withdraw,
-    )
 
 
 @asynccontextmanager
@@ -410,6 +351,16 @@ async def run_background_workers(
     dispatcher's lock, makes renders. `serving`: this process is the server, which workers of a farm call; it
     runs the other background workers too.
     """
+    studio = services.studio
+    workers: tuple[Worker | PersonaWatch, ...] = (
+        studio.prober.worker,
+        studio.uploads.worker,
+        studio.trash.worker,
+        studio.persona_watch,
+        services.decisions.worker,
+        services.triggers.worker,
+        services.audit_watch.worker,
+    )
     if services.farm.is_local:
         await services.scheduler.start()
     elif not serving:
@@ -417,17 +368,12 @@ async def run_background_workers(
         dispatch = False
         await services.farm.check_server()
     if dispatch:
-        await services.studio.dispatcher.start()
+        await studio.dispatcher.start()
     if serving:
         if services.speech_scheduler is not services.scheduler:
             await services.speech_scheduler.start()
-        await services.studio.prober.worker.start()
-        await services.studio.uploads.worker.start()
-        await services.studio.trash.worker.start()
-        await services.studio.persona_watch.start()
-        await services.decisions.worker.start()
-        await services.triggers.worker.start()
-        await services.audit_watch.worker.start()
+        for worker in workers:
+            await worker.start()
         await services.voice.worker.start()
     try:
         yield
@@ -436,13 +382,8 @@ async def run_background_workers(
         await services.live.close()
         if services.speech_scheduler is not services.scheduler:
             await services.speech_scheduler.close()
-        await services.audit_watch.worker.close()
-        await services.triggers.worker.close()
-        await services.decisions.worker.close()
-        await services.studio.persona_watch.close()
-        await services.studio.trash.worker.close()
-        await services.studio.uploads.worker.close()
-        await services.studio.prober.worker.close()
-        await services.studio.close_previews()
-        await services.studio.dispatcher.close()
+        for worker in reversed(workers):
+            await worker.close()
+        await studio.close_previews()
+        await studio.dispatcher.close()
         await services.scheduler.close()

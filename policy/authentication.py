@@ -96,29 +96,24 @@ class PublicOrigin:
     allow_plain_http: bool = False
 
 
+@dataclass
 class Authenticator:
     """Returns the principal of a connection, or raises Unauthorized. The peer address proves nothing: a
     request that is forged on this server (SSRF) comes from loopback, too.
     """
 
-    def __init__(
-        self,
-        db: Database,
-        keys: KeyService,
-        sessions: SessionSigner,
-        origin: PublicOrigin,
-        attempts: FailedAttempts,
-    ) -> None:
-        self._db = db
-        self._keys = keys
-        self._sessions = sessions
-        self._origin = origin
-        self._attempts = attempts
-        self.uses = KeyUses(db)
+    db: Database
+    keys: KeyService
+    sessions: SessionSigner
+    origin: PublicOrigin
+    attempts: FailedAttempts
+
+    def __post_init__(self) -> None:
+        self.uses = KeyUses(self.db)
 
     def require_tls(self, connection: HTTPConnection) -> None:
         """Raises Forbidden when others on the network could have read what the connection carries."""
-        if not self._origin.allow_plain_http and not is_confidential(connection):
+        if not self.origin.allow_plain_http and not is_confidential(connection):
             raise needs_tls()
 
     async def authenticate(self, connection: HTTPConnection, *, check_tls: bool = True) -> Principal:
@@ -146,7 +141,7 @@ class Authenticator:
 
     def reject_cross_origin(self, connection: HTTPConnection) -> None:
         """Raises Forbidden when a page of another origin may have caused the request (CSRF)."""
-        if not is_same_origin(connection, self._origin.host):
+        if not is_same_origin(connection, self.origin.host):
             raise Forbidden(
                 "auth.foreign_page",
                 "This request was started by a page of another origin.",
@@ -157,9 +152,9 @@ class Authenticator:
         """Returns the principal of a key. Raises Unauthorized for a key that is unknown, expired or revoked,
         and 429 `auth.too_many_failures` after too many wrong ones.
         """
-        took_token = await self._attempts.begin(connection, key)
-        async with self._db.session() as session:
-            principal = await self._keys.identify(session, key)
+        took_token = await self.attempts.begin(connection, key)
+        async with self.db.session() as session:
+            principal = await self.keys.identify(session, key)
         if principal is None:
             raise Unauthorized(
                 "auth.bad_key",
@@ -168,7 +163,7 @@ class Authenticator:
                 headers=CHALLENGE,
             )
         if took_token:
-            self._attempts.succeed(connection)
+            self.attempts.succeed(connection)
         await self.uses.note(principal.key_id)
         return principal
 
@@ -176,13 +171,13 @@ class Authenticator:
         """Returns the principal of a one-time login link. Raises Unauthorized for a link that is unknown,
         used or expired, and 429 `auth.too_many_failures` after too many wrong ones.
         """
-        await self._attempts.begin(connection)
+        await self.attempts.begin(connection)
         key_id = links.redeem(token)
-        async with self._db.session() as session:
-            principal = await self._keys.by_id(session, key_id)
+        async with self.db.session() as session:
+            principal = await self.keys.by_id(session, key_id)
         if principal is None:
             raise Unauthorized("auth.bad_key", "The key behind this start link has ended.", LINK_HINT)
-        self._attempts.succeed(connection)
+        self.attempts.succeed(connection)
         return principal
 
     async def log_out(self, connection: HTTPConnection) -> None:
@@ -190,26 +185,26 @@ class Authenticator:
         login = self._login(connection)
         if login is None:
             return
-        async with self._db.session() as session:
-            if await self._keys.is_login_revoked(session, login.id):
+        async with self.db.session() as session:
+            if await self.keys.is_login_revoked(session, login.id):
                 return
-        async with self._db.transaction() as session:
-            await self._keys.log_out(session, login.id, login.key_id, login.expires_at)
+        async with self.db.transaction() as session:
+            await self.keys.log_out(session, login.id, login.key_id, login.expires_at)
 
     async def _session_principal(self, connection: HTTPConnection) -> Principal | None:
         login = self._login(connection)
         if login is None:
             return None
-        async with self._db.session() as session:
-            principal = await self._keys.by_id(session, login.key_id)
-            if principal is None or await self._keys.is_login_revoked(session, login.id):
+        async with self.db.session() as session:
+            principal = await self.keys.by_id(session, login.key_id)
+            if principal is None or await self.keys.is_login_revoked(session, login.id):
                 return None
         expires_at = min(filter(None, (principal.until, login.expires_at)))
         return replace(principal, kind="session", until=expires_at)
 
     def _login(self, connection: HTTPConnection) -> Login | None:
         token = connection.cookies.get(COOKIE)
-        return self._sessions.read(token) if token else None
+        return self.sessions.read(token) if token else None
 
 
 def _bearer(authorization: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -67,29 +68,22 @@ def _described(app: FastAPI, document: dict[str, Any]) -> dict[str, Any]:
     return document
 
 
+@dataclass
 class Policy:
     """Keys, sessions, the authenticator and the decider of one installation."""
 
-    def __init__(
-        self,
-        db: Database,
-        events: EventStore,
-        keys: KeyService,
-        sessions: SessionSigner,
-        name: PublicOrigin,
-        limits: LimitSettings,
-        decider: Decider,
-    ) -> None:
-        self.db = db
-        self.events = events
-        self.keys = keys
-        self.sessions = sessions
-        self.name = name
-        self.limits = limits
-        self.decider = decider
-        self.changes = KeyChanges(events)
-        attempts = FailedAttempts(db, keys, self.changes)
-        self.authenticator = Authenticator(db, keys, sessions, name, attempts)
+    db: Database
+    events: EventStore
+    keys: KeyService
+    sessions: SessionSigner
+    name: PublicOrigin
+    limits: LimitSettings
+    decider: Decider
+
+    def __post_init__(self) -> None:
+        self.changes = KeyChanges(self.events)
+        attempts = FailedAttempts(self.db, self.keys, self.changes)
+        self.authenticator = Authenticator(self.db, self.keys, self.sessions, self.name, attempts)
         self.links = StartLinks()
 
     @classmethod

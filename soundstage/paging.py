@@ -10,8 +10,9 @@ import base64
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import Annotated, Any, Final, Generic, TypeVar
 
 from fastapi import Depends, Query, Request, Response
@@ -83,6 +84,12 @@ class Order:
     descending: bool = True
     has_number: bool = False
     """Whether `id` is a number."""
+
+
+def both_ways(**orders: Order) -> Mapping[str, Order]:
+    """Returns each order by its name, ascending, and descending with `-` before the name."""
+    ascending = {name: replace(order, descending=False) for name, order in orders.items()}
+    return MappingProxyType(ascending | {f"-{name}": order for name, order in orders.items()})
 
 
 async def select_page(

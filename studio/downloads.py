@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-from fastapi import Request
+from fastapi import Depends, Query, Request
 from fastapi.responses import FileResponse, Response
 from starlette.types import Receive, Scope, Send
 
@@ -47,9 +50,9 @@ def file_answer(
     )
 
 
-def picture_answer(picture: bytes, *, media_type: str, sha256: str) -> Response:
-    """Return a small picture whose file may be gone before it is sent."""
-    return Response(picture, media_type=media_type, headers=_headers(sha256))
+def content_answer(content: bytes, *, media_type: str, sha256: str) -> Response:
+    """Return a small content whole: it is compressed, and its file may be gone before it is sent."""
+    return Response(content, media_type=media_type, headers=_headers(sha256))
 
 
 def _headers(sha256: str) -> dict[str, str]:
@@ -62,15 +65,42 @@ def _headers(sha256: str) -> dict[str, str]:
     }
 
 
-def cacheable_answer(request: Request, answer: Response, *, original: str, version: str | None) -> Response:
-    """Return `answer`, which has an ETag, or 304 to who has it already.
+VersionQuery = Annotated[
+    str | None, Query(alias="v", max_length=64, description="how the original's SHA-256 begins")
+]
 
-    An address that names the content of the original by `version` may be kept for good; others ask again.
+
+@dataclass(frozen=True, slots=True)
+class Conditional:
+    """A request for something made of an original (RFC 9110 §13). An address that names the content of the
+    original by `version` may be kept for good; others ask again.
     """
-    if version and original.removeprefix("sha256:").startswith(version):
-        answer.headers["Cache-Control"] = FOR_EVER
-    known = [one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")]
-    if answer.headers["ETag"] in known:
-        headers = {name: answer.headers[name] for name in ("ETag", "Cache-Control")}
-        return Response(status_code=304, headers=headers)
-    return answer
+
+    request: Request
+    version: str | None = None
+
+    def answer(self, answer: Response, original: str) -> Response:
+        """Return `answer`, which has an ETag, or 304 to who has it already."""
+        if self.version and original.removeprefix("sha256:").startswith(self.version):
+            answer.headers["Cache-Control"] = FOR_EVER
+        known = self.request.headers.get("if-none-match", "").split(",")
+        if answer.headers["ETag"] in [one.strip().removeprefix("W/") for one in known]:
+            headers = {name: answer.headers[name] for name in ("ETag", "Cache-Control")}
+            return Response(status_code=304, headers=headers)
+        return answer
+
+    def file(self, file: tuple[str, Path], name: str, media_type: str, original: str) -> Response:
+        """The same for a stored file, by its hash and path."""
+        return self.answer(file_answer(file[1], name=name, media_type=media_type, sha256=file[0]), original)
+
+    def text(self, content: bytes, media_type: str, original: str) -> Response:
+        """The same for a text that was made of it."""
+        digest = hashlib.sha256(content).hexdigest()
+        return self.answer(content_answer(content, media_type=media_type, sha256=digest), original)
+
+
+def _conditional(request: Request, version: VersionQuery = None) -> Conditional:
+    return Conditional(request, version)
+
+
+ConditionalDep = Annotated[Conditional, Depends(_conditional)]

@@ -42,7 +42,7 @@ from studio.projects.journal import ProjectJournal
 from studio.projects.service import ProjectService
 from studio.projects.versions import VersionService
 from studio.pronunciations.service import PronunciationService
-from studio.renders.admission import Admission, Endpoint, Limits
+from studio.renders.admission import Admission, Endpoint
 from studio.renders.dispatcher import Dispatcher, DispatcherOptions
 from studio.renders.editing import RenderEditing
 from studio.renders.listing import RenderList
@@ -148,8 +148,8 @@ def build_studio(
     library = persona_library(settings)
     files = SharedPersonaFiles(db, library.user_folder)
     consents = ConsentService(db)
-    limits = Limits(settings.limits.script_chars, settings.limits.scenes, settings.limits.queued_renders)
-    admission = Admission(consents, library, limits, _speech_services(settings), own_listeners(settings))
+    services, listeners = _speech_services(settings), own_listeners(settings)
+    admission = Admission(consents, library, settings.limits, services, listeners)
     making = MakingOptions(out_dir, worker_version, float(settings.worker.timeout_s), signer)
     dispatcher = Dispatcher(
         db, events, blobs, scheduler, DispatcherOptions(settings.state_dir.absolute(), making), times, audit

@@ -38,9 +38,6 @@ class Snapshots(Repository[Snapshot | Continuation]):
         query = select(func.count()).where(Snapshot.tenant == tenant, Snapshot.owner_id == owner_id)
         return await self._session.scalar(query) or 0
 
-    async def delete(self, row: Snapshot) -> None:
-        await self._session.delete(row)
-
     async def continuations(self, tenant: str, owner_id: str) -> Sequence[Continuation]:
         """Of all the owner's conversations."""
         query = (

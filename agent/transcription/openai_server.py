@@ -23,7 +23,7 @@ from soundstage.errors import Invalid, SoundstageError, Unavailable, Upstream
 from soundstage.http import Bounds, Destinations, OwnListeners, outgoing_client
 from soundstage.one_line import one_line
 from soundstage.settings.conversation import TranscriptionSettings
-from studio.voices.addresses import is_near
+from soundstage.settings.outgoing import is_loopback_host
 
 ANSWER_BYTES = 32 << 20
 CONNECT_S = 5.0
@@ -103,7 +103,7 @@ class OpenAIRecogniser:
             Destinations(self._listeners, named_by_operator=True),
             bounds,
             headers=headers,
-            use_proxies=not is_near(self._host),
+            use_proxies=not is_loopback_host(self._host),
         )
         try:
             async with client:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -16,7 +16,6 @@ from agent.mcp_servers.definitions import clean_text
 from app import composition
 from app.doctor import machine
 from app.doctor.elsewhere import examine_farm, examine_machines
-from app.doctor.keys import examine_keys
 from app.migrating import current_revision, newest_revision
 from app.worker_command import worker_command
 from farm.local.commands import MODELS_VARIABLE
@@ -24,6 +23,7 @@ from soundstage.database import Database
 from soundstage.errors import SoundstageError
 from soundstage.health import Check, Level, amber, green, red
 from soundstage.http import own_listeners
+from soundstage.programs import run_program
 from soundstage.settings import Settings, check_settings, load_settings
 from studio.personas.schemas import PersonaEntry
 from studio.wiring import persona_library
@@ -72,7 +72,7 @@ async def examine(
     settings = load_settings(config_file)
     checks.append(green("settings", "all values are fine"))
     checks += [machine.disk(settings.state_dir.absolute()), machine.port(settings), machine.https(settings)]
-    checks += [await asyncio.to_thread(examine_keys, settings), await machine.sandbox()]
+    checks += [await asyncio.to_thread(machine.examine_keys, settings), await machine.sandbox()]
     async with running_server(settings) as server:
         checks += [await _database(settings, server), await _personas(settings, server)]
     checks.append(await examine_farm(settings))
@@ -162,23 +162,15 @@ async def _worker(settings: Settings) -> list[Check]:
     folder = settings.worker.models_folder
     models = {} if folder is None else {MODELS_VARIABLE: str(folder.absolute())}
     try:
-        process = await asyncio.create_subprocess_exec(
-            *command, "doctor", "--json", stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-            env={**os.environ, **models, "PYTHONUNBUFFERED": "1"},
-        )  # fmt: skip
+        environment = {**os.environ, **models, "PYTHONUNBUFFERED": "1"}
+        ended = await run_program(*command, "doctor", "--json", limit_s=WORKER_LIMIT_S, env=environment)
+    except TimeoutError:
+        return [red("worker", f"{command[0]} doctor did not answer in {WORKER_LIMIT_S:.0f} s", WORKER_FIX)]
     except OSError as error:
         return [red("worker", f"{command[0]} does not start: {error.strerror}", WORKER_FIX)]
     try:
-        async with asyncio.timeout(WORKER_LIMIT_S):
-            output, complaint = await process.communicate()
-    except TimeoutError:
-        with suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
-        return [red("worker", f"{command[0]} doctor did not answer in {WORKER_LIMIT_S:.0f} s", WORKER_FIX)]
-    try:
-        findings = _FINDINGS.validate_json(output)
+        findings = _FINDINGS.validate_json(ended.output)
     except ValidationError:
-        last = complaint.decode(errors="replace").strip().rpartition("\n")[2]
-        return [red("worker", f"{command[0]} doctor failed: {last or process.returncode}", WORKER_FIX)]
+        last = ended.complaint.decode(errors="replace").strip().rpartition("\n")[2]
+        return [red("worker", f"{command[0]} doctor failed: {last or ended.code}", WORKER_FIX)]
     return [green("worker", command[0]), *(finding.check() for finding in findings)]

@@ -8,6 +8,7 @@ import asyncio
 import shutil
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -30,7 +31,7 @@ from soundstage.errors import SoundstageError
 from soundstage.health import Check, InstallationHealth, amber, green, red
 from soundstage.settings import Settings
 from studio.personas.library import PersonaLibrary
-from studio.renders.queue_state import read_queue_state
+from studio.state_metrics import read_queue_state
 
 MAX_AGE_S = 10.0
 TIMEOUT_S = 8.0
@@ -46,26 +47,19 @@ NODE_EXPORTER = Path("/var/lib/prometheus/node-exporter")
 BACKUP_METRIC = "soundstage_backup_last_success_timestamp_seconds"
 
 
+@dataclass
 class HealthService:
     """Checks at most once in ten seconds, however many ask."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        database: Database,
-        audit: AuditLog,
-        audit_watch: AuditWatch,
-        library: PersonaLibrary,
-        experts: Router,
-        mcp_servers: McpServers,
-    ) -> None:
-        self._settings = settings
-        self._database = database
-        self._audit = audit
-        self._audit_watch = audit_watch
-        self._library = library
-        self._experts = experts
-        self._mcp_servers = mcp_servers
+    settings: Settings
+    database: Database
+    audit: AuditLog
+    audit_watch: AuditWatch
+    library: PersonaLibrary
+    experts: Router
+    mcp_servers: McpServers
+
+    def __post_init__(self) -> None:
         self._checking = asyncio.Lock()
         self._found: InstallationHealth | None = None
         self._found_at = 0.0
@@ -93,7 +87,7 @@ class HealthService:
             return self._found
 
     async def _videos(self) -> Check:
-        state = await read_queue_state(self._database)
+        state = await read_queue_state(self.database)
         if state.queued and not state.active and state.oldest_wait_s > STUCK.total_seconds():
             return red(
                 "videos",
@@ -112,13 +106,13 @@ class HealthService:
         return green("videos", f"{state.queued} in the queue, {state.active} being made")
 
     async def _disk(self) -> Check:
-        return await asyncio.to_thread(machine.disk, self._settings.state_dir.absolute())
+        return await asyncio.to_thread(machine.disk, self.settings.state_dir.absolute())
 
     async def _workers(self) -> Check:
         """Checks the nodes of the farm, or the program of this machine."""
-        if self._settings.farm.scheduler == "nomad":
-            return await examine_farm(self._settings)
-        program = worker_command(self._settings)[0]
+        if self.settings.farm.scheduler == "nomad":
+            return await examine_farm(self.settings)
+        program = worker_command(self.settings)[0]
         if await asyncio.to_thread(shutil.which, program) is None:
             return red(
                 "workers",
@@ -129,7 +123,7 @@ class HealthService:
         return green("workers", "videos are made on this machine")
 
     async def _personas(self) -> Check:
-        entries = await asyncio.to_thread(self._library.entries)
+        entries = await asyncio.to_thread(self.library.entries)
         broken = [entry.file for entry in entries if entry.error]
         if broken:
             fix = "`soundstage personas list` says what is wrong in them; the other personas work."
@@ -138,10 +132,10 @@ class HealthService:
 
     async def _machines(self) -> Check | None:
         """Checks the provisioning API and its failed machines; None without a key for it."""
-        found = await examine_machines(self._settings)
+        found = await examine_machines(self.settings)
         if not found or found[0].fix:
             return found[0] if found else None
-        async with machines_api(self._settings, Principal.local_admin("soundstage")) as api:
+        async with machines_api(self.settings, Principal.local_admin("soundstage")) as api:
             failed = await api.get("/api/machines", state="failed")
         if failed:
             names = ", ".join(str(one["name"]) for one in failed[:5])
@@ -156,7 +150,7 @@ class HealthService:
 
     async def _models(self) -> Check | None:
         """None where no language model is set."""
-        survey = await self._experts.survey()
+        survey = await self.experts.survey()
         if not survey.experts:
             return None
         well = [one.name for one in survey.experts if one.state == "well"]
@@ -170,7 +164,7 @@ class HealthService:
         )
 
     async def _mcp(self) -> Check | None:
-        views = self._mcp_servers.views()
+        views = self.mcp_servers.views()
         failing = [one for one in views if one.state == "failing"]
         if failing:
             fix = "`soundstage mcp-servers list` shows why."
@@ -179,9 +173,9 @@ class HealthService:
         return green("mcp servers", f"{len(views)} in use") if views else None
 
     async def _approvals(self) -> Check:
-        pending = (await count_by(self._database, Approval.state)).get(ApprovalState.PENDING, 0)
+        pending = (await count_by(self.database, Approval.state)).get(ApprovalState.PENDING, 0)
         oldest_s = await oldest_age_s(
-            self._database, Approval.created_at, Approval.state == ApprovalState.PENDING
+            self.database, Approval.created_at, Approval.state == ApprovalState.PENDING
         )
         if oldest_s > APPROVAL_WAIT.total_seconds():
             waiting = _count(pending, "call waits", "calls wait")
@@ -191,7 +185,7 @@ class HealthService:
         return green("approvals", f"{pending} waiting")
 
     async def _audit_log(self) -> Check:
-        verdict = self._audit_watch.verdict
+        verdict = self.audit_watch.verdict
         if verdict is None:
             return green("audit log", "checked within a minute of the start, then every hour")
         if verdict.broken_at is not None:
@@ -205,9 +199,9 @@ class HealthService:
 
     async def _certificates(self) -> Check | None:
         """None without HTTPS of our own."""
-        if self._settings.http.tls == "off":
+        if self.settings.http.tls == "off":
             return None
-        end = await asyncio.to_thread(expiry_of, authority_folder(self._settings))
+        end = await asyncio.to_thread(expiry_of, authority_folder(self.settings))
         if end is None:
             return green("certificates", "made at the first start")
         left, fix = end - utcnow(), "Restart the server: it makes a new one at each start."
@@ -218,11 +212,11 @@ class HealthService:
         return green("certificates", f"the studio's is good until {end:%Y-%m-%d}")
 
     async def _backup(self) -> Check:
-        taken = [await self._audit.last_of("backup.made"), await asyncio.to_thread(_backup_of_role)]
+        taken = [await self.audit.last_of("backup.made"), await asyncio.to_thread(_backup_of_role)]
         newest = max((at for at in taken if at is not None), default=None)
         fix = "`soundstage backup FILE`, or the role backup on a farm."
         if newest is None:
-            since = await self._audit.first_at()
+            since = await self.audit.first_at()
             if since is None or utcnow() - since < BACKUP_EXPECTED_AFTER:
                 return green("backup", "none yet")
             return amber("backup", f"none was made since {since:%Y-%m-%d}", fix, "backup.none")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import re
@@ -18,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 
 from app.farm_setup.inventory_files import PROJECT
 from soundstage.errors import Unavailable
+from soundstage.programs import run_program
 
 LIMIT_S = 300
 # A result of the callback `minimal`: `control-1 | SUCCESS => {…}`.
@@ -120,20 +120,12 @@ async def _run(program: str, *words: str) -> tuple[int, str, str]:
         hint = "`make setup-farm` installs it in a checkout; or install ansible-core 2.19."
         raise Unavailable("farm.no_ansible", "There is no Ansible on this computer.", hint)
     # Without a terminal nothing asks for a password or a host key: that is a finding.
-    process = await asyncio.create_subprocess_exec(
-        found, *words, cwd=PROJECT, env={**os.environ, **_FOR_US},
-        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        start_new_session=True,
-    )  # fmt: skip
     try:
-        async with asyncio.timeout(LIMIT_S):
-            output, complaint = await process.communicate()
+        ended = await run_program(found, *words, limit_s=LIMIT_S, env={**os.environ, **_FOR_US}, cwd=PROJECT)
     except TimeoutError as error:
-        process.kill()
-        await process.wait()
         hint = "Look at the machines with `ansible all -m ping`."
         raise Unavailable("farm.ansible_hangs", f"Ansible did not end within {LIMIT_S} s.", hint) from error
-    return process.returncode or 0, output.decode(), complaint.decode(errors="replace")
+    return ended.code, ended.output.decode(), ended.complaint.decode(errors="replace")
 
 
 def _last(text: str) -> str:

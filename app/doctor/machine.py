@@ -1,4 +1,4 @@
-"""Checks what the control side needs of the machine: Python, room on the disk, a free port, a sandbox."""
+"""Checks what the control side needs of the machine: Python, disk, port, sandbox, and keys that open."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from app.server.https import authority_file, https_url, studio_authority
 from app.server.listening import plain_http_warning
 from soundstage.errors import SoundstageError
 from soundstage.health import Check, amber, green, red
+from soundstage.key_sealing import check_keys, inspect_keys
 from soundstage.settings import Settings
 
 NEEDED_PYTHON = (3, 11)
@@ -78,3 +79,29 @@ async def sandbox() -> Check:
     namespaces = "the kernel" if found.sealed else "the filter of system calls"
     limits = "all processes together" if found.grouped else "each process"
     return green("sandbox", f"{found.bubblewrap}; {namespaces} refuses namespaces; limits hold for {limits}")
+
+
+def examine_keys(settings: Settings) -> Check:
+    """Says what is sealed by what. Red where keys do not open, amber where some lie open against the
+    settings.
+    """
+    state_dir = settings.state_dir.absolute()
+    try:
+        found = inspect_keys(state_dir)
+        check_keys(state_dir, settings.sealing)
+    except SoundstageError as error:
+        return red("private keys", error.message, error.hint, error.code)
+    except OSError as error:
+        return red("private keys", str(error), "`state_dir` has to belong to the user who runs soundstage.")
+    if found.opens_with:
+        plain = f"; not sealed: {', '.join(found.plain)}" if found.plain else ""
+        summary = (
+            f"{len(found.sealed)} open with {' and '.join(found.opens_with)}, and with nothing else{plain}"
+        )
+    else:
+        summary = f"{len(found.plain)} files, not sealed: who copies {state_dir} has them"
+    if found.plain and settings.sealing.method != "none":
+        return amber(
+            "private keys", summary, "Stop the server and run `soundstage seal`.", "sealing.plain_keys"
+        )
+    return green("private keys", summary)

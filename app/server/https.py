@@ -4,7 +4,6 @@
 import asyncio
 import socket
 from contextlib import suppress
-from ipaddress import ip_address
 from pathlib import Path
 
 from fastapi import APIRouter, Depends, Response
@@ -14,6 +13,7 @@ from provisioning_api.certificates.key_folder import KeyFolder
 from provisioning_api.certificates.tls_authority import TlsAuthority
 from soundstage.errors import NotFound
 from soundstage.settings import Settings
+from soundstage.settings.outgoing import is_loopback_host
 
 COMMON_NAME_LIMIT = 64
 """Of a common name in X.509 (RFC 5280, ub-common-name)."""
@@ -45,7 +45,7 @@ def certificate_names(settings: Settings) -> list[str]:
     url = settings.http.public_url
     public_host = (url.host or "").strip("[]") if url is not None else ""
     hosts = [one.strip("[]") for one in (settings.http.tls_host, settings.http.host)]
-    own = [one for one in hosts if one not in ("0.0.0.0", "::") and not _is_loopback(one)]  # noqa: S104
+    own = [one for one in hosts if one not in ("0.0.0.0", "::") and not is_loopback_host(one)]  # noqa: S104
     names = [*settings.http.tls_names, public_host, *own, socket.gethostname(), *_own_addresses()]
     return [one for one in dict.fromkeys([*names, "localhost", "127.0.0.1", "::1"]) if one]
 
@@ -79,13 +79,6 @@ def authority_router(settings: Settings) -> APIRouter:
         )
 
     return router
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _own_addresses() -> list[str]:

@@ -31,7 +31,7 @@ from agent.transcription import routes as transcription_routes
 from agent.triggers import routes as trigger_routes
 from agent.voice.routes import voice_router
 from app.archive import BackupWorkspace
-from app.composition import Services, may_have_model, run_background_workers, run_database
+from app.composition import Services, run_background_workers, run_database, turn_limits
 from app.page.fallback import PageFallback
 from app.page.routes import page_router
 from app.server import farm_routes
@@ -194,7 +194,7 @@ def create_app(services: Services) -> FastAPI:
             services.studio.renders,
             services.mcp_servers,
             tools=len(services.brain.toolset.tools),
-            has_model=may_have_model(services.settings),
+            has_model=turn_limits(services.settings) is not None,
         ),
     )
     add_routers(app, event_router(services.events, services.brain.sessions, services.decisions))

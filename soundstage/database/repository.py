@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, get_args
 
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.sql.selectable import TypedReturnsRows
+
+from soundstage.errors import SoundstageError
 
 Row = TypeVar("Row", bound=DeclarativeBase)
 Value = TypeVar("Value")
@@ -23,12 +25,37 @@ class Queries:
         """Returns the first column of all rows: the objects of a query for one table."""
         return (await self._session.scalars(query)).all()
 
+    async def _set(self, query: TypedReturnsRows[Value]) -> set[Value]:
+        """Returns the values of the first column."""
+        return set(await self._all(query))
+
+    async def _count(self, query: TypedReturnsRows[int]) -> int:
+        """Returns the number that a query counts."""
+        return await self._session.scalar(query) or 0
+
 
 class Repository(Queries, Generic[Row]):
-    """Inserts rows, beside the queries of its subclass."""
+    """Finds, inserts and deletes rows of one table, beside the queries of its subclass."""
+
+    async def find(self, key: str) -> Row | None:
+        """Returns the row with this primary key."""
+        model: type[Row] = get_args(vars(type(self))["__orig_bases__"][0])[0]
+        return await self._session.get(model, key)
+
+    async def require(self, key: str, missing: SoundstageError) -> Row:
+        """Returns what `find` finds. Raises `missing` where that is nothing."""
+        row = await self.find(key)
+        if row is None:
+            raise missing
+        return row
 
     async def add(self, row: Row) -> Row:
         """Inserts a row at once, so that what its table refuses is raised here."""
         self._session.add(row)
         await self._session.flush()
         return row
+
+    async def delete(self, row: Row) -> None:
+        """Deletes a row at once."""
+        await self._session.delete(row)
+        await self._session.flush()

@@ -15,7 +15,7 @@ from soundstage.http.internal import (
     tls_context,
     web_socket_url,
 )
-from soundstage.http.outgoing import Bounds, check_declared_length, outgoing_client
+from soundstage.http.outgoing import Bounds, check_declared_length, outgoing_client, retry_after_of
 
 __all__ = [
     "NO_LISTENERS",
@@ -30,6 +30,7 @@ __all__ = [
     "outgoing_client",
     "own_listeners",
     "resolve",
+    "retry_after_of",
     "tls_context",
     "web_socket_url",
 ]

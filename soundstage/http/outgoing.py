@@ -8,6 +8,8 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Self
 from urllib.request import getproxies, proxy_bypass
@@ -226,3 +228,14 @@ def _too_slow(bounds: Bounds) -> Upstream:
         "Check what answers at the URL; it may be overloaded.",
         status=504,
     )
+
+
+def retry_after_of(answer: httpx.Response) -> float | None:
+    """Returns the seconds of `Retry-After`, which may hold a number or a date (RFC 9110 §10.2.3)."""
+    text = answer.headers.get("retry-after", "").strip()
+    if text.isascii() and text.isdigit():
+        return float(text)
+    try:
+        return max(0.0, (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds())
+    except (ValueError, TypeError):
+        return None

@@ -4,28 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
-from types import MappingProxyType
 from typing import Literal
 
 from sqlalchemy import func, select
 
 from soundstage.database.repository import Repository
-from soundstage.paging import Order, Page, PageRequest, contains_words, select_page
+from soundstage.paging import Order, Page, PageRequest, both_ways, contains_words, select_page
 from studio.assets.models import Asset, AssetTag
 from studio.assets.schemas import AssetKind
 
 AssetSort = Literal["-created", "created", "name", "-name", "bytes", "-bytes"]
 
-_NAME = func.lower(Asset.name)
-ORDERS = MappingProxyType(
-    {
-        "-created": Order(Asset.id),
-        "created": Order(Asset.id, descending=False),
-        "name": Order(Asset.id, _NAME, descending=False),
-        "-name": Order(Asset.id, _NAME),
-        "bytes": Order(Asset.id, Asset.bytes, int, descending=False),
-        "-bytes": Order(Asset.id, Asset.bytes, int),
-    }
+ORDERS = both_ways(
+    created=Order(Asset.id),
+    name=Order(Asset.id, func.lower(Asset.name)),
+    bytes=Order(Asset.id, Asset.bytes, int),
 )
 
 
@@ -43,9 +36,6 @@ class AssetFilter:
 
 
 class Assets(Repository[Asset]):
-    async def find(self, asset_id: str) -> Asset | None:
-        return await self._session.get(Asset, asset_id)
-
     async def page(self, criteria: AssetFilter, project_id: str | None, request: PageRequest) -> Page[Asset]:
         where = contains_words(criteria.q, Asset.name, Asset.id, Asset.media_type)
         if criteria.kinds:
@@ -73,7 +63,3 @@ class Assets(Repository[Asset]):
         state = Asset.details[("probe", "state")].as_string()
         query = select(Asset.id).where(state.is_(None), Asset.id.not_in(without))
         return await self._all(query.order_by(Asset.created_at, Asset.id).limit(limit))
-
-    async def remove(self, asset: Asset) -> None:
-        await self._session.delete(asset)
-        await self._session.flush()

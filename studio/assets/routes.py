@@ -7,9 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, status
 from fastapi.responses import FileResponse
-from pydantic import ValidationError
 
-from soundstage.errors import Invalid
 from soundstage.paging import PAGED, PagingDep, SearchText
 from studio.assets.repository import AssetFilter, AssetSort
 from studio.assets.schemas import (
@@ -20,8 +18,8 @@ from studio.assets.schemas import (
     AssetView,
     TagCount,
 )
-from studio.assets.upload import Upload, labels_of
-from studio.bodies import body_schema
+from studio.assets.upload import Upload, bad_labels, labels_of
+from studio.bodies import body_schema, read_body
 from studio.downloads import file_answer
 from studio.guards import CreateAssets, DeleteAssets, ReadAssets, UpdateAssets
 from studio.tags import TagQuery
@@ -75,7 +73,8 @@ async def list_assets(
 async def create_asset(request: Request, studio: StudioDep, principal: CreateAssets) -> AssetView:
     """A file as form or raw body (then `?name=…&kind=…`), or JSON that names a blob which is here already."""
     if request.headers.get("content-type", "").partition(";")[0].strip() == "application/json":
-        return await studio.assets.create(_draft(await request.body()), principal)
+        draft = read_body(AssetDraft, await request.body(), bad_labels)
+        return await studio.assets.create(draft, principal)
     upload = Upload(request, studio.assets.max_upload_bytes)
     blob, found = await studio.assets.store(upload.chunks(), expected_bytes=upload.size_hint())
     return await studio.assets.add(blob, found, labels_of(upload.fields, upload.filename))
@@ -117,14 +116,3 @@ async def download_asset(
     return file_answer(
         path, name=view.name, media_type=view.media_type, sha256=view.sha256, download=download
     )
-
-
-def _draft(body: bytes) -> AssetDraft:
-    try:
-        return AssetDraft.model_validate_json(body)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise Invalid(
-            "asset.bad_labels", f"The field {where!r} cannot be used: {first['msg']}.", "Correct it."
-        ) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -53,32 +54,28 @@ _FAMILY_OF_KIND = {
 }
 
 
+@dataclass
 class AssetService:
     """`added` is called after each new asset, so that it is probed; `discard_renditions` with deleted owners
     ("asset:…"): it cancels their renditions and releases late references.
     """
 
-    def __init__(
-        self,
-        db: Database,
-        blobs: BlobStore,
-        *,
-        upload_mib: int,
-        added: Callable[[], None],
-        discard_renditions: Callable[[Collection[str]], Awaitable[None]],
-    ) -> None:
-        self._db = db
-        self._blobs = blobs
-        self._added = added
-        self._discard_renditions = discard_renditions
-        self.max_upload_bytes = upload_mib * (1 << 20)
+    db: Database
+    blobs: BlobStore
+    _: KW_ONLY
+    upload_mib: int
+    added: Callable[[], None]
+    discard_renditions: Callable[[Collection[str]], Awaitable[None]]
+
+    def __post_init__(self) -> None:
+        self.max_upload_bytes = self.upload_mib * (1 << 20)
 
     async def list(self) -> list[AssetView]:
         """Newest first."""
         return (await self.find_page(AssetFilter(), PageRequest(500))).items
 
     async def find_page(self, criteria: AssetFilter, request: PageRequest) -> Page[AssetView]:
-        async with self._db.session() as session:
+        async with self.db.session() as session:
             project_id = None
             if criteria.project is not None:
                 project_id = (await project_of(Projects(session), criteria.project)).id
@@ -86,7 +83,7 @@ class AssetService:
             return page.of([view_of(row) for row in page.items])
 
     async def get(self, asset_id: str) -> AssetView:
-        async with self._db.session() as session:
+        async with self.db.session() as session:
             return view_of(await asset_of(session, asset_id))
 
     async def store(
@@ -98,7 +95,7 @@ class AssetService:
         """
         limit = min(max_bytes or self.max_upload_bytes, self.max_upload_bytes)
         if expected_bytes:
-            await self._blobs.check_room(expected_bytes)
+            await self.blobs.check_room(expected_bytes)
         head = bytearray()
         async for chunk in chunks:
             head += chunk
@@ -111,7 +108,7 @@ class AssetService:
             async for chunk in chunks:
                 yield chunk
 
-        blob = await self._blobs.put_stream(
+        blob = await self.blobs.put_stream(
             whole(), found.media_type, max_bytes=limit, expected_bytes=expected_bytes
         )
         return blob, found
@@ -122,28 +119,28 @@ class AssetService:
 
     async def add(self, blob: Blob, found: FileType, labels: AssetLabels) -> AssetView:
         """Records a stored blob as an asset."""
-        async with self._db.transaction() as session:
+        async with self.db.transaction() as session:
             project_id = (await project_of(Projects(session), labels.project)).id if labels.project else None
             asset = await insert_asset(session, blob, found, labels, project_id)
             view = view_of(asset)
         # Another request may have seen it without references, and deleted it, before this one was added.
-        if not await confirm_hold(self._db, self._blobs, blob.sha256):
+        if not await confirm_hold(self.db, self.blobs, blob.sha256):
             await self.delete(view.id)
             raise blob_not_found(blob.sha256)
-        self._added()
+        self.added()
         return view
 
     async def create(self, draft: AssetDraft, principal: Principal) -> AssetView:
         """From a blob that is here already and that this person may see, such as the output of a render."""
         if not await self.may_see(principal, draft.sha256):
             raise blob_not_found(draft.sha256)
-        path = await self._blobs.local_path(draft.sha256)
+        path = await self.blobs.local_path(draft.sha256)
         with path.open("rb") as file:
             found = sniff(file.read(SNIFF_BYTES))
         return await self.add(Blob(draft.sha256, path.stat().st_size, found.media_type), found, draft)
 
     async def change(self, asset_id: str, change: AssetChange) -> AssetView:
-        async with self._db.transaction() as session:
+        async with self.db.transaction() as session:
             asset = await asset_of(session, asset_id)
             fields = change.model_fields_set
             if "project" in fields:
@@ -166,18 +163,18 @@ class AssetService:
 
     async def delete(self, asset_id: str) -> None:
         """The bytes go with the next `gc`, when nothing else holds them."""
-        async with self._db.transaction() as session:
+        async with self.db.transaction() as session:
             asset = await asset_of(session, asset_id)
             owner = f"asset:{asset.id}"
             await References(session).release(owner)
-            await Assets(session).remove(asset)
-        await self._discard_renditions({owner})
+            await Assets(session).delete(asset)
+        await self.discard_renditions({owner})
 
     async def discard(self, asset_id: str) -> None:
         """Deletes an asset that turned out to be for nothing; its bytes go at once, unless they are held."""
         sha256 = (await self.get(asset_id)).sha256
         await self.delete(asset_id)
-        await drop_unheld(self._db, self._blobs, sha256)
+        await drop_unheld(self.db, self.blobs, sha256)
 
     async def may_see(self, principal: Principal, sha256: str) -> bool:
         """Returns whether a stored file is shown to this person: as an asset, or as what a render has made.
@@ -185,7 +182,7 @@ class AssetService:
         To know a hash is no right: most of what is stored belongs to something else, or to another tenant.
         """
         with tenant_scope(principal.tenant):
-            async with self._db.session() as session:
+            async with self.db.session() as session:
                 holds = await References(session).holds_of(sha256)
         return any(
             principal.may("asset:read")
@@ -196,14 +193,14 @@ class AssetService:
 
     async def tags(self) -> Sequence[TagCount]:
         """Tags that assets have, by name."""
-        async with self._db.session() as session:
+        async with self.db.session() as session:
             return [
                 TagCount(tag=tag, assets=count) for tag, count in await Assets(session).tags(MAX_TAGS_LISTED)
             ]
 
     async def uses(self, asset_id: str, principal: Principal) -> AssetUses:
         """Returns what uses its bytes, of what `principal` may read."""
-        async with self._db.session() as session:
+        async with self.db.session() as session:
             asset = await asset_of(session, asset_id)
             uses = Uses(session, asset.sha256)
             projects = await uses.projects(MAX_USES) if principal.may("project:read") else None
@@ -227,7 +224,7 @@ class AssetService:
 
     async def open_file(self, asset_id: str) -> tuple[AssetView, Path]:
         view = await self.get(asset_id)
-        return view, await self._blobs.local_path(view.sha256)
+        return view, await self.blobs.local_path(view.sha256)
 
 
 async def insert_asset(
@@ -259,14 +256,12 @@ async def insert_asset(
 
 
 async def asset_of(session: AsyncSession, asset_id: str) -> Asset:
-    asset = await Assets(session).find(asset_id)
-    if asset is None:
-        raise NotFound(
-            "asset.not_found",
-            f"There is no asset {asset_id!r}.",
-            "Check the id: the answer to its upload named it.",
-        )
-    return asset
+    missing = NotFound(
+        "asset.not_found",
+        f"There is no asset {asset_id!r}.",
+        "Check the id: the answer to its upload named it.",
+    )
+    return await Assets(session).require(asset_id, missing)
 
 
 def _is_shown(role: str) -> bool:

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from fastapi import Request
-from pydantic import ValidationError
 from python_multipart import MultipartParser
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import parse_options_header
 
 from soundstage.errors import Invalid, TooLarge
 from studio.assets.schemas import AssetLabels
+from studio.bodies import read_body
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
@@ -161,16 +161,14 @@ def labels_of(fields: Mapping[str, str], filename: str) -> AssetLabels:
     try:
         if "metadata" in labels:
             labels["metadata"] = json.loads(str(labels["metadata"]))
-        return AssetLabels.model_validate(labels)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise Invalid(
-            "asset.bad_labels", f"The field {where!r} cannot be used: {first['msg']}.", "Correct it."
-        ) from error
     except (ValueError, RecursionError) as error:
         # Also a number of thousands of digits, and lists that are nested without end.
         raise Invalid("asset.bad_labels", "`metadata` is not JSON.", "Send a JSON object.") from error
+    return read_body(AssetLabels, labels, bad_labels)
+
+
+def bad_labels(where: str, why: str) -> Invalid:
+    return Invalid("asset.bad_labels", f"The field {where!r} cannot be used: {why}.", "Correct it.")
 
 
 def _broken(why: str) -> Invalid:

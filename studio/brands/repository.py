@@ -4,25 +4,17 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import asdict, dataclass
-from types import MappingProxyType
 from typing import Literal
 
 from sqlalchemy import func, or_, select
 
 from soundstage.database.repository import Repository
-from soundstage.paging import Order, Page, PageRequest, contains_words, select_page
+from soundstage.paging import Order, Page, PageRequest, both_ways, contains_words, select_page
 from studio.brands.models import Brand
 
 BrandSort = Literal["name", "-name", "-created", "created"]
 
-ORDERS = MappingProxyType(
-    {
-        "name": Order(Brand.id, Brand.key, descending=False),
-        "-name": Order(Brand.id, Brand.key),
-        "-created": Order(Brand.id),
-        "created": Order(Brand.id, descending=False),
-    }
-)
+ORDERS = both_ways(name=Order(Brand.id, Brand.key), created=Order(Brand.id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +37,7 @@ class Brands(Repository[Brand]):
         )
 
     async def count(self) -> int:
-        return await self._session.scalar(select(func.count(Brand.id))) or 0
-
-    async def remove(self, brand: Brand) -> None:
-        await self._session.delete(brand)
-        await self._session.flush()
+        return await self._count(select(func.count(Brand.id)))
 
 
 def key_of(name: str) -> str:

@@ -100,7 +100,7 @@ class BrandService:
                 )
             await References(session).release(owner_of(row))
             await self._record(session, row, "brand.deleted", by)
-            await Brands(session).remove(row)
+            await Brands(session).delete(row)
 
     async def _record(self, session: AsyncSession, row: Brand, kind: str, by: str) -> None:
         facts = {"id": row.id, "name": row.name, "by": by, **tenant_attribute(row.tenant)}
@@ -112,10 +112,8 @@ class BrandService:
 
 async def brand_of(session: AsyncSession, ref: str) -> Brand:
     """Returns the brand by id or name, or raises `brand.not_found`."""
-    row = await Brands(session).find(ref)
-    if row is None:
-        raise NotFound("brand.not_found", f"There is no brand {ref!r}.", "Choose another brand, or none.")
-    return row
+    missing = NotFound("brand.not_found", f"There is no brand {ref!r}.", "Choose another brand, or none.")
+    return await Brands(session).require(ref, missing)
 
 
 async def kit_of(session: AsyncSession, ref: str) -> BrandKit:

@@ -11,9 +11,6 @@ from studio.consents.models import ConsentRow
 
 
 class Consents(Repository[ConsentRow]):
-    async def find(self, consent_id: str) -> ConsentRow | None:
-        return await self._session.get(ConsentRow, consent_id)
-
     async def list(self) -> Sequence[ConsentRow]:
         return await self._all(select(ConsentRow).order_by(ConsentRow.created_at.desc()))
 

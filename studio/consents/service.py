@@ -80,13 +80,12 @@ class ConsentService:
                 "Say who agreed and what for (`--person` and `--purpose` of the command), or name a "
                 "`consent` on record.",
             )
-        row = await Consents(session).find(consent_id)
-        if row is None:
-            raise Forbidden(
-                "consent.required",
-                f"{what} names a consent that is not on record.",
-                "Say who agreed and what for (`--person` and `--purpose` of the command): that records one.",
-            )
+        missing = Forbidden(
+            "consent.required",
+            f"{what} names a consent that is not on record.",
+            "Say who agreed and what for (`--person` and `--purpose` of the command): that records one.",
+        )
+        row = await Consents(session).require(consent_id, missing)
         if row.revoked_at is not None:
             raise Forbidden(
                 "consent.revoked",
@@ -104,14 +103,12 @@ async def check_consents(session: AsyncSession, ids: set[str]) -> None:
 
 
 async def get_consent(session: AsyncSession, consent_id: str) -> ConsentRow:
-    row = await Consents(session).find(consent_id)
-    if row is None:
-        raise NotFound(
-            "consent.not_found",
-            f"There is no consent {consent_id!r}.",
-            "Check the id: the answer that recorded it named it.",
-        )
-    return row
+    missing = NotFound(
+        "consent.not_found",
+        f"There is no consent {consent_id!r}.",
+        "Check the id: the answer that recorded it named it.",
+    )
+    return await Consents(session).require(consent_id, missing)
 
 
 async def record(session: AsyncSession, draft: ConsentDraft, *, consent_id: str | None = None) -> ConsentRow:
@@ -126,11 +123,10 @@ async def record(session: AsyncSession, draft: ConsentDraft, *, consent_id: str 
     )
     await Consents(session).add(row)
     if draft.evidence is not None:
-        asset = await Assets(session).find(draft.evidence)
-        if asset is None:
-            raise NotFound(
-                "asset.not_found", f"There is no asset {draft.evidence!r}.", "Upload the evidence first."
-            )
+        missing = NotFound(
+            "asset.not_found", f"There is no asset {draft.evidence!r}.", "Upload the evidence first."
+        )
+        asset = await Assets(session).require(draft.evidence, missing)
         row.evidence_sha256 = asset.sha256
         await References(session).hold(f"consent:{row.id}", "evidence", asset.sha256, asset.bytes)
     return row

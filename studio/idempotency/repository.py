@@ -12,7 +12,7 @@ from studio.idempotency.models import IdempotencyKey
 
 
 class IdempotencyKeys(Repository[IdempotencyKey]):
-    async def find(self, principal: str, operation: str, key: str) -> IdempotencyKey | None:
+    async def find_of(self, principal: str, operation: str, key: str) -> IdempotencyKey | None:
         return await self._session.get(IdempotencyKey, (principal, operation, key))
 
     async def remove_of(self, resource_id: str) -> None:

@@ -98,7 +98,7 @@ class IdempotencyService:
 
 
 async def _find_resource_id(session: AsyncSession, submission: Submission) -> str | None:
-    row = await IdempotencyKeys(session).find(submission.principal, submission.operation, submission.key)
+    row = await IdempotencyKeys(session).find_of(submission.principal, submission.operation, submission.key)
     if row is None or row.expires_at <= utcnow():
         return None
     if row.fingerprint != submission.fingerprint:

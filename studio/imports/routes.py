@@ -6,16 +6,14 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TypeVar
 
 from fastapi import APIRouter, Request, status
-from pydantic import ValidationError
 
 from policy import Principal
 from soundstage.errors import Invalid
 from studio.assets.service import plain_name
 from studio.assets.upload import Upload
-from studio.bodies import body_schema
+from studio.bodies import body_schema, read_body
 from studio.guards import CreateProjects
 from studio.imports.schemas import ImportOptions, ImportOutline, ImportRequest, ImportResult
 from studio.imports.service import SourceFile
@@ -23,7 +21,6 @@ from studio.wiring import Studio, StudioDep
 
 router = APIRouter(prefix="/api/imports", tags=["imports"])
 
-Options = TypeVar("Options", bound=ImportOptions)
 _TEXT = {"type": "string"}
 _BODY = {
     "requestBody": {
@@ -87,7 +84,7 @@ async def _source(
         )
     async with studio.imports.staging() as folder:
         if kind == "application/json":
-            order = _read(ImportRequest, await request.body())
+            order = read_body(ImportRequest, await request.body(), _bad_options)
             yield await studio.imports.source_of(order, folder), order
             return
         upload = Upload(request, studio.imports.max_bytes)
@@ -95,7 +92,7 @@ async def _source(
         path = folder / "document"
         await _save(upload, path)
         fields = {name: value for name, value in upload.fields.items() if value != ""}
-        yield SourceFile(path, plain_name(upload.filename)), _read(ImportOptions, fields)
+        yield SourceFile(path, plain_name(upload.filename)), read_body(ImportOptions, fields, _bad_options)
 
 
 async def _save(upload: Upload, path: Path) -> None:
@@ -107,12 +104,5 @@ async def _save(upload: Upload, path: Path) -> None:
             await asyncio.to_thread(file.write, chunk)
 
 
-def _read(kind: type[Options], body: bytes | dict[str, str]) -> Options:
-    try:
-        return kind.model_validate_json(body) if isinstance(body, bytes) else kind.model_validate(body)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the body"
-        raise Invalid(
-            "import.bad_options", f"The field {where!r} cannot be used: {first['msg']}.", "Correct it."
-        ) from error
+def _bad_options(where: str, why: str) -> Invalid:
+    return Invalid("import.bad_options", f"The field {where!r} cannot be used: {why}.", "Correct it.")

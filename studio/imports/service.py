@@ -25,6 +25,7 @@ from soundstage.blobs import Blob, BlobStore, blob_not_found
 from soundstage.database import Database
 from soundstage.errors import Invalid, NotFound, TooLarge, Unavailable
 from soundstage.http import Destinations
+from soundstage.programs import Ended, run_program
 from soundstage.tasks import finish
 from soundstage.telemetry.logs import get_logger
 from studio.assets.models import Asset
@@ -389,23 +390,14 @@ def _unknown_type() -> Invalid:
     )
 
 
-async def _run(kind: DocumentKind, path: Path, folder: Path) -> tuple[int, bytes, bytes]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-I", str(Path(read_document.__file__)), kind, str(path), str(folder),
-        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
+async def _run(kind: DocumentKind, path: Path, folder: Path) -> Ended:
+    command = (sys.executable, "-I", read_document.__file__, kind, path, folder)
     try:
-        async with asyncio.timeout(TIME_LIMIT_S):
-            output, error_output = await process.communicate()
+        ended = await run_program(*command, limit_s=TIME_LIMIT_S)
     except TimeoutError:
-        return read_document.TOO_LARGE, b"", b"it took too long"
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+        return Ended(read_document.TOO_LARGE, b"", b"it took too long")
     # Killed by the limit on processor time.
-    code = read_document.TOO_LARGE if process.returncode == -signal.SIGXCPU else process.returncode or 0
-    return code, output, error_output
+    return ended._replace(code=read_document.TOO_LARGE) if ended.code == -signal.SIGXCPU else ended
 
 
 def _picture(file: Path, name: str) -> _Picture | None:

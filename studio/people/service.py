@@ -14,10 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from soundstage.blobs import BlobStore
 from soundstage.database import Database, utcnow
-from soundstage.errors import Conflict, NotFound, SoundstageError
+from soundstage.errors import Conflict, SoundstageError
 from studio.assets.repository import Assets
 from studio.consents.repository import Consents
-from studio.consents.service import end_consent
+from studio.consents.service import end_consent, get_consent
 from studio.people.schemas import ErasePlan
 from studio.personas.library import PersonaLibrary
 from studio.personas.pictures import PersonaPictures
@@ -145,10 +145,7 @@ class PeopleService:
     async def erase_consent(self, consent_id: str, *, dry_run: bool = False) -> ErasePlan:
         """Everything of the person who gave this consent."""
         async with self.db.session() as session:
-            if await Consents(session).find(consent_id) is None:
-                raise NotFound(
-                    "consent.not_found", f"There is no consent {consent_id!r}.", "List the consents."
-                )
+            await get_consent(session, consent_id)
         owner = f"consent:{consent_id}"
         return await self._erase({owner}, {owner}, dry_run=dry_run)
 
@@ -251,7 +248,7 @@ class PeopleService:
         assets = Assets(session)
         for asset in await assets.with_bytes(traces.sensitive):
             await references.release(f"asset:{asset.id}")
-            await assets.remove(asset)
+            await assets.delete(asset)
         for owner in traces.owners:
             if owner.startswith(ONLY_KEEP):
                 await references.drop_holds(owner, traces.sensitive)

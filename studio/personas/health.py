@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
@@ -13,26 +12,26 @@ from avatar.spec import EspeakVoice, FliteVoice, OpenAIVoice, PiperVoice, QwenVo
 from soundstage.blobs import BlobStore
 from soundstage.database import Database
 from soundstage.errors import SoundstageError
-from soundstage.http import Bounds, Destinations, OwnListeners, outgoing_client
+from soundstage.http import NO_LISTENERS, Bounds, OwnListeners
 from studio.consents.service import ConsentService
 from studio.personas.library import PersonaLibrary
 from studio.personas.schemas import HealthCheck, Persona, PersonaHealth
 from studio.personas.speaking import PersonaSpeech
 from studio.renders.admission import Admission
-from studio.voices.addresses import is_near, root_of
-from studio.voices.clone_access import usable_clone
+from studio.voices.addresses import root_of
+from studio.voices.clone_access import name_at_service, usable_clone
 from studio.voices.repository import Voices
+from studio.voices.speech_server import MAX_ANSWER_BYTES, SpeechServer, read_short_json
 
 MAX_NAMED = 8
-MAX_BYTES = 1 << 20
-BOUNDS = Bounds(silence_s=5.0, answer_bytes=2 * MAX_BYTES, total_s=20.0, connect_s=3.0)
+BOUNDS = Bounds(silence_s=5.0, answer_bytes=2 * MAX_ANSWER_BYTES, total_s=20.0, connect_s=3.0)
 _KEYS = ("id", "voice_id", "name")
 
 
 async def look_at(
     voice: OpenAIVoice | QwenVoice,
     others: Collection[str] = (),
-    listeners: OwnListeners = OwnListeners(),
+    listeners: OwnListeners = NO_LISTENERS,
 ) -> HealthCheck:
     """Its key, whether it answers, whether it has loaded its model, and whether it has this voice.
 
@@ -40,29 +39,8 @@ async def look_at(
     and `/v1/models` show only that a server answers. What a server does not have is not held against it.
     `others` are voices there that the reader shall not hear of, in lower case.
     """
-    key = ""
-    if voice.api_key_env:
-        key = os.environ.get(voice.api_key_env, "").strip()
-        if not key:
-            return _ill(
-                f"The variable {voice.api_key_env}, which holds the key of its service, is not set.",
-                "Set it where the server starts.",
-            )
     try:
-        base = httpx.URL(voice.base_url.strip())
-        path = base.path.rstrip("/").removesuffix("/audio/speech").removesuffix("/v1")
-        root = base.copy_with(path=path + "/")
-    except (httpx.InvalidURL, ValueError):
-        return _ill(f"{voice.base_url} is no web address.", "Write it like http://127.0.0.1:8091.")
-    headers = {"Authorization": f"Bearer {key}"} if key else {}
-    try:
-        async with outgoing_client(
-            Destinations(listeners, named_by_operator=True),
-            BOUNDS,
-            base_url=root,
-            headers=headers,
-            use_proxies=not is_near(root.host),
-        ) as client:
+        async with SpeechServer(voice.base_url, voice.api_key_env, listeners, BOUNDS).client() as client:
             return await _found(client, voice, others)
     except SoundstageError as error:
         return _ill(error.message, error.hint)
@@ -89,7 +67,7 @@ async def _found(
             f"Check the key in {voice.api_key_env}." if voice.api_key_env else "Name a variable with a key."
         )
         return _ill(f"Its speech service {voice.base_url} refuses the key ({status}).", hint)
-    voice_name = voice.voice_id if isinstance(voice, QwenVoice) else voice.voice
+    voice_name = name_at_service(voice)
     listed_names = _names(listed)
     names = [name for name in listed_names if name.lower() not in others]
     if listed_names and voice_name.lower() not in {name.lower() for name in names}:
@@ -105,15 +83,7 @@ async def _found(
 async def _request(client: httpx.AsyncClient, path: str) -> tuple[int, Any]:
     """The status, and what the answer says when it is short JSON."""
     async with client.stream("GET", path) as answer:
-        body = bytearray()
-        async for chunk in answer.aiter_bytes():
-            body += chunk
-            if len(body) > MAX_BYTES:
-                return answer.status_code, None
-    try:
-        return answer.status_code, httpx.Response(200, content=bytes(body)).json()
-    except ValueError:
-        return answer.status_code, None
+        return answer.status_code, await read_short_json(answer)
 
 
 def _names(listed: Any) -> list[str]:

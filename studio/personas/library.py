@@ -13,6 +13,7 @@ import yaml
 
 from soundstage.database.tenants import DEFAULT_TENANT, current_tenant
 from soundstage.errors import Conflict, NotFound
+from soundstage.views import read_view
 from studio.personas.faults import BadPersonaFile, Fault
 from studio.personas.schemas import Origin, Persona, PersonaEntry, PersonaStatus
 from studio.personas.yaml_source import read_persona
@@ -88,17 +89,10 @@ class PersonaLibrary:
 
     def status(self, persona_id: str) -> PersonaStatus:
         """Returns how its file stands. Raises `persona.not_found`."""
-        for path, (stamp, entry) in self._stamped():
+        for _, (stamp, entry) in self._stamped():
             if entry.id == persona_id:
-                return PersonaStatus(
-                    id=entry.id,
-                    state=entry.state,
-                    origin=entry.origin,
-                    file=path.name,
-                    changed_at=datetime.fromtimestamp(stamp[2] / 1e9, UTC),
-                    error=entry.error,
-                    faults=entry.faults,
-                )
+                changed_at = datetime.fromtimestamp(stamp[2] / 1e9, UTC)
+                return read_view(PersonaStatus, entry, changed_at=changed_at)
         raise self._unknown(persona_id)
 
     def reload(self, persona_id: str) -> PersonaStatus:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
-from fastapi import APIRouter, Request, status
+from fastapi import APIRouter, status
 from fastapi.responses import FileResponse, Response
 
 from policy import Principal
 from studio.consents.disclosure import redact_persona
+from studio.downloads import ConditionalDep
 from studio.guards import (
     CreatePersonas,
     CreateRenders,
@@ -35,7 +36,7 @@ from studio.personas.schemas import (
 )
 from studio.personas.video_studio import StudioJob, StudioOrder, job_of, job_of_order, request_of
 from studio.renders.service import render_not_found
-from studio.thumbnails.answer import VersionQuery, WidthQuery, thumbnail_answer
+from studio.renditions.answer import WidthQuery, thumbnail_answer
 from studio.thumbnails.service import ThumbnailWidth
 from studio.wiring import StudioDep
 
@@ -52,7 +53,7 @@ async def list_personas(studio: StudioDep, principal: ReadPersonas) -> list[Pers
                 "imageUrl": entry.persona and image_url(entry.persona),
             }
         )
-        for entry in studio.personas.list()
+        for entry in studio.library.entries()
     ]
 
 
@@ -76,22 +77,21 @@ async def check_portrait(request: PortraitCheck, studio: StudioDep, _: CreatePer
 @router.get("/{persona_id}")
 async def get_persona(persona_id: str, studio: StudioDep, principal: ReadPersonas) -> PersonaView:
     """Returns the persona. Clients without `consent:read` see only that a consent is on record."""
-    return _view(principal, studio.personas.get(persona_id))
+    return _view(principal, studio.library.get(persona_id))
 
 
 @router.get("/{persona_id}/image", response_class=FileResponse)
 async def persona_image(
     persona_id: str,
-    request: Request,
     studio: StudioDep,
     _: ReadPersonas,
+    condition: ConditionalDep,
     width: WidthQuery = ThumbnailWidth.MEDIUM,
-    version: VersionQuery = None,
 ) -> Response:
     """Its face as a WebP: of its photo, or drawn once by the worker, which takes seconds."""
     thumbnail = await studio.persona_pictures.open(persona_id, width)
-    current = version_of(studio.personas.get(persona_id))
-    return thumbnail_answer(request, thumbnail, original=current, version=version)
+    current = version_of(studio.library.get(persona_id))
+    return thumbnail_answer(condition, thumbnail, current)
 
 
 @router.get("/{persona_id}/status")
@@ -149,7 +149,7 @@ async def start_video(
     """A video of this persona saying a script, `duration` seconds long by pace and pauses that sound natural;
     `notices` say when it cannot be.
     """
-    persona = studio.personas.get(persona_id)
+    persona = studio.library.get(persona_id)
     view = await studio.renders.create(request_of(persona, order), requested_by=principal.name)
     return job_of_order(view, order)
 

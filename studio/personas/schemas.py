@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
-from typing import Annotated, Any, Literal
+from datetime import datetime
+from typing import Any, Literal
 
 from avatar.spec import (
     AvatarLayout,
@@ -23,10 +23,10 @@ from avatar.spec import (
     VideoFace,
     Voice,
 )
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from soundstage.moments import within_utc
 from soundstage.one_line import OneLine
+from studio.consents.schemas import ConsentDraft
 from studio.personas.faults import Fault
 
 PERSONA_ID = r"^[a-z0-9][a-z0-9-]{0,62}$"
@@ -157,17 +157,6 @@ class PersonaHealth(BaseModel):
     checks: tuple[HealthCheck, ...]
 
 
-class ConsentStatement(_Strict):
-    """A consent recorded together with the persona it is for."""
-
-    person: str = Field(min_length=1, max_length=200)
-    purpose: str = Field(min_length=1, max_length=2000)
-    granted_at: Annotated[datetime | date, AfterValidator(within_utc)]
-    evidence: str | None = Field(
-        default=None, description="id of an uploaded asset, such as the signed sheet"
-    )
-
-
 class PersonaDraft(_Strict):
     """A persona from an uploaded photo or motion video. `media` is the id of an asset, or its `sha256:…`."""
 
@@ -186,7 +175,7 @@ class PersonaDraft(_Strict):
     voice: Voice = FliteVoice()
     style: PersonaStyle = PersonaStyle()
     tools: tuple[str, ...] = ("*",)
-    consent: ConsentStatement | None = None
+    consent: ConsentDraft | None = Field(default=None, description="recorded together with the persona")
     consent_id: str | None = None
 
 
@@ -195,7 +184,7 @@ class PortraitCheck(_Strict):
 
     media: str = Field(description="the asset's id, or its `sha256:…`")
     face_index: int | None = Field(default=None, ge=0)
-    consent: ConsentStatement | None = None
+    consent: ConsentDraft | None = None
     consent_id: str | None = None
 
 

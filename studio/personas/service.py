@@ -28,7 +28,6 @@ from soundstage.database import Database, new_id
 from soundstage.errors import Conflict, Forbidden, Invalid, NotFound
 from studio.assets.repository import Assets
 from studio.assets.sniffing import SNIFF_BYTES, Family, FileType, sniff
-from studio.consents.schemas import ConsentDraft
 from studio.consents.service import ConsentService, record
 from studio.personas.library import PersonaLibrary
 from studio.personas.schemas import (
@@ -36,7 +35,6 @@ from studio.personas.schemas import (
     Persona,
     PersonaChange,
     PersonaDraft,
-    PersonaEntry,
     PortraitCheck,
     PortraitRemark,
     PortraitReport,
@@ -66,13 +64,6 @@ class PersonaService:
     admission: Admission
     scheduler: Scheduler
     files: SharedPersonaFiles
-
-    def list(self) -> list[PersonaEntry]:
-        """Every file, also those that cannot be used, with the reason."""
-        return self.library.entries()
-
-    def get(self, persona_id: str) -> Persona:
-        return self.library.get(persona_id)
 
     async def create(self, draft: PersonaDraft) -> CreatedPersona:
         """Measures the portrait with the worker (seconds), records the consent, and writes the persona's
@@ -195,12 +186,11 @@ class PersonaService:
         """The uploaded file, by asset id or hash, of one of these families."""
         sha256, name = ref, None
         if not ref.startswith("sha256:"):
+            missing = NotFound(
+                "asset.not_found", f"There is no asset {ref!r}.", "Upload the photo or video first."
+            )
             async with self.db.session() as session:
-                asset = await Assets(session).find(ref)
-            if asset is None:
-                raise NotFound(
-                    "asset.not_found", f"There is no asset {ref!r}.", "Upload the photo or video first."
-                )
+                asset = await Assets(session).require(ref, missing)
             sha256, name = asset.sha256, asset.name or None
         else:
             async with self.db.session() as session:
@@ -250,7 +240,7 @@ class PersonaService:
     async def _consent(self, session: AsyncSession, draft: PersonaDraft) -> Consent:
         consent_id = draft.consent_id
         if draft.consent is not None:
-            consent_id = (await record(session, ConsentDraft(**draft.consent.model_dump()))).id
+            consent_id = (await record(session, draft.consent)).id
         return await self.consents.valid(session, consent_id, "The face of a real person")
 
     async def _hold(self, session: AsyncSession, persona: Persona) -> None:

@@ -5,28 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from types import MappingProxyType
 from typing import Literal
 
 from sqlalchemy import delete, func, or_, select
 
 from soundstage.database.repository import Repository
-from soundstage.paging import Order, Page, PageRequest, contains_words, select_page
+from soundstage.paging import Order, Page, PageRequest, both_ways, contains_words, select_page
 from studio.projects.models import Project, ProjectVersion
 from studio.tags import has_tags
 
 ProjectSort = Literal["-updated", "updated", "-created", "created", "title", "-title"]
 
-_TITLE = func.lower(Project.title)
-ORDERS = MappingProxyType(
-    {
-        "-updated": Order(Project.id, Project.updated_at, datetime),
-        "updated": Order(Project.id, Project.updated_at, datetime, descending=False),
-        "-created": Order(Project.id),
-        "created": Order(Project.id, descending=False),
-        "title": Order(Project.id, _TITLE, descending=False),
-        "-title": Order(Project.id, _TITLE),
-    }
+ORDERS = both_ways(
+    updated=Order(Project.id, Project.updated_at, datetime),
+    created=Order(Project.id),
+    title=Order(Project.id, func.lower(Project.title)),
 )
 
 
@@ -47,11 +40,6 @@ class Projects(Repository[Project]):
     async def find(self, ref: str) -> Project | None:
         """By id or slug."""
         return await self._session.scalar(select(Project).where(or_(Project.id == ref, Project.slug == ref)))
-
-    async def list(self, limit: int) -> Sequence[Project]:
-        """Latest change first, without those in the trash."""
-        query = select(Project).where(Project.trashed_at.is_(None))
-        return await self._all(query.order_by(Project.updated_at.desc(), Project.id.desc()).limit(limit))
 
     async def page(self, criteria: ProjectFilter, request: PageRequest) -> Page[Project]:
         where = contains_words(
@@ -94,7 +82,7 @@ class Versions(Repository[ProjectVersion]):
             .order_by(ProjectVersion.number.desc())
         )
 
-    async def find(self, project_id: str, number: int) -> ProjectVersion | None:
+    async def find_number(self, project_id: str, number: int) -> ProjectVersion | None:
         return await self._session.scalar(
             select(ProjectVersion).where(
                 ProjectVersion.project_id == project_id, ProjectVersion.number == number

@@ -32,8 +32,8 @@ class ProjectService:
         self._journal = journal
 
     async def list(self, limit: int = 200) -> list[ProjectView]:
-        async with self._db.session() as session:
-            return [view_of(project) for project in await Projects(session).list(limit)]
+        """Latest change first, without those in the trash."""
+        return (await self.find_page(ProjectFilter(), PageRequest(limit))).items
 
     async def find_page(self, criteria: ProjectFilter, request: PageRequest) -> Page[ProjectView]:
         async with self._db.session() as session:
@@ -156,14 +156,12 @@ def owner_of(project: Project) -> str:
 
 async def project_of(projects: Projects, ref: str) -> Project:
     """By id or slug, or `project.not_found`."""
-    project = await projects.find(ref)
-    if project is None:
-        raise NotFound(
-            "project.not_found",
-            f"There is no project {ref!r}.",
-            "`soundstage projects list` lists what there is.",
-        )
-    return project
+    missing = NotFound(
+        "project.not_found",
+        f"There is no project {ref!r}.",
+        "`soundstage projects list` lists what there is.",
+    )
+    return await projects.require(ref, missing)
 
 
 async def editable_project(projects: Projects, ref: str) -> Project:

@@ -106,7 +106,7 @@ def content_of(project: Project, scenes: Sequence[SceneRow]) -> dict[str, Any]:
 
 
 async def version_of(session: AsyncSession, project: Project, number: int) -> ProjectVersion:
-    version = await Versions(session).find(project.id, number)
+    version = await Versions(session).find_number(project.id, number)
     if version is None:
         raise NotFound(
             "project.version_not_found",

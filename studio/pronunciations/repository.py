@@ -14,7 +14,3 @@ class Pronunciations(Repository[PronunciationRow]):
     async def list(self) -> Sequence[PronunciationRow]:
         """By the alphabet."""
         return await self._all(select(PronunciationRow).order_by(PronunciationRow.key))
-
-    async def remove(self, row: PronunciationRow) -> None:
-        await self._session.delete(row)
-        await self._session.flush()

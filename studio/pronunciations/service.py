@@ -37,7 +37,7 @@ class PronunciationService:
                 row = rows.get(key)
                 if spoken is None:
                     if row is not None:
-                        await pronunciations.remove(rows.pop(key))
+                        await pronunciations.delete(rows.pop(key))
                 elif row is None:
                     row = PronunciationRow(key=key, word=word, spoken=spoken)
                     rows[key] = await pronunciations.add(row)

@@ -103,7 +103,7 @@ class AccountService:
             # We forget them all the same; the owner can take them back at Google.
             log.warning("publishing.not_revoked", account=account_id, reason=str(error))
         async with self.db.transaction() as session:
-            await Accounts(session).remove(await account_of(session, account_id))
+            await Accounts(session).delete(await account_of(session, account_id))
 
     async def token(self, account_id: str, *, fresh: bool = False) -> str:
         """Returns an access token; with `fresh` a new one. Raises PublishError."""
@@ -159,14 +159,12 @@ class AccountService:
 
 
 async def account_of(session: AsyncSession, account_id: str) -> Account:
-    row = await Accounts(session).find(account_id)
-    if row is None:
-        raise NotFound(
-            "publishing.account_not_found",
-            f"There is no account {account_id!r}.",
-            "`soundstage publish accounts` lists them; `soundstage publish connect` adds one.",
-        )
-    return row
+    missing = NotFound(
+        "publishing.account_not_found",
+        f"There is no account {account_id!r}.",
+        "`soundstage publish accounts` lists them; `soundstage publish connect` adds one.",
+    )
+    return await Accounts(session).require(account_id, missing)
 
 
 async def choose_account(session: AsyncSession, account_id: str | None) -> Account:

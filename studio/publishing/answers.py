@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 
+from soundstage.http import retry_after_of
 from studio.publishing.errors import (
     PublishError,
     QuotaUsedUp,
@@ -38,11 +39,6 @@ def publish_error_of(answer: httpx.Response) -> PublishError:
         f"YouTube refused it: {message or status}" + (f" ({reason})" if reason else ""),
         "Change what it complains of, then publish again.",
     )
-
-
-def retry_after_of(answer: httpx.Response) -> float | None:
-    text = answer.headers.get("retry-after", "").strip()
-    return float(text) if text.isascii() and text.isdigit() else None
 
 
 def json_of(answer: httpx.Response) -> dict[str, Any]:

@@ -5,22 +5,19 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from types import MappingProxyType
 from typing import Literal
 
 from sqlalchemy import delete, select
 
 from soundstage.database.repository import Queries, Repository
 from soundstage.database.tenants import bypass_tenant_filter
-from soundstage.paging import Order, Page, PageRequest, contains_words, select_page
+from soundstage.paging import Order, Page, PageRequest, both_ways, contains_words, select_page
 from studio.publishing.models import Account, PendingConsent, Publication, QuotaDay
 from studio.publishing.states import ACTIVE, PublicationState
 from studio.renders.models import Render
 
 PublicationSort = Literal["-created", "created"]
-ORDERS = MappingProxyType(
-    {"-created": Order(Publication.id), "created": Order(Publication.id, descending=False)}
-)
+ORDERS = both_ways(created=Order(Publication.id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +34,6 @@ class PublicationFilter:
 
 
 class Publications(Repository[Publication]):
-    async def find(self, publication_id: str) -> Publication | None:
-        return await self._session.get(Publication, publication_id)
-
     async def page(
         self, criteria: PublicationFilter, render_id: str | None, request: PageRequest
     ) -> Page[Publication]:
@@ -78,9 +72,6 @@ class Publications(Repository[Publication]):
 
 
 class Accounts(Repository[Account]):
-    async def find(self, account_id: str) -> Account | None:
-        return await self._session.get(Account, account_id)
-
     async def of_channel(self, channel_id: str) -> Account | None:
         return (await self._session.scalars(select(Account).where(Account.channel_id == channel_id))).first()
 
@@ -92,9 +83,6 @@ class Accounts(Repository[Account]):
 
     async def all(self) -> Sequence[Account]:
         return await self._all(select(Account).order_by(Account.id))
-
-    async def remove(self, account: Account) -> None:
-        await self._session.delete(account)
 
     async def expect(self, consent: PendingConsent, now: datetime) -> None:
         """Notes who was sent to the consent page; those who never came back are forgotten."""

@@ -212,14 +212,12 @@ def is_end(event: Event) -> bool:
 
 
 async def publication_of(session: AsyncSession, publication_id: str) -> Publication:
-    row = await Publications(session).find(publication_id)
-    if row is None:
-        raise NotFound(
-            "publication.not_found",
-            f"There is no publication {publication_id!r}.",
-            "`soundstage publish list` lists them.",
-        )
-    return row
+    missing = NotFound(
+        "publication.not_found",
+        f"There is no publication {publication_id!r}.",
+        "`soundstage publish list` lists them.",
+    )
+    return await Publications(session).require(publication_id, missing)
 
 
 def view_of(row: Publication) -> PublicationView:

@@ -73,10 +73,9 @@ class References(Queries):
         return [(role, sha256) for role, sha256 in rows]
 
     async def holders(self, hashes: Collection[str]) -> set[str]:
-        found = await self._session.scalars(
+        return await self._set(
             select(BlobReference.owner).where(BlobReference.sha256.in_(hashes), _live()).distinct()
         )
-        return set(found.all())
 
     async def holds_of(self, sha256: str) -> list[tuple[str, str]]:
         """Owner and role of each hold of one blob."""
@@ -118,35 +117,28 @@ class References(Queries):
         return {row.sha256: row.bytes for row in rows}
 
     async def all_held_by(self, owners: Collection[str]) -> set[str]:
-        found = await self._session.scalars(
-            select(BlobReference.sha256).where(BlobReference.owner.in_(owners))
-        )
-        return set(found.all())
+        return await self._set(select(BlobReference.sha256).where(BlobReference.owner.in_(owners)))
 
     async def filter_held_by_others(self, hashes: Collection[str], owners: Collection[str]) -> set[str]:
         """Returns those of `hashes` that others than `owners` hold."""
-        found = await self._session.scalars(
+        return await self._set(
             select(BlobReference.sha256)
             .where(BlobReference.sha256.in_(hashes), BlobReference.owner.not_in(owners), _live())
             .distinct()
         )
-        return set(found.all())
 
     async def filter_held_by_other_tenants(self, hashes: Collection[str]) -> set[str]:
         """Returns those of `hashes` that other tenants hold."""
         tenant = require_tenant()
         with bypass_tenant_filter():
-            found = await self._session.scalars(
+            return await self._set(
                 select(BlobReference.sha256)
                 .where(BlobReference.sha256.in_(hashes), BlobReference.tenant != tenant, _live())
                 .distinct()
             )
-        return set(found.all())
 
     async def all_hashes(self) -> set[str]:
-        return set(
-            (await self._session.scalars(select(BlobReference.sha256).where(_live()).distinct())).all()
-        )
+        return await self._set(select(BlobReference.sha256).where(_live()).distinct())
 
     async def bytes_by_kind(self) -> dict[str, int]:
         """Bytes of the blobs that each kind of owner ("asset", "render") holds; once per kind and blob."""
@@ -167,10 +159,7 @@ class References(Queries):
             await self._session.merge(Derivation(tenant=require_tenant(), owner=owner, source=source))
 
     async def find_derived(self, sources: Collection[str]) -> set[str]:
-        found = await self._session.scalars(
-            select(Derivation.owner).where(Derivation.source.in_(sources)).distinct()
-        )
-        return set(found.all())
+        return await self._set(select(Derivation.owner).where(Derivation.source.in_(sources)).distinct())
 
     async def release(self, owner: str) -> None:
         """Deletes all references and derivations of an owner."""

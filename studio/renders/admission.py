@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from soundstage.errors import Forbidden, Invalid
 from soundstage.http import NO_LISTENERS, OwnListeners
+from soundstage.settings import LimitSettings
 from studio.consents.service import ConsentService
 from studio.personas.library import PersonaLibrary
 from studio.pronunciations.service import pronunciations_of
@@ -23,19 +24,12 @@ Endpoint = tuple[str, str, str | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    script_chars: int = 100_000
-    scenes: int = 200
-    queued_renders: int = 500
-
-
-@dataclass(frozen=True, slots=True)
 class Admission:
     """`services` are the speech services of the settings, as endpoints; none of `listeners` is one."""
 
     consents: ConsentService
     library: PersonaLibrary
-    limits: Limits
+    limits: LimitSettings
     services: frozenset[Endpoint] = frozenset()
     listeners: OwnListeners = NO_LISTENERS
 

@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
-from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 from avatar.spec import RenderSpec
 from sqlalchemy import ColumnElement, Text, cast, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import defer
+from sqlalchemy.orm import InstrumentedAttribute, defer
 
 from soundstage.database import Database
-from soundstage.paging import Order, Page, PageRequest, contains_words, select_page
+from soundstage.paging import Order, Page, PageRequest, both_ways, contains_words, select_page
 from soundstage.views import read_view
 from studio.projects.repository import Projects
 from studio.projects.service import project_of
@@ -33,20 +32,10 @@ from studio.tags import has_tags
 
 RenderSort = Literal["-created", "created", "title", "-title", "duration", "-duration"]
 
-_TITLE = func.lower(Render.title)
-_DURATION = func.coalesce(Render.duration_ms, 0)
-ORDERS = MappingProxyType(
-    {
-        "-created": Order(Render.id),
-        "created": Order(Render.id, descending=False),
-        "title": Order(Render.id, _TITLE, descending=False),
-        "-title": Order(Render.id, _TITLE),
-        "duration": Order(Render.id, _DURATION, int, descending=False),
-        "-duration": Order(Render.id, _DURATION, int),
-    }
-)
-_NOT_LISTED = tuple(
-    defer(column, raiseload=True) for column in (Render.spec, Render.worker_log, Render.forecast)
+ORDERS = both_ways(
+    created=Order(Render.id),
+    title=Order(Render.id, func.lower(Render.title)),
+    duration=Order(Render.id, func.coalesce(Render.duration_ms, 0), int),
 )
 
 
@@ -114,6 +103,26 @@ class RenderFilter:
     trash: bool = False
 
 
+async def select_renders(
+    session: AsyncSession, criteria: RenderFilter, request: PageRequest, *left_out: InstrumentedAttribute[Any]
+) -> Page[Render]:
+    """Read one page of rows without spec and log, which may be long, and without these columns. Raises
+    `project.not_found` and `page.bad_cursor`.
+    """
+    project_id = None
+    if criteria.project is not None:
+        project_id = (await project_of(Projects(session), criteria.project)).id
+    return await select_page(
+        session,
+        Render,
+        ORDERS[criteria.sort],
+        request,
+        where=_conditions(criteria, project_id),
+        scope=asdict(criteria),
+        options=[defer(one, raiseload=True) for one in (Render.spec, Render.worker_log, *left_out)],
+    )
+
+
 class RenderList:
     def __init__(self, db: Database) -> None:
         self._db = db
@@ -121,18 +130,7 @@ class RenderList:
     async def find_page(self, criteria: RenderFilter, request: PageRequest) -> Page[RenderSummary]:
         """Read one page of short forms. Raises `project.not_found` and `page.bad_cursor`."""
         async with self._db.session() as session:
-            project_id = None
-            if criteria.project is not None:
-                project_id = (await project_of(Projects(session), criteria.project)).id
-            page = await select_page(
-                session,
-                Render,
-                ORDERS[criteria.sort],
-                request,
-                where=_conditions(criteria, project_id),
-                scope=asdict(criteria),
-                options=_NOT_LISTED,
-            )
+            page = await select_renders(session, criteria, request, Render.forecast)
             outputs: dict[str, list[RenderOutput]] = {}
             for output in await Renders(session).outputs([row.id for row in page.items]):
                 outputs.setdefault(output.render_id, []).append(output)

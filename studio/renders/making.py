@@ -55,23 +55,19 @@ class MakingOptions:
     signer: VideoSigner | None = None
 
 
+@dataclass
 class RenderMaker:
-    def __init__(
-        self,
-        journal: RenderJournal,
-        blobs: BlobStore,
-        scheduler: Scheduler,
-        pool: SegmentPool,
-        options: MakingOptions,
-    ) -> None:
-        self._journal = journal
-        self._db: Database = journal.db
-        self._blobs = blobs
-        self._scheduler = scheduler
-        self._pool = pool
-        self._reporter = Reporter(journal, blobs, scheduler, pool, options.worker_version)
-        self._lost_files = LostFiles(blobs)
-        self._options = options
+    journal: RenderJournal
+    blobs: BlobStore
+    scheduler: Scheduler
+    pool: SegmentPool
+    options: MakingOptions
+
+    def __post_init__(self) -> None:
+        self._db: Database = self.journal.db
+        version = self.options.worker_version
+        self._reporter = Reporter(self.journal, self.blobs, self.scheduler, self.pool, version)
+        self._lost_files = LostFiles(self.blobs)
 
     async def make(self, render_id: str, ending: Ending) -> None:
         """Takes a placed render to done; raises TaskFailed with what people are told. `ending` says, should
@@ -88,8 +84,8 @@ class RenderMaker:
     async def _make(self, making: Making) -> None:
         async with self._reporter.reporting(making):
             result, lost = await self._work_mended(making)
-            if self._options.signer is not None and making.kind != "preview":
-                result = await self._sign(making, result, self._options.signer)
+            if self.options.signer is not None and making.kind != "preview":
+                result = await self._sign(making, result, self.options.signer)
             for notice in result.warnings:
                 making.board.note(notice)
         # Only now: a reporter that is still at work could write older progress over the end.
@@ -103,12 +99,12 @@ class RenderMaker:
             for file in result.files:
                 await References(session).hold(owner, f"unsigned:{file.role}", file.sha256, file.bytes)
         with span("sign"):
-            signed = await signer.sign(result, self._blobs, making.trace_id)
+            signed = await signer.sign(result, self.blobs, making.trace_id)
         replaced = {file.sha256 for file in result.files} - {file.sha256 for file in signed.files}
         async with self._db.transaction() as session:
             await References(session).drop_holds(owner, {file.sha256 for file in result.files})
         for sha256 in replaced:
-            await drop_unheld(self._db, self._blobs, sha256)
+            await drop_unheld(self._db, self.blobs, sha256)
         return signed
 
     async def _load(self, render_id: str, ending: Ending) -> Making:
@@ -127,7 +123,7 @@ class RenderMaker:
     async def _store_spec(self, making: Making) -> None:
         """Workers get the spec by its hash."""
         content = canonical_json(making.spec.model_dump(mode="json"))
-        blob = await self._blobs.put_bytes(content, "application/json")
+        blob = await self.blobs.put_bytes(content, "application/json")
         making.spec_sha256 = blob.sha256
         async with self._db.transaction() as session:
             await References(session).hold(f"render:{making.render_id}", "spec", blob.sha256, blob.bytes)
@@ -175,12 +171,12 @@ class RenderMaker:
         scene = spec.scene(scene_id)
         only = spec.model_copy(update={"scenes": (scene,)})
         return SegmentOrder(
-            key=segment_key(spec.scene_hash(scene_id), self._options.worker_version, require_tenant()),
+            key=segment_key(spec.scene_hash(scene_id), self.options.worker_version, require_tenant()),
             spec_sha256=making.spec_sha256,
             scene_id=scene_id,
             sources=frozenset({*hashes_in(scene), *(f"consent:{consent}" for consent in consents_in(only))}),
             priority=making.priority,
-            time_limit_s=self._options.time_limit_s,
+            time_limit_s=self.options.time_limit_s,
             variables=variables_in(scene.voice),
             trace_id=making.trace_id,
             needs=Needs.of(scene.face, scene.requirements),
@@ -192,7 +188,7 @@ class RenderMaker:
             making.board.hear(order.scene_id, event)
 
         with span("segment", {"soundstage.scene": order.scene_id}) as recorded:
-            done = await self._pool.obtain(order, listen, making.ending)
+            done = await self.pool.obtain(order, listen, making.ending)
             recorded.set_attribute("soundstage.reused", done.reused)
         for notice in done.result.warnings:
             making.board.note(notice.model_copy(update={"scene": order.scene_id}))
@@ -207,7 +203,7 @@ class RenderMaker:
                     "reused": done.reused,
                     "frames": done.result.frames,
                 }
-                await self._journal.tell(session, row, "render.segment", described)
+                await self.journal.tell(session, row, "render.segment", described)
         return done
 
     async def _assemble(self, making: Making, spec: RenderSpec, segments: list[SegmentDone]) -> Finished:
@@ -242,7 +238,7 @@ class RenderMaker:
             kind=kind,
             spec_sha256=making.spec_sha256,
             priority=making.priority,
-            time_limit_s=self._options.time_limit_s,
+            time_limit_s=self.options.time_limit_s,
             variables=_all_variables(making.spec) if kind == "preview" else (),
             trace_id=making.trace_id,
             unfinished=making.render_id,
@@ -255,36 +251,27 @@ class RenderMaker:
             making.hear(event)
             hear(event)
 
-        return await run_task_again(self._scheduler, task, on_event, making.ending)
+        return await run_task_again(self.scheduler, task, on_event, making.ending)
 
     async def _finish(self, making: Making, result: Finished, lost: list[tuple[int, int]]) -> None:
         outputs: dict[str, OutputFile] = {file.role: file for file in result.files}
         with span("deliver", {"soundstage.files": len(outputs)}):
-            await self._store_outputs(making, result, lost, outputs)
-
-    async def _store_outputs(
-        self,
-        making: Making,
-        result: Finished,
-        lost: list[tuple[int, int]],
-        outputs: Mapping[str, OutputFile],
-    ) -> None:
-        names = await self._deliver(making, outputs)
-        async with self._db.transaction() as session:
-            row = await Renders(session).find(making.render_id)
-            if row is None:
-                raise TaskFailed(RENDER_DELETED)
-            references = References(session)
-            for role, file in outputs.items():
-                await references.hold(f"render:{row.id}", f"output:{role}", file.sha256, file.bytes)
-            await Renders(session).set_outputs(row.id, [_output(row, file) for file in outputs.values()])
-            row.out_files = names
-            row.duration_ms = result.duration_ms
-            row.lost_face_frames = [list(span) for span in lost]
-            row.progress = making.board.complete().model_dump(mode="json")
-            if row.state == RenderState.DISPATCHED:
-                await self._journal.move(session, row, RenderState.RUNNING)
-            await self._journal.move(session, row, RenderState.DONE)
+            names = await self._deliver(making, outputs)
+            async with self._db.transaction() as session:
+                row = await Renders(session).find(making.render_id)
+                if row is None:
+                    raise TaskFailed(RENDER_DELETED)
+                references = References(session)
+                for role, file in outputs.items():
+                    await references.hold(f"render:{row.id}", f"output:{role}", file.sha256, file.bytes)
+                await Renders(session).set_outputs(row.id, [_output(row, file) for file in outputs.values()])
+                row.out_files = names
+                row.duration_ms = result.duration_ms
+                row.lost_face_frames = [list(frames) for frames in lost]
+                row.progress = making.board.complete().model_dump(mode="json")
+                if row.state == RenderState.DISPATCHED:
+                    await self.journal.move(session, row, RenderState.RUNNING)
+                await self.journal.move(session, row, RenderState.DONE)
 
     async def _deliver(self, making: Making, outputs: Mapping[str, OutputFile]) -> list[str]:
         """A preview is watched in the page; only videos get a name in out_dir."""
@@ -292,14 +279,14 @@ class RenderMaker:
             return []
         names = file_names(making.title, making.render_id, tuple(outputs))
         ours = frozenset(making.out_files)
-        names = await asyncio.to_thread(free_names, names, self._options.out_dir, ours)
+        names = await asyncio.to_thread(free_names, names, self.options.out_dir, ours)
         async with self._db.transaction() as session:
             row = await Renders(session).find(making.render_id)
             if row is not None:
                 # Noted while no file of these names is there: what a kill leaves behind is known as ours.
                 row.out_files = list(names.values())
-        files = {name: await self._blobs.local_path(outputs[role].sha256) for role, name in names.items()}
-        return await asyncio.to_thread(deliver, files, self._options.out_dir, replaceable=ours)
+        files = {name: await self.blobs.local_path(outputs[role].sha256) for role, name in names.items()}
+        return await asyncio.to_thread(deliver, files, self.options.out_dir, replaceable=ours)
 
 
 async def _to_the_end(part: Coroutine[Any, Any, None]) -> None:

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 from fastapi.responses import FileResponse, PlainTextResponse, Response
 
-from studio.downloads import cacheable_answer, picture_answer
+from studio.downloads import ConditionalDep, content_answer
 from studio.guards import ReadRenders
 from studio.renders.schemas import OutputView
 from studio.renders.service import output_of
 from studio.renditions.answer import (
     StoryboardIndex,
+    WidthQuery,
     sheet_address,
-    storyboard_answer,
     storyboard_index,
+    thumbnail_answer,
     track_answer,
 )
 from studio.renditions.service import Files, RenditionKind
-from studio.thumbnails.answer import VersionQuery, WidthQuery, thumbnail_answer
 from studio.thumbnails.service import ThumbnailWidth
 from studio.wiring import Studio, StudioDep
 
@@ -27,11 +27,10 @@ router = APIRouter(prefix="/api/renders", tags=["renders"])
 @router.get("/{render_id}/thumbnail", response_class=FileResponse)
 async def show_thumbnail(
     render_id: str,
-    request: Request,
     studio: StudioDep,
     _: ReadRenders,
+    condition: ConditionalDep,
     width: WidthQuery = ThumbnailWidth.SMALL,
-    version: VersionQuery = None,
 ) -> Response:
     """The poster, or a frame of a video that has none, as a small WebP; before, the latest frame drawn."""
     view = await studio.renders.get(render_id)
@@ -44,19 +43,19 @@ async def show_thumbnail(
     else:
         # As small as a thumbnail already, and replaced within seconds.
         preview, picture = await studio.renders.read_preview(view.id)
-        answer = picture_answer(picture, media_type="image/jpeg", sha256=preview.sha256)
-        return cacheable_answer(request, answer, original=preview.sha256, version=version)
+        answer = content_answer(picture, media_type="image/jpeg", sha256=preview.sha256)
+        return condition.answer(answer, preview.sha256)
     thumbnail = await studio.thumbnails.open(owner, drawn, width)
-    return thumbnail_answer(request, thumbnail, original=named, version=version)
+    return thumbnail_answer(condition, thumbnail, named)
 
 
 @router.get("/{render_id}/storyboard", response_class=FileResponse)
 async def show_storyboard(
-    render_id: str, request: Request, studio: StudioDep, _: ReadRenders, version: VersionQuery = None
+    render_id: str, studio: StudioDep, _: ReadRenders, condition: ConditionalDep
 ) -> Response:
     """Up to 100 small pictures of the video on one WebP sheet; made at the first request."""
     _sheet, video, files = await _storyboard(studio, render_id)
-    return storyboard_answer(request, files, original=video.sha256, version=version)
+    return condition.file(files["storyboard"], "storyboard.webp", "image/webp", video.sha256)
 
 
 @router.get("/{render_id}/storyboard.json")
@@ -68,11 +67,11 @@ async def read_storyboard_index(render_id: str, studio: StudioDep, _: ReadRender
 
 @router.get("/{render_id}/storyboard.vtt", response_class=PlainTextResponse)
 async def read_storyboard_track(
-    render_id: str, request: Request, studio: StudioDep, _: ReadRenders, version: VersionQuery = None
+    render_id: str, studio: StudioDep, _: ReadRenders, condition: ConditionalDep
 ) -> Response:
     """The same as WebVTT with `#xywh=`, as players take it."""
     sheet, video, files = await _storyboard(studio, render_id)
-    return await track_answer(request, files, sheet, original=video.sha256, version=version)
+    return await track_answer(condition, files, sheet, video.sha256)
 
 
 async def _storyboard(studio: Studio, render_id: str) -> tuple[str, OutputView, Files]:

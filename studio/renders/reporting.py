@@ -123,22 +123,18 @@ class Making:
             self.changed.set()
 
 
+@dataclass
 class Reporter:
     """`worker_version` is part of the keys of segments."""
 
-    def __init__(
-        self,
-        journal: RenderJournal,
-        blobs: BlobStore,
-        scheduler: Scheduler,
-        pool: SegmentPool,
-        worker_version: str,
-    ) -> None:
-        self._journal = journal
-        self._scheduler = scheduler
-        self._pool = pool
-        self._previews = Previews(journal.db, blobs)
-        self._worker_version = worker_version
+    journal: RenderJournal
+    blobs: BlobStore
+    scheduler: Scheduler
+    pool: SegmentPool
+    worker_version: str
+
+    def __post_init__(self) -> None:
+        self._previews = Previews(self.journal.db, self.blobs)
 
     @asynccontextmanager
     async def reporting(self, making: Making) -> AsyncIterator[None]:
@@ -180,7 +176,7 @@ class Reporter:
 
     async def _report_once(self, making: Making) -> None:
         if making.running:
-            await self._journal.move_if(
+            await self.journal.move_if(
                 making.render_id, frozenset({RenderState.DISPATCHED}), RenderState.RUNNING
             )
         if (line := making.board.take_preview()) is not None:
@@ -190,7 +186,7 @@ class Reporter:
         report = (making.board.snapshot(), waits)
         notices = making.board.fresh_notices
         if report != making.last_report or notices:
-            await self._journal.progress(making.render_id, report[0], notices, waits)
+            await self.journal.progress(making.render_id, report[0], notices, waits)
             making.last_report = report
             making.board.mark_reported(notices)
 
@@ -200,13 +196,13 @@ class Reporter:
         A task without a worker may also have one whose first event is on its way, or be between two tries.
         """
         if making.task_id is not None:
-            why = await self._scheduler.explain(making.task_id)
+            why = await self.scheduler.explain(making.task_id)
             if making.board.stage == "assemble":
                 why = why.replace(WAITS, f"{WAITS}all frames are drawn, to be joined when a worker is free: ")
             return why if why.startswith(WAITS) else ""
         if isinstance(making.spec, RenderSpec):
             for scene in making.spec.scenes:
-                key = segment_key(making.spec.scene_hash(scene.id), self._worker_version, require_tenant())
-                if (why := await self._pool.explain(key)).startswith(WAITS):
+                key = segment_key(making.spec.scene_hash(scene.id), self.worker_version, require_tenant())
+                if (why := await self.pool.explain(key)).startswith(WAITS):
                     return why
         return ""

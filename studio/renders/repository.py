@@ -6,7 +6,6 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, delete, func, or_, select, update
-from sqlalchemy.orm import defer
 
 from soundstage.database.repository import Repository
 from studio.renders.models import Render, RenderOutput, RenderSegment, Segment
@@ -14,29 +13,9 @@ from studio.renders.states import ACTIVE, TERMINAL, RenderState
 
 
 class Renders(Repository[Render]):
-    async def find(self, render_id: str) -> Render | None:
-        return await self._session.get(Render, render_id)
-
     async def find_by_ending(self, text: str) -> Sequence[Render]:
         """Renders whose id ends so: people type the last characters, as file names show them."""
         return await self._all(select(Render).where(Render.id.endswith(text, autoescape=True)).limit(2))
-
-    async def list(
-        self, state: RenderState | None, project_id: str | None, before: str | None, limit: int
-    ) -> Sequence[Render]:
-        """Newest first, without those in the trash; `before` is the last id of the page before (ids sort by
-        time). Without spec and log, which may be long.
-        """
-        query = select(Render).where(Render.trashed_at.is_(None))
-        query = query.options(defer(Render.spec, raiseload=True), defer(Render.worker_log, raiseload=True))
-        query = query.order_by(Render.created_at.desc(), Render.id.desc()).limit(limit)
-        if state is not None:
-            query = query.where(Render.state == state)
-        if project_id is not None:
-            query = query.where(Render.project_id == project_id)
-        if before is not None:
-            query = query.where(Render.id < before)
-        return await self._all(query)
 
     async def next_queued(self, without: Collection[str], limit: int) -> Sequence[str]:
         """Ids in the order in which they shall start."""
@@ -64,19 +43,13 @@ class Renders(Repository[Render]):
         )
 
     async def count_queued(self) -> int:
-        found = await self._session.scalar(
-            select(func.count()).select_from(Render).where(Render.state == RenderState.QUEUED)
-        )
-        return int(found or 0)
+        return await self._count(select(func.count(Render.id)).where(Render.state == RenderState.QUEUED))
 
     async def ahead_of(self, render: Render) -> int:
         """Returns how many queued ones start before it."""
-        found = await self._session.scalar(
-            select(func.count())
-            .select_from(Render)
-            .where(Render.state == RenderState.QUEUED, _sooner(render))
+        return await self._count(
+            select(func.count(Render.id)).where(Render.state == RenderState.QUEUED, _sooner(render))
         )
-        return int(found or 0)
 
     async def to_cancel(self) -> Sequence[str]:
         return await self._all(select(Render.id).where(Render.cancel_requested, Render.state.in_(ACTIVE)))
@@ -123,15 +96,11 @@ def _sooner(render: Render) -> ColumnElement[bool]:
 
 
 class Segments(Repository[Segment]):
-    async def find(self, key: str) -> Segment | None:
-        return await self._session.get(Segment, key)
-
     async def find_finished(self, keys: Collection[str]) -> set[str]:
         """Returns the keys of those that are done."""
-        found = await self._session.scalars(
+        return await self._set(
             select(Segment.key).where(Segment.key.in_(keys), Segment.state == RenderState.DONE)
         )
-        return set(found.all())
 
     async def of_render(self, render_id: str) -> Sequence[tuple[RenderSegment, Segment | None]]:
         """In the order of the scenes."""
@@ -161,19 +130,18 @@ class Segments(Repository[Segment]):
 
     async def in_use(self) -> set[str]:
         """Keys that a queued or running render needs."""
-        found = await self._session.scalars(
+        return await self._set(
             select(RenderSegment.segment_key)
             .join(Render, Render.id == RenderSegment.render_id)
             .where(Render.state.in_({RenderState.QUEUED, *ACTIVE}))
         )
-        return set(found.all())
 
     async def find_unfinished(self, render_id: str) -> set[str]:
         """Under which names its workers list what they keep for a second try (`SegmentTask.unfinished`), save
         what another render goes on with.
         """
         own = {link.segment_key for link, _ in await self.of_render(render_id)}
-        others = await self._session.scalars(
+        others = await self._set(
             select(RenderSegment.segment_key)
             .join(Render, Render.id == RenderSegment.render_id)
             .where(
@@ -183,7 +151,7 @@ class Segments(Repository[Segment]):
                 Render.cancel_requested.is_(False),
             )
         )
-        return {render_id, *own} - set(others.all())
+        return {render_id, *own} - others
 
     async def by_last_use(self) -> Sequence[Segment]:
         """Longest unused first."""

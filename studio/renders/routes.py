@@ -12,7 +12,7 @@ from sse_starlette import EventSourceResponse
 from soundstage.events import last_event_id, sse_response
 from soundstage.paging import PAGED, PagingDep, SearchText
 from studio.consents.disclosure import redact_spec
-from studio.downloads import file_answer, picture_answer
+from studio.downloads import content_answer, file_answer
 from studio.guards import CancelRenders, CreateRenders, DeleteRenders, ReadRenders, UpdateRenders
 from studio.idempotency.header import IdempotencyKeyDep
 from studio.idempotency.service import Submission
@@ -155,7 +155,7 @@ async def download_output(
 async def show_preview(render_id: str, studio: StudioDep, _: ReadRenders) -> Response:
     """The latest frame that was drawn, as a small JPEG; its address stands in the progress events."""
     preview, picture = await studio.renders.read_preview(render_id)
-    return picture_answer(picture, media_type="image/jpeg", sha256=preview.sha256)
+    return content_answer(picture, media_type="image/jpeg", sha256=preview.sha256)
 
 
 @router.get("/{render_id}/events", response_class=EventSourceResponse)

@@ -19,6 +19,7 @@ from soundstage.database import Database, new_id
 from soundstage.database.tenants import bypass_tenant_filter
 from soundstage.errors import Conflict, NotFound, SoundstageError, Unavailable
 from soundstage.events import Event, EventStore
+from soundstage.paging import PageRequest
 from studio.brands.applying import Film
 from studio.brands.usage import film_of
 from studio.idempotency.service import Claim
@@ -30,7 +31,7 @@ from studio.references.repository import References
 from studio.renders.admission import Admission, BeforeInsert, consents_in
 from studio.renders.delivery import delete_delivered_files
 from studio.renders.journal import RenderJournal, stream_of
-from studio.renders.listing import find_failed_scenes
+from studio.renders.listing import RenderFilter, find_failed_scenes, select_renders
 from studio.renders.media import check_media, hashes_in
 from studio.renders.models import Render
 from studio.renders.planning import (
@@ -169,18 +170,13 @@ class RenderService:
         return estimate_s(spec, self.run_durations, done) if isinstance(spec, RenderSpec) else None
 
     async def list(
-        self,
-        state: RenderState | None = None,
-        project: str | None = None,
-        before: str | None = None,
-        limit: int = 50,
+        self, state: RenderState | None = None, project: str | None = None, limit: int = 50
     ) -> list[RenderView]:
         """Returns renders, newest first, without those in the trash."""
+        criteria = RenderFilter(states=() if state is None else (state,), project=project)
         async with self.db.session() as session:
-            project_id = (await project_of(Projects(session), project)).id if project else None
-            renders = Renders(session)
-            rows = await renders.list(state, project_id, before, limit)
-            outputs = await renders.outputs([row.id for row in rows])
+            rows = (await select_renders(session, criteria, PageRequest(limit))).items
+            outputs = await Renders(session).outputs([row.id for row in rows])
             return [
                 view_of(row, [output for output in outputs if output.render_id == row.id]) for row in rows
             ]
@@ -280,12 +276,13 @@ class RenderService:
 
     async def read_preview(self, ref: str) -> tuple[Preview, bytes]:
         """Returns the latest preview of a render and its JPEG, 320 pixels at most."""
-        while (preview := (view := await self.get(ref)).progress.preview) is not None:
+        before: Preview | None = None
+        view = await self.get(ref)
+        while (preview := view.progress.preview) is not None and preview != before:
             with suppress(NotFound, FileNotFoundError):
                 # The next preview replaces it meanwhile, and then that one is read.
                 return preview, (await self.blobs.local_path(preview.sha256)).read_bytes()
-            if preview == (await self.get(ref)).progress.preview:
-                break
+            before, view = preview, await self.get(ref)
         raise NotFound(
             "render.no_preview",
             f"There is no picture of this render; it is {view.state}.",

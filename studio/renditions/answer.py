@@ -1,17 +1,22 @@
-"""Answers requests for storyboards, peaks and proxies; used by the routes of assets and renders."""
+"""Answers requests for thumbnails and storyboards; used by the routes of assets, renders and personas."""
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
+from pathlib import Path
+from typing import Annotated
 
-from fastapi import Request
+from fastapi import Query
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
-from studio.downloads import cacheable_answer, file_answer
+from studio.downloads import Conditional
 from studio.renditions.service import Files
+from studio.thumbnails.service import MEDIA_TYPE as THUMBNAIL_TYPE
+from studio.thumbnails.service import ThumbnailWidth
+
+WidthQuery = Annotated[ThumbnailWidth, Query(description="160, 320, 640 or 1280 pixels")]
 
 
 class StoryboardIndex(BaseModel):
@@ -27,43 +32,15 @@ class StoryboardIndex(BaseModel):
     duration_ms: int
 
 
-def proxy_answer(request: Request, files: Files, *, original: str, version: str | None) -> Response:
-    """Return the MP4; see `kept_answer` for `original` and `version`."""
-    sha256, path = files["proxy"]
-    answer = file_answer(path, name="proxy.mp4", media_type="video/mp4", sha256=sha256)
-    return cacheable_answer(request, answer, original=original, version=version)
+def thumbnail_answer(condition: Conditional, thumbnail: tuple[str, Path], original: str) -> Response:
+    """Return a thumbnail."""
+    return condition.file(thumbnail, "thumbnail.webp", THUMBNAIL_TYPE, original)
 
 
-def storyboard_answer(request: Request, files: Files, *, original: str, version: str | None) -> Response:
-    """Return the sheet of a storyboard."""
-    sha256, path = files["storyboard"]
-    answer = file_answer(path, name="storyboard.webp", media_type="image/webp", sha256=sha256)
-    return cacheable_answer(request, answer, original=original, version=version)
-
-
-async def track_answer(
-    request: Request, files: Files, sheet: str, *, original: str, version: str | None
-) -> Response:
+async def track_answer(condition: Conditional, files: Files, sheet: str, original: str) -> Response:
     """Return the index of a storyboard as WebVTT."""
     text = storyboard_vtt(await storyboard_index(files, sheet))
-    return text_answer(request, text.encode(), media_type="text/vtt", original=original, version=version)
-
-
-async def peaks_answer(request: Request, files: Files, *, original: str, version: str | None) -> Response:
-    """Return the waveform, whole, so that it is compressed."""
-    content = await asyncio.to_thread(files["peaks"][1].read_bytes)
-    return text_answer(request, content, media_type="application/json", original=original, version=version)
-
-
-def text_answer(
-    request: Request, content: bytes, *, media_type: str, original: str, version: str | None
-) -> Response:
-    """Return text that was made of a rendition."""
-    digest = hashlib.sha256(content).hexdigest()
-    answer = Response(content, media_type=media_type, headers={"ETag": f'"{digest}"'})
-    answer.headers["Cache-Control"] = "private, no-cache"
-    answer.headers["X-Content-Type-Options"] = "nosniff"
-    return cacheable_answer(request, answer, original=original, version=version)
+    return condition.text(text.encode(), "text/vtt", original)
 
 
 async def storyboard_index(files: Files, sheet: str) -> StoryboardIndex:

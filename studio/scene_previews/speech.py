@@ -9,7 +9,7 @@ from avatar.spec import AvatarLayout, RenderSpec, Scene
 from avatar.spec.speech_sheet import SpeechSheet
 
 from soundstage.errors import NotFound
-from studio.personas.speaking import no_voice
+from studio.personas.speaking import Utterance, no_voice
 from studio.renders.admission import variables_in
 from studio.renders.service import RenderService
 from studio.scene_previews.making import PreviewKind, ScenePreviews
@@ -18,16 +18,8 @@ SEEN = ("background", "overlays", "camera", "transition", "sounds", "movement", 
 """Fields of a scene that its voice does not depend on."""
 
 
-@dataclass(frozen=True, slots=True)
-class Spoken:
-    """`sound` is a WAV file, 16-bit mono; the times of `sheet` are milliseconds from its start."""
-
-    sound: bytes
-    sheet: SpeechSheet
-
-
-def _spoken(files: Mapping[str, bytes]) -> Spoken:
-    return Spoken(files["audio"], SpeechSheet.model_validate_json(files["speech"]))
+def _utterance(files: Mapping[str, bytes]) -> Utterance:
+    return Utterance(files["audio"], SpeechSheet.model_validate_json(files["speech"]))
 
 
 SPEECH = PreviewKind(
@@ -37,7 +29,7 @@ SPEECH = PreviewKind(
     priority=175,
     time_limit_s=120.0,
     roles=("audio", "speech"),
-    read=_spoken,
+    read=_utterance,
     size=lambda spoken: len(spoken.sound),
     no_worker=no_voice,
 )
@@ -48,9 +40,9 @@ class SceneSpeech:
     """Sound of scenes, in the voice that their film will have."""
 
     renders: RenderService
-    previews: ScenePreviews[Spoken]
+    previews: ScenePreviews[Utterance]
 
-    async def open(self, project: str, scene_id: str) -> tuple[str, Spoken]:
+    async def open(self, project: str, scene_id: str) -> tuple[str, Utterance]:
         """Returns the key of what is said and how, and the speech.
 
         Raises what `RenderService.spec_of_scene` and `ScenePreviews.open` do.

@@ -22,7 +22,7 @@ BODY_FIELDS = frozenset(SceneBody.model_fields)
 
 async def scene_in(session: AsyncSession, project: Project, scene_id: str) -> SceneRow:
     """Returns a scene of this project, or raises `scene.not_found`."""
-    row = await Scenes(session).find(project.id, scene_id)
+    row = await Scenes(session).find_in(project.id, scene_id)
     if row is None:
         raise scene_not_found(project.slug, scene_id)
     return row
@@ -97,7 +97,7 @@ async def remove_scene(session: AsyncSession, project: Project, row: SceneRow) -
     """Deletes it, and lets its files go."""
     scenes = Scenes(session)
     await References(session).release(f"scene:{row.id}")
-    await scenes.remove(row)
+    await scenes.delete(row)
     number_scenes(await scenes.of_project(project.id))
 
 

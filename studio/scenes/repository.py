@@ -28,7 +28,7 @@ class Scenes(Repository[SceneRow]):
         )
         return [(project_id, title) for project_id, title in rows]
 
-    async def find(self, project_id: str, scene_id: str) -> SceneRow | None:
+    async def find_in(self, project_id: str, scene_id: str) -> SceneRow | None:
         return await self._session.scalar(
             select(SceneRow).where(SceneRow.project_id == project_id, SceneRow.id == scene_id)
         )
@@ -38,10 +38,6 @@ class Scenes(Repository[SceneRow]):
         with bypass_tenant_filter():
             found = await self._session.scalar(select(SceneRow.id).where(SceneRow.id == scene_id))
         return found is not None
-
-    async def remove(self, scene: SceneRow) -> None:
-        await self._session.delete(scene)
-        await self._session.flush()
 
     async def remove_all(self, project_id: str) -> None:
         await self._session.execute(delete(SceneRow).where(SceneRow.project_id == project_id))

@@ -8,9 +8,10 @@ from fastapi import APIRouter, Path, Query, Request, status
 from fastapi.responses import Response
 
 from soundstage.moments import Moment
-from studio.downloads import cacheable_answer
+from soundstage.views import read_view
+from studio.downloads import Conditional, content_answer
 from studio.guards import CreateRenders, CreateScenes, DeleteScenes, ReadScenes, UpdateScenes
-from studio.scenes.schemas import SceneDraft, SceneOrder, SceneSpeechView, SceneView, SpokenWord
+from studio.scenes.schemas import SceneDraft, SceneOrder, SceneSpeechView, SceneView
 from studio.wiring import StudioDep
 
 router = APIRouter(prefix="/api/projects/{ref}/scenes", tags=["scenes"])
@@ -50,13 +51,8 @@ async def scene_still(
     services are not asked: the times are those of a built-in voice.
     """
     still = await studio.stills.open(ref, scene_id, word)
-    headers = {
-        "ETag": f'"{still.key.removeprefix("sha256:")}"',
-        "Cache-Control": "private, no-cache",
-        "X-Content-Type-Options": "nosniff",
-    }
-    answer = Response(still.png, media_type="image/png", headers=headers)
-    return cacheable_answer(request, answer, original=still.key, version=None)
+    answer = content_answer(still.png, media_type="image/png", sha256=still.key)
+    return Conditional(request).answer(answer, still.key)
 
 
 @router.get("/{scene_id}/speech")
@@ -65,15 +61,8 @@ async def scene_speech(ref: str, scene_id: str, studio: StudioDep, _: CreateRend
     in memory for a while; the same words in the same voice are not spoken anew.
     """
     key, spoken = await studio.scene_speech.open(ref, scene_id)
-    sheet = spoken.sheet
-    return SceneSpeechView(
-        key=key,
-        sound=f"/api/projects/{ref}/scenes/{scene_id}/speech/{key.removeprefix('sha256:')}.wav",
-        duration_ms=sheet.duration_ms,
-        words=[SpokenWord(**word.model_dump()) for word in sheet.words],
-        level_hz=sheet.level_hz,
-        level=list(sheet.level),
-    )
+    sound = f"/api/projects/{ref}/scenes/{scene_id}/speech/{key.removeprefix('sha256:')}.wav"
+    return read_view(SceneSpeechView, spoken.sheet, key=key, sound=sound)
 
 
 @router.get(

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from avatar.spec import AvatarLayout, Background, Camera, MediaRef, Mood, Overlay, SoundEffect, Transition
 from avatar.spec.scene import MAX_SCRIPT_CHARS
+from avatar.spec.speech_sheet import TimedWord
 from pydantic import BaseModel, Field
 
 from soundstage.one_line import OneLine
@@ -54,14 +55,6 @@ class SceneView(SceneBody):
     updated_at: datetime
 
 
-class SpokenWord(BaseModel):
-    """A word as it was written. Times are milliseconds from the start of the sound."""
-
-    text: str
-    start_ms: int
-    end_ms: int
-
-
 class SceneSpeechView(BaseModel):
     """Holds how a scene sounds. `sound` is the path of a WAV file; `level` holds its loudness, 0 to 1,
     `level_hz` times a second.
@@ -70,7 +63,7 @@ class SceneSpeechView(BaseModel):
     key: str = Field(description="changes with the words and with how they are said")
     sound: str
     duration_ms: int
-    words: list[SpokenWord]
+    words: list[TimedWord]
     level_hz: int
     level: list[float]
 

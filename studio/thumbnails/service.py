@@ -5,7 +5,6 @@ The blob is held by the owner of the original, so it goes when that goes.
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Collection, Set
 from enum import IntEnum
@@ -14,6 +13,7 @@ from pathlib import Path
 from soundstage.blobs import BlobStore
 from soundstage.database import Database
 from soundstage.errors import Invalid, NotFound
+from soundstage.programs import run_program
 from soundstage.tasks import finish
 from soundstage.telemetry.logs import get_logger
 from studio.references.dropping import drop_unheld
@@ -97,29 +97,20 @@ class Thumbnails:
             return None
 
     async def _drawn(self, picture: Path, width: ThumbnailWidth) -> bytes:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-I", str(Path(draw.__file__)), str(picture), str(int(width)),
-            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
+        command = (sys.executable, "-I", draw.__file__, picture, str(int(width)))
         try:
-            async with asyncio.timeout(TIME_LIMIT_S):
-                drawn, error_output = await process.communicate()
+            code, drawn, complaint = await run_program(*command, limit_s=TIME_LIMIT_S)
         except TimeoutError:
-            drawn, error_output = b"", b"it took too long"
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-        if process.returncode == draw.TOO_LARGE:
+            code, drawn, complaint = draw.UNREADABLE, b"", b"it took too long"
+        if code == draw.TOO_LARGE:
             raise Invalid(
                 "thumbnail.too_large",
                 f"The picture has more than {draw.MAX_PIXELS // 1_000_000} megapixels.",
                 "Open the file itself, or upload a smaller one.",
             )
-        if process.returncode != 0:
-            self._log.info(
-                "no thumbnail could be drawn", why=error_output.decode(errors="replace").strip()[-300:]
-            )
+        if code != 0:
+            why = complaint.decode(errors="replace").strip()[-300:]
+            self._log.info("no thumbnail could be drawn", why=why)
             raise not_a_picture()
         return drawn
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from soundstage.background import LeaderLock, Worker
@@ -25,22 +26,20 @@ BATCH = 100
 log = get_logger(__name__)
 
 
+@dataclass
 class TrashService:
     """Start and close `worker` with the server. `days` None: what is in the trash stays there."""
 
-    def __init__(
-        self,
-        db: Database,
-        projects: ProjectService,
-        renders: RenderService,
-        days: int | None,
-        lock: LeaderLock,
-    ) -> None:
-        self._db = db
-        self._projects = projects
-        self._renders = renders
-        self._days = days
-        self.worker = Worker("trash", self._poll, poll_s=POLL_S, lock=lock, context=tenant_bypass_context)
+    db: Database
+    projects: ProjectService
+    renders: RenderService
+    days: int | None
+    lock: LeaderLock
+
+    def __post_init__(self) -> None:
+        self.worker = Worker(
+            "trash", self._poll, poll_s=POLL_S, lock=self.lock, context=tenant_bypass_context
+        )
 
     async def _poll(self) -> float | None:
         return NEXT_BATCH_S if await self.empty(utcnow()) >= BATCH else None
@@ -49,9 +48,9 @@ class TrashService:
         """Deletes what has been in the trash for longer than the days, a batch of it; returns how many things
         were due.
         """
-        if self._days is None:
+        if self.days is None:
             return 0
-        before = now - timedelta(days=self._days)
+        before = now - timedelta(days=self.days)
         due = await self._due(before)
         for row in due:
             await self._delete(row, before)
@@ -59,7 +58,7 @@ class TrashService:
 
     async def _due(self, before: datetime) -> Sequence[Project | Render]:
         with bypass_tenant_filter():
-            async with self._db.session() as session:
+            async with self.db.session() as session:
                 projects = await Projects(session).list_trashed_before(before, BATCH)
                 return [*projects, *await Renders(session).list_trashed_before(before, BATCH)]
 
@@ -68,9 +67,9 @@ class TrashService:
         with tenant_scope(row.tenant):
             try:
                 if isinstance(row, Project):
-                    await self._projects.delete(row.id, by="trash", trashed_before=before)
+                    await self.projects.delete(row.id, by="trash", trashed_before=before)
                 else:
-                    await self._renders.delete(row.id, trashed_before=before)
+                    await self.renders.delete(row.id, trashed_before=before)
             except SoundstageError as error:
                 # Somebody else was faster, or it is in use again: the next poll looks again.
                 log.info("trash.not_deleted", id=row.id, code=error.code)

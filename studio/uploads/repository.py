@@ -12,9 +12,6 @@ from studio.uploads.models import ResumableUpload
 
 
 class Uploads(Repository[ResumableUpload]):
-    async def find(self, upload_id: str) -> ResumableUpload | None:
-        return await self._session.get(ResumableUpload, upload_id)
-
     async def count_unfinished(self) -> tuple[int, int]:
         """Returns how many there are, and the bytes that they will have."""
         query = select(func.count(ResumableUpload.id), func.sum(ResumableUpload.length)).where(
@@ -36,7 +33,3 @@ class Uploads(Repository[ResumableUpload]):
             ResumableUpload.expires_at < now, ResumableUpload.id.not_in(without)
         )
         return await self._all(query.order_by(ResumableUpload.expires_at).limit(limit))
-
-    async def remove(self, upload: ResumableUpload) -> None:
-        await self._session.delete(upload)
-        await self._session.flush()

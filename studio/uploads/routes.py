@@ -168,7 +168,7 @@ async def continue_upload(
     require_piece(request.headers)
     offset = number_in(request.headers, "Upload-Offset")
     try:
-        state = await studio.uploads.add(principal, upload_id, offset, _body(request))
+        state = await studio.uploads.add(principal, upload_id, offset, request.stream())
     except ClientDisconnect:
         # The client has gone; the bytes received so far are stored.
         return _answer(204, {})
@@ -180,12 +180,6 @@ async def end_upload(upload_id: str, studio: StudioDep, principal: CreateAssets,
     """Forgets it and what has come of it: who began it, and of an unfinished one also an administrator."""
     await studio.uploads.end(principal, upload_id)
     return _answer(204, {})
-
-
-async def _body(request: Request) -> AsyncIterator[bytes]:
-    async for chunk in request.stream():
-        if chunk:
-            yield chunk
 
 
 def _progress(state: UploadState) -> dict[str, str]:

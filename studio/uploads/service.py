@@ -248,7 +248,7 @@ class UploadService:
         async with self._db.transaction() as session:
             row = await Uploads(session).find(upload_id)
             if row is not None:
-                await Uploads(session).remove(row)
+                await Uploads(session).delete(row)
 
     async def _size(self, row: ResumableUpload) -> int:
         if row.asset_id is not None:

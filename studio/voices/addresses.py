@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
-from contextlib import suppress
-
 import httpx
 
 from soundstage.errors import Invalid
@@ -39,10 +36,3 @@ def root_of(base_url: str) -> str:
     url = address_of(base_url)
     host = HERE if url.host in ALSO_HERE else url.host
     return str(url.copy_with(host=host, userinfo=b"")).rstrip("/")
-
-
-def is_near(host: str) -> bool:
-    """Returns whether it is this machine. A proxy of the environment is for the outside world."""
-    with suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
-    return host == "localhost"

@@ -12,6 +12,7 @@ from avatar.spec import PiperVoice
 from pydantic import ValidationError
 
 from soundstage.errors import Invalid, SoundstageError, TooLarge, Unavailable
+from soundstage.programs import run_program
 from studio.assets.upload import Upload
 from studio.voices.schemas import VoiceFileView
 from studio.voices.trials import PIPER
@@ -61,9 +62,9 @@ class VoiceFiles:
         models = [] if self.models is None else [f"--models={self.models}"]
         arguments = ["models", "add", "--json", *models, "--role=piper.voice", "--", str(path)]
         try:
-            process = await asyncio.create_subprocess_exec(
-                *self.worker, *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
-            )
+            ended = await run_program(*self.worker, *arguments, limit_s=TIME_LIMIT_S)
+        except TimeoutError:
+            raise _broken() from None
         except OSError as error:
             raise Unavailable(
                 "worker.not_found",
@@ -71,15 +72,8 @@ class VoiceFiles:
                 "Run `make setup`, or set worker.command.",
             ) from error
         try:
-            async with asyncio.timeout(TIME_LIMIT_S):
-                output, _ = await process.communicate()
-        except TimeoutError:
-            process.kill()
-            await process.wait()
-            raise _broken() from None
-        try:
-            answer = json.loads(output)
-            if process.returncode == 0:
+            answer = json.loads(ended.output)
+            if ended.code == 0:
                 return str(answer["files"][0]["sha256"])
             # The worker's own words hold the path in its staging folder.
             message = str(answer["message"]).replace(f"{path.parent}/", "")

@@ -42,12 +42,11 @@ class Voices(Repository[ClonedVoice]):
         """
         tenant = require_tenant()
         with bypass_tenant_filter():
-            found = await self._session.scalars(
+            return await self._set(
                 select(func.lower(ClonedVoice.voice_id)).where(
                     ClonedVoice.service == service, ClonedVoice.tenant != tenant
                 )
             )
-        return set(found.all())
 
     async def of_person(self, ids: Collection[str], consents: Collection[str]) -> Sequence[ClonedVoice]:
         """Returns voices with these ids or these consents, removed ones too."""

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
-
 from fastapi import APIRouter, Request, status
-from pydantic import ValidationError
 
 from policy import Principal
 from soundstage.errors import Forbidden, Invalid
 from studio.assets.upload import Upload
-from studio.bodies import body_schema
+from studio.bodies import body_schema, read_body
 from studio.consents.disclosure import redact_voice
 from studio.guards import CreateVoices, DeleteVoices, ReadVoices
 from studio.idempotency.header import IdempotencyKeyDep
@@ -19,8 +16,6 @@ from studio.voices.samples import MAX_SAMPLE_BYTES
 from studio.voices.schemas import VoiceDraft, VoiceForm, VoiceLabels, VoiceOrder, VoiceView
 from studio.voices.services import SpeechService
 from studio.wiring import Studio, StudioDep
-
-Labels = TypeVar("Labels", VoiceDraft, VoiceForm)
 
 router = APIRouter(prefix="/api/voices", tags=["voices"])
 
@@ -107,7 +102,7 @@ async def _order(request: Request, studio: Studio, principal: Principal) -> tupl
     """Returns the request and the hash of the sample, which is stored when it comes along."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "application/json":
-        draft = _read(VoiceDraft, await request.body())
+        draft = read_body(VoiceDraft, await request.body(), _bad_labels)
         _require_consents(principal, draft)
         return draft, await studio.voices.sample_of(draft.asset)
     if kind != "multipart/form-data":
@@ -122,7 +117,8 @@ async def _order(request: Request, studio: Studio, principal: Principal) -> tupl
         upload.chunks(), max_bytes=MAX_SAMPLE_BYTES, expected_bytes=upload.size_hint()
     )
     try:
-        form = _read(VoiceForm, {name: value for name, value in upload.fields.items() if value != ""})
+        fields = {name: value for name, value in upload.fields.items() if value != ""}
+        form = read_body(VoiceForm, fields, _bad_labels)
         _require_local(principal, form)
         _require_consents(principal, form)
     except (Invalid, Forbidden):
@@ -158,15 +154,8 @@ def _require_local(principal: Principal, form: VoiceForm) -> None:
         )
 
 
-def _read(kind: type[Labels], body: bytes | dict[str, str]) -> Labels:
-    try:
-        return kind.model_validate_json(body) if isinstance(body, bytes) else kind.model_validate(body)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the body"
-        raise Invalid(
-            "voice.bad_labels", f"The field {where!r} cannot be used: {first['msg']}.", "Correct it."
-        ) from error
+def _bad_labels(where: str, why: str) -> Invalid:
+    return Invalid("voice.bad_labels", f"The field {where!r} cannot be used: {why}.", "Correct it.")
 
 
 def _shown(principal: Principal, view: VoiceView) -> VoiceView:

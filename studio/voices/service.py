@@ -65,15 +65,13 @@ class VoiceService:
 
     async def sample_of(self, asset_id: str) -> str:
         """Returns the SHA-256 of an uploaded sound. Raises `asset.not_found`."""
+        missing = NotFound(
+            "asset.not_found",
+            f"There is no asset {asset_id!r}.",
+            "Upload the sample first, or send it along.",
+        )
         async with self.db.session() as session:
-            asset = await Assets(session).find(asset_id)
-        if asset is None:
-            raise NotFound(
-                "asset.not_found",
-                f"There is no asset {asset_id!r}.",
-                "Upload the sample first, or send it along.",
-            )
-        return asset.sha256
+            return (await Assets(session).require(asset_id, missing)).sha256
 
     async def create(
         self,
@@ -309,14 +307,10 @@ class VoiceService:
 
 
 async def voice_of(session: AsyncSession, id_or_name: str) -> ClonedVoice:
-    row = await Voices(session).find(id_or_name)
-    if row is None:
-        raise NotFound(
-            "voice.not_found",
-            f"There is no cloned voice {id_or_name!r}.",
-            "`soundstage voices list` lists them.",
-        )
-    return row
+    missing = NotFound(
+        "voice.not_found", f"There is no cloned voice {id_or_name!r}.", "`soundstage voices list` lists them."
+    )
+    return await Voices(session).require(id_or_name, missing)
 
 
 async def _end(session: AsyncSession, row: ClonedVoice) -> None:

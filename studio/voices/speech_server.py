@@ -16,6 +16,7 @@ sgl-project/sglang-omni; developers.openai.com/api/docs/guides/custom-voices and
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -26,7 +27,8 @@ import httpx
 
 from soundstage.errors import Invalid, SoundstageError, Unavailable, Upstream
 from soundstage.http import NO_LISTENERS, Bounds, Destinations, OwnListeners, outgoing_client
-from studio.voices.addresses import address_of, is_near
+from soundstage.settings.outgoing import is_loopback_host
+from studio.voices.addresses import address_of
 
 VOICES_PATH = "/v1/audio/voices"
 MAX_ANSWER_BYTES = 1 << 20
@@ -64,6 +66,7 @@ class SpeechServer:
     base_url: str
     api_key_env: str | None = None
     listeners: OwnListeners = NO_LISTENERS
+    bounds: Bounds = BOUNDS
 
     @property
     def host(self) -> str:
@@ -78,7 +81,7 @@ class SpeechServer:
         """
         fields = {"name": name, "consent": consent, "ref_text": said}
         file = (f"{name}.{sample.ending}", sample.content, sample.media_type)
-        async with self._client() as client:
+        async with self.client() as client:
             try:
                 answer = await self._request(client, "POST", "", data=fields, files={"audio_sample": file})
             except Unavailable as error:
@@ -108,7 +111,7 @@ class SpeechServer:
 
     async def delete(self, voice_id: str) -> None:
         """One that has gone already is deleted too. Raises `voice.not_deleted` where the service keeps it."""
-        async with self._client() as client:
+        async with self.client() as client:
             answer = await self._request(client, "DELETE", "/" + quote(voice_id, safe=""))
             # 404 is the answer for a voice that has gone, and of a service that cannot delete any.
             if answer.status in (404, 405, 501) and not await self._is_gone(client, voice_id):
@@ -126,12 +129,19 @@ class SpeechServer:
         return listed.status == 200 and listed.content is not None and voice_id.lower() not in known
 
     @asynccontextmanager
-    async def _client(self) -> AsyncIterator[httpx.AsyncClient]:
+    async def client(self) -> AsyncIterator[httpx.AsyncClient]:
+        """Opens a client with the key. A proxy of the environment is for the outside world. Raises what `key`
+        and `address_of` raise.
+        """
         headers = {"Authorization": f"Bearer {key}"} if (key := self.key()) else {}
         root = address_of(self.base_url)
         destinations = Destinations(self.listeners, named_by_operator=True)
         async with outgoing_client(
-            destinations, BOUNDS, base_url=root, headers=headers, use_proxies=not is_near(root.host)
+            destinations,
+            self.bounds,
+            base_url=root,
+            headers=headers,
+            use_proxies=not is_loopback_host(root.host),
         ) as client:
             yield client
 
@@ -161,11 +171,7 @@ class SpeechServer:
     ) -> _Answer:
         try:
             async with client.stream(method, VOICES_PATH + below, **content) as answer:  # type: ignore[arg-type]
-                body = bytearray()
-                async for chunk in answer.aiter_bytes():
-                    body += chunk
-                    if len(body) > MAX_ANSWER_BYTES:
-                        return _Answer(answer.status_code, None)
+                return _Answer(answer.status_code, await read_short_json(answer))
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise Unavailable(
                 "speech.upstream_unreachable",
@@ -182,10 +188,6 @@ class SpeechServer:
                 f"The speech service at {self.host} broke off.",
                 "Try again; look at its log.",
             ) from error
-        try:
-            return _Answer(answer.status_code, httpx.Response(200, content=bytes(body)).json())
-        except (ValueError, RecursionError):
-            return _Answer(answer.status_code, None)
 
     def _refused(self, answer: _Answer) -> SoundstageError:
         if answer.status in (401, 403):
@@ -223,6 +225,19 @@ class SpeechServer:
         if key := os.environ.get(self.api_key_env or "", "").strip():
             text = text.replace(key, "…")
         return "".join(char if char.isprintable() else " " for char in text)[:MAX_REASON_CHARS]
+
+
+async def read_short_json(answer: httpx.Response) -> object:
+    """Returns what an answer says that is being received; None unless it is short JSON."""
+    body = bytearray()
+    async for chunk in answer.aiter_bytes():
+        body += chunk
+        if len(body) > MAX_ANSWER_BYTES:
+            return None
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _name_in(content: object, name: str) -> str | None:

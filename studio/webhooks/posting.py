@@ -6,13 +6,11 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 
 import httpx
 
-from soundstage.database import utcnow
 from soundstage.errors import SoundstageError
-from soundstage.http import Bounds, Destinations, outgoing_client
+from soundstage.http import Bounds, Destinations, outgoing_client, retry_after_of
 
 # More than is ever read of an answer here.
 ANSWER_BYTES = 1 << 20
@@ -60,7 +58,7 @@ async def post(
             client.stream("POST", url, content=body.encode(), headers=sent) as response,
         ):
             answer = await _beginning(response, answer_bytes)
-            retry_after = _seconds(response.headers.get("retry-after", ""))
+            retry_after = retry_after_of(response)
             return Posted(took(), response.status_code, _shown(answer), retry_after_s=retry_after)
     except SoundstageError as error:
         return Posted(took(), error=f"{error.code}: {error.message}"[:LONGEST_ERROR_CHARS])
@@ -85,14 +83,3 @@ async def _beginning(response: httpx.Response, maximum: int) -> bytes:
 def _shown(answer: bytes) -> str:
     text = answer.decode(errors="replace")
     return "".join(char if char.isprintable() else " " for char in text).strip()
-
-
-def _seconds(retry_after: str) -> float | None:
-    """The header may hold a number or a date (RFC 9110 §10.2.3)."""
-    text = retry_after.strip()
-    if text.isascii() and text.isdigit():
-        return float(text)
-    try:
-        return max(0.0, (parsedate_to_datetime(text) - utcnow()).total_seconds())
-    except (ValueError, TypeError):
-        return None

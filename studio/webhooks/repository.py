@@ -13,9 +13,6 @@ from studio.webhooks.states import DeliveryState
 
 
 class Webhooks(Repository[Webhook]):
-    async def find(self, webhook_id: str) -> Webhook | None:
-        return await self._session.get(Webhook, webhook_id)
-
     async def list(self) -> Sequence[Webhook]:
         """Newest first."""
         return await self._all(select(Webhook).order_by(Webhook.id.desc()))
@@ -23,14 +20,8 @@ class Webhooks(Repository[Webhook]):
     async def active(self) -> Sequence[Webhook]:
         return await self._all(select(Webhook).where(Webhook.active.is_(True)))
 
-    async def remove(self, webhook: Webhook) -> None:
-        await self._session.delete(webhook)
-
 
 class Deliveries(Repository[Delivery]):
-    async def find(self, delivery_id: str) -> Delivery | None:
-        return await self._session.get(Delivery, delivery_id)
-
     async def list(self, webhook_id: str, before: str | None, limit: int) -> Sequence[Delivery]:
         """Newest first; `before` is the last id of the page before (ids sort by time)."""
         query = select(Delivery).where(Delivery.webhook_id == webhook_id)

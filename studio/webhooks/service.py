@@ -100,7 +100,7 @@ class WebhookService:
     async def delete(self, webhook_id: str) -> None:
         """With its log; what was not delivered yet is not delivered any more."""
         async with self.db.transaction() as session:
-            await Webhooks(session).remove(await _webhook_of(session, webhook_id))
+            await Webhooks(session).delete(await _webhook_of(session, webhook_id))
 
     async def test(self, webhook_id: str) -> DeliveryView:
         """Sends a message that means nothing, to see whether it arrives."""
@@ -166,14 +166,12 @@ def _sorted(kinds: list[WebhookKind]) -> list[str]:
 
 
 async def _webhook_of(session: AsyncSession, webhook_id: str) -> Webhook:
-    row = await Webhooks(session).find(webhook_id)
-    if row is None:
-        raise NotFound(
-            "webhook.not_found",
-            f"There is no webhook {webhook_id!r}.",
-            "`soundstage webhooks list` lists them.",
-        )
-    return row
+    missing = NotFound(
+        "webhook.not_found",
+        f"There is no webhook {webhook_id!r}.",
+        "`soundstage webhooks list` lists them.",
+    )
+    return await Webhooks(session).require(webhook_id, missing)
 
 
 async def _delivery_of(session: AsyncSession, webhook_id: str, delivery_id: str) -> Delivery:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -43,16 +42,11 @@ class FileFetcher:
                 if answer.status_code != 200:
                     raise _not_fetched(what, answer.url.host, f"answered with {answer.status_code}")
                 expected = check_declared_length(answer, bounds)
-                blob, found = await self.assets.store(_body(answer), expected_bytes=expected)
+                blob, found = await self.assets.store(answer.aiter_raw(), expected_bytes=expected)
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             raise _not_fetched(what, _host_of(url), "cannot be reached, or broke off") from error
         name = plain_name(PurePosixPath(httpx.URL(url).path).name) or what
         return await self.assets.add(blob, found, AssetLabels(name=name))
-
-
-async def _body(answer: httpx.Response) -> AsyncIterator[bytes]:
-    async for chunk in answer.aiter_raw():
-        yield chunk
 
 
 def _host_of(url: str) -> str:

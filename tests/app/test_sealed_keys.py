@@ -17,7 +17,7 @@ import pytest
 
 from app.archive import MachineState
 from app.composition import build
-from app.doctor.keys import examine_keys
+from app.doctor.machine import examine_keys
 from app.provisioning import build_process
 from app.server.https import studio_authority
 from soundstage.errors import SoundstageError

@@ -57,7 +57,7 @@ async def test_what_another_render_goes_on_with_is_kept(
 ) -> None:
     first = await begin(rooms, cache_files, "!keep")
     second = await rooms.renders.create(RenderRequest(spec=spec_of("!keep")))
-    await eventually_async(lambda: [job.users for job in rooms.dispatcher._maker._pool._jobs.values()] == [2])
+    await eventually_async(lambda: [job.users for job in rooms.dispatcher._maker.pool._jobs.values()] == [2])
     await rooms.renders.cancel(first)
     await rooms.renders.wait(first)
     assert cache_files() == FILES_OF_ONE

@@ -42,7 +42,7 @@ async def test_another_worker_version_makes_its_own_segments(rooms: Any, setting
     await render_scene(rooms, spec_of("one"))
     await rooms.dispatcher.close()
     newer = build_studio(
-        settings, db, rooms.events, rooms.assets._blobs, rooms.personas.scheduler, worker_version="2.0"
+        settings, db, rooms.events, rooms.assets.blobs, rooms.personas.scheduler, worker_version="2.0"
     )
     async with newer.dispatcher:
         assert [segment.reused for segment in (await render_scene(newer, spec_of("one"))).segments] == [False]
@@ -84,7 +84,7 @@ async def test_cancelling_one_of_two_renders_leaves_the_shared_segment_to_the_ot
 
 
 def _has_two_users(rooms: Any) -> bool:
-    return [job.users for job in rooms.dispatcher._maker._pool._jobs.values()] == [2]
+    return [job.users for job in rooms.dispatcher._maker.pool._jobs.values()] == [2]
 
 
 async def test_a_failing_scene_ends_the_other_scenes_of_its_render(rooms: Any) -> None:

@@ -20,8 +20,9 @@ from soundstage.database import utcnow
 from soundstage.errors import Forbidden, NotFound, SoundstageError
 from soundstage.one_line import OneLine
 from studio.assets.schemas import AssetKind, AssetLabels
+from studio.consents.schemas import ConsentDraft
 from studio.people.schemas import ErasePlan
-from studio.personas.schemas import ConsentStatement, Persona, PersonaChange, PersonaDraft, PersonaEntry
+from studio.personas.schemas import Persona, PersonaChange, PersonaDraft, PersonaEntry
 
 CHUNK_BYTES = 1 << 20
 
@@ -278,7 +279,7 @@ async def create_persona(context: ToolContext, request: CreatePersona) -> Person
     )
 
 
-def _consent(request: CreatePersona) -> ConsentStatement:
+def _consent(request: CreatePersona) -> ConsentDraft:
     """Raises `consent.required` when it is not said who agreed to what."""
     if request.person is None or request.purpose is None:
         raise Forbidden(
@@ -286,7 +287,7 @@ def _consent(request: CreatePersona) -> ConsentStatement:
             "The face of a real person is used only with that person's recorded consent.",
             "Say who agreed and to what: “… with the consent of Ada Byron for training videos”.",
         )
-    return ConsentStatement(
+    return ConsentDraft(
         person=request.person, purpose=request.purpose, granted_at=request.granted_at or utcnow().date()
     )
 

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import typer
 
-from app.cli.farm.machine_calls import call_machines, print_result
+from app.cli.farm.machine_calls import call_machines
 from app.cli.farm.machine_power import secret_from
 from app.cli.state import JsonFlag, output
 from app.cli.times import minute
@@ -59,7 +59,7 @@ def register(group: typer.Typer) -> None:
             access |= {name: value for name, value in more.items() if value is not None}
             path, body = f"{path}/bmc", {"serial": serial, "bmc": access, "restart": not no_restart}
         found = call_machines(lambda api: api.post(path, body))
-        print_result(output(as_json), found, f"A machine with the serial number {serial} is expected.")
+        output(as_json).answer(found, f"A machine with the serial number {serial} is expected.")
 
     @group.command("call-home-key")
     def create_call_home_key(
@@ -90,4 +90,4 @@ def register(group: typer.Typer) -> None:
             await api.delete(f"/api/announcements/{quote(serial, safe='')}")
             return {"serial": serial}
 
-        print_result(output(as_json), call_machines(work), f"{serial} is not expected any more.")
+        output(as_json).answer(call_machines(work), f"{serial} is not expected any more.")

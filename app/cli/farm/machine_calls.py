@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.cli.printing import Printer
 from app.cli.state import invocation, run, set_invocation
 from soundstage.errors import Invalid, SoundstageError
 
@@ -69,8 +68,3 @@ def call_machines(work: Work) -> Any:
                 ) from error
 
     return run(conversation())
-
-
-def print_result(printer: Printer, found: Any, sentence: str) -> None:
-    """Prints the answer as JSON, or a sentence about it."""
-    printer.answer(found if found is not None else {"done": True}, sentence)

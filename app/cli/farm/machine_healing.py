@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.cli.farm.machine_calls import Name, call_machines, print_result
+from app.cli.farm.machine_calls import Name, call_machines
 from app.cli.state import JsonFlag, output
 from app.cli.times import minute
 
@@ -35,16 +35,13 @@ def register(group: typer.Typer) -> None:
     @heal.command("list")
     def list_healing(as_json: JsonFlag = False) -> None:
         """List the machines that are being healed, or need an operator for it."""
-        printer = output(as_json)
         found = call_machines(lambda api: api.get("/api/healing"))
-        if printer.as_json:
-            printer.value(found)
-            return
         rows = (
             [one["machine"], one["state"], minute(one["since"]), one["finding"], one["reason"]]
             for one in found
         )
-        printer.table(["machine", "state", "since", "finding", "why"], rows, empty="No machine is failing.")
+        columns = ["machine", "state", "since", "finding", "why"]
+        output(as_json).listing(found, columns, rows, empty="No machine is failing.")
 
     @heal.command()
     def show(name: Name, as_json: JsonFlag = False) -> None:
@@ -69,7 +66,7 @@ def register(group: typer.Typer) -> None:
     def pause(name: Name, as_json: JsonFlag = False) -> None:
         """Stop healing of a machine until it is resumed."""
         found = call_machines(lambda api: api.post(f"/api/machines/{name}/healing/pause"))
-        print_result(output(as_json), found, f"Healing of {found['machine']} is paused. {found['next']}")
+        output(as_json).answer(found, f"Healing of {found['machine']} is paused. {found['next']}")
 
     @heal.command()
     def resume(
@@ -89,6 +86,4 @@ def register(group: typer.Typer) -> None:
             return await api.post(f"/api/machines/{name}/healing/resume", body)
 
         found = call_machines(work)
-        print_result(
-            output(as_json), found, f"Healing of {found['machine']} goes on: it is {found['state']}."
-        )
+        output(as_json).answer(found, f"Healing of {found['machine']} goes on: it is {found['state']}.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.cli.farm.machine_calls import Name, call_machines, print_result
+from app.cli.farm.machine_calls import Name, call_machines
 from app.cli.state import JsonFlag, output
 from soundstage.errors import Invalid
 
@@ -36,13 +36,13 @@ def register(group: typer.Typer) -> None:
             return await api.post(f"/api/machines/{name}/power", {"action": action})
 
         found = call_machines(work)
-        print_result(output(as_json), found, found.get("state", "Done."))
+        output(as_json).answer(found, found.get("state", "Done."))
 
     @group.command()
     def netboot(name: Name, as_json: JsonFlag = False) -> None:
         """Start a machine now, from the network. What it boots there is decided by its state."""
         found = call_machines(lambda api: api.post(f"/api/machines/{name}/netboot"))
-        print_result(output(as_json), found, f"{found['machine']} starts from the network.")
+        output(as_json).answer(found, f"{found['machine']} starts from the network.")
 
     @group.command("power-setup")
     def power_setup(

@@ -11,7 +11,7 @@ import typer
 
 from app.cli.commands import add_group
 from app.cli.farm import machine_announcements, machine_healing, machine_power
-from app.cli.farm.machine_calls import Name, call_machines, no_path, print_result, take_authority
+from app.cli.farm.machine_calls import Name, call_machines, no_path, take_authority
 from app.cli.state import JsonFlag, output
 from app.cli.times import minute, second
 from soundstage.errors import Invalid
@@ -49,15 +49,12 @@ def _looking(group: typer.Typer) -> None:
         """List the machines."""
         printer = output(as_json)
         found = call_machines(lambda api: api.get("/api/machines", state=state or None))
-        if printer.as_json:
-            printer.value(found)
-            return
         rows = (
             [one["name"], one["state"], one["pool"], one["address"], one["code"], _remark(one)]
             for one in found
         )
         columns = ["name", "state", "pool", "address", "code on its console", "remark"]
-        printer.table(columns, rows, empty="There are no machines yet.")
+        printer.listing(found, columns, rows, empty="There are no machines yet.")
 
     @group.command()
     def show(name: Name, as_json: JsonFlag = False) -> None:
@@ -133,7 +130,7 @@ def _joining(group: typer.Typer) -> None:
         options = (("code", code), ("name", as_name), ("pool", pool), ("tags", tag))
         body = {key: value for key, value in options if value}
         found = call_machines(lambda api: api.post(f"/api/machines/{name}/accept", body))
-        print_result(output(as_json), found, f"{found['name']} is accepted. {found['next']}")
+        output(as_json).answer(found, f"{found['name']} is accepted. {found['next']}")
 
     @group.command("key")
     def choose_key(
@@ -143,13 +140,13 @@ def _joining(group: typer.Typer) -> None:
     ) -> None:
         """End a conflict: of the keys that report as this machine, the one with this code counts."""
         found = call_machines(lambda api: api.post(f"/api/machines/{name}/key", {"code": code}))
-        print_result(output(as_json), found, f"The key {found['code']} counts for {found['name']}.")
+        output(as_json).answer(found, f"The key {found['code']} counts for {found['name']}.")
 
     @group.command()
     def reject(name: Name, as_json: JsonFlag = False) -> None:
         """Say no to a machine, or take a yes back."""
         found = call_machines(lambda api: api.post(f"/api/machines/{name}/reject"))
-        print_result(output(as_json), found, f"{found['name']} is {found['state']}.")
+        output(as_json).answer(found, f"{found['name']} is {found['state']}.")
 
     @group.command()
     def arm(
@@ -161,8 +158,7 @@ def _joining(group: typer.Typer) -> None:
         """Open the window of one enrolment again, for fifteen minutes."""
         body = {"bind": "next" if next_one else "reported", "deliver": "operator" if token else "ramdisk"}
         found = call_machines(lambda api: api.post(f"/api/machines/{name}/enrolments", body))
-        print_result(
-            output(as_json),
+        output(as_json).answer(
             found,
             found["token"] or f"Armed until {minute(found['expires_at'])} UTC.",
         )
@@ -178,7 +174,7 @@ def _joining(group: typer.Typer) -> None:
         """Know an accepted machine by its SSH host key, without enrolment."""
         body = {"fingerprint": fingerprint} if fingerprint else {}
         found = call_machines(lambda api: api.post(f"/api/machines/{name}/pin", body))
-        print_result(output(as_json), found, f"{found['name']} is {found['state']}.")
+        output(as_json).answer(found, f"{found['name']} is {found['state']}.")
 
     @group.command("set")
     def change(
@@ -193,7 +189,7 @@ def _joining(group: typer.Typer) -> None:
         options = (("address", address), ("ssh_port", ssh_port), ("pool", pool), ("tags", tag))
         body = {key: value for key, value in options if value is not None}
         found = call_machines(lambda api: api.patch(f"/api/machines/{name}", body))
-        print_result(output(as_json), found, f"{found['name']} is changed.")
+        output(as_json).answer(found, f"{found['name']} is changed.")
 
     @group.command()
     def rules(
@@ -252,13 +248,9 @@ def _working(group: typer.Typer) -> None:
     @group.command()
     def commands(as_json: JsonFlag = False) -> None:
         """List the commands that may be run on machines."""
-        printer = output(as_json)
         found = call_machines(lambda api: api.get("/api/commands"))
-        if printer.as_json:
-            printer.value(found)
-        else:
-            rows = ([" ".join(one["argv"]), one["sentence"]] for one in found)
-            printer.table(["command", "what it tells"], rows, empty="None.")
+        rows = ([" ".join(one["argv"]), one["sentence"]] for one in found)
+        output(as_json).listing(found, ["command", "what it tells"], rows, empty="None.")
 
     @group.command()
     def inventory(as_json: JsonFlag = False) -> None:
@@ -320,7 +312,7 @@ def _authority(group: typer.Typer) -> None:
         """
         found = call_machines(lambda api: api.post("/api/artefacts/publish"))
         names = ", ".join(one["name"] for one in found["artefacts"]) or "nothing"
-        print_result(output(as_json), found, f"Published: {names}.")
+        output(as_json).answer(found, f"Published: {names}.")
 
     @group.command()
     def audit(

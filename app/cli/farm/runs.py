@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.cli.commands import add_group
-from app.cli.farm.machine_calls import call_machines, no_path, print_result, take_authority
+from app.cli.farm.machine_calls import call_machines, no_path, take_authority
 from app.cli.printing import Printer
 from app.cli.state import JsonFlag, output
 from app.cli.times import second
@@ -89,7 +89,7 @@ def _doing(group: typer.Typer) -> None:
 
         found = call_machines(work)
         if detach:
-            print_result(printer, found, found["id"])
+            printer.answer(found, found["id"])
         else:
             _end(found, printer)
 
@@ -97,7 +97,7 @@ def _doing(group: typer.Typer) -> None:
     def cancel(run_id: RunId, as_json: JsonFlag = False) -> None:
         """Stop a run with all its processes."""
         found = call_machines(lambda api: api.post(f"/api/runs/{run_id}/cancel"))
-        print_result(output(as_json), found, f"{found['id']} is being cancelled.")
+        output(as_json).answer(found, f"{found['id']} is being cancelled.")
 
     @group.command()
     def retry(run_id: RunId, as_json: JsonFlag = False) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -51,18 +51,23 @@ def register(cli: typer.Typer) -> None:
 
 def _print_checks(printer: Printer, checks: Sequence[Check]) -> NoReturn:
     """Prints the findings and ends the command: with 1 when one is red."""
-    from rich.markup import escape
-
     from soundstage.health import Level
 
     worst_is_red = any(check.level is Level.RED for check in checks)
     if printer.as_json:
         printer.value({"ok": not worst_is_red, "checks": checks})
     else:
-        width = max(len(check.name) for check in checks)
-        for check in checks:
-            printer.out.print(f"{MARKS[check.level]} {check.name:<{width}}  {escape(check.found)}")
-            code = f"  [dim]({escape(check.code)})[/]" if check.code else ""
-            if check.fix:
-                printer.out.print(f"  {'':<{width}}  [bold]{escape(check.fix)}[/]{code}")
+        print_lines(printer, [check.model_dump(mode="json") for check in checks])
     raise typer.Exit(1 if worst_is_red else 0)
+
+
+def print_lines(printer: Printer, checks: Sequence[dict[str, Any]]) -> None:
+    """Prints a line for each check, and below it what to do; also for `soundstage health`."""
+    from rich.markup import escape
+
+    width = max(len(check["name"]) for check in checks)
+    for check in checks:
+        printer.out.print(f"{MARKS[check['level']]} {check['name']:<{width}}  {escape(check['found'])}")
+        code = f"  [dim]({escape(check['code'])})[/]" if check["code"] else ""
+        if check["fix"]:
+            printer.out.print(f"  {'':<{width}}  [bold]{escape(check['fix'])}[/]{code}")
