@@ -88,8 +88,8 @@ class Policy:
         self.limits = limits
         self.decider = decider
         self.changes = KeyChanges(events)
-        attempts = FailedAttempts(db, keys, self.changes)
-        self.authenticator = Authenticator(db, keys, sessions, name, attempts)
+        self.attempts = FailedAttempts(db, keys, self.changes)
+        self.authenticator = Authenticator(db, keys, sessions, name, self.attempts)
         self.links = StartLinks()
 
     @classmethod

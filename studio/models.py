@@ -13,6 +13,7 @@ from studio.publishing.models import Account, PendingConsent, Publication, Quota
 from studio.references.models import BlobReference, Derivation
 from studio.renders.models import Render, RenderOutput, RenderSegment, Segment
 from studio.scenes.models import SceneRow
+from studio.share_links.models import ShareLink
 from studio.uploads.models import ResumableUpload
 from studio.voices.models import ClonedVoice
 from studio.webhooks.models import Delivery, DeliveryTry, Webhook
@@ -42,5 +43,6 @@ __all__ = [
     "ResumableUpload",
     "SceneRow",
     "Segment",
+    "ShareLink",
     "Webhook",
 ]
