@@ -41,7 +41,8 @@ TEXTS: Mapping[Language, Mapping[str, str]] = MappingProxyType(
             "synthetic": "Synthetisches Video: Bild und Stimme hat ein Computer erzeugt.",
             "captions": "Untertitel",
             "ended": "Hier ist kein Video",
-            "ended_hint": "Dieser Link ist abgelaufen oder nicht vollständig. Einen neuen gibt es dort, woher er kam.",
+            "ended_hint": "Dieser Link gilt nicht mehr oder ist unvollständig. Einen neuen gibt es dort, "
+            "woher er kam.",
             "limited": "Zu viele falsche Links",
             "limited_hint": "Von hier oder von überall kamen zu viele. In einer Minute geht es wieder.",
         },
@@ -73,7 +74,7 @@ def video_page(title: str, path: str, parts: Collection[str], language: Language
     return _page(title, f"{video}<p>{escape(texts['synthetic'])}</p>", language)
 
 
-def ended_page(language: Language, *, is_limited: bool = False) -> str:
+def refusal_page(language: Language, *, is_limited: bool = False) -> str:
     """Returns the page of a link that shows nothing, or for who shows too many wrong ones."""
     texts, name = TEXTS[language], "limited" if is_limited else "ended"
     return _page(texts[name], f"<p>{escape(texts[f'{name}_hint'])}</p>", language)

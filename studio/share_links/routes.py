@@ -28,8 +28,8 @@ async def list_share_links(render_id: str, studio: StudioDep, _: ReadLinks) -> l
 async def create_share_link(
     render_id: str, draft: ShareLinkDraft, request: Request, studio: StudioDep, principal: CreateLinks
 ) -> CreatedShareLink:
-    """Whoever has its address sees this video without a login, until it ends. The address is shown this
-    once.
+    """Shows this video to whoever has the address of the link, without a login, until the link ends. The
+    address is in this answer and in no other.
     """
     view, token = await studio.share_links.create(render_id, draft, by=principal.name)
     base = studio.outgoing.public_url or str(request.base_url)

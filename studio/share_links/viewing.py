@@ -1,4 +1,4 @@
-"""What a link opens, without a login: one page with the video, its captions and its poster."""
+"""Serves what a link opens, without a login: one page with the video, its captions and its poster."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from policy import public
 from soundstage.errors import NotFound, SoundstageError, TooManyRequests
 from soundstage.telemetry import SHARED_PREFIX
 from studio.downloads import file_answer
-from studio.share_links.page import Language, content_policy, ended_page, video_page
+from studio.share_links.page import Language, content_policy, refusal_page, video_page
 from studio.wiring import Studio, StudioDep
 
 PARTS = MappingProxyType({"video": "video", "captions": "vtt", "poster": "poster"})
@@ -70,7 +70,7 @@ def _refusal(request: Request, error: SoundstageError) -> Response:
     if not isinstance(error, NotFound) and error.status != TooManyRequests.default_status:
         raise error
     is_limited = not isinstance(error, NotFound)
-    answer = _page(ended_page(_language(request), is_limited=is_limited), error.status)
+    answer = _page(refusal_page(_language(request), is_limited=is_limited), error.status)
     answer.headers.update(error.headers)
     return answer
 

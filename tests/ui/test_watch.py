@@ -26,12 +26,12 @@ def film(studio: Studio) -> tuple[str, str]:
 
 
 @pytest.fixture
-def watched(visiting: Visiting, film: tuple[str, str]) -> Visit:
-    visit = visiting(bypass_csp=True)
-    visit.open(f"videos/{film[0]}")
-    expect(visit.page.locator(".lines li").first).to_be_visible(timeout=PATIENCE_MS)
-    wait_for(visit.page, "document.getElementById('video')?.readyState >= 1")
-    return visit
+def visit(visiting: Visiting, film: tuple[str, str]) -> Visit:
+    opened = visiting(bypass_csp=True)
+    opened.open(f"videos/{film[0]}")
+    expect(opened.page.locator(".lines li").first).to_be_visible(timeout=PATIENCE_MS)
+    wait_for(opened.page, "document.getElementById('video')?.readyState >= 1")
+    return opened
 
 
 def seconds(page: Page) -> float:
@@ -51,8 +51,8 @@ def stranger(browser: Browser) -> Iterator[Page]:
     context.close()
 
 
-def test_a_word_of_the_transcript_plays_from_there_and_is_marked(watched: Visit) -> None:
-    page = watched.page
+def test_a_word_of_the_transcript_plays_from_there_and_is_marked(visit: Visit) -> None:
+    page = visit.page
     lines = page.locator(".lines li")
     expect(lines).to_have_count(3)
     assert [line.inner_text().split() for line in lines.all()][1][-7:] == [
@@ -72,10 +72,10 @@ def test_a_word_of_the_transcript_plays_from_there_and_is_marked(watched: Visit)
     page.locator("#video").evaluate("v => v.play()")
     expect(moon).to_have_class(re.compile(r"\bnow\b"), timeout=PATIENCE_MS)
     expect(lines.nth(2)).to_have_attribute("aria-current", "true")
-    assert watched.complaints == []
+    assert visit.complaints == []
 
 
-def test_words_come_when_the_captions_show_them(watched: Visit, operator: httpx.Client, film: Any) -> None:
+def test_words_come_when_the_captions_show_them(visit: Visit, operator: httpx.Client, film: Any) -> None:
     """The first word of each caption is not spoken before the caption of before has gone."""
     captions = operator.get(f"/api/renders/{film[0]}/files/vtt").text
     found = re.findall(r"(\d\d):(\d\d):(\d\d\.\d+) --> .*\n(\S+)", captions)
@@ -84,14 +84,14 @@ def test_words_come_when_the_captions_show_them(watched: Visit, operator: httpx.
     }
     assert len(shown) >= 3
     for word, at in shown.items():
-        spoken = watched.page.locator(".word", has_text=re.compile(f"^{re.escape(word)}$")).first
+        spoken = visit.page.locator(".word", has_text=re.compile(f"^{re.escape(word)}$")).first
         assert abs(float(spoken.get_attribute("data-at") or -1) - at) <= 0.45, word
 
 
 def test_the_times_lead_by_keyboard_and_an_address_with_a_time_begins_there(
-    watched: Visit, film: tuple[str, str]
+    visit: Visit, film: tuple[str, str]
 ) -> None:
-    page = watched.page
+    page = visit.page
     time = page.locator(".lines .at").nth(1)
     start = float(time.get_attribute("data-at") or 0)
     time.focus()
@@ -99,16 +99,16 @@ def test_the_times_lead_by_keyboard_and_an_address_with_a_time_begins_there(
     wait_for(page, f"document.getElementById('video').currentTime >= {start - 0.05}")
     pause(page)
     expect(page.locator(".lines li").nth(1)).to_have_attribute("aria-current", "true")
-    page.goto(f"{watched.url}/videos/{film[0]}?t=1.25")
+    page.goto(f"{visit.url}/videos/{film[0]}?t=1.25")
     wait_for(page, "Math.abs((document.getElementById('video')?.currentTime ?? 0) - 1.25) < 0.1")
     expect(page.locator(".word.now")).to_have_count(1, timeout=PATIENCE_MS)
-    page.goto(f"{watched.url}/videos/{film[0]}?t=soon")
+    page.goto(f"{visit.url}/videos/{film[0]}?t=soon")
     wait_for(page, "document.getElementById('video')?.readyState >= 1")
     assert seconds(page) == 0
 
 
-def test_the_transcript_is_searched(watched: Visit) -> None:
-    page = watched.page
+def test_the_transcript_is_searched(visit: Visit) -> None:
+    page = visit.page
     search = page.get_by_role("searchbox", name="Search the transcript")
     search.fill("TIDE comes")
     expect(page.locator(".lines li")).to_have_count(1)
@@ -137,9 +137,9 @@ def test_a_film_without_word_times_is_read_by_its_captions(visiting: Visiting, f
 
 
 def test_it_says_where_it_comes_from_and_leads_to_its_project(
-    watched: Visit, operator: httpx.Client, film: tuple[str, str]
+    visit: Visit, operator: httpx.Client, film: tuple[str, str]
 ) -> None:
-    page, view = watched.page, operator.get(f"/api/renders/{film[0]}").json()
+    page, view = visit.page, operator.get(f"/api/renders/{film[0]}").json()
     origin = page.get_by_role("region", name="Where it comes from")
     for words in ("Nova", view["requested_by"], "drawn by rules", "flite", "signed by this installation"):
         expect(origin).to_contain_text(words, timeout=PATIENCE_MS)
@@ -166,11 +166,11 @@ def make_link(page: Page, name: str, lifetime: str = "a week") -> str:
 
 
 def test_a_link_is_made_opened_by_a_stranger_and_revoked(
-    watched: Visit, stranger: Page, film: tuple[str, str]
+    visit: Visit, stranger: Page, film: tuple[str, str]
 ) -> None:
-    page = watched.page
+    page = visit.page
     address = make_link(page, "For the harbour master")
-    assert re.fullmatch(re.escape(watched.url) + "/shared/[0-9a-f]{64}", address)
+    assert re.fullmatch(re.escape(visit.url) + "/shared/[0-9a-f]{64}", address)
     assert breaches(page) == []
     row = page.get_by_role("row", name="For the harbour master")
     expect(row).to_contain_text("active")
@@ -178,8 +178,8 @@ def test_a_link_is_made_opened_by_a_stranger_and_revoked(
     page.get_by_role("button", name="I have it").click()
     expect(page.get_by_label("Address of the link")).to_have_count(0)
 
-    asked: list[str] = []
-    stranger.on("request", lambda request: asked.append(request.url))
+    requests: list[str] = []
+    stranger.on("request", lambda request: requests.append(request.url))
     complaints: list[str] = []
     stranger.on("console", lambda one: complaints.append(one.text) if one.type == "error" else None)
     stranger.goto(address)
@@ -194,10 +194,10 @@ def test_a_link_is_made_opened_by_a_stranger_and_revoked(
         stranger,
         "!document.querySelector('video').seeking && document.querySelector('video').currentTime >= 2",
     )
-    own = (address, f"{watched.url}/page/icon.svg")
-    assert [one for one in asked if not one.startswith(own)] == []
+    own = (address, f"{visit.url}/page/icon.svg")
+    assert [one for one in requests if not one.startswith(own)] == []
     assert complaints == []
-    stranger.goto(f"{watched.url}/videos/{film[0]}")
+    stranger.goto(f"{visit.url}/videos/{film[0]}")
     expect(stranger.get_by_role("heading", name="Log in")).to_be_visible()
 
     page.reload()
@@ -253,8 +253,8 @@ def test_a_link_is_copied_over_plain_http_too(
     expect(search).to_have_value(address)
 
 
-def test_a_link_ends_on_a_day_that_was_chosen(watched: Visit, operator: httpx.Client, film: Any) -> None:
-    page = watched.page
+def test_a_link_ends_on_a_day_that_was_chosen(visit: Visit, operator: httpx.Client, film: Any) -> None:
+    page = visit.page
     last = (datetime.now() + timedelta(days=40)).strftime("%Y-%m-%d")
     page.get_by_role("button", name="New link").click()
     page.get_by_label("Who or what it is for").fill("Until a day")

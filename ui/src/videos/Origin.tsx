@@ -26,7 +26,7 @@ const SOURCES: Record<string, ReturnType<typeof msg>> = {
   compositeWithTrainedAlgorithmicMedia: msg`made with a trained model, with real footage in it`,
 };
 
-interface Record {
+interface ProvenanceFile {
   digital_source_type?: string;
   software?: string;
   engines?: { role: string; name: string; version: string }[];
@@ -42,7 +42,7 @@ export function Origin({ render, me }: { render: RenderDetail; me: Me }) {
     queryFn: async () => {
       const answer = await fetch(fileUrl(render.id, "provenance"));
       if (!answer.ok) throw await problemOf(answer);
-      return (await answer.json()) as Record;
+      return (await answer.json()) as ProvenanceFile;
     },
     enabled: has("provenance"),
     staleTime: Infinity,
