@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
-from editor_page import SCRIPTS, create_project, make_film
+from editor_page import SCRIPTS, create_project
 from playwright.sync_api import Browser, Page, expect
 from studio_page import PATIENCE_MS, Studio, Visit, Visiting, breaches, wait_for
 
@@ -22,7 +23,12 @@ def film(studio: Studio) -> tuple[str, str]:
     """The ids of a film in two scenes and of its project."""
     with httpx.Client(base_url=studio.url, headers=studio.headers, timeout=60, trust_env=False) as client:
         project = create_project(client, *SCRIPTS, title="Harbour tides")
-        return make_film(client, project), project
+        render = client.post("/api/renders", json={"project": project}).raise_for_status().json()["id"]
+        deadline = time.monotonic() + PATIENCE_MS / 1000
+        while (state := client.get(f"/api/renders/{render}").json()["state"]) != "done":
+            assert state not in ("failed", "cancelled") and time.monotonic() < deadline, state
+            time.sleep(0.2)
+        return str(render), project
 
 
 @pytest.fixture
@@ -67,10 +73,10 @@ def test_a_word_of_the_transcript_plays_from_there_and_is_marked(visit: Visit) -
     pause(page)
     assert f"t={start:g}"[:5] in page.url
     # While it plays, the mark goes on; the words of the second scene come after those of the first.
-    moon = page.locator(".word", has_text="moon")
-    assert float(moon.get_attribute("data-at") or 0) > start
+    last = page.locator(".word").last
+    assert float(last.get_attribute("data-at") or 0) > start and last.inner_text() == "why."
     page.locator("#video").evaluate("v => v.play()")
-    expect(moon).to_have_class(re.compile(r"\bnow\b"), timeout=PATIENCE_MS)
+    expect(last).to_have_class(re.compile(r"\bnow\b"), timeout=PATIENCE_MS)
     expect(lines.nth(2)).to_have_attribute("aria-current", "true")
     assert visit.complaints == []
 
@@ -82,7 +88,7 @@ def test_words_come_when_the_captions_show_them(visit: Visit, operator: httpx.Cl
     shown = {
         word: 3600 * int(hours) + 60 * int(minutes) + float(rest) for hours, minutes, rest, word in found
     }
-    assert len(shown) >= 3
+    assert len(shown) >= 2
     for word, at in shown.items():
         spoken = visit.page.locator(".word", has_text=re.compile(f"^{re.escape(word)}$")).first
         assert abs(float(spoken.get_attribute("data-at") or -1) - at) <= 0.45, word
@@ -141,7 +147,13 @@ def test_it_says_where_it_comes_from_and_leads_to_its_project(
 ) -> None:
     page, view = visit.page, operator.get(f"/api/renders/{film[0]}").json()
     origin = page.get_by_role("region", name="Where it comes from")
-    for words in ("Nova", view["requested_by"], "drawn by rules", "flite", "signed by this installation"):
+    for words in (
+        "Nova",
+        view["requested_by"],
+        "made with a trained model",
+        "flite",
+        "signed by this installation",
+    ):
         expect(origin).to_contain_text(words, timeout=PATIENCE_MS)
     expect(origin.get_by_role("link", name=view["trace_id"])).to_be_visible()
     files = page.get_by_role("region", name="Files")
