@@ -8,7 +8,7 @@ import { api, body, type Me, type RenderDetail } from "../api/client";
 import { Problem, problemOf } from "../api/problem";
 import { usePersonas } from "../create/usePersonas";
 import { State } from "../kit/kit";
-import { fileUrl, mebibytes, number, when } from "./words";
+import { drawnBy, fileUrl, mebibytes, number, when } from "./words";
 
 const FILES = {
   video: msg`MP4`,
@@ -52,6 +52,8 @@ export function Origin({ render, me }: { render: RenderDetail; me: Me }) {
   const named = (role: string) => [
     ...new Set(engines.filter((one) => one.role === role).map((one) => `${one.name} ${one.version}`)),
   ];
+  // How much of a card a network took.
+  const modes = drawnBy(render.progress.engines.filter((one) => one.mode));
   const kind = SOURCES[source.slice(source.lastIndexOf("/") + 1)];
   const rows: [name: string, value: ReactNode][] = [
     [t`Made`, when(render.finished_at ?? render.created_at)],
@@ -59,6 +61,7 @@ export function Origin({ render, me }: { render: RenderDetail; me: Me }) {
     [t`Presenters`, render.personas.map(nameOf).join(", ") || "–"],
     [t`Voice`, named("speech").join(", ") || "–"],
     [t`Picture`, [...named("face"), ...named("tracker")].join(", ") || "–"],
+    ...(modes.length > 0 ? [[t`Drawn by`, modes.join(", ")] satisfies [string, ReactNode]] : []),
     ...(kind ? [[t`Kind`, i18n.t(kind)] satisfies [string, ReactNode]] : []),
     ...(software ? [[t`Software`, software] satisfies [string, ReactNode]] : []),
     ...(consents.length > 0

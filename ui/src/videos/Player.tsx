@@ -2,7 +2,7 @@
 import { t } from "@lingui/core/macro";
 import type { RefObject } from "react";
 import type { Render } from "../api/client";
-import { drawnBy, facts, fileUrl } from "./words";
+import { facts, fileUrl } from "./words";
 
 interface Props {
   render: Render;
@@ -13,7 +13,6 @@ interface Props {
 
 export function Player({ render, video, begin }: Props) {
   const roles = render.outputs.map((one) => one.role);
-  const drawn = drawnBy(render.progress.engines);
   return (
     <section className="card player" aria-label={t`Player`}>
       {/* biome-ignore lint/a11y/useMediaCaption: captions are there when the video has some */}
@@ -38,7 +37,6 @@ export function Player({ render, video, begin }: Props) {
         <p className="quiet">
           <span className="chip">{t`synthetic`}</span> {facts(render)}
         </p>
-        {drawn.length > 0 && <p className="quiet">{t`Drawn by ${drawn.join(", ")}.`}</p>}
       </div>
     </section>
   );

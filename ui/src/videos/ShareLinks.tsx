@@ -1,13 +1,13 @@
 /** Links that show one film to whoever has them: made with an end, shown once, listed with their use, revoked. */
 
 import { i18n } from "@lingui/core";
-import { msg, t } from "@lingui/core/macro";
+import { msg, plural, t } from "@lingui/core/macro";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { api, body, type CreatedShareLink, type Me, type Render, type ShareLink } from "../api/client";
 import { ConfirmedAction } from "../kit/ConfirmedAction";
 import { CopyField } from "../kit/CopyField";
-import { ErrorNotice, State, Table } from "../kit/kit";
+import { ErrorNotice, State } from "../kit/kit";
 import { when } from "./words";
 
 const DAY_MS = 86_400_000;
@@ -47,31 +47,39 @@ export function ShareLinks({ render, me }: { render: Render; me: Me }) {
       {found.data && rows.length === 0 && !making && (
         <p className="quiet">{t`None yet. Whoever has a link sees this film without a login, until the link ends.`}</p>
       )}
-      {rows.length > 0 && (
-        <Table name={t`Links`} heads={[t`Name`, t`State`, t`Ends`, t`Opened`, t`Last used`]} last={t`Actions`}>
-          {rows.map((one) => (
-            <tr key={one.id}>
-              <th scope="row">
-                {one.name || <span className="quiet">{t`without a name`}</span>}
-                <span className="quiet"> · {one.created_by}</span>
-              </th>
-              <td>
+      <ul className="stack">
+        {rows.map((one) => (
+          <li key={one.id} className="card row apart">
+            <div className="stack link">
+              <span className="row">
+                <strong>{one.name || t`without a name`}</strong>
                 <State of={one.state} />
-              </td>
-              <td>{when(one.revoked_at ?? one.expires_at)}</td>
-              <td>{one.uses}</td>
-              <td>{one.last_used_at ? when(one.last_used_at) : t`never`}</td>
-              <td>
-                {one.state === "active" && me.permissions.includes("link:revoke") && (
-                  <Revoke render={render} link={one} onSettled={changed} />
-                )}
-              </td>
-            </tr>
-          ))}
-        </Table>
-      )}
+              </span>
+              <span className="quiet">{factsOf(one)}</span>
+            </div>
+            {one.state === "active" && me.permissions.includes("link:revoke") && (
+              <Revoke render={render} link={one} onSettled={changed} />
+            )}
+          </li>
+        ))}
+      </ul>
     </section>
   );
+}
+
+/** Until when, from whom, and how it was used. */
+function factsOf(link: ShareLink): string {
+  const { uses } = link;
+  const end = when(link.expires_at);
+  const fate = link.state === "active" ? t`works until ${end}` : t`ended ${end}`;
+  return [
+    link.revoked_at ? t`revoked ${when(link.revoked_at)}` : fate,
+    t`made by ${link.created_by}`,
+    plural(uses, { one: "opened once", other: "opened # times" }),
+    link.last_used_at ? t`last used ${when(link.last_used_at)}` : "",
+  ]
+    .filter(Boolean)
+    .join(" · ");
 }
 
 function NewLink({ render, onCreated }: { render: Render; onCreated: (link: CreatedShareLink) => void }) {
