@@ -82,7 +82,7 @@ def test_a_word_of_the_transcript_plays_from_there_and_is_marked(visit: Visit) -
 
 
 def test_words_come_when_the_captions_show_them(visit: Visit, operator: httpx.Client, film: Any) -> None:
-    """The first word of each caption is not spoken before the caption of before has gone."""
+    """A caption may come 400 ms before its first word, and no later than that."""
     captions = operator.get(f"/api/renders/{film[0]}/files/vtt").text
     found = re.findall(r"(\d\d):(\d\d):(\d\d\.\d+) --> .*\n(\S+)", captions)
     shown = {
@@ -90,8 +90,9 @@ def test_words_come_when_the_captions_show_them(visit: Visit, operator: httpx.Cl
     }
     assert len(shown) >= 2
     for word, at in shown.items():
-        spoken = visit.page.locator(".word", has_text=re.compile(f"^{re.escape(word)}$")).first
-        assert abs(float(spoken.get_attribute("data-at") or -1) - at) <= 0.45, word
+        spoken = visit.page.locator(".word", has_text=re.compile(f"^{re.escape(word)}$"))
+        times = [float(one.get_attribute("data-at") or -1) for one in spoken.all()]
+        assert min(abs(time - at) for time in times) <= 0.45, (word, at, times)
 
 
 def test_the_times_lead_by_keyboard_and_an_address_with_a_time_begins_there(
