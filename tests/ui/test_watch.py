@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
-from editor_page import SCRIPTS, create_project
+from editor_page import SCRIPTS, create_project, make_film
 from playwright.sync_api import Browser, Page, expect
 from studio_page import PATIENCE_MS, Studio, Visit, Visiting, breaches, wait_for
 
@@ -23,12 +22,7 @@ def film(studio: Studio) -> tuple[str, str]:
     """The ids of a film in two scenes and of its project."""
     with httpx.Client(base_url=studio.url, headers=studio.headers, timeout=60, trust_env=False) as client:
         project = create_project(client, *SCRIPTS, title="Harbour tides")
-        render = client.post("/api/renders", json={"project": project}).raise_for_status().json()["id"]
-        deadline = time.monotonic() + PATIENCE_MS / 1000
-        while (state := client.get(f"/api/renders/{render}").json()["state"]) != "done":
-            assert state not in ("failed", "cancelled") and time.monotonic() < deadline, state
-            time.sleep(0.2)
-        return str(render), project
+        return make_film(client, project), project
 
 
 @pytest.fixture
