@@ -82,8 +82,8 @@ class Policy:
 
     def __post_init__(self) -> None:
         self.changes = KeyChanges(self.events)
-        attempts = FailedAttempts(self.db, self.keys, self.changes)
-        self.authenticator = Authenticator(self.db, self.keys, self.sessions, self.name, attempts)
+        self.attempts = FailedAttempts(self.db, self.keys, self.changes)
+        self.authenticator = Authenticator(self.db, self.keys, self.sessions, self.name, self.attempts)
         self.links = StartLinks()
 
     @classmethod

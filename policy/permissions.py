@@ -53,6 +53,11 @@ PERMISSIONS: tuple[Permission, ...] = (
     Permission("render:update", "Rename a video, tag it, or take it out of the trash."),
     Permission("render:cancel", "Stop a render."),
     Permission("render:delete", "Move a video to the trash, or delete it with its files."),
+    Permission(
+        "link:read", "See the links to a video and how often they were opened, never their addresses."
+    ),
+    Permission("link:create", "Make a link that shows one video to whoever has it, without a login."),
+    Permission("link:revoke", "End such a link."),
     Permission("publication:read", "See what is published, the channels and the quota."),
     Permission("publication:create", "Publish a finished video under the name of a connected channel."),
     Permission("publication:cancel", "Stop a publication that is still uploading."),

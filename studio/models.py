@@ -14,6 +14,7 @@ import studio.publishing.models
 import studio.references.models
 import studio.renders.models
 import studio.scenes.models
+import studio.share_links.models
 import studio.uploads.models
 import studio.voices.models
 import studio.webhooks.models

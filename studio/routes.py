@@ -19,6 +19,8 @@ from studio.renders import rendition_routes as render_renditions
 from studio.renders import routes as renders
 from studio.retention import routes as retention
 from studio.scenes import routes as scenes
+from studio.share_links import routes as share_links
+from studio.share_links import viewing as shared_videos
 from studio.uploads import routes as uploads
 from studio.voices import routes as voices
 from studio.voices import trial_routes as voice_trials
@@ -44,6 +46,8 @@ def routers() -> tuple[APIRouter, ...]:
         pronunciations,
         renders,
         render_renditions,
+        share_links,
+        shared_videos,
         retention,
         publishing,
         webhooks,

@@ -55,6 +55,7 @@ from studio.scene_previews.making import ScenePreviews
 from studio.scene_previews.speech import SPEECH, SceneSpeech
 from studio.scene_previews.stills import STILLS, SceneStills
 from studio.scenes.service import SceneService
+from studio.share_links.service import ShareLinkService
 from studio.thumbnails.service import Thumbnails
 from studio.trash.service import TrashService
 from studio.uploads.service import UploadService
@@ -85,6 +86,7 @@ class Studio:
     renders: RenderService
     render_list: RenderList
     render_editing: RenderEditing
+    share_links: ShareLinkService
     trash: TrashService
     thumbnails: Thumbnails
     renditions: Renditions
@@ -213,6 +215,7 @@ def build_studio(
         renders=renders,
         render_list=RenderList(db),
         render_editing=RenderEditing(db, events, audit),
+        share_links=ShareLinkService(db, blobs, audit),
         trash=TrashService(
             db,
             projects,

@@ -67,6 +67,7 @@ COMMANDS = MappingProxyType(
         "publish": Entry(
             "publish", VIDEOS, "Publish finished renders on YouTube. `soundstage up` sends them."
         ),
+        "links": Entry("links", VIDEOS, "Links that show one video to whoever has them, until they end."),
         "chat": Entry(
             "chat",
             AGENT,

@@ -21,8 +21,10 @@ from provisioning_api.certificates.ssh_authority import BACKDATE
 from provisioning_api.certificates.tls_authority import key_usage
 from soundstage.database import utcnow
 from soundstage.settings import Settings
-from studio.renders.credentials import SigningKey
+from studio.guards import ReadRenders
+from studio.renders.credentials import ContentCredentials, SigningKey, read_credentials
 from studio.renders.signing import VideoSigner
+from studio.wiring import StudioDep
 
 KEY_FILE = "videos.key"
 CHAIN_FILE = "videos.pem"
@@ -54,7 +56,7 @@ def authority_pem(settings: Settings) -> str:
 
 
 def video_authority_router(settings: Settings) -> APIRouter:
-    """`GET /api/videos-ca.pem`."""
+    """`GET /api/videos-ca.pem`, and what the signature inside a video is worth."""
     router = APIRouter(tags=["renders"])
 
     @router.get("/api/videos-ca.pem", dependencies=[Depends(public("a certificate is no secret"))])
@@ -66,6 +68,12 @@ def video_authority_router(settings: Settings) -> APIRouter:
             media_type="application/x-pem-file",
             headers={"Content-Disposition": 'attachment; filename="soundstage-videos-ca.pem"'},
         )
+
+    @router.get("/api/renders/{render_id}/credentials")
+    async def read_video_credentials(render_id: str, studio: StudioDep, _: ReadRenders) -> ContentCredentials:
+        """Validate the Content Credentials (C2PA) inside a video by the authority of this installation."""
+        _output, path = await studio.renders.open_output(render_id, "video")
+        return await asyncio.to_thread(lambda: read_credentials(path, authority_pem(settings)))
 
     return router
 

@@ -10,11 +10,17 @@ from soundstage.telemetry.masking import mask_text
 if TYPE_CHECKING:
     from soundstage.telemetry.exposition import Metrics, metrics_router
     from soundstage.telemetry.logs import configure_logging, get_logger
-    from soundstage.telemetry.middleware import QUIET, TelemetryMiddleware, install_telemetry
+    from soundstage.telemetry.middleware import (
+        QUIET,
+        SHARED_PREFIX,
+        TelemetryMiddleware,
+        install_telemetry,
+    )
     from soundstage.tracing import new_trace_id, parse_traceparent, trace, trace_id, traceparent
 
 __all__ = [
     "QUIET",
+    "SHARED_PREFIX",
     "Metrics",
     "TelemetryMiddleware",
     "configure_logging",
@@ -31,6 +37,7 @@ __all__ = [
 
 _MODULES = {
     "QUIET": "middleware",
+    "SHARED_PREFIX": "middleware",
     "configure_logging": "logs",
     "get_logger": "logs",
     "Metrics": "exposition",

@@ -24,6 +24,8 @@ QUIET_PATHS = frozenset({"/metrics", "/api/health", "/health"})
 QUIET = "soundstage.quiet"
 """A key of the scope: set by who records a refused request in another way than by a line of its own."""
 UNMATCHED = "unmatched"
+SHARED_PREFIX = "/shared/"
+"""Behind it a path is the token of a link to a video, which belongs into no log."""
 UNTRACED_PREFIX = "/api/farm/tasks/"
 """Workers report several times a second; spans of their own say what they did."""
 
@@ -76,7 +78,7 @@ class TelemetryMiddleware:
         try:
             await self._app(scope, receive, send_with_trace)
         except Exception:
-            self._log.exception("request failed unexpectedly", method=method, path=scope["path"])
+            self._log.exception("request failed unexpectedly", method=method, path=loggable_path(scope))
             if started or scope["type"] != "http":
                 # Too late for an answer: the server must cut the connection, or half a file would look whole.
                 raise
@@ -97,7 +99,11 @@ class TelemetryMiddleware:
             if scope["path"] not in QUIET_PATHS and QUIET not in scope:
                 # The path only: a query string may carry what belongs into no log.
                 self._log.info(
-                    "request", method=method, path=scope["path"], status=status, ms=round(seconds * 1000, 1)
+                    "request",
+                    method=method,
+                    path=loggable_path(scope),
+                    status=status,
+                    ms=round(seconds * 1000, 1),
                 )
 
     def _template(self, scope: Scope) -> str:
@@ -111,6 +117,12 @@ class TelemetryMiddleware:
             # Inside a mounted application; that it was there is all that we know.
             self._templates.setdefault(endpoint, "mounted")
         return self._templates[endpoint]
+
+
+def loggable_path(scope: Scope) -> str:
+    """Returns the path of a request without the token in it."""
+    path = str(scope["path"])
+    return f"{SHARED_PREFIX}…" if path.startswith(SHARED_PREFIX) else path
 
 
 def _span(scope: Scope) -> AbstractContextManager[Span]:

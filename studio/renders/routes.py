@@ -29,6 +29,7 @@ from studio.renders.schemas import (
 )
 from studio.renders.service import is_end
 from studio.renders.states import RenderState
+from studio.renders.transcript import Transcript, read_transcript
 from studio.tags import TagQuery
 from studio.wiring import StudioDep
 
@@ -93,6 +94,12 @@ async def get_render(render_id: str, studio: StudioDep, principal: ReadRenders) 
 async def explain_render(render_id: str, studio: StudioDep, _: ReadRenders) -> Explanation:
     """Explains the state of a render in one sentence."""
     return Explanation(explanation=await studio.renders.explain(render_id))
+
+
+@router.get("/{render_id}/transcript")
+async def get_transcript(render_id: str, studio: StudioDep, _: ReadRenders) -> Transcript:
+    """The spoken words with their times in the video."""
+    return await read_transcript(studio.renders.db, studio.renders.blobs, render_id)
 
 
 @router.get("/{render_id}/log", response_class=PlainTextResponse)

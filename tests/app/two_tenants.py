@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -118,6 +119,8 @@ async def things_of(services: Services, client: httpx.AsyncClient) -> dict[str, 
         account, publication = await _published(services, render)
         voice = await _cloned(services, consent["id"])
     await _finished(services, render)
+    ends = (utcnow() + timedelta(days=7)).isoformat()
+    link = (await create(f"/api/renders/{render}/links", json={"expires_at": ends}))["id"]
     return {
         "ref": project,
         "scene_id": scene["id"],
@@ -127,6 +130,7 @@ async def things_of(services: Services, client: httpx.AsyncClient) -> dict[str, 
         "consent_id": consent["id"],
         "render_id": render,
         "job_id": render,
+        "link_id": link,
         "role": "video",
         "webhook_id": webhook["id"],
         "delivery_id": reported["id"],

@@ -179,6 +179,16 @@ async def test_the_access_log_names_the_path_and_never_the_query(
     assert "hunter2" not in quiet_logs.getvalue()
 
 
+async def test_the_access_log_names_no_token_of_a_link(
+    http: httpx.AsyncClient, quiet_logs: io.StringIO
+) -> None:
+    for path in ("/shared/hunter2", "/shared/hunter2/video"):
+        assert (await http.get(path)).status_code == 404
+    lines = [json.loads(line) for line in quiet_logs.getvalue().splitlines()]
+    assert [line["path"] for line in lines] == ["/shared/…"] * 2
+    assert "hunter2" not in quiet_logs.getvalue()
+
+
 async def test_an_answer_that_breaks_half_way_is_logged_and_not_completed(
     http: httpx.AsyncClient, quiet_logs: io.StringIO, metrics: Metrics
 ) -> None:

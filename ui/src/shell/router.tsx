@@ -69,7 +69,12 @@ const videosView = viewOf(() => import("../videos/VideosView"), "VideosView");
 const chat = createRoute({ getParentRoute: parent, path: "/chat", component: videosView });
 // Without a view of its own: the wall stays as it is behind the one that is watched.
 const videos = createRoute({ getParentRoute: parent, path: "/videos", component: videosView });
-const video = createRoute({ getParentRoute: () => videos, path: "$id" });
+const video = createRoute({
+  getParentRoute: () => videos,
+  path: "$id",
+  /** Seconds from the start of the film. */
+  validateSearch: ({ t }: Record<string, unknown>): { t?: number } => (typeof t === "number" && t > 0 ? { t } : {}),
+});
 const talk = createRoute({
   getParentRoute: parent,
   path: "/talk",

@@ -1,29 +1,26 @@
-/** One video at its own address: its player, or how far it is, its scenes, and deleting it. */
-import { i18n } from "@lingui/core";
-import { msg, t } from "@lingui/core/macro";
+/** One video at its own address: player and transcript, or how far it is; where it comes from, its links, and deleting it. */
+import { t } from "@lingui/core/macro";
 import { Trans } from "@lingui/react/macro";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { Link, useNavigate } from "@tanstack/react-router";
+import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { useEffect, useRef, useState } from "react";
 import { api, body, type Me, type Render, type RenderDetail } from "../api/client";
 import { suggest } from "../chat/suggestion";
 import { ConfirmedAction } from "../kit/ConfirmedAction";
 import { ErrorNotice, Reason, State } from "../kit/kit";
 import { ENDED, Making } from "./Making";
+import { Files, Origin } from "./Origin";
+import { Player } from "./Player";
 import { Publications } from "./Publications";
+import { ShareLinks } from "./ShareLinks";
+import { Transcript } from "./Transcript";
 import { mayTakeFocus } from "./VideosView";
-import { drawnBy, facts, fileUrl } from "./words";
-
-const FILES = {
-  video: msg`MP4`,
-  vtt: msg`Captions (VTT)`,
-  srt: msg`Captions (SRT)`,
-  provenance: msg`Provenance`,
-  poster: msg`Poster`,
-};
+import "./watch.css";
 
 export function Watch({ id, me }: { id: string; me: Me }) {
   const heading = useRef<HTMLHeadingElement>(null);
+  const video = useRef<HTMLVideoElement>(null);
+  const { t: begin } = useSearch({ strict: false });
   const found = useQuery({
     queryKey: ["render", id],
     queryFn: () => body(api.GET("/api/renders/{render_id}", { params: { path: { render_id: id } } })),
@@ -32,19 +29,37 @@ export function Watch({ id, me }: { id: string; me: Me }) {
     if (mayTakeFocus()) heading.current?.focus({ preventScroll: true });
   }, []);
   const render = found.data;
+  const isDone = render?.state === "done";
   return (
-    <div className="stack">
-      <div>
+    <div className="stack watch">
+      <div className="row apart">
         <Link to="/videos">{t`All videos`}</Link>
+        {render?.project_id && me.permissions.includes("project:read") && (
+          <Link className="button" to="/studio/p/$slug" params={{ slug: render.project_id }}>{t`Open in the Studio`}</Link>
+        )}
       </div>
       <h1 ref={heading} tabIndex={-1}>
         {render?.title ?? (found.error ? t`No such video` : t`One moment`)}
       </h1>
       {found.error && <ErrorNotice error={found.error} />}
-      {render && (render.state === "done" ? <Player render={render} /> : <Making render={render} me={me} />)}
+      {render?.trashed_at && <p className="quiet">{t`It is in the trash.`}</p>}
+      {render && !isDone && <Making render={render} me={me} />}
+      {render && isDone && (
+        <>
+          <div className="watch-main">
+            <Player render={render} video={video} begin={begin} />
+            <Transcript render={render} video={video} />
+          </div>
+          <div className="watch-more">
+            <Origin render={render} me={me} />
+            <Files render={render} />
+          </div>
+          {render.kind !== "preview" && me.permissions.includes("link:read") && <ShareLinks render={render} me={me} />}
+          <Publications render={render} me={me} />
+        </>
+      )}
       {render?.state === "failed" && <Failure render={render} me={me} />}
-      {render?.state === "done" && <Publications render={render} me={me} />}
-      {render && <Scenes render={render} />}
+      {render && !isDone && <Scenes render={render} />}
       {render && me.permissions.includes("trace:read") && (
         <div>
           <Link to="/run/log/$id" params={{ id: render.id }}>{t`Steps and their times`}</Link>
@@ -52,47 +67,6 @@ export function Watch({ id, me }: { id: string; me: Me }) {
       )}
       {render && ENDED.includes(render.state) && me.permissions.includes("render:delete") && <Delete render={render} />}
     </div>
-  );
-}
-
-function Player({ render }: { render: Render }) {
-  const roles = render.outputs.map((one) => one.role);
-  const drawn = drawnBy(render.progress.engines);
-  return (
-    <section className="card player" aria-label={t`Player`}>
-      {/* biome-ignore lint/a11y/useMediaCaption: captions are there when the video has some */}
-      <video
-        key={render.id}
-        id="video"
-        controls
-        playsInline
-        preload="metadata"
-        src={fileUrl(render.id, "video")}
-        poster={roles.includes("poster") ? fileUrl(render.id, "poster") : undefined}
-      >
-        {roles.includes("vtt") && (
-          <track kind="captions" src={fileUrl(render.id, "vtt")} srcLang="en" label={t`Captions`} default />
-        )}
-      </video>
-      <div className="about">
-        <p className="quiet">
-          <span className="chip">{t`synthetic`}</span> {facts(render)}
-        </p>
-        {drawn.length > 0 && <p className="quiet">{t`Drawn by ${drawn.join(", ")}.`}</p>}
-        <ul className="row" aria-label={t`Files`}>
-          {Object.entries(FILES).map(
-            ([role, name]) =>
-              roles.includes(role) && (
-                <li key={role}>
-                  <a className="button" href={fileUrl(render.id, role)} download="">
-                    {i18n.t(name)}
-                  </a>
-                </li>
-              ),
-          )}
-        </ul>
-      </div>
-    </section>
   );
 }
 

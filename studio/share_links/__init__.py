@@ -1,0 +1,1 @@
+"""Links that show one finished video to whoever has them, without a login, until they end."""
