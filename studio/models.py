@@ -5,6 +5,7 @@
 from studio.assets.models import Asset, AssetTag
 from studio.brands.models import Brand
 from studio.consents.models import ConsentRow
+from studio.first_run.models import FirstRun
 from studio.idempotency.models import IdempotencyKey
 from studio.personas.models import PersonaFile
 from studio.projects.models import Project, ProjectVersion
@@ -28,6 +29,7 @@ __all__ = [
     "Delivery",
     "DeliveryTry",
     "Derivation",
+    "FirstRun",
     "IdempotencyKey",
     "PendingConsent",
     "PersonaFile",
