@@ -42,7 +42,7 @@ class Connection(Protocol):
 
 
 class RunningStudio(Protocol):
-    """What has the store of this state folder open, and is asked about it. Both raise SoundstageError."""
+    """Answers for the store of this state folder, which it has open. Both raise SoundstageError."""
 
     async def revision(self) -> str | None:
         """Returns the revision of its database."""
@@ -94,8 +94,8 @@ async def examine(
     settings = load_settings(config_file)
     checks.append(green("settings", "all values are fine"))
     async with running_server(settings) as server:
-        asked = None if server is None else _StudioOverHttp(server)
-        return [*checks, *[check async for check in examine_installation(settings, asked)]]
+        running = None if server is None else _StudioOverHttp(server)
+        return [*checks, *[check async for check in examine_installation(settings, running)]]
 
 
 async def examine_here(settings: Settings, studio: RunningStudio) -> AsyncIterator[Check]:

@@ -24,7 +24,7 @@ LIMIT_S = 90.0
 
 
 class DoctorReport(BaseModel):
-    """What the doctor found, in the order in which a new installation meets it."""
+    """Lists what the doctor found, in the order in which a new installation meets it."""
 
     ok: bool = Field(description="nothing is red: films can be made")
     at: datetime
@@ -47,7 +47,7 @@ class ThisServer:
 
 
 class DoctorService:
-    """Who asks while an examination runs gets its report."""
+    """Examines this installation. Who asks while an examination runs gets its report."""
 
     def __init__(self, examine: Callable[[], AsyncIterator[Check]], limit_s: float = LIMIT_S) -> None:
         self._examine = examine

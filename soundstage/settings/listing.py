@@ -11,7 +11,7 @@ from pydantic_core import to_jsonable_python
 
 from soundstage.settings.origins import Source
 from soundstage.settings.problems import section_of_each
-from soundstage.settings.secrets import is_secret, shown_value
+from soundstage.settings.secrets import is_secret, mask_value
 from soundstage.settings.sources import ENV_ALIASES, NESTED, PREFIX
 from soundstage.settings.tree import Settings
 
@@ -71,7 +71,7 @@ def _view(root: Settings, path: str, field: FieldInfo, value: object) -> Setting
     return SettingView(
         name=path,
         meaning=field.description or "",
-        value=None if secret else shown_value(value),
+        value=None if secret else mask_value(value),
         default=None if secret else plain,
         choices=_choices(field.annotation),
         is_secret=secret,

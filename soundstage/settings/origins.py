@@ -1,4 +1,4 @@
-"""Where the values of the settings were written; `load` keeps it with them, `listing` tells it."""
+"""Tells where the values of the settings were written; `load` keeps it with them, `listing` shows it."""
 
 from __future__ import annotations
 

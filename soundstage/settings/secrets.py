@@ -25,15 +25,15 @@ def is_secret(field: FieldInfo) -> bool:
     return (isinstance(extra, dict) and bool(extra.get("writeOnly"))) or _holds_secret(field.annotation)
 
 
-def shown_value(value: object) -> Any:
+def mask_value(value: object) -> Any:
     """Returns a value that is no secret as JSON, without keys, and without what addresses hold of them."""
     plain = to_jsonable_python(value)
     if isinstance(plain, str):
         return _shown_text(plain)
     if isinstance(plain, list):
-        return [shown_value(one) for one in plain]
+        return [mask_value(one) for one in plain]
     if isinstance(plain, dict):
-        return {name: shown_value(one) for name, one in plain.items()}
+        return {name: mask_value(one) for name, one in plain.items()}
     return plain
 
 

@@ -20,7 +20,7 @@ from soundstage.settings.outgoing import DownloadSettings, WebhookSettings, Yout
 from soundstage.settings.policy import PolicySettings
 from soundstage.settings.provisioning import ProvisioningSettings
 from soundstage.settings.sealing import SealingSettings
-from soundstage.settings.secrets import is_secret, shown_value
+from soundstage.settings.secrets import is_secret, mask_value
 from soundstage.settings.sections import (
     AuthSettings,
     BlobSettings,
@@ -76,7 +76,7 @@ class Settings(BaseSettings):
 
     @property
     def origins(self) -> SettingOrigins:
-        """Where the values were written; empty for settings that nobody has loaded."""
+        """Returns where the values were written; empty for settings that nobody has loaded."""
         return self._origins
 
     def with_origins(self, origins: SettingOrigins) -> Self:
@@ -184,4 +184,4 @@ def _masked_value(value: object) -> Any:
         return _masked(value)
     if isinstance(value, dict):
         return {name: _masked_value(one) for name, one in value.items()}
-    return shown_value(value)
+    return mask_value(value)

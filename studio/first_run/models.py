@@ -12,7 +12,7 @@ from soundstage.database.tenants import TenantOwned
 
 
 class FirstRun(TenantOwned, Base):
-    """What of the first run of a tenant cannot be seen from what exists. `marks` maps names of steps to
+    """Keeps what of a tenant's first run cannot be seen from what exists. `marks` maps names of steps to
     `done` or `skipped`.
     """
 

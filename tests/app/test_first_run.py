@@ -63,7 +63,7 @@ async def mark(client: httpx.AsyncClient, **change: Any) -> dict[str, Any]:
 
 
 async def finish_film(services: Services, tenant: str) -> None:
-    """As if a worker had made it."""
+    """Inserts what a worker would have made."""
     with tenant_scope(tenant):
         async with services.database.transaction() as session:
             film = {"spec": {}, "spec_hash": "sha256:0", "title": "Tides"}
@@ -110,12 +110,12 @@ async def test_keys_for_others_count_and_those_of_the_first_start_do_not(service
         await services.policy.keys.register_local(session, "ab" * 32)
         admin = Principal("key_admin", "admin", "admin", "key")
         assert not await first_run_routes.has_other_keys(services.policy, admin)
-        made = await services.policy.keys.create(session, KeyRequest(name="x", role="viewer"), admin)
+        key = await services.policy.keys.create(session, KeyRequest(name="x", role="viewer"), admin)
     assert await first_run_routes.has_other_keys(services.policy, admin)
     other = Principal("key_rival", "rival", "admin", "key", tenant=RIVAL)
     assert not await first_run_routes.has_other_keys(services.policy, other)
     async with services.database.transaction() as session:
-        await services.policy.keys.revoke(session, made.id, admin)
+        await services.policy.keys.revoke(session, key.id, admin)
     assert not await first_run_routes.has_other_keys(services.policy, admin)
 
 

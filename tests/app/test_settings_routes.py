@@ -98,7 +98,7 @@ def names(annotation: Any, kind: type) -> bool:
     return annotation is kind or any(names(one, kind) for one in get_args(annotation))
 
 
-def filled(home: Path) -> dict[str, Any]:
+def secrets_for(home: Path) -> dict[str, Any]:
     """A value with the marker for every setting that can hold a secret: hashes, commands with arguments,
     passwords in addresses, and the contents of files of keys.
     """
@@ -126,7 +126,7 @@ def filled(home: Path) -> dict[str, Any]:
     return values
 
 
-def nested(values: dict[str, Any]) -> dict[str, Any]:
+def as_tables(values: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for path, value in values.items():
         place = found
@@ -139,9 +139,9 @@ def nested(values: dict[str, Any]) -> dict[str, Any]:
 
 async def test_no_answer_holds_a_secret(home: Path, services: Services, worker: Path) -> None:
     """With every setting that can hold one filled, also where the doctor complains of it."""
-    values = filled(home)
+    values = secrets_for(home)
     assert len(values) > 40
-    settings = Settings.model_validate(nested({**values, "worker.command": [str(worker)]}))
+    settings = Settings.model_validate(as_tables({**values, "worker.command": [str(worker)]}))
     app = create_app(replace(services, settings=settings))
     async with calling(app, await key_of(services, "default")) as client:
         listed = await client.get("/api/settings")
@@ -182,13 +182,17 @@ def levels(answer: httpx.Response) -> dict[str, Level]:
     return {check["name"]: Level(check["level"]) for check in answer.json()["checks"]}
 
 
-async def test_the_doctor_of_a_server_has_the_lines_of_the_command(
+def test_the_doctor_of_a_server_has_the_lines_of_the_command(
     home: Path, worker: Path, cli: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SOUNDSTAGE_HTTP__PORT", "0")
-    async with asking(load_settings()) as client:
-        report = await client.get("/api/doctor")
-    commanded = await asyncio.to_thread(cli, "doctor", "--json")
+
+    async def ask() -> httpx.Response:
+        async with asking(load_settings()) as client:
+            answer: httpx.Response = await client.get("/api/doctor")
+            return answer
+
+    report, commanded = asyncio.run(ask()), cli("doctor", "--json")
     assert list(levels(report)) == [check["name"] for check in commanded.json["checks"]]
     assert report.json()["ok"] is True and report.json()["duration_ms"] > 0
     assert levels(report)["database"] is Level.GREEN
