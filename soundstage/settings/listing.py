@@ -16,6 +16,9 @@ from soundstage.settings.sources import ENV_ALIASES, NESTED, PREFIX
 from soundstage.settings.tree import Settings
 
 
+Kind = Literal["text", "number", "switch", "list", "table"]
+
+
 class SettingView(BaseModel):
     """One setting. `value` and `default` of a secret are null: `is_set` says whether there is one."""
 
@@ -23,6 +26,7 @@ class SettingView(BaseModel):
     meaning: str
     value: JsonValue = Field(description="in force in this server; passwords in addresses are masked")
     default: JsonValue
+    kind: Kind = Field(description="how it is written in the file")
     choices: list[str] = Field(description="the values that it can have; empty: any of its kind")
     is_secret: bool
     is_set: bool = Field(description="whether it has another value than none")
@@ -73,6 +77,7 @@ def _view(root: Settings, path: str, field: FieldInfo, value: object) -> Setting
         meaning=field.description or "",
         value=None if secret else mask_value(value),
         default=None if secret else plain,
+        kind=_kind(field.annotation),
         choices=_choices(field.annotation),
         is_secret=secret,
         is_set=value not in (None, "", (), [], {}),
@@ -85,6 +90,18 @@ def _view(root: Settings, path: str, field: FieldInfo, value: object) -> Setting
 def _variable(path: str) -> str:
     name = path.replace(".", NESTED).upper()
     return PREFIX + next((short for short, long in ENV_ALIASES.items() if long == name), name)
+
+
+def _kind(annotation: Any) -> Kind:
+    """Returns the kind of the first type that an annotation names; one of several is None."""
+    kinds: dict[Any, Kind] = {bool: "switch", int: "number", float: "number", tuple: "list", dict: "table"}
+    plain = get_origin(annotation) or annotation
+    if plain in kinds:
+        return kinds[plain]
+    if plain is Literal:
+        return "text"
+    found = (_kind(one) for one in get_args(annotation) if one is not type(None))
+    return next((kind for kind in found if kind != "text"), "text")
 
 
 def _choices(annotation: Any) -> list[str]:

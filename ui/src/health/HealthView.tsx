@@ -1,5 +1,6 @@
 /** The whole installation in one sentence, and its parts, the worst first. */
 import { t } from "@lingui/core/macro";
+import { Link } from "@tanstack/react-router";
 import { ErrorNotice, State } from "../kit/kit";
 import { Marked } from "../kit/Marked";
 import { moment } from "../videos/words";
@@ -10,7 +11,10 @@ export function HealthView() {
   const { data, error } = useHealth();
   return (
     <div className="stack">
-      <h1>{t`Health`}</h1>
+      <div className="row apart">
+        <h1>{t`Health`}</h1>
+        <Link to="/run/doctor">{t`Doctor: what a film needs on the machine of the server`}</Link>
+      </div>
       {error && <ErrorNotice error={error} />}
       {!data && !error && <p className="empty">{t`One moment`}</p>}
       {data && (

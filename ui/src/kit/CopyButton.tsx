@@ -12,10 +12,11 @@ interface Props {
 export function CopyButton({ text, about, label = t`Copy` }: Props) {
   const [copied, setCopied] = useState("");
   if (!isSecureContext) return null;
+  const isCopied = copied === text && text !== "";
   return (
     <button
       type="button"
-      aria-label={about && t`Copy ${about}`}
+      aria-label={about && (isCopied ? t`Copied: ${about}` : t`Copy: ${about}`)}
       onClick={() =>
         void navigator.clipboard
           .writeText(text)
@@ -23,7 +24,7 @@ export function CopyButton({ text, about, label = t`Copy` }: Props) {
           .catch(() => setCopied(""))
       }
     >
-      {copied === text && text !== "" ? t`Copied` : label}
+      {isCopied ? t`Copied` : label}
     </button>
   );
 }

@@ -4,7 +4,7 @@ import { Link } from "@tanstack/react-router";
 import type { DoctorReport } from "../api/client";
 import { Checks } from "../health/Checks";
 import { CopyButton } from "../kit/CopyButton";
-import { ErrorNotice, State } from "../kit/kit";
+import { Empty, ErrorNotice, State } from "../kit/kit";
 import { moment, number } from "../videos/words";
 import { useDoctor } from "./useDoctor";
 import "./settings.css";
@@ -37,6 +37,7 @@ export function DoctorView() {
         <Link to="/run/health">{t`Health`}</Link>
       </p>
       <Examination report={report} pending={examine.isPending} />
+      {!report && !examine.isPending && <Empty>{t`Nobody has looked during this visit yet.`}</Empty>}
       {examine.error && <ErrorNotice error={examine.error} />}
       {report && <Checks name={t`What was looked at`} of={report.checks} />}
     </div>

@@ -118,9 +118,9 @@ function Line({ of }: { of: Setting }) {
         <span className={of.source === "default" ? "chip" : "chip live"}>{i18n.t(SOURCES[of.source])}</span>
         <button
           type="button"
-          className="plain"
+          className="link"
           aria-expanded={open}
-          aria-label={t`How to set ${of.name}`}
+          aria-label={t`How to set it: ${of.name}`}
           onClick={() => setOpen(!open)}
         >
           {t`How to set it`}
@@ -128,8 +128,8 @@ function Line({ of }: { of: Setting }) {
       </div>
       <p className="quiet">
         <Marked text={of.meaning} />
-        {of.choices.length > 0 && <> {t`One of: ${of.choices.join(", ")}.`}</>}
-        {!of.is_secret && of.source !== "default" && usual && <> {t`Default: ${usual}.`}</>}
+        {of.choices.length > 0 && <> · {t`one of: ${of.choices.join(", ")}`}</>}
+        {!of.is_secret && of.source !== "default" && usual && <> · {t`default: ${usual}`}</>}
       </p>
       {open && (
         <div className="lines">

@@ -61,7 +61,7 @@ function Putting({ away, finished }: { away: boolean; finished: boolean }) {
   const change = useChangeFirstRun();
   if (finished || !me.permissions.includes("first_run:update")) return null;
   return (
-    <button type="button" className="plain" disabled={change.isPending} onClick={() => change.mutate({ dismissed: !away })}>
+    <button type="button" className="link" disabled={change.isPending} onClick={() => change.mutate({ dismissed: !away })}>
       {away ? t`Remind me on the start page` : t`Do not remind me on the start page`}
     </button>
   );

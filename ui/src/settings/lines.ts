@@ -13,30 +13,38 @@ function toml(value: Value): string {
   return JSON.stringify(value ?? "");
 }
 
-/** With the present value, to be changed; a masked one would be wrong. */
-const startValue = (of: Setting): Value =>
-  of.is_secret || shownText(of.value).includes("[masked]") ? "" : (of.value ?? of.default);
+const PLACEHOLDERS = { text: '"…"', number: "…", switch: "true", list: '["…"]', table: '{ name = "…" }' };
+
+/** The present value, to be changed; undefined where there is none to show. */
+function startValue(of: Setting): Value | undefined {
+  if (of.is_secret || shownText(of.value).includes("[masked]")) return undefined;
+  // Another port may be free at the next start.
+  const value = of.source === "start" ? of.default : of.value;
+  return shownText(value) === "" ? undefined : value;
+}
 
 export function fileLines(of: Setting): string {
   const cut = of.name.lastIndexOf(".");
-  const line = `${of.name.slice(cut + 1)} = ${toml(startValue(of))}`;
+  const value = startValue(of);
+  const line = `${of.name.slice(cut + 1)} = ${value === undefined ? PLACEHOLDERS[of.kind] : toml(value)}`;
   return cut < 0 ? line : `[${of.name.slice(0, cut)}]\n${line}`;
 }
 
-const QUOTED = /[^A-Za-z0-9_./:,@%+=-]/;
+const QUOTED = /[^A-Za-z0-9_./:,@%+=…-]/;
 
 export function variableLine(of: Setting): string {
   const value = startValue(of);
-  const text = Array.isArray(value) ? value.join(",") : typeof value === "object" ? "" : String(value);
+  const text = Array.isArray(value) ? value.join(",") : value === undefined ? "…" : String(value);
   return `${of.variable}=${QUOTED.test(text) ? `'${text.replaceAll("'", "'\\''")}'` : text}`;
 }
 
-/** Tables of tables, such as the variables of a program, have no variable of their own. */
-export const hasVariable = (of: Setting) => Array.isArray(of.value) || of.value === null || typeof of.value !== "object";
+/** Tables, such as the variables of a program, have no variable of their own. */
+export const hasVariable = (of: Setting) => of.kind !== "table";
 
 /** A value as it is shown. */
 export function shownText(value: Value): string {
   if (value === null || value === "") return "";
   if (Array.isArray(value)) return value.join(", ");
-  return typeof value === "object" ? toml(value) : String(value);
+  if (typeof value === "object") return Object.keys(value as object).length > 0 ? toml(value) : "";
+  return String(value);
 }

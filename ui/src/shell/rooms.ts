@@ -95,7 +95,7 @@ export const VIEWS: readonly View[] = [
   { path: "/run/machines", name: msg`Machines`, room: "Run", permission: "machine:read", icon: "server" },
   { path: "/run/runs", name: msg`Runs`, room: "Run", permission: "run:read", icon: "play" },
   { path: "/run/health", name: msg`Health`, room: "Run", permission: "system:read", icon: "pulse" },
-  { path: "/run/doctor", name: msg`Doctor`, room: "Run", permission: "system:read", icon: "cross" },
+  { path: "/run/doctor", unlisted: true, name: msg`Doctor`, room: "Run", permission: "system:read", icon: "cross" },
   { path: "/run/log", name: msg`Log`, room: "Run", permission: "event:read", icon: "lines" },
   { path: "/run/audit", name: msg`Audit`, room: "Run", permission: "audit:read", icon: "book" },
   { path: "/run/keys", name: msg`Keys`, room: "Run", permission: "key:read", icon: "key" },
