@@ -78,7 +78,8 @@ async def test_each_setting_has_value_default_source_and_meaning(
     assert seen["http.port"] == (8000, 8000, "default")
     assert seen["http.tls_port"] == (40123, None, "start")
     assert found["log.level"]["choices"] == ["debug", "info", "warning", "error"]
-    kinds = {"http.port": "number", "http.tls_port": "number", "auth.plain_http": "switch", "log.level": "text"}
+    kinds = {"http.port": "number", "http.tls_port": "number", "auth.plain_http": "switch"}
+    kinds |= {"log.level": "text"}
     kinds |= {"auth.api_key_hashes": "list", "database.url": "text", "farm.other_control_urls": "list"}
     kinds |= {"blobs.quota_mib": "number", "agent.mcp_servers": "table", "llm.local.temperature": "number"}
     assert {name: found[name]["kind"] for name in kinds} == kinds

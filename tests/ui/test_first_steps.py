@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import httpx
 import pytest
+from page_hands import Keyboard, Mouse
 from playwright.sync_api import Page, Route, expect
 from studio_page import PATIENCE_MS, Studio, Visiting, breaches, wait_for
-from test_journeys import FORMS, Keyboard, Mouse
 
 pytestmark = pytest.mark.browser
+FORMS = [
+    pytest.param((hand, width), id=f"{hand}-{width}", marks=() if width == usual else pytest.mark.slow)
+    for hand, usual in (("mouse", 390), ("keyboard", 1440))
+    for width in (1440, 1024, 390)
+]
 
 
 def states(studio: Studio) -> dict[str, str]:
@@ -32,7 +37,7 @@ def test_the_reminder_leads_by_steps_to_a_film(
     reminder = page.get_by_role("region", name="First steps")
     expect(reminder.get_by_role("listitem")).to_have_count(4, timeout=PATIENCE_MS)
     use.press(reminder.get_by_role("link", name="Begin"))
-    expect(page.get_by_role("heading", name="First steps")).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_role("heading", name="First steps", level=1)).to_be_visible(timeout=PATIENCE_MS)
     assert breaches(page) == [] and fits(page)
 
     use.press(page.get_by_role("button", name="Look now"))

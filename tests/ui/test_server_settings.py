@@ -6,9 +6,9 @@ import tomllib
 from collections.abc import Iterator
 
 import pytest
+from page_hands import Keyboard
 from playwright.sync_api import Locator, Page, expect
 from studio_page import PATIENCE_MS, Studio, Visiting, breaches, studio_up
-from test_journeys import Keyboard
 
 pytestmark = pytest.mark.browser
 MARKER = "hunter2marker"
