@@ -71,7 +71,7 @@ def test_the_reminder_leads_by_steps_to_a_film(
     )
     assert answer.json()["persona"] == "leo"
     page.goto(visit.url)
-    expect(page.get_by_role("link", name="tide").first).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_role("link", name="Good morning").first).to_be_visible(timeout=PATIENCE_MS)
     expect(reminder).to_have_count(0)
     assert visit.complaints == []
 

@@ -33,7 +33,17 @@ export function useFirstRun() {
 export function useChangeFirstRun() {
   const queries = useQueryClient();
   return useMutation({
+    mutationKey: KEY,
+    // One after the other: arrow keys go over several faces at once.
+    scope: { id: "first-run" },
     mutationFn: (change: Change) => send(change),
-    onSuccess: (found) => queries.setQueryData(KEY, found),
+    onMutate: ({ presenter }) => {
+      if (presenter) queries.setQueryData<FirstRun>(KEY, (run) => run && { ...run, presenter });
+    },
+    // The answer to the last one; those before it are older than what is shown.
+    onSuccess: (found) => {
+      if (queries.isMutating({ mutationKey: KEY }) === 1) queries.setQueryData(KEY, found);
+    },
+    onError: () => queries.invalidateQueries({ queryKey: KEY }),
   });
 }
