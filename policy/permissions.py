@@ -109,6 +109,8 @@ PERMISSIONS: tuple[Permission, ...] = (
     Permission("key:create", "Make an API key with no more rights than one's own."),
     Permission("key:rotate", "Replace an API key by a new one."),
     Permission("key:revoke", "End an API key."),
+    Permission("first_run:read", "See which steps to the first film are done."),
+    Permission("first_run:update", "Mark steps to the first film as done or skipped."),
     Permission("setting:read", "See the settings, without secrets."),
     Permission("metrics:read", "Read the metrics."),
     Permission("log:read", "Read the log lines of the servers."),

@@ -6,6 +6,7 @@
 import studio.assets.models
 import studio.brands.models
 import studio.consents.models
+import studio.first_run.models
 import studio.idempotency.models
 import studio.personas.models
 import studio.projects.models

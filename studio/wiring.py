@@ -26,6 +26,7 @@ from studio.brands.service import BrandService
 from studio.brands.usage import BrandUsage
 from studio.changes.service import ChangeService
 from studio.consents.service import ConsentService
+from studio.first_run.service import FirstRunService
 from studio.idempotency.service import IdempotencyService
 from studio.imports.service import MAX_DOCUMENT_BYTES, ImportService
 from studio.outgoing import Outgoing, build_outgoing, download_destinations
@@ -106,6 +107,7 @@ class Studio:
     voice_trials: VoiceTrials
     voice_files: VoiceFiles
     pronunciations: PronunciationService
+    first_run: FirstRunService
     people: PeopleService
     retention: RetentionService
     library: PersonaLibrary
@@ -250,6 +252,7 @@ def build_studio(
             settings.limits.upload_mib << 20,
         ),
         pronunciations=PronunciationService(db),
+        first_run=FirstRunService(db, library, audit),
         people=PeopleService(
             db, blobs, library, renders, cloned, renditions, pictures, out_dir, worker_cache(settings), files
         ),

@@ -1,10 +1,12 @@
-"""All checks of the doctor, in the order in which a new installation meets them."""
+"""All checks of the doctor, in the order in which a new installation meets them; run by `soundstage doctor`
+and, inside a server, for `GET /api/doctor`.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -24,7 +26,7 @@ from soundstage.errors import SoundstageError
 from soundstage.health import Check, Level, amber, green, red
 from soundstage.http import own_listeners
 from soundstage.programs import run_program
-from soundstage.settings import Settings, check_settings, load_settings
+from soundstage.settings import SettingProblem, Settings, check_settings, load_settings
 from studio.personas.schemas import PersonaEntry
 from studio.wiring import persona_library
 
@@ -32,11 +34,33 @@ WORKER_LIMIT_S = 60.0
 WORKER_FIX = "Run `make setup`, or set worker.command to the avatar program."
 
 
-class Server(Protocol):
+class Connection(Protocol):
     """A connection to the server that works on this state folder."""
 
     async def get(self, path: str) -> Any:
         """Return the content of the answer. Raises SoundstageError."""
+
+
+class RunningStudio(Protocol):
+    """Answers for the store of this state folder, which it has open. Both raise SoundstageError."""
+
+    async def revision(self) -> str | None:
+        """Returns the revision of its database."""
+
+    async def personas(self) -> Sequence[PersonaEntry]:
+        """Returns the personas that it knows."""
+
+
+class _StudioOverHttp:
+    def __init__(self, server: Connection) -> None:
+        self._server = server
+
+    async def revision(self) -> str | None:
+        found: str | None = (await self._server.get("/api/database"))["revision"]
+        return found
+
+    async def personas(self) -> Sequence[PersonaEntry]:
+        return _ENTRIES.validate_python(await self._server.get("/api/personas"))
 
 
 class _Finding(BaseModel):
@@ -57,7 +81,8 @@ _ENTRIES: TypeAdapter[list[PersonaEntry]] = TypeAdapter(list[PersonaEntry])
 
 
 async def examine(
-    config_file: Path | None, running_server: Callable[[Settings], AbstractAsyncContextManager[Server | None]]
+    config_file: Path | None,
+    running_server: Callable[[Settings], AbstractAsyncContextManager[Connection | None]],
 ) -> list[Check]:
     """Never raises for what it looks for: a broken thing is a red line. Where a server works on the state
     folder, it is asked about what it has open.
@@ -65,27 +90,61 @@ async def examine(
     checks = [machine.python()]
     problems = check_settings(config_file)
     if problems:
-        checks.append(
-            red("settings", "; ".join(str(problem) for problem in problems), "Mend the settings file.")
-        )
-        return checks
+        return [*checks, _bad_settings(problems)]
     settings = load_settings(config_file)
     checks.append(green("settings", "all values are fine"))
-    checks += [machine.disk(settings.state_dir.absolute()), machine.port(settings), machine.https(settings)]
-    checks += [await asyncio.to_thread(machine.examine_keys, settings), await machine.sandbox()]
     async with running_server(settings) as server:
-        checks += [await _database(settings, server), await _personas(settings, server)]
-    checks.append(await examine_farm(settings))
-    checks += await _mcp_servers(settings)
-    checks += await examine_machines(settings)
-    return [*checks, *await _worker(settings)]
+        running = None if server is None else _StudioOverHttp(server)
+        return [*checks, *[check async for check in examine_installation(settings, running)]]
 
 
-async def _database(settings: Settings, server: Server | None) -> Check:
+async def examine_here(settings: Settings, studio: RunningStudio) -> AsyncIterator[Check]:
+    """Yields the same inside of a server that runs with these settings."""
+    yield machine.python()
+    yield await asyncio.to_thread(_file_of, settings)
+    async for check in examine_installation(settings, studio):
+        yield check
+
+
+async def examine_installation(settings: Settings, studio: RunningStudio | None) -> AsyncIterator[Check]:
+    """Yields all but Python and the settings themselves, each as soon as it is known."""
+    yield machine.disk(settings.state_dir.absolute())
+    yield machine.port(settings)
+    yield machine.https(settings)
+    yield await asyncio.to_thread(machine.examine_keys, settings)
+    yield await machine.sandbox()
+    yield await _database(settings, studio)
+    yield await _personas(settings, studio)
+    yield await examine_farm(settings)
+    for examine_several in (_mcp_servers, examine_machines, _worker):
+        for check in await examine_several(settings):
+            yield check
+
+
+def _file_of(settings: Settings) -> Check:
+    """Compares the settings that are written now with those that the server runs with."""
+    chosen = settings.origins.chosen
+    try:
+        problems = check_settings(chosen)
+        if problems:
+            return _bad_settings(problems)
+        written = load_settings(chosen)
+    except SoundstageError as error:
+        return red("settings", error.message, error.hint, error.code)
+    if settings.origins.file is not None and written.model_dump() != settings.model_dump():
+        return amber("settings", "they have changed since the server has started", "Restart the server.")
+    return green("settings", "all values are fine")
+
+
+def _bad_settings(problems: Sequence[SettingProblem]) -> Check:
+    return red("settings", "; ".join(str(problem) for problem in problems), "Mend the settings file.")
+
+
+async def _database(settings: Settings, studio: RunningStudio | None) -> Check:
     newest = newest_revision()
-    if server is not None:
+    if studio is not None:
         try:
-            found = (await server.get("/api/database"))["revision"]
+            found = await studio.revision()
         except SoundstageError as error:
             return red("database", error.message, error.hint)
         if found != newest:
@@ -107,10 +166,11 @@ async def _database(settings: Settings, server: Server | None) -> Check:
     return green("database", f"at revision {found}")
 
 
-async def _personas(settings: Settings, server: Server | None) -> Check:
+async def _personas(settings: Settings, studio: RunningStudio | None) -> Check:
     try:
-        if server is not None:
-            entries = _ENTRIES.validate_python(await server.get("/api/personas"))
+        entries: Sequence[PersonaEntry]
+        if studio is not None:
+            entries = await studio.personas()
         elif settings.state_dir.exists():
             entries = composition.build(settings).studio.library.entries()
         else:

@@ -32,13 +32,16 @@ from agent.triggers import routes as trigger_routes
 from agent.voice.routes import voice_router
 from app.archive import BackupWorkspace
 from app.composition import Services, run_background_workers, run_database, turn_limits
+from app.doctor.service import DoctorService
 from app.page.fallback import PageFallback
 from app.page.routes import page_router
 from app.server import farm_routes
 from app.server.agents_key import key_looked_at
+from app.server.first_run_routes import first_run_router
 from app.server.https import authority_router
 from app.server.installation_routes import installation_router
 from app.server.log_routes import logs_router
+from app.server.settings_routes import settings_router
 from app.server.video_authority import video_authority_router
 from farm.transfer import TRANSFER_PREFIX, TransferAdmission, transfer_router
 from policy import Admission, install_policy, public, require_permission
@@ -157,6 +160,7 @@ def create_app(services: Services) -> FastAPI:
             try:
                 yield
             finally:
+                await doctor.close()
                 await services.turns.close()
 
     def mcp_calls() -> McpCalls:
@@ -165,6 +169,7 @@ def create_app(services: Services) -> FastAPI:
         return McpCalls(services.brain.toolset, services.tool_services, services.database)
 
     mcp = McpEndpoint(mcp_calls)
+    doctor = DoctorService.of(services.settings, services.database, services.studio.library)
     app = FastAPI(
         title="Soundstage",
         version=version("soundstage"),
@@ -211,6 +216,8 @@ def create_app(services: Services) -> FastAPI:
             services.health,
         ),
     )
+    add_routers(app, settings_router(services.settings, doctor))
+    add_routers(app, first_run_router(services.studio.first_run, services.settings, services.policy))
     public_url = services.settings.http.public_url
     app.state.dossiers = DossierRegistry(
         services.studio.library, services.database, services.studio.persona_files

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AnyHttpUrl, AnyUrl, Field, SecretStr, StringConstraints, model_validator
 
+from soundstage.settings.secrets import SECRET
 from soundstage.settings.sections import CommaList, Keyed, Section, read_key_file
 
 McpServerName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,19}$")]
@@ -16,7 +17,7 @@ class McpServerSettings(Section):
     """An MCP server whose tools the agent may call, once `soundstage mcp-servers allow NAME` has run."""
 
     command: str = Field("", description="program that speaks MCP over its pipes; empty: `url` is called")
-    args: tuple[str, ...] = Field((), description="its arguments")
+    args: tuple[str, ...] = Field((), description="its arguments", json_schema_extra=SECRET)
     env: dict[str, SecretStr] = Field(
         default_factory=dict, description="variables for it, beside PATH, HOME and a few others"
     )

@@ -10,8 +10,9 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from soundstage.errors import Invalid
+from soundstage.settings.origins import SET_BY_UP, SettingOrigins
 from soundstage.settings.problems import SettingProblem, explain
-from soundstage.settings.sources import environment_source, file_source
+from soundstage.settings.sources import DEFAULT_FILE, environment_source, file_source
 from soundstage.settings.tree import Settings
 
 
@@ -53,7 +54,14 @@ def _read(path: Path | None, environment: Mapping[str, str]) -> tuple[Settings |
             # The first source wins.
             return (variables, file)
 
+    origins = SettingOrigins(
+        chosen=path,
+        file=(path or DEFAULT_FILE).absolute(),
+        written=frozenset(file.places),
+        variables=variables.places,
+        set_by_up=frozenset(environment.get(SET_BY_UP, "").split(",")),
+    )
     try:
-        return _Sourced(), []
+        return _Sourced().with_origins(origins), []
     except ValidationError as error:
         return None, explain(error, Settings, [variables.places, file.places])

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from soundstage.settings.secrets import SECRET
 from soundstage.settings.sections import CommaList, Section
 
 
@@ -22,10 +23,14 @@ class SealingSettings(Section):
         "prompt of `soundstage up` and `soundstage seal`",
     )
     wrap_command: CommaList = Field(
-        (), description="program and arguments, by commas: reads a key in base64, writes it encrypted"
+        (),
+        description="program and arguments, by commas: reads a key in base64, writes it encrypted",
+        json_schema_extra=SECRET,
     )
     unwrap_command: CommaList = Field(
-        (), description="the same for the way back: reads what `wrap_command` wrote, writes the key in base64"
+        (),
+        description="the same for the way back: reads what `wrap_command` wrote, writes the key in base64",
+        json_schema_extra=SECRET,
     )
     command_timeout_s: float = Field(30.0, gt=0, le=600, description="a command that takes longer is ended")
     pkcs11_library: Path | None = Field(

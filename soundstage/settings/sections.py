@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, AnyHttpUrl, BaseModel, BeforeValidator, Field
 
 from soundstage.errors import Unavailable
+from soundstage.settings.secrets import SECRET
 
 _SHA256_HEX = re.compile(r"[0-9a-f]{64}")
 _HOST_NAME = re.compile(r"[A-Za-z0-9.:_-]+")
@@ -185,9 +186,12 @@ class AuthSettings(Section):
     api_key_hashes: KeyHashes = Field(
         (),
         description="SHA-256 of keys that act as admin, by commas; also `SOUNDSTAGE_API_KEY_HASHES`",
+        json_schema_extra=SECRET,
     )
     scrape_key_hashes: KeyHashes = Field(
-        (), description="SHA-256 of keys that may read the metrics and nothing else, by commas"
+        (),
+        description="SHA-256 of keys that may read the metrics and nothing else, by commas",
+        json_schema_extra=SECRET,
     )
     plain_http: bool = Field(
         False,

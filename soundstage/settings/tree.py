@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from pydantic import Field
+from pydantic import BaseModel, Field, PrivateAttr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from soundstage.settings.conversation import (
@@ -15,10 +15,12 @@ from soundstage.settings.conversation import (
     TranscriptionSettings,
     VoiceSettings,
 )
+from soundstage.settings.origins import SettingOrigins
 from soundstage.settings.outgoing import DownloadSettings, WebhookSettings, YoutubeSettings
 from soundstage.settings.policy import PolicySettings
 from soundstage.settings.provisioning import ProvisioningSettings
 from soundstage.settings.sealing import SealingSettings
+from soundstage.settings.secrets import is_secret, mask_value
 from soundstage.settings.sections import (
     AuthSettings,
     BlobSettings,
@@ -33,7 +35,7 @@ from soundstage.settings.sections import (
     ServicesSettings,
     WorkerSettings,
 )
-from soundstage.telemetry.masking import MASK, mask_text
+from soundstage.telemetry.masking import MASK
 
 
 class Settings(BaseSettings):
@@ -69,6 +71,18 @@ class Settings(BaseSettings):
     youtube: YoutubeSettings = Field(default_factory=YoutubeSettings)
     provisioning: ProvisioningSettings = Field(default_factory=ProvisioningSettings)
     sealing: SealingSettings = Field(default_factory=SealingSettings)
+
+    _origins: SettingOrigins = PrivateAttr(default_factory=SettingOrigins)
+
+    @property
+    def origins(self) -> SettingOrigins:
+        """Returns where the values were written; empty for settings that nobody has loaded."""
+        return self._origins
+
+    def with_origins(self, origins: SettingOrigins) -> Self:
+        """Returns the same settings, which tell from now on where their values were written."""
+        self._origins = origins
+        return self
 
     @property
     def personas_folder(self) -> Path:
@@ -143,13 +157,7 @@ class Settings(BaseSettings):
 
     def mask_secrets(self) -> dict[str, Any]:
         """All settings as plain data to print: no hashes, no passwords in URLs."""
-        shown: dict[str, Any] = self.model_dump(mode="json")
-        for name in ("api_key_hashes", "scrape_key_hashes"):
-            shown["auth"][name] = [MASK for _ in shown["auth"][name]]
-        for section, name in (("database", "url"), ("blobs", "url"), ("provisioning", "database_url")):
-            if shown[section][name] is not None:
-                shown[section][name] = mask_text(shown[section][name])
-        return shown
+        return _masked(self)
 
     @classmethod
     def settings_customise_sources(
@@ -162,3 +170,18 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Uses only the arguments, so that tests read no environment. `load` adds file and variables."""
         return (init_settings,)
+
+
+def _masked(section: BaseModel) -> dict[str, Any]:
+    return {
+        name: MASK if is_secret(field) and getattr(section, name) else _masked_value(getattr(section, name))
+        for name, field in type(section).model_fields.items()
+    }
+
+
+def _masked_value(value: object) -> Any:
+    if isinstance(value, BaseModel):
+        return _masked(value)
+    if isinstance(value, dict):
+        return {name: _masked_value(one) for name, one in value.items()}
+    return mask_value(value)

@@ -8,6 +8,7 @@ from contextlib import suppress
 from itertools import pairwise
 
 from avatar.spec import Finished, RenderSpec
+from avatar.spec.speech_sheet import TimedWord
 from pydantic import BaseModel, Field, ValidationError
 
 from soundstage.blobs import BlobStore
@@ -17,7 +18,6 @@ from studio.renders.making import spec_of
 from studio.renders.models import Segment
 from studio.renders.repository import Segments
 from studio.renders.service import render_of
-from studio.scenes.schemas import SpokenWord
 
 SPEECH_GAP_MS = 80
 """As in avatar/pipeline/joining.py: so much stays between the words of two scenes over a transition."""
@@ -28,7 +28,7 @@ class TranscriptScene(BaseModel):
 
     id: str
     start_ms: int
-    words: list[SpokenWord]
+    words: list[TimedWord]
 
 
 class Transcript(BaseModel):
@@ -42,7 +42,7 @@ class _SceneRecord(BaseModel):
 
     frames: int
     duration_ms: int
-    words: tuple[SpokenWord, ...]
+    words: tuple[TimedWord, ...]
 
 
 async def read_transcript(db: Database, blobs: BlobStore, ref: str) -> Transcript:
@@ -102,7 +102,7 @@ def _start_frames(spec: RenderSpec, records: Sequence[_SceneRecord]) -> tuple[li
 
 def _scene(scene_id: str, start_ms: int, record: _SceneRecord) -> TranscriptScene:
     words = [
-        SpokenWord(text=word.text, start_ms=start_ms + word.start_ms, end_ms=start_ms + word.end_ms)
+        TimedWord(text=word.text, start_ms=start_ms + word.start_ms, end_ms=start_ms + word.end_ms)
         for word in record.words
     ]
     return TranscriptScene(id=scene_id, start_ms=start_ms, words=words)

@@ -54,6 +54,7 @@ OTHERS_HAVE_THEM_TOO = {
 SYSTEM = {
     "GET /api/storage", "GET /api/storage/collection",
     "POST /api/storage/collection", "GET /metrics", "GET /api/database", "POST /api/backup",
+    "GET /api/settings", "GET /api/doctor",
 }  # fmt: skip
 """Routes of what is there only once, as all below `/api/farm/`: refused to all tenants but the first."""
 OWN_NAME = {

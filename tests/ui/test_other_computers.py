@@ -58,7 +58,7 @@ def test_the_page_uses_nothing_that_browsers_keep_for_https() -> None:
     says_so = [
         ("CameraPicture.tsx", "navigator.mediaDevices"),
         ("ConsentRecorder.tsx", "navigator.mediaDevices"),
-        ("SecretOnce.tsx", "navigator.clipboard"),
+        ("CopyButton.tsx", "navigator.clipboard"),
         ("microphone.ts", "navigator.mediaDevices"),
         ("useDevices.ts", "navigator.mediaDevices"),
     ]

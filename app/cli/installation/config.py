@@ -36,7 +36,7 @@ def register(cli: typer.Typer) -> None:
         """Print every setting with its present value as TOML, without secrets."""
         called = invocation()
         printer = output(as_json)
-        values = called.settings().model_dump(mode="json")
+        values = called.settings().mask_secrets()
         if printer.as_json:
             printer.value(values)
         else:

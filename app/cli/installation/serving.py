@@ -28,6 +28,7 @@ from app.server.supervisor import Supervisor, provisioning_command, run_all, ser
 from app.server.voice_process import run_voice_worker
 from soundstage.errors import SoundstageError
 from soundstage.settings import Settings
+from soundstage.settings.origins import SET_BY_UP
 from soundstage.settings.sources import PREFIX
 
 ADMIN_KEYS = {
@@ -117,6 +118,8 @@ class _Supervised:
         if passphrase:
             listeners["SEALING__PASSPHRASE_FILE"] = str(settings.sealing.passphrase_file)
         taken = {f"{PREFIX}{name}": value for name, value in listeners.items()}
+        added = [name for name, value in (found | taken).items() if os.environ.get(name) != value]
+        taken[SET_BY_UP] = ",".join(added)
         if settings.provisioning.enabled:
             self._provisioning = Supervisor(
                 provisioning_command(config_file, plain.fileno(), tls.fileno()),

@@ -1,51 +1,29 @@
 /** The start of the Create room: a face, a sentence, one button. */
 import { t } from "@lingui/core/macro";
-import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { useNavigate, useSearch } from "@tanstack/react-router";
+import { useSearch } from "@tanstack/react-router";
 import { lazy, Suspense, useState } from "react";
 import { ErrorNotice } from "../kit/kit";
 import { usePrincipal } from "../shell/me";
 import { duration } from "../videos/words";
-import { filmBegun } from "./film";
 import { Faces } from "./PresenterPicker";
 import { ProjectsList } from "./ProjectsView";
 import { spokenSeconds } from "./script";
-import { beginFilm, createProject } from "./start";
+import { SAMPLES } from "./start";
+import { useNewProject } from "./useNewProject";
 import "./create.css";
 
 const loadImport = () => import("./ImportDialog");
+const FirstRunReminder = lazy(async () => ({ default: (await import("../settings/FirstRunReminder")).FirstRunReminder }));
 const ImportDialog = lazy(async () => ({ default: (await loadImport()).ImportDialog }));
-
-const SAMPLES = [
-  "Welcome to the team. Here is what your first *week* looks like.",
-  "Good morning. The tide comes in twice a day, and the moon is why.",
-  "Our new release is out. It is faster, smaller and easier to set up.",
-];
 
 /** The presenter of its address is chosen at first. */
 export function CreateView() {
   const me = usePrincipal();
   const { presenter } = useSearch({ from: "/" });
-  const navigate = useNavigate();
-  const queries = useQueryClient();
   const [persona, choose] = useState(presenter ?? "nova");
   const [text, setText] = useState("");
   const [importing, setImporting] = useState(false);
-  const make = useMutation({
-    mutationFn: async (film: boolean) => {
-      const project = await createProject(text, persona);
-      if (film) {
-        const id = await beginFilm(project);
-        filmBegun(id);
-        queries.setQueryData(["film-of", project], id);
-      }
-      return project;
-    },
-    onSuccess: (project) => {
-      void queries.invalidateQueries({ queryKey: ["projects"] });
-      void navigate({ to: "/studio/p/$slug", params: { slug: project } });
-    },
-  });
+  const make = useNewProject();
   const ready = text.trim() !== "" && !make.isPending;
   return (
     <div className="stack create">
@@ -53,7 +31,7 @@ export function CreateView() {
         className="card start"
         onSubmit={(event) => {
           event.preventDefault();
-          if (ready) make.mutate(true);
+          if (ready) make.mutate({ text, persona, film: true });
         }}
       >
         <h1>{t`What should be said?`}</h1>
@@ -67,7 +45,7 @@ export function CreateView() {
             placeholder={t`Type or paste a text. An empty line begins a new scene.`}
             onChange={(event) => setText(event.target.value)}
             onKeyDown={(event) => {
-              if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && ready) make.mutate(true);
+              if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && ready) make.mutate({ text, persona, film: true });
             }}
           />
         </div>
@@ -90,7 +68,7 @@ export function CreateView() {
               onFocus={() => void loadImport()}
               onClick={() => setImporting(true)}
             >{t`Import a document`}</button>
-            <button type="button" disabled={make.isPending} onClick={() => make.mutate(false)}>
+            <button type="button" disabled={make.isPending} onClick={() => make.mutate({ text, persona, film: false })}>
               {text.trim() ? t`Edit first` : t`Empty project`}
             </button>
             {me.permissions.includes("render:create") && (
@@ -100,6 +78,7 @@ export function CreateView() {
         </div>
       </form>
       <Suspense>{importing && <ImportDialog persona={persona} onClose={() => setImporting(false)} />}</Suspense>
+      <Suspense>{me.permissions.includes("first_run:read") && <FirstRunReminder />}</Suspense>
       <ProjectsList me={me} limit={6} />
     </div>
   );

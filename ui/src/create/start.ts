@@ -7,6 +7,12 @@ import { EMPTY_BODY } from "./script";
 
 const TITLE_CHARS = 60;
 
+export const SAMPLES = [
+  "Welcome to the team. Here is what your first *week* looks like.",
+  "Good morning. The tide comes in twice a day, and the moon is why.",
+  "Our new release is out. It is faster, smaller and easier to set up.",
+] as const;
+
 /** The first words of a script, without marks, cut at a word. */
 export function titleOf(script: string): string {
   const plain = script

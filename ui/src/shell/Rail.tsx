@@ -24,7 +24,8 @@ interface Props {
   onShortcuts: () => void;
 }
 
-const viewsOf = (room: Room, me: Me) => VIEWS.filter((one) => one.room === room && me.permissions.includes(one.permission));
+const viewsOf = (room: Room, me: Me) =>
+  VIEWS.filter((one) => one.room === room && !one.unlisted && me.permissions.includes(one.permission));
 
 export function Rail({ me, view, chatOpen, onChat, onPalette, onShortcuts }: Props) {
   const { serverReachable } = useLive();

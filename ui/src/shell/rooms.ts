@@ -15,6 +15,7 @@ export interface View {
     | "/library"
     | "/brands"
     | "/trash"
+    | "/welcome"
     | "/chat"
     | "/talk"
     | "/videos"
@@ -25,13 +26,17 @@ export interface View {
     | "/run/machines"
     | "/run/runs"
     | "/run/health"
+    | "/run/doctor"
     | "/run/log"
     | "/run/audit"
     | "/run/keys"
     | "/run/webhooks"
-    | "/run/storage";
+    | "/run/storage"
+    | "/run/settings";
   /** Addresses that begin so belong to it too. */
   below?: string;
+  /** Reached by links and the palette: the rail has no place for it. */
+  unlisted?: boolean;
   name: MessageDescriptor;
   room: Room;
   permission: string;
@@ -56,6 +61,8 @@ export const ICONS = {
   flag: "M5 17V4h9l-2 3 2 3H5",
   check: "M10 3a7 7 0 0 1 0 14 7 7 0 0 1 0-14M7 10l2 2 4-4",
   clock: "M10 3a7 7 0 0 1 0 14 7 7 0 0 1 0-14M10 6v4l3 2",
+  cross: "M8 3h4v5h5v4h-5v5H8v-5H3V8h5z",
+  sliders: "M5 3v6M5 13v4M10 3v2M10 9v8M15 3v8M15 15v2M3 11h4M8 7h4M13 13h4",
   server: "M3 4h14v5H3zM3 11h14v5H3zM6 6.5v0M6 13.5v0",
   play: "M6 4l9 6-9 6z",
   pulse: "M2 10h4l2-5 4 10 2-5h4",
@@ -77,6 +84,7 @@ export const VIEWS: readonly View[] = [
   { path: "/library", name: msg`Assets`, room: "Create", permission: "asset:read", icon: "picture" },
   { path: "/brands", name: msg`Brand kits`, room: "Create", permission: "brand:read", icon: "swatch" },
   { path: "/trash", name: msg`Trash`, room: "Create", permission: "project:read", icon: "bin" },
+  { path: "/welcome", unlisted: true, name: msg`First steps`, room: "Create", permission: "first_run:read", icon: "check" },
   { path: "/chat", name: msg`Chat`, room: "Produce", permission: "chat:use", icon: "chat" },
   { path: "/videos", name: msg`Videos`, room: "Produce", permission: "render:read", icon: "video" },
   { path: "/talk", name: msg`Talk`, room: "Produce", permission: "chat:use", icon: "microphone" },
@@ -87,11 +95,13 @@ export const VIEWS: readonly View[] = [
   { path: "/run/machines", name: msg`Machines`, room: "Run", permission: "machine:read", icon: "server" },
   { path: "/run/runs", name: msg`Runs`, room: "Run", permission: "run:read", icon: "play" },
   { path: "/run/health", name: msg`Health`, room: "Run", permission: "system:read", icon: "pulse" },
+  { path: "/run/doctor", unlisted: true, name: msg`Doctor`, room: "Run", permission: "system:read", icon: "cross" },
   { path: "/run/log", name: msg`Log`, room: "Run", permission: "event:read", icon: "lines" },
   { path: "/run/audit", name: msg`Audit`, room: "Run", permission: "audit:read", icon: "book" },
   { path: "/run/keys", name: msg`Keys`, room: "Run", permission: "key:read", icon: "key" },
   { path: "/run/webhooks", name: msg`Webhooks`, room: "Run", permission: "webhook:read", icon: "hook" },
   { path: "/run/storage", name: msg`Storage`, room: "Run", permission: "storage:collect", icon: "disk" },
+  { path: "/run/settings", name: msg`Server settings`, room: "Run", permission: "setting:read", icon: "sliders" },
 ];
 
 /** The view at an address; undefined where there is none. */

@@ -65,6 +65,11 @@ const trash = createRoute({
   path: "/trash",
   component: viewOf(() => import("../lists/TrashView"), "TrashView"),
 });
+const welcome = createRoute({
+  getParentRoute: parent,
+  path: "/welcome",
+  component: viewOf(() => import("../settings/WelcomeView"), "WelcomeView"),
+});
 const videosView = viewOf(() => import("../videos/VideosView"), "VideosView");
 const chat = createRoute({ getParentRoute: parent, path: "/chat", component: videosView });
 // Without a view of its own: the wall stays as it is behind the one that is watched.
@@ -124,6 +129,17 @@ const health = createRoute({
   path: "/run/health",
   component: viewOf(() => import("../health/HealthView"), "HealthView"),
 });
+const doctor = createRoute({
+  getParentRoute: parent,
+  path: "/run/doctor",
+  component: viewOf(() => import("../settings/DoctorView"), "DoctorView"),
+});
+const settings = createRoute({
+  getParentRoute: parent,
+  path: "/run/settings",
+  validateSearch: ({ q }: Record<string, unknown>): { q?: string } => (typeof q === "string" ? { q } : {}),
+  component: viewOf(() => import("../settings/SettingsView"), "SettingsView"),
+});
 const log = createRoute({
   getParentRoute: parent,
   path: "/run/log",
@@ -161,6 +177,7 @@ const routeTree = root.addChildren([
   library,
   brands,
   trash,
+  welcome,
   chat,
   videos.addChildren([video]),
   talk,
@@ -173,12 +190,14 @@ const routeTree = root.addChildren([
   runs,
   run,
   health,
+  doctor,
   log,
   trace,
   audit,
   keys,
   webhooks,
   storage,
+  settings,
 ]);
 
 // The development server of Vite keeps the page below the address of its files.

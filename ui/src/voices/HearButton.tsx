@@ -11,9 +11,10 @@ interface Props {
   text?: string;
   /** For those who cannot see the row of the button. */
   about: string;
+  onHeard?: () => void;
 }
 
-export function HearButton({ presenter, text, about }: Props) {
+export function HearButton({ presenter, text, about, onHeard }: Props) {
   const playing = useRef<HTMLAudioElement | null>(null);
   useEffect(() => () => playing.current?.pause(), []);
   const hear = useMutation({
@@ -33,6 +34,7 @@ export function HearButton({ presenter, text, about }: Props) {
       sound.addEventListener("ended", () => URL.revokeObjectURL(url));
       playing.current = sound;
       await sound.play();
+      onHeard?.();
     },
   });
   return (
