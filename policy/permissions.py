@@ -104,6 +104,7 @@ PERMISSIONS: tuple[Permission, ...] = (
     Permission("key:create", "Make an API key with no more rights than one's own."),
     Permission("key:rotate", "Replace an API key by a new one."),
     Permission("key:revoke", "End an API key."),
+    Permission("policy:test", "Ask what the policy would decide for a key."),
     Permission("setting:read", "See the settings, without secrets."),
     Permission("metrics:read", "Read the metrics."),
     Permission("log:read", "Read the log lines of the servers."),

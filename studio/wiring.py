@@ -42,6 +42,7 @@ from studio.projects.journal import ProjectJournal
 from studio.projects.service import ProjectService
 from studio.projects.versions import VersionService
 from studio.pronunciations.service import PronunciationService
+from studio.queue.service import QueueService
 from studio.renders.admission import Admission, Endpoint, Limits
 from studio.renders.dispatcher import Dispatcher, DispatcherOptions
 from studio.renders.editing import RenderEditing
@@ -85,6 +86,7 @@ class Studio:
     renders: RenderService
     render_list: RenderList
     render_editing: RenderEditing
+    queue: QueueService
     trash: TrashService
     thumbnails: Thumbnails
     renditions: Renditions
@@ -212,7 +214,8 @@ def build_studio(
         prober=prober,
         renders=renders,
         render_list=RenderList(db),
-        render_editing=RenderEditing(db, events, audit),
+        render_editing=RenderEditing(db, events, audit, dispatcher.wake),
+        queue=QueueService(db, renders, dispatcher.has_leader),
         trash=TrashService(
             db,
             projects,

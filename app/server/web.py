@@ -34,7 +34,7 @@ from app.archive import BackupWorkspace
 from app.composition import Services, may_have_model, run_background_workers, run_database
 from app.page.fallback import PageFallback
 from app.page.routes import page_router
-from app.server import farm_routes
+from app.server import cluster_routes, farm_routes
 from app.server.agents_key import key_looked_at
 from app.server.https import authority_router
 from app.server.installation_routes import installation_router
@@ -43,6 +43,8 @@ from app.server.video_authority import video_authority_router
 from farm.transfer import TRANSFER_PREFIX, TransferAdmission, transfer_router
 from policy import Admission, install_policy, public, require_permission
 from policy.audit import routes as audit_routes
+from policy.decisions import routes as policy_test_routes
+from policy.decisions.testing import PolicyTest
 from soundstage.compression import Compression
 from soundstage.errors import NotFound, install_error_handlers
 from soundstage.http.loops import install_loop_refusal
@@ -197,9 +199,14 @@ def create_app(services: Services) -> FastAPI:
             has_model=may_have_model(services.settings),
         ),
     )
+    app.state.policy_test = PolicyTest(
+        services.database, services.policy.keys, services.policy.decider, services.audit
+    )
+    add_routers(app, policy_test_routes.router)
     add_routers(app, event_router(services.events, services.brain.sessions, services.decisions))
     app.state.farm = farm_routes.FarmCalls(services.settings, services.tool_services)
-    add_routers(app, farm_routes.router)
+    app.state.cluster = cluster_routes.ClusterCalls(services.tool_services, services.brain.toolset)
+    add_routers(app, farm_routes.router, cluster_routes.router)
     add_routers(
         app,
         installation_router(

@@ -5,7 +5,7 @@ table, which follow the events of Nomad. Used by the scheduler.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -56,6 +56,9 @@ class Placer:
     def push(self, task: SegmentTask) -> None:
         """Queues a task; tasks of one trace take turns with those of others."""
         self._queue.push(self._request(task), time.time(), task.priority)
+
+    def set_priority(self, task_ids: Collection[str], priority: int) -> None:
+        self._queue.set_priority(task_ids, priority)
 
     def remove(self, task_id: str) -> bool:
         return self._queue.remove(task_id, self._table)

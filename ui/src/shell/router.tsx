@@ -70,6 +70,11 @@ const chat = createRoute({ getParentRoute: parent, path: "/chat", component: vid
 // Without a view of its own: the wall stays as it is behind the one that is watched.
 const videos = createRoute({ getParentRoute: parent, path: "/videos", component: videosView });
 const video = createRoute({ getParentRoute: () => videos, path: "$id" });
+const queue = createRoute({
+  getParentRoute: parent,
+  path: "/queue",
+  component: viewOf(() => import("../queue/QueueView"), "QueueView"),
+});
 const talk = createRoute({
   getParentRoute: parent,
   path: "/talk",
@@ -101,6 +106,12 @@ const machines = createRoute({
   path: "/run/machines",
   component: viewOf(farm, "MachinesView"),
 });
+const nodesView = viewOf(() => import("../farm/NodesView"), "NodesView");
+const nodes = createRoute({ getParentRoute: parent, path: "/run/nodes", component: nodesView });
+const node = createRoute({ getParentRoute: () => nodes, path: "$id" });
+const jobsView = viewOf(() => import("../farm/JobsView"), "JobsView");
+const jobs = createRoute({ getParentRoute: parent, path: "/run/jobs", component: jobsView });
+const job = createRoute({ getParentRoute: () => jobs, path: "$id" });
 const runs = createRoute({ getParentRoute: parent, path: "/run/runs", component: viewOf(farm, "RunsView") });
 const health = createRoute({
   getParentRoute: parent,
@@ -124,6 +135,11 @@ const keys = createRoute({
   path: "/run/keys",
   component: viewOf(() => import("../lists/KeysView"), "KeysView"),
 });
+const policy = createRoute({
+  getParentRoute: parent,
+  path: "/run/policy",
+  component: viewOf(() => import("../lists/PolicyView"), "PolicyView"),
+});
 const webhooks = createRoute({
   getParentRoute: parent,
   path: "/run/webhooks",
@@ -146,18 +162,22 @@ const routeTree = root.addChildren([
   trash,
   chat,
   videos.addChildren([video]),
+  queue,
   talk,
   publications,
   snapshots,
   approvals.addChildren([approval]),
   planned,
   machines,
+  nodes.addChildren([node]),
+  jobs.addChildren([job]),
   runs,
   health,
   log,
   trace,
   audit,
   keys,
+  policy,
   webhooks,
   storage,
 ]);
