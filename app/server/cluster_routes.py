@@ -1,5 +1,5 @@
-"""Nodes, leases and jobs of the farm for the page, read from Nomad; jobs are stopped and scaled by the agent's
-tool, under the same policy and approvals.
+"""Nodes, leases and jobs of the farm for the page, read from Nomad; jobs are stopped and scaled by the
+agent's tool, under the same policy and approvals.
 
 Machines are drained by `app/server/farm_routes.py`.
 """
@@ -161,7 +161,7 @@ class ClusterCalls:
                 yield mask_text(rest.decode("utf-8", errors="replace")).encode()
 
     async def index(self) -> int:
-        """Returns from where the events of the farm are to be followed; raises what keeps it from being read."""
+        """Returns from where events are to be followed; raises what keeps the farm from being read."""
         async with self.services.cluster() as nomad:
             _, index = await nomad.nodes()
         return index
@@ -200,9 +200,7 @@ class ClusterCalls:
             return JobChangeOutcome(state="waits", sentence=waits.message, approval=waits.approval_id)
         return JobChangeOutcome(state="done", sentence=done.sentence())
 
-    async def _run(
-        self, person: Principal, action: str, request: JobChange, *, dry_run: bool = False
-    ) -> Any:
+    async def _run(self, person: Principal, action: str, request: JobChange, *, dry_run: bool = False) -> Any:
         arguments = request.model_dump(include={"job", "group", "count"}, exclude_none=True)
         call = prepare_call(self.toolset, "change_job", {"action": action, **arguments})
         context = ToolContext(principal=person, session_id="", services=self.services, dry_run=dry_run)
@@ -275,8 +273,8 @@ async def list_jobs(
 
 @router.post("/jobs/plan")
 async def plan_job_change(cluster: ClusterDep, person: ReadCluster, request: JobChangeRequest) -> JobPlan:
-    """Returns what stopping or scaling would change, and how many people have to agree; needs the permission of
-    the change, and changes nothing.
+    """Returns what stopping or scaling would change, and how many people have to agree; needs the permission
+    of the change, and changes nothing.
     """
     return await cluster.plan(person, request)
 

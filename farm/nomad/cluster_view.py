@@ -33,8 +33,8 @@ class CardView(BaseModel):
 
 
 class LeaseView(BaseModel):
-    """`render` and `title` name the video that holds it, where it is one of the reader's tenant; `step`: it is
-    a step of a video, whoever's.
+    """`render` and `title` name the video that holds it, where it is one of the reader's tenant; `step`: it
+    is a step of a video, whoever's.
     """
 
     allocation: str
@@ -50,7 +50,7 @@ class LeaseView(BaseModel):
 
 
 class NodeView(BaseModel):
-    """`state`: `ready`, `initializing`, `down`, `draining`, or `ineligible` for one that takes no new work."""
+    """`state`: `ready`, `initializing`, `down`, `draining`, or `ineligible`: it takes no new work."""
 
     id: str
     name: str

@@ -5,8 +5,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
 
-from policy.declarations import list_route_grants
 from policy.decisions.testing import ActionView, PolicyAnswer, PolicyQuestion, PolicyTest
+from policy.declarations import list_route_grants
 from policy.guard import require_permission
 from policy.principal import Principal
 from soundstage.routers import AppService
@@ -26,7 +26,7 @@ async def list_actions(request: Request, test: Test, _: Tester) -> list[ActionVi
 async def test_policy(
     question: PolicyQuestion, request: Request, test: Test, principal: Tester
 ) -> PolicyAnswer:
-    """Returns what the policy would decide, why, and how many people would have to agree; nothing is done, and
-    the question is recorded.
+    """Returns what the policy would decide, why, and how many people would have to agree; nothing is done,
+    and the question is recorded.
     """
     return await test.answer(question, principal, list_route_grants(request.app))

@@ -11,11 +11,11 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from policy.audit import AuditEntry, AuditLog
-from policy.declarations import RouteGrant
 from policy.decisions.bundle import load_bundle
 from policy.decisions.decider import Decider
 from policy.decisions.question import Action, Effect, Question
 from policy.decisions.verdict import Verdict
+from policy.declarations import RouteGrant
 from policy.keys.schemas import KeyView
 from policy.keys.service import KeyService
 from policy.permissions import PERMISSIONS, covers, permission
@@ -36,7 +36,9 @@ class PolicyQuestion(BaseModel, extra="forbid"):
     key: str | None = Field(default=None, max_length=80, description="id of a key; null: the caller itself")
     action: str = Field(min_length=1, max_length=200)
     arguments: dict[str, ArgumentValue] = Field(
-        default={}, max_length=MAX_ARGUMENTS, description="of a tool: what its rule limits or asks people about"
+        default={},
+        max_length=MAX_ARGUMENTS,
+        description="of a tool: what its rule limits or asks people about",
     )
     tenant: str | None = Field(
         default=None,
@@ -106,7 +108,9 @@ class PolicyTest:
         sentences = {known.name: known.allows for known in PERMISSIONS}
         effects: Mapping[str, Any] = load_bundle().data["permissions"]
         found = [
-            ActionView(name=name, kind="permission", permission=name, effect=rule["effect"], about=sentences[name])
+            ActionView(
+                name=name, kind="permission", permission=name, effect=rule["effect"], about=sentences[name]
+            )
             for name, rule in effects.items()
         ]
         found += [

@@ -31,5 +31,5 @@ async def plan_cancel(request: CancelRequest, studio: StudioDep, _: CancelRender
 
 @router.post("/cancel", status_code=status.HTTP_202_ACCEPTED)
 async def cancel_renders(request: CancelRequest, studio: StudioDep, principal: CancelRenders) -> Cancelled:
-    """Cancels one or several renders, after the plan that was shown; those that have ended stay as they are."""
+    """Cancels renders by the plan that was shown; those that have ended stay as they are."""
     return await studio.queue.cancel(request, by=principal.name)

@@ -13,9 +13,9 @@ MAX_CANCELLED = 500
 
 
 class QueueEntry(RenderSummary):
-    """A render that runs or waits. `position` is its place among all that wait, 1 for the next one, and counts
-    those of others; None for one that runs. `why` says in one sentence why it does not run; empty when it
-    does.
+    """A render that runs or waits. `position` is its place among all that wait, 1 for the next one, and
+    counts those of others; None for one that runs. `why` says in one sentence why it does not run; empty
+    when it does.
     """
 
     priority: int
@@ -67,7 +67,7 @@ class CancelPlan(BaseModel):
 
 
 class Cancelled(BaseModel):
-    """Ids of renders that are cancelled, or stop as soon as their workers have, and of those that had ended."""
+    """Ids of renders that are cancelled or stop with their workers, and of those that had ended."""
 
     cancelled: list[str]
     ended: list[str]

@@ -1,4 +1,4 @@
-"""Reads the queue, and cancels what stands in it; the routes call it. Priorities are a field of the renders."""
+"""Reads the queue, and cancels what stands in it; the routes call it. Priorities are fields of renders."""
 
 from __future__ import annotations
 

@@ -29,8 +29,8 @@ class RenderEditing:
     wake: Callable[[], None] = lambda: None
 
     async def change(self, ref: str, change: RenderChange, *, by: str) -> RenderView:
-        """Gives it another title, other tags or another priority. Raises `render.in_trash`, and `render.ended`
-        for the priority of one that neither waits nor runs.
+        """Gives it another title, other tags or another priority. Raises `render.in_trash`, and
+        `render.ended` for the priority of one that neither waits nor runs.
         """
         async with self.db.transaction() as session:
             row = await render_of(session, ref)

@@ -87,7 +87,7 @@ class RenderMaker:
             raise TaskFailed(failure_from_error(error)) from error
 
     async def set_priority(self, render_id: str, priority: int) -> None:
-        """Moves the tasks of a render that wait for a worker; those that come later have this priority, too."""
+        """Moves the tasks of a render that wait for a worker; later ones have this priority, too."""
         making = self._makings.get(render_id)
         if making is None or making.priority == priority:
             return

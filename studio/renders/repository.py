@@ -12,7 +12,6 @@ from soundstage.database.repository import Repository
 from studio.renders.models import Render, RenderOutput, RenderSegment, Segment
 from studio.renders.states import ACTIVE, TERMINAL, RenderState
 
-
 _BY_STATE = case(
     (Render.state == RenderState.RUNNING, 0), (Render.state == RenderState.DISPATCHED, 1), else_=2
 )
@@ -94,17 +93,15 @@ class Renders(Repository[Render]):
 
     async def active_priorities(self) -> Sequence[tuple[str, int]]:
         """Id and priority of those that are made."""
-        rows = await self._session.execute(
-            select(Render.id, Render.priority).where(Render.state.in_(ACTIVE))
-        )
+        rows = await self._session.execute(select(Render.id, Render.priority).where(Render.state.in_(ACTIVE)))
         return [(row[0], row[1]) for row in rows]
 
     async def active(self) -> Sequence[Render]:
         return await self._all(select(Render).where(Render.state.in_(ACTIVE)))
 
     async def list_unfinished_in_order(self) -> Sequence[Render]:
-        """What is made, the longest first, then what waits, in the order in which it will run. Without spec and
-        log, which may be long.
+        """What is made, then what waits, in the order in which it will run. Without spec and log, which may
+        be long.
         """
         return await self._all(
             select(Render)

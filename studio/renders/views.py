@@ -54,7 +54,7 @@ def detail_of(
 
 
 def explain_queued(ahead: int, *, is_driven: bool) -> str:
-    """Explains why one waits that no process has taken yet. `is_driven`: whether any process takes renders."""
+    """Explains why one waits that no process has taken yet. `is_driven`: some process takes renders."""
     if not is_driven:
         return "waits: no dispatcher is running; start `soundstage up`"
     return f"waits: {ahead} ahead of it" if ahead else "waits: next in line"

@@ -1,20 +1,27 @@
-"""The farm on the page, on a real Nomad: nodes with leases, jobs with logs, and what is changed by approval."""
+"""The farm on the page, on a real Nomad: nodes with leases, jobs with logs, and changes by approval."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from provisioning_house import Desk, desk, desk_settings, wait_for  # type: ignore[import-not-found]
+from sqlalchemy import update
+from waiting import eventually_async
 
+from app.server.cluster_routes import ClusterCalls
 from app.server.web import create_app
 from policy import Principal
 from policy.keys.schemas import KeyRequest
+from studio.renders.models import Render
+from studio.renders.repository import Renders
+from studio.renders.schemas import RenderRequest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "nomad_fixture"))
 from nomad_cluster import NomadCluster, nomad_clusters
@@ -92,11 +99,8 @@ async def read(page: httpx.AsyncClient, path: str) -> Any:
 async def test_nodes_are_shown_with_their_cards_and_who_holds_them(
     page: httpx.AsyncClient, people: Desk, cluster: NomadCluster, talker: str
 ) -> None:
-    request = people.services.studio.renders
-    view = await request.create(_film())
+    view = await people.services.studio.renders.create(_film())
     async with people.services.database.transaction() as session:
-        from studio.renders.repository import Renders
-
         row = await Renders(session).find(view.id)
         assert row is not None
         row.state, row.trace_id = "running", "5" * 32
@@ -111,12 +115,16 @@ async def test_nodes_are_shown_with_their_cards_and_who_holds_them(
     # Steps are jobs too, and are left out unless they are asked for.
     assert [one["id"] for one in await read(page, "/api/farm/jobs")] == []
     assert [one["title"] for one in await read(page, "/api/farm/jobs?steps=true")] == [view.title]
+    # Whoever runs the farm does not read what another tenant makes on it.
+    async with people.services.database.transaction() as session:
+        await session.execute(update(Render).values(tenant="acme"))
+    ((lease,),) = [one["leases"] for one in await read(page, "/api/farm/nodes")]
+    assert (lease["step"], lease["render"], lease["title"]) == (True, None, "")
 
 
-def _film() -> Any:
-    from studio.renders.schemas import RenderRequest
-
-    return RenderRequest(script="The tide turns.", title="Tides")
+def _film() -> RenderRequest:
+    scenes = [{"id": "s1", "script": "The tide turns."}]
+    return RenderRequest.model_validate({"spec": {"title": "Tides", "scenes": scenes}})
 
 
 async def test_a_job_is_shown_with_its_groups_and_the_log_of_its_task(
@@ -143,19 +151,24 @@ async def test_a_job_is_shown_with_its_groups_and_the_log_of_its_task(
 
 
 async def test_a_log_is_followed_as_it_is_written(
-    page: httpx.AsyncClient, cluster: NomadCluster, talker: str
+    page: httpx.AsyncClient, people: Desk, cluster: NomadCluster, talker: str
 ) -> None:
     (allocation,) = running(cluster, talker)
-    path = f"/api/farm/allocations/{allocation['ID']}/log/follow?task=talk"
-    following = asyncio.create_task(page.get(path, timeout=60))
-    await asyncio.sleep(1)
-    folder = cluster.clients["gpu-1"].data_dir / "alloc" / allocation["ID"] / "talk"
-    await asyncio.to_thread((folder / "go").touch)
-    await asyncio.sleep(1)
-    # It ends with the task; only then does this client get the answer.
-    await asyncio.to_thread(cluster.server.delete, f"/v1/job/{talker}")
-    told = (await following).text
-    assert told.splitlines()[1:] == ["last"] and TOKEN not in told
+    task = cluster.clients["gpu-1"].data_dir / "alloc" / allocation["ID"] / "talk"
+    calls = ClusterCalls(people.services.tool_services, people.services.brain.toolset)
+    told = b""
+    # This client would get the answer once it has ended, and the task does not.
+    following = calls.follow(allocation["ID"], "talk", "stderr", limit=1 << 10, whole=True)
+    async with asyncio.timeout(60), aclosing(following) as lines:
+        async for line in lines:
+            told += line
+            if b"last" in told:
+                break
+            await asyncio.to_thread((task / "go").touch)
+    assert told.decode().splitlines()[1:] == ["last"] and TOKEN.encode() not in told
+    # A log that there is not is refused before the answer begins.
+    path = "/api/farm/allocations/00000000-0000-0000-0000-000000000000/log/follow?task=talk"
+    assert (await page.get(path)).status_code in (404, 422)
 
 
 async def test_a_job_is_stopped_after_its_plan_was_shown_and_somebody_has_agreed(
@@ -183,16 +196,20 @@ async def test_a_job_is_stopped_after_its_plan_was_shown_and_somebody_has_agreed
 async def test_what_finds_no_node_says_why(page: httpx.AsyncClient, cluster: NomadCluster) -> None:
     cluster.run(job("giant", memory_mib=900_000))
     try:
-        async with asyncio.timeout(60):
-            while "too little memory" not in (await read(page, "/api/farm/jobs/giant"))["why"]:
-                await asyncio.sleep(0.1)
+
+        async def is_explained() -> bool:
+            return "too little memory" in (await read(page, "/api/farm/jobs/giant"))["why"]
+
+        await eventually_async(is_explained)
         (line,) = [one for one in await read(page, "/api/farm/jobs") if one["id"] == "giant"]
         assert (line["state"], line["waiting"]) == ("pending", 1) and line["why"].startswith("no place")
     finally:
         cluster.server.delete("/v1/job/giant?purge=true")
 
 
-async def test_a_change_of_the_farm_is_told(page: httpx.AsyncClient, people: Desk, cluster: NomadCluster) -> None:
+async def test_a_change_of_the_farm_is_told(
+    page: httpx.AsyncClient, people: Desk, cluster: NomadCluster
+) -> None:
     calls = page._transport.app.state.cluster  # type: ignore[attr-defined]
     changes = calls.changes(await calls.index())
     cluster.run(job("brief"))

@@ -39,7 +39,9 @@ async def asked(client: httpx.AsyncClient, **question: Any) -> Any:
     return answer.json()
 
 
-async def test_it_says_what_is_decided_and_what_gives_it(admin: httpx.AsyncClient, services: Services) -> None:
+async def test_it_says_what_is_decided_and_what_gives_it(
+    admin: httpx.AsyncClient, services: Services
+) -> None:
     editor = await created(services, role="editor", scopes=["render:*", "asset:read"])
     may = await asked(admin, key=editor.id, action="render:create")
     assert (may["verdict"], may["reasons"], may["approvers"]) == ("allow", [], 0)
@@ -79,7 +81,9 @@ async def test_it_answers_as_the_policy_does_for_a_real_request(
 ) -> None:
     """For each route that reads without a name in its path, for each role."""
     actions = (await admin.get("/api/policy/actions")).raise_for_status().json()
-    routes = [one["name"] for one in actions if one["kind"] == "route" and one["name"].startswith("GET /api/")]
+    routes = [
+        one["name"] for one in actions if one["kind"] == "route" and one["name"].startswith("GET /api/")
+    ]
     plain = [one for one in routes if "{" not in one and not one.endswith("/events")]
     assert len(plain) > 25
     for role in ("viewer", "operator"):

@@ -1,4 +1,4 @@
-"""The queue: what runs and waits in the order in which it will run, another priority, and cancelling several."""
+"""The queue: what runs and waits, in order; another priority; and cancelling several."""
 
 from __future__ import annotations
 

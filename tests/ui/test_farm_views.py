@@ -19,9 +19,7 @@ def nomad() -> Iterator[NomadDouble]:
 
 
 @pytest.fixture(scope="module")
-def farm(
-    built_page: None, nomad: NomadDouble, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Studio]:
+def farm(built_page: None, nomad: NomadDouble, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
     """A studio that knows a farm."""
     with studio_up(tmp_path_factory, SOUNDSTAGE_FARM__NOMAD__ADDRESS=nomad.url) as made:
         yield made

@@ -121,7 +121,9 @@ def test_an_empty_queue_and_one_that_cannot_be_read_say_so(visiting: Visiting, n
     page = visit.open("queue")
     expect(page.get_by_text("Nothing runs and nothing waits")).to_be_visible(timeout=PATIENCE_MS)
     assert breaches(page) == []
-    problem = '{"code": "database.busy", "detail": "The database is busy.", "hint": "Try again.", "status": 503}'
+    problem = (
+        '{"code": "database.busy", "detail": "The database is busy.", "hint": "Try again.", "status": 503}'
+    )
 
     def busy(route: Route) -> None:
         route.fulfill(status=503, content_type="application/problem+json", body=problem)
