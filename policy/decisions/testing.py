@@ -192,7 +192,7 @@ def _tools() -> Mapping[str, Mapping[str, Any]]:
 def _routes(grants: Iterable[RouteGrant]) -> dict[str, str]:
     """Returns the permission of each route that needs just one, by method and path."""
     return {
-        f"{method} {grant.path}": grant.permissions[0]
+        f"{method} {grant.described_path}": grant.permissions[0]
         for grant in grants
         for method in grant.methods
         if len(grant.permissions) == 1

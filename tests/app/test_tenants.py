@@ -227,7 +227,13 @@ async def test_lists_of_another_tenant_are_empty(scene: Scene) -> None:
     assert scene.statements.unbound == []
 
 
-NOT_OF_TENANTS = {"/api/chat/help", "/api/chat/tools", "/api/chat/experts", "/api/audit"}
+NOT_OF_TENANTS = {
+    "/api/policy/actions",
+    "/api/chat/help",
+    "/api/chat/tools",
+    "/api/chat/experts",
+    "/api/audit",
+}
 
 
 async def test_what_belongs_to_the_house_is_refused(scene: Scene) -> None:
