@@ -17,7 +17,7 @@ BEGAN_NS = 1_764_000_000 * SECOND_NS
 
 
 class NomadDouble:
-    """What it holds may be changed under `changed`, and is then told to who follows the events."""
+    """`changed` guards what it holds; `tell` emits an event to those who follow."""
 
     def __init__(self) -> None:
         self.url = ""
@@ -154,14 +154,14 @@ def nomad_double() -> Iterator[NomadDouble]:
 
         def _events(self) -> None:
             self._head(200, "application/json")
-            told = double.index
+            sent_index = double.index
             while not double.closing:
                 with double.changed:
                     double.changed.wait(0.5)
                 line: dict[str, Any] = {}
-                if double.index > told:
-                    told = double.index
-                    event = {"Topic": "Node", "Type": "NodeDrain", "Key": "node-1", "Index": told}
+                if double.index > sent_index:
+                    sent_index = double.index
+                    event = {"Topic": "Node", "Type": "NodeDrain", "Key": "node-1", "Index": sent_index}
                     line = {"Index": told, "Events": [event]}
                 self.wfile.write(json.dumps(line).encode() + b"\n")
                 self.wfile.flush()

@@ -21,8 +21,8 @@ def nomad() -> Iterator[NomadDouble]:
 @pytest.fixture(scope="module")
 def farm(built_page: None, nomad: NomadDouble, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
     """A studio that knows a farm."""
-    with studio_up(tmp_path_factory, SOUNDSTAGE_FARM__NOMAD__ADDRESS=nomad.url) as made:
-        yield made
+    with studio_up(tmp_path_factory, SOUNDSTAGE_FARM__NOMAD__ADDRESS=nomad.url) as studio:
+        yield studio
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +31,7 @@ def as_it_was(nomad: NomadDouble) -> None:
     nomad.lines = ["first line\n"]
 
 
-def asked(page: Page, part: str) -> list[str]:
+def requests_to(page: Page, part: str) -> list[str]:
     """The requests from now on to addresses with this in them."""
     found: list[str] = []
     page.on("request", lambda one: found.append(one.url) if part in one.url else None)
@@ -69,7 +69,7 @@ def test_what_somebody_else_changes_is_shown_by_itself_and_nothing_is_asked_for_
     page = visiting(farm).open("run/nodes")
     row = page.get_by_role("row").filter(has_text="gpu-1")
     expect(row).to_contain_text("ready", timeout=PATIENCE_MS)
-    requests = asked(page, "/api/farm/")
+    requests = requests_to(page, "/api/farm/")
     page.wait_for_timeout(6000)
     assert requests == []
     nomad.drained = True

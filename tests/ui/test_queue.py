@@ -27,8 +27,8 @@ def busy_studio(
     program.write_text(f'#!/bin/sh\nexec {sys.executable} -I -S {STAND_IN} "$@"\n')
     program.chmod(0o755)
     worker = {"SOUNDSTAGE_WORKER__COMMAND": str(program), "SOUNDSTAGE_WORKER__CONCURRENCY": "1"}
-    with studio_up(tmp_path_factory, **worker) as made:
-        yield made
+    with studio_up(tmp_path_factory, **worker) as studio:
+        yield studio
 
 
 def ask_for(studio: Studio, *titles: str) -> list[str]:
@@ -49,11 +49,11 @@ def part(page: Page, name: str) -> Locator:
 def test_what_waits_is_moved_and_several_are_cancelled(visiting: Visiting, busy_studio: Studio) -> None:
     ask_for(busy_studio, "Tides", "Waves", "Harbour")
     page = visiting(busy_studio, bypass_csp=True).open("queue")
-    made, waiting = part(page, "Is made now"), part(page, "Waits, the next one first")
-    expect(made).to_have_count(1, timeout=PATIENCE_MS)
-    expect(made).to_contain_text("Tides")
-    expect(made).to_contain_text(f"on {platform.node()}", timeout=PATIENCE_MS)
-    expect(made).to_contain_text("Nova")
+    running, waiting = part(page, "Is made now"), part(page, "Waits, the next one first")
+    expect(running).to_have_count(1, timeout=PATIENCE_MS)
+    expect(running).to_contain_text("Tides")
+    expect(running).to_contain_text(f"on {platform.node()}", timeout=PATIENCE_MS)
+    expect(running).to_contain_text("Nova")
     expect(waiting).to_have_count(2)
     expect(waiting.nth(0)).to_contain_text("Waves")
     expect(waiting.nth(0)).to_contain_text("1 of 1 workers busy", timeout=PATIENCE_MS)
@@ -78,7 +78,7 @@ def test_what_waits_is_moved_and_several_are_cancelled(visiting: Visiting, busy_
     dialog.get_by_role("button", name="Cancel 2 films").click()
     expect(dialog).to_have_count(0, timeout=PATIENCE_MS)
     # What was moved to the front runs now.
-    expect(made).to_contain_text("Harbour", timeout=PATIENCE_MS)
+    expect(running).to_contain_text("Harbour", timeout=PATIENCE_MS)
     expect(waiting).to_have_count(1)
     expect(waiting).to_contain_text("Lighthouse")
 

@@ -34,8 +34,8 @@ export function JobChange({ job, action, onClose }: Props) {
   });
   const change = useMutation({
     mutationFn: () => {
-      const asked = { body: { ...request, plan: plan.data?.sha256 ?? null } };
-      return body(action === "stop" ? api.POST("/api/farm/jobs/stop", asked) : api.POST("/api/farm/jobs/scale", asked));
+      const planned = { body: { ...request, plan: plan.data?.sha256 ?? null } };
+      return body(action === "stop" ? api.POST("/api/farm/jobs/stop", planned) : api.POST("/api/farm/jobs/scale", planned));
     },
     onSuccess: (outcome) => outcome.state === "done" && onClose(),
     onSettled: () => queries.invalidateQueries({ queryKey: ["jobs"] }),

@@ -3,7 +3,7 @@ import { plural, t } from "@lingui/core/macro";
 import { useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { lazy, type ReactNode, Suspense, useState } from "react";
-import { api, type QueueEntry } from "../api/client";
+import type { QueueEntry } from "../api/client";
 import { usePersonas } from "../create/usePersonas";
 import { Empty, ErrorNotice, State } from "../kit/kit";
 import { stateWords } from "../kit/State";
