@@ -67,9 +67,9 @@ class Grant(BaseModel):
 
 
 class PolicyAnswer(BaseModel):
-    """What the policy decides, with the grants and the rule that it looks at. `grants` is empty where no role
-    gives the permission; `scopes` are those of the key that cover it, None where they do not narrow its role.
-    `rule` is that of the tool in `policy/rego/tools.json`.
+    """Holds the decision of the policy, with the grants and the rule that it looks at. `grants` is empty
+    where no role gives the permission; `scopes` are those of the key that cover it, None where they do not
+    narrow its role. `rule` is that of the tool in `policy/rego/tools.json`.
     """
 
     verdict: Verdict
@@ -200,8 +200,8 @@ def _routes(grants: Iterable[RouteGrant]) -> dict[str, str]:
 
 
 def _arguments(rule: Mapping[str, Any]) -> list[str]:
-    asked = [condition["argument"] for condition in rule.get("ask", ())]
-    return sorted({*rule.get("files", ()), *rule.get("at_most", ()), *asked})
+    conditions = [condition["argument"] for condition in rule.get("ask", ())]
+    return sorted({*rule.get("files", ()), *rule.get("at_most", ()), *conditions})
 
 
 def _grants(name: str, needed: str) -> list[Grant]:

@@ -17,8 +17,8 @@ router = APIRouter(prefix="/api/queue", tags=["queue"])
 async def read_queue(
     studio: StudioDep, _: ReadRenders, limit: Annotated[int, Query(ge=1, le=500)] = 200
 ) -> QueueView:
-    """What is made now, and what waits, in the order in which it will run. `PATCH /api/renders/{render_id}`
-    changes a `priority`.
+    """Returns what is made now, and what waits, in the order in which it will run.
+    `PATCH /api/renders/{render_id}` changes a `priority`.
     """
     return await studio.queue.read(limit)
 

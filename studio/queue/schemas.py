@@ -28,8 +28,8 @@ class QueueEntry(RenderSummary):
 
 
 class QueueView(BaseModel):
-    """What is made now, the longest first, and what waits, in the order in which it will run. `total` counts
-    all that wait.
+    """Renders that are made now, and those that wait, in the order in which they will run. `total` counts all
+    that wait.
     """
 
     running: list[QueueEntry]

@@ -100,8 +100,8 @@ class Renders(Repository[Render]):
         return await self._all(select(Render).where(Render.state.in_(ACTIVE)))
 
     async def list_unfinished_in_order(self) -> Sequence[Render]:
-        """What is made, then what waits, in the order in which it will run. Without spec and log, which may
-        be long.
+        """Returns what is made, then what waits, in the order in which it will run. Without spec and log,
+        which may be long.
         """
         return await self._all(
             select(Render)

@@ -51,24 +51,24 @@ def job(name: str, *, memory_mib: int = 32, devices: bool = False, meta: Any = N
 
 @pytest.fixture(scope="module")
 def cluster(nomad_clusters: Callable[..., NomadCluster]) -> NomadCluster:
-    made = nomad_clusters("page")
-    made.add_client("gpu-1", [CARD])
-    return made
+    cluster = nomad_clusters("page")
+    cluster.add_client("gpu-1", [CARD])
+    return cluster
 
 
 @pytest.fixture
 async def people(cluster: NomadCluster, tmp_path: Path) -> AsyncIterator[Desk]:
     settings = desk_settings(tmp_path, farm={"nomad": {"address": cluster.server.address}})
-    async with desk(settings) as made:
-        yield made
+    async with desk(settings) as people:
+        yield people
 
 
 @pytest.fixture
 async def page(people: Desk) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(app=create_app(people.services), client=("10.0.0.9", 50_000))
-    async with httpx.AsyncClient(transport=transport, base_url="https://studio.example") as made:
-        made.headers["Authorization"] = f"Bearer {await key(people, 'admin')}"
-        yield made
+    async with httpx.AsyncClient(transport=transport, base_url="https://studio.example") as client:
+        client.headers["Authorization"] = f"Bearer {await key(people, 'admin')}"
+        yield client
 
 
 async def key(people: Desk, role: str, tenant: str = "default") -> str:
@@ -142,8 +142,8 @@ async def test_a_job_is_shown_with_its_groups_and_the_log_of_its_task(
     assert [(one["name"], one["state"]) for one in allocation["tasks"]] == [("talk", "running")]
     path = f"/api/farm/allocations/{allocation['id']}/log"
     assert await read(page, f"{path}?task=talk&stream=stdout") == {"text": "first\n", "whole": True}
-    told = await read(page, f"{path}?task=talk")
-    assert told["text"].startswith("Bearer ") and TOKEN not in told["text"]
+    tail = await read(page, f"{path}?task=talk")
+    assert tail["text"].startswith("Bearer ") and TOKEN not in tail["text"]
     wrong = await page.get(f"{path}?task=nobody")
     assert wrong.status_code in (404, 422), wrong.text
     missing = await page.get("/api/farm/jobs/nothing")
@@ -156,16 +156,16 @@ async def test_a_log_is_followed_as_it_is_written(
     (allocation,) = running(cluster, talker)
     task = cluster.clients["gpu-1"].data_dir / "alloc" / allocation["ID"] / "talk"
     calls = ClusterCalls(people.services.tool_services, people.services.brain.toolset)
-    told = b""
+    text = b""
     # This client would get the answer once it has ended, and the task does not.
     following = calls.follow(allocation["ID"], "talk", "stderr", limit=1 << 10, whole=True)
     async with asyncio.timeout(60), aclosing(following) as lines:
         async for line in lines:
-            told += line
-            if b"last" in told:
+            text += line
+            if b"last" in text:
                 break
             await asyncio.to_thread((task / "go").touch)
-    assert told.decode().splitlines()[1:] == ["last"] and TOKEN.encode() not in told
+    assert text.decode().splitlines()[1:] == ["last"] and TOKEN.encode() not in text
     # A log that there is not is refused before the answer begins.
     path = "/api/farm/allocations/00000000-0000-0000-0000-000000000000/log/follow?task=talk"
     assert (await page.get(path)).status_code in (404, 422)
@@ -182,8 +182,8 @@ async def test_a_job_is_stopped_after_its_plan_was_shown_and_somebody_has_agreed
         assert "voices is stopped" in plan["changes"][0]["what"] and plan["approvers"] == 1
         wrong = await page.post("/api/farm/jobs/stop", json={"job": "voices", "plan": "0" * 64})
         assert (wrong.status_code, wrong.json()["code"]) == (409, "cluster.plan_changed")
-        asked = await page.post("/api/farm/jobs/stop", json={"job": "voices", "plan": plan["sha256"]})
-        outcome = asked.raise_for_status().json()
+        answer = await page.post("/api/farm/jobs/stop", json={"job": "voices", "plan": plan["sha256"]})
+        outcome = answer.raise_for_status().json()
         assert outcome["state"] == "waits" and running(cluster, "voices")
         bob = Principal("key_bob", "bob", "admin", "key")
         await people.services.decisions.vote(outcome["approval"], bob, agrees=True)

@@ -21,7 +21,7 @@ def app(services: Services) -> FastAPI:
     return create_app(services)
 
 
-async def created(services: Services, **more: Any) -> CreatedKey:
+async def create_key(services: Services, **more: Any) -> CreatedKey:
     async with services.database.transaction() as session:
         request = KeyRequest.model_validate({"name": "a program", **more})
         return await services.policy.keys.create(session, request, Principal.local_admin())
@@ -29,11 +29,11 @@ async def created(services: Services, **more: Any) -> CreatedKey:
 
 @pytest.fixture
 async def admin(services: Services, app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
-    async with calling(app, (await created(services, name="the boss", role="admin")).key) as client:
+    async with calling(app, (await create_key(services, name="the boss", role="admin")).key) as client:
         yield client
 
 
-async def asked(client: httpx.AsyncClient, **question: Any) -> Any:
+async def ask(client: httpx.AsyncClient, **question: Any) -> Any:
     answer = await client.post("/api/policy/test", json=question)
     assert answer.status_code == 200, answer.text
     return answer.json()
@@ -42,37 +42,37 @@ async def asked(client: httpx.AsyncClient, **question: Any) -> Any:
 async def test_it_says_what_is_decided_and_what_gives_it(
     admin: httpx.AsyncClient, services: Services
 ) -> None:
-    editor = await created(services, role="editor", scopes=["render:*", "asset:read"])
-    may = await asked(admin, key=editor.id, action="render:create")
+    editor = await create_key(services, role="editor", scopes=["render:*", "asset:read"])
+    may = await ask(admin, key=editor.id, action="render:create")
     assert (may["verdict"], may["reasons"], may["approvers"]) == ("allow", [], 0)
     assert may["grants"] == [{"role": "editor", "pattern": "render:create"}]
     assert may["scopes"] == ["render:*"] and may["subject"]["name"] == "a program"
     assert may["revision"] == services.policy.decider.engine.revision
-    inherited = await asked(admin, key=editor.id, action="GET /api/assets")
+    inherited = await ask(admin, key=editor.id, action="GET /api/assets")
     assert inherited["grants"] == [
         {"role": "editor", "pattern": "asset:*"},
         {"role": "viewer", "pattern": "asset:read"},
     ]
-    narrowed = await asked(admin, key=editor.id, action="project:create")
+    narrowed = await ask(admin, key=editor.id, action="project:create")
     assert narrowed["verdict"] == "deny" and narrowed["scopes"] == []
     assert narrowed["reasons"] == ["the scopes of this key do not give it"]
-    never = await asked(admin, key=editor.id, action="job:stop")
+    never = await ask(admin, key=editor.id, action="job:stop")
     assert "the role does not give it" in never["reasons"] and never["grants"] == []
-    other = await asked(admin, key=editor.id, action="render:read", tenant="acme")
+    other = await ask(admin, key=editor.id, action="render:read", tenant="acme")
     assert other["reasons"] == ["it belongs to another tenant"]
 
 
 async def test_a_tool_tells_its_rule_and_how_many_have_to_agree(
     admin: httpx.AsyncClient, services: Services
 ) -> None:
-    stop = await asked(admin, action="change_job.stop")
+    stop = await ask(admin, action="change_job.stop")
     assert (stop["verdict"], stop["approvers"], stop["effect"]) == ("approve", 1, "destructive")
     assert stop["reasons"] == ["what the job does for others ends"]
     assert stop["rule"]["permission"] == "job:stop" and stop["system_scope"] is True
-    assert (await asked(admin, action="ansible", arguments={"check": True}))["verdict"] == "allow"
-    run = await asked(admin, action="ansible", arguments={"check": False})
+    assert (await ask(admin, action="ansible", arguments={"check": True}))["verdict"] == "allow"
+    run = await ask(admin, action="ansible", arguments={"check": False})
     assert (run["verdict"], run["reasons"]) == ("approve", ["it changes machines"])
-    path = await asked(admin, action="vision", arguments={"image": "/etc/passwd"})
+    path = await ask(admin, action="vision", arguments={"image": "/etc/passwd"})
     assert path["verdict"] == "deny" and "path on the server" in path["reasons"][0]
 
 
@@ -87,10 +87,10 @@ async def test_it_answers_as_the_policy_does_for_a_real_request(
     plain = [one for one in routes if "{" not in one and not one.endswith("/events")]
     assert len(plain) > 25
     for role in ("viewer", "operator"):
-        key = await created(services, role=role)
+        key = await create_key(services, role=role)
         async with calling(app, key.key) as client:
             for route in plain:
-                verdict = (await asked(admin, key=key.id, action=route))["verdict"]
+                verdict = (await ask(admin, key=key.id, action=route))["verdict"]
                 status = (await client.get(route.partition(" ")[2])).status_code
                 assert (status == 403) == (verdict == "deny"), (role, route, status)
 
@@ -98,9 +98,9 @@ async def test_it_answers_as_the_policy_does_for_a_real_request(
 async def test_a_revoked_key_may_nothing_and_is_still_told_of(
     admin: httpx.AsyncClient, services: Services
 ) -> None:
-    key = await created(services, role="admin")
+    key = await create_key(services, role="admin")
     (await admin.delete(f"/api/keys/{key.id}")).raise_for_status()
-    answer = await asked(admin, key=key.id, action="render:read")
+    answer = await ask(admin, key=key.id, action="render:read")
     assert answer["verdict"] == "deny" and answer["subject"]["state"] == "revoked"
     assert answer["reasons"] == ["this key does not work any more"]
 
@@ -108,9 +108,9 @@ async def test_a_revoked_key_may_nothing_and_is_still_told_of(
 async def test_the_question_is_recorded_and_counts_as_no_decision(
     admin: httpx.AsyncClient, services: Services
 ) -> None:
-    editor = await created(services, role="editor")
+    editor = await create_key(services, role="editor")
     before = len(services.policy.decider._decisions)
-    await asked(admin, key=editor.id, action="webhook:delete")
+    await ask(admin, key=editor.id, action="webhook:delete")
     # That of the route itself is one.
     assert len(services.policy.decider._decisions) <= before + 1
     (line,) = [one for one in await services.audit.read(0, 100) if one.kind == "policy.tested"]
@@ -121,18 +121,18 @@ async def test_the_question_is_recorded_and_counts_as_no_decision(
 async def test_only_those_who_may_ask_are_answered_and_keys_of_others_are_not_there(
     admin: httpx.AsyncClient, app: FastAPI, services: Services
 ) -> None:
-    ours = await created(services, role="viewer")
+    ours = await create_key(services, role="viewer")
     async with calling(app, ours.key) as client:
         for answer in (
             await client.post("/api/policy/test", json={"action": "render:read"}),
             await client.get("/api/policy/actions"),
         ):
             assert (answer.status_code, answer.json()["code"]) == (403, "policy.forbidden")
-    theirs = await created(services, role="admin", tenant="acme")
+    theirs = await create_key(services, role="admin", tenant="acme")
     async with calling(app, theirs.key) as client:
         unseen = await client.post("/api/policy/test", json={"action": "render:read", "key": ours.id})
         assert (unseen.status_code, unseen.json()["code"]) == (404, "key.not_found")
-        own = await asked(client, action="machine:read")
+        own = await ask(client, action="machine:read")
         assert own["reasons"] == ["it belongs to the house"]
     unknown = await admin.post("/api/policy/test", json={"action": "render:fly"})
     assert (unknown.status_code, unknown.json()["code"]) == (422, "policy.unknown_permission")

@@ -110,13 +110,13 @@ async def test_another_priority_moves_it_and_is_told_and_recorded(
     changed = await client.patch(f"/api/renders/{last}", json={"priority": 50})
     assert changed.status_code == 200 and changed.json()["priority"] == 50
     assert titles((await read_queue(client))["waiting"]) == ["Video 2", "Video 1"]
-    (told,) = [one for one in await events.read(f"render:{last}") if one.kind == "render.changed"]
-    assert told.data["priority"] == 50 and told.data["by"]
+    (event,) = [one for one in await events.read(f"render:{last}") if one.kind == "render.changed"]
+    assert event.data["priority"] == 50 and event.data["by"]
     ended = await client.patch(f"/api/renders/rnd_{3:026d}", json={"priority": 1})
     assert (ended.status_code, ended.json()["code"]) == (409, "render.ended")
     assert (await client.patch(f"/api/renders/{last}", json={"priority": 101})).status_code == 422
     (line,) = [one for one in await audit.read(0, 10) if one.kind == "render.changed"]
-    assert (line.actor, line.subject, line.data["priority"]) == (told.data["by"], last, 50)
+    assert (line.actor, line.subject, line.data["priority"]) == (event.data["by"], last, 50)
 
 
 async def test_work_that_waits_for_a_worker_is_moved_too(rooms: Any, scheduler: Any, ask: Any) -> None:

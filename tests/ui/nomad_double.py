@@ -162,7 +162,7 @@ def nomad_double() -> Iterator[NomadDouble]:
                 if double.index > sent_index:
                     sent_index = double.index
                     event = {"Topic": "Node", "Type": "NodeDrain", "Key": "node-1", "Index": sent_index}
-                    line = {"Index": told, "Events": [event]}
+                    line = {"Index": sent_index, "Events": [event]}
                 self.wfile.write(json.dumps(line).encode() + b"\n")
                 self.wfile.flush()
 

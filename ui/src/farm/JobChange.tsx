@@ -78,14 +78,7 @@ export function JobChange({ job, action, onClose }: Props) {
             </label>
           )}
           <label htmlFor={field}>{t`How many`}</label>
-          <input
-            id={field}
-            type="number"
-            min={0}
-            max={1000}
-            value={typed}
-            onChange={({ target }) => setTyped(target.value)}
-          />
+          <input id={field} type="number" min={0} max={1000} value={typed} onChange={({ target }) => setTyped(target.value)} />
         </div>
       )}
       {plan.error && <ErrorNotice error={plan.error} />}

@@ -184,7 +184,8 @@ function Changes({ of }: { of: JobDetail }) {
 }
 
 function JobState({ of }: { of: Job }) {
-  if (of.state === "stopped" || of.state === "dead") return <State of="stopped">{of.state === "dead" ? t`ended` : t`stopped`}</State>;
+  if (of.state === "stopped" || of.state === "dead")
+    return <State of="stopped">{of.state === "dead" ? t`ended` : t`stopped`}</State>;
   return of.waiting > 0 && of.running === 0 ? <State of="pending">{t`waits`}</State> : <State of={of.state} />;
 }
 

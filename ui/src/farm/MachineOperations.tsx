@@ -62,8 +62,7 @@ export function useOperation(mutate: () => Promise<unknown>, onClose: () => void
   return useMutation({
     mutationFn: mutate,
     onSuccess: onClose,
-    onSettled: () =>
-      Promise.all(["machines", "nodes"].map((key) => queries.invalidateQueries({ queryKey: [key] }))),
+    onSettled: () => Promise.all(["machines", "nodes"].map((key) => queries.invalidateQueries({ queryKey: [key] }))),
   });
 }
 
@@ -130,15 +129,7 @@ function Reject({ machine, onClose }: Dialog) {
   );
 }
 
-export function Drain({
-  machine,
-  operation,
-  onClose,
-}: {
-  machine: Named;
-  operation: "drain" | "undrain";
-  onClose: () => void;
-}) {
+export function Drain({ machine, operation, onClose }: { machine: Named; operation: "drain" | "undrain"; onClose: () => void }) {
   const plan = usePlan(machine, operation);
   const drain = useOperation(() => {
     const request = { params: machineParams(machine), body: { plan: plan.data?.sha256 ?? null } };

@@ -81,12 +81,7 @@ export function PolicyView() {
           </label>
           <label className="field">
             {t`to a thing of the tenant`}
-            <input
-              maxLength={63}
-              placeholder={t`its own`}
-              value={tenant}
-              onChange={({ target }) => setTenant(target.value)}
-            />
+            <input maxLength={63} placeholder={t`its own`} value={tenant} onChange={({ target }) => setTenant(target.value)} />
           </label>
           <button type="submit" className="primary" disabled={test.isPending}>{t`Ask`}</button>
         </div>

@@ -73,7 +73,9 @@ export function QueueView() {
             {t`Choose all`}
           </label>
           <button type="button" className="danger" disabled={marked.length === 0} onClick={() => setCancelling(marked)}>
-            {marked.length === 0 ? t`Cancel what is chosen` : t`Cancel ${plural(marked.length, { one: "# film", other: "# films" })}`}
+            {marked.length === 0
+              ? t`Cancel what is chosen`
+              : t`Cancel ${plural(marked.length, { one: "# film", other: "# films" })}`}
           </button>
         </div>
       )}
@@ -86,7 +88,9 @@ export function QueueView() {
       {waiting.length > 0 && (
         <section className="stack" aria-labelledby="queue-waiting">
           <h2 id="queue-waiting">{t`Waits, the next one first`}</h2>
-          <ol className="stack">{waiting.map((one) => item(one, <Waiting of={one} may={me.permissions.includes("render:update")} />))}</ol>
+          <ol className="stack">
+            {waiting.map((one) => item(one, <Waiting of={one} may={me.permissions.includes("render:update")} />))}
+          </ol>
           {total > waiting.length && <p className="quiet">{t`and ${total - waiting.length} more`}</p>}
         </section>
       )}
@@ -120,7 +124,12 @@ function Item({ of, chosen, onChoose, onCancel, children }: ItemProps) {
   return (
     <li className="card queued">
       {chosen !== undefined && (
-        <input type="checkbox" aria-label={t`Choose ${of.title}`} checked={chosen} onChange={({ target }) => onChoose(target.checked)} />
+        <input
+          type="checkbox"
+          aria-label={t`Choose ${of.title}`}
+          checked={chosen}
+          onChange={({ target }) => onChoose(target.checked)}
+        />
       )}
       <span className="picture">
         {picture ? <img src={picture} alt="" decoding="async" /> : <span className="place">{of.position ?? ""}</span>}
@@ -153,7 +162,9 @@ function Origin({ of }: { of: QueueEntry }) {
   const personas = usePersonas().data ?? [];
   const names = of.personas.map((id) => personas.find((one) => one.id === id)?.persona?.name ?? id);
   const kind = of.kind === "preview" ? t`preview` : of.kind === "lipsync" ? t`lip sync` : "";
-  return [kind, of.project_title, names.join(", "), of.requested_by, t`since ${moment(of.created_at)}`].filter(Boolean).join(" · ");
+  return [kind, of.project_title, names.join(", "), of.requested_by, t`since ${moment(of.created_at)}`]
+    .filter(Boolean)
+    .join(" · ");
 }
 
 function Working({ of }: { of: QueueEntry }) {

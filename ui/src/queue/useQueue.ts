@@ -33,5 +33,8 @@ function progress(queries: QueryClient, event: ServerEvent): void {
   const { id, waits, ...now } = event.data as { id: string; waits: string } & QueueEntry["progress"];
   const newer = (one: QueueEntry): QueueEntry =>
     one.id === id ? { ...one, why: waits || (one.position ? one.why : ""), progress: { ...one.progress, ...now } } : one;
-  queries.setQueryData<Queue>(KEY, (queue) => queue && { ...queue, running: queue.running.map(newer), waiting: queue.waiting.map(newer) });
+  queries.setQueryData<Queue>(
+    KEY,
+    (queue) => queue && { ...queue, running: queue.running.map(newer), waiting: queue.waiting.map(newer) },
+  );
 }
