@@ -34,7 +34,7 @@ function List() {
         <NoRows of={jobs}>{t`No job runs on the farm.`}</NoRows>
       </NoFarm>
       {(jobs.data?.length ?? 0) > 0 && (
-        <Table name={t`Jobs of the farm`} heads={[t`Job`, t`State`, t`Runs`, t`Waits`, t`Kind`, t`Since`]}>
+        <Table name={t`Jobs of the farm`} heads={[t`Job`, t`State`, t`Running`, t`Waiting`, t`Kind`, t`Since`]}>
           {jobs.data?.map((one) => (
             <tr key={one.id}>
               <th scope="row">
@@ -94,7 +94,7 @@ function About({ of }: { of: JobDetail }) {
       </p>
       {of.why && <p className="problem">{of.why}</p>}
       <h2>{t`Groups`}</h2>
-      <Table name={t`Groups`} heads={[t`Group`, t`Tasks`, t`Wanted`, t`Runs`, t`Waits`]}>
+      <Table name={t`Groups`} heads={[t`Group`, t`Tasks`, t`Wanted`, t`Running`, t`Waiting`]}>
         {of.groups.map((one) => (
           <tr key={one.name}>
             <th scope="row">{one.name}</th>
