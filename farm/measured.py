@@ -55,6 +55,12 @@ class MeasuredScheduler:
     async def cancel(self, task_id: str, *, for_good: bool = False) -> None:
         await self._scheduler.cancel(task_id, for_good=for_good)
 
+    async def set_priority(self, task_ids: Collection[str], priority: int) -> None:
+        await self._scheduler.set_priority(task_ids, priority)
+
+    def node_of(self, task_id: str) -> str:
+        return self._scheduler.node_of(task_id)
+
     async def discard_unfinished(self, names: Collection[str]) -> None:
         await self._scheduler.discard_unfinished(names)
 

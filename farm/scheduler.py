@@ -48,6 +48,11 @@ class Scheduler(Protocol):
         they are. for_good: there will be no retry, so the files for one are deleted, too.
         """
 
+    async def set_priority(self, task_ids: Collection[str], priority: int) -> None:
+        """Moves those of the tasks that wait to where this priority has them; a task with a worker, and one
+        that is unknown here, stays as it is.
+        """
+
     async def discard_unfinished(self, names: Collection[str]) -> None:
         """Discards unfinished work with these names (`SegmentTask.unfinished`), for which no submitted task
         runs: ends what an earlier process or try has left running and deletes its files, where it can.
@@ -58,6 +63,9 @@ class Scheduler(Protocol):
 
     async def explain(self, task_id: str) -> str:
         """Returns in one sentence why it is where it is."""
+
+    def node_of(self, task_id: str) -> str:
+        """Returns the name of the node whose worker has this task; "" while none has."""
 
     async def availability(self, needs: Needs, owner: str) -> FarmAvailability:
         """Returns the availability for a task with these needs. Tasks of `owner` (a trace) are left out:

@@ -25,6 +25,11 @@ class RouteGrant:
     public_reason: str | None
 
     @property
+    def described_path(self) -> str:
+        """Returns the path as the description of the API has it: names in braces, and no converters."""
+        return self.path.replace(":path}", "}")
+
+    @property
     def declared(self) -> bool:
         """True where it declares anything."""
         return bool(self.permissions) or self.public_reason is not None

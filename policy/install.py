@@ -56,7 +56,7 @@ def _described(app: FastAPI, document: dict[str, Any]) -> dict[str, Any]:
     schemes[SCHEME] = {"type": "http", "scheme": "bearer", "description": "An API key, 64 hex digits."}
     for grant in list_route_grants(app):
         for method in grant.methods:
-            operation = document["paths"].get(grant.path, {}).get(method.lower())
+            operation = document["paths"].get(grant.described_path, {}).get(method.lower())
             if operation is None or not grant.permissions:
                 continue
             operation["security"] = [{SCHEME: []}]

@@ -111,6 +111,7 @@ PERMISSIONS: tuple[Permission, ...] = (
     Permission("key:revoke", "End an API key."),
     Permission("first_run:read", "See which steps to the first film are done."),
     Permission("first_run:update", "Mark steps to the first film as done or skipped."),
+    Permission("policy:test", "Ask what the policy would decide for a key."),
     Permission("setting:read", "See the settings, without secrets."),
     Permission("metrics:read", "Read the metrics."),
     Permission("log:read", "Read the log lines of the servers."),

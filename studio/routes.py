@@ -15,6 +15,7 @@ from studio.personas import routes as personas
 from studio.projects import routes as projects
 from studio.pronunciations import routes as pronunciations
 from studio.publishing import routes as publishing
+from studio.queue import routes as queue
 from studio.renders import rendition_routes as render_renditions
 from studio.renders import routes as renders
 from studio.retention import routes as retention
@@ -44,6 +45,7 @@ def routers() -> tuple[APIRouter, ...]:
         voices,
         voice_trials,
         pronunciations,
+        queue,
         renders,
         render_renditions,
         share_links,

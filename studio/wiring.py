@@ -43,6 +43,7 @@ from studio.projects.journal import ProjectJournal
 from studio.projects.service import ProjectService
 from studio.projects.versions import VersionService
 from studio.pronunciations.service import PronunciationService
+from studio.queue.service import QueueService
 from studio.renders.admission import Admission, Endpoint
 from studio.renders.dispatcher import Dispatcher, DispatcherOptions
 from studio.renders.editing import RenderEditing
@@ -88,6 +89,7 @@ class Studio:
     render_list: RenderList
     render_editing: RenderEditing
     share_links: ShareLinkService
+    queue: QueueService
     trash: TrashService
     thumbnails: Thumbnails
     renditions: Renditions
@@ -216,8 +218,9 @@ def build_studio(
         prober=prober,
         renders=renders,
         render_list=RenderList(db),
-        render_editing=RenderEditing(db, events, audit),
+        render_editing=RenderEditing(db, events, audit, dispatcher.wake),
         share_links=ShareLinkService(db, blobs, audit),
+        queue=QueueService(db, renders, dispatcher.has_leader),
         trash=TrashService(
             db,
             projects,

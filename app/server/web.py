@@ -35,7 +35,7 @@ from app.composition import Services, run_background_workers, run_database, turn
 from app.doctor.service import DoctorService
 from app.page.fallback import PageFallback
 from app.page.routes import page_router
-from app.server import farm_routes
+from app.server import cluster_routes, farm_routes
 from app.server.agents_key import key_looked_at
 from app.server.first_run_routes import first_run_router
 from app.server.https import authority_router
@@ -46,6 +46,8 @@ from app.server.video_authority import video_authority_router
 from farm.transfer import TRANSFER_PREFIX, TransferAdmission, transfer_router
 from policy import Admission, install_policy, public, require_permission
 from policy.audit import routes as audit_routes
+from policy.decisions import routes as policy_test_routes
+from policy.decisions.testing import PolicyTest
 from soundstage.compression import Compression
 from soundstage.errors import NotFound, install_error_handlers
 from soundstage.http.loops import install_loop_refusal
@@ -202,9 +204,14 @@ def create_app(services: Services) -> FastAPI:
             has_model=turn_limits(services.settings) is not None,
         ),
     )
+    app.state.policy_test = PolicyTest(
+        services.database, services.policy.keys, services.policy.decider, services.audit
+    )
+    add_routers(app, policy_test_routes.router)
     add_routers(app, event_router(services.events, services.brain.sessions, services.decisions))
     app.state.farm = farm_routes.FarmCalls(services.settings, services.tool_services)
-    add_routers(app, farm_routes.router)
+    app.state.cluster = cluster_routes.ClusterCalls(services.tool_services, services.brain.toolset)
+    add_routers(app, farm_routes.router, cluster_routes.router)
     add_routers(
         app,
         installation_router(

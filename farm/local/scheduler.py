@@ -8,6 +8,7 @@ import asyncio
 import heapq
 import itertools
 import os
+import platform
 import shutil
 import time
 from collections.abc import AsyncIterator, Collection, Sequence
@@ -81,6 +82,13 @@ class TaskQueue:
     def remove(self, task_id: str) -> bool:
         """True when it was waiting. Its heap entry is skipped later: removal stays cheap."""
         return self._waiting.pop(task_id, None) is not None
+
+    def set_priority(self, task_id: str, priority: int) -> None:
+        """Moves a waiting task; among those of its new priority it stands where it came."""
+        if task_id in self._waiting:
+            _, number = self._waiting[task_id]
+            rank = self._waiting[task_id] = (-priority, number)
+            heapq.heappush(self._heap, (rank, task_id))
 
     def ahead_of(self, task_id: str) -> int:
         """Returns how many start before it."""
@@ -159,6 +167,10 @@ class LocalScheduler:
                 # By an earlier try, or by a process before us.
                 await self.discard_unfinished({record.task.unfinished})
 
+    async def set_priority(self, task_ids: Collection[str], priority: int) -> None:
+        for task_id in task_ids:
+            self._queue.set_priority(task_id, priority)
+
     async def discard_unfinished(self, names: Collection[str]) -> None:
         for name in names:
             try:
@@ -179,6 +191,10 @@ class LocalScheduler:
             failure = record.events[-1].failure
             return f"ended: {record.state}" + (f", {failure.message}" if failure else "")
         return record.running_sentence
+
+    def node_of(self, task_id: str) -> str:
+        """Returns the name of this machine for a task that runs: there is no other one."""
+        return platform.node() if task_id in self._running else ""
 
     async def availability(self, needs: Needs, owner: str) -> FarmAvailability:
         """Places are processes, whatever a task needs: this machine is all there is."""

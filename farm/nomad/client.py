@@ -142,14 +142,17 @@ class NomadClient:
             await answer.aclose()
 
     async def logs(
-        self, allocation_id: str, task: str, kind: str = "stderr", *, tail: int = 65_536
+        self, allocation_id: str, task: str, kind: str = "stderr", *, follow: bool = False, tail: int = 65_536
     ) -> AsyncGenerator[bytes, None]:
-        """The last `tail` bytes of what a task wrote."""
+        """The last `tail` bytes of what a task wrote; with `follow` also what it still writes, until it has
+        ended and all is read.
+        """
         parameters = [("task", task), ("type", kind), ("origin", "end"), ("offset", str(tail))]
-        path = f"client/fs/logs/{path_part(allocation_id)}"
-        answer = await self._answer(
-            self._request("GET", path, None, [*parameters, ("plain", "true")]), stream=True
-        )
+        parameters += [("plain", "true"), ("follow", "true" if follow else "false")]
+        request = self._request("GET", f"client/fs/logs/{path_part(allocation_id)}", None, parameters)
+        # A task may be silent for as long as it likes; Nomad ends the stream when the task has ended.
+        request.extensions["timeout"]["read"] = None if follow else TIMEOUT_S
+        answer = await self._answer(request, stream=True)
         try:
             with http_errors(unreachable):
                 async for chunk in answer.aiter_bytes():

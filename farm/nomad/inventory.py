@@ -37,7 +37,7 @@ class Eligible:
 
 def nodes_of(listed: Iterable[Json], eligible: Eligible) -> list[Node]:
     """Returns the nodes that are up, with drained ones, which take nothing new."""
-    return [_node(node) for node in listed if eligible.admits(node)]
+    return [node_of(node) for node in listed if eligible.admits(node)]
 
 
 def lease_of(allocation: Json, lease_id: str, *, owner: str = "", engine: str = "") -> Lease:
@@ -68,7 +68,8 @@ def cards_of(node: Json) -> tuple[Card, ...]:
     return tuple({card.uuid: card for card in found}.values())
 
 
-def _node(node: Json) -> Node:
+def node_of(node: Json) -> Node:
+    """Returns a node with its cards and what it has for work, whether it may run our jobs or not."""
     resources, reserved = node.get("NodeResources") or {}, node.get("ReservedResources") or {}
     cards = cards_of(node)
     return Node(

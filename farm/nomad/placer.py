@@ -5,7 +5,7 @@ table, which follow the events of Nomad. Used by the scheduler.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -43,6 +43,9 @@ class Placer:
     def push(self, task: SegmentTask) -> None:
         """Queues a task; tasks of one trace take turns with those of others."""
         self.queue.push(self._request(task), time.time(), task.priority)
+
+    def set_priority(self, task_ids: Collection[str], priority: int) -> None:
+        self.queue.set_priority(task_ids, priority)
 
     def admit(self, limit: int) -> list[tuple[str, PlacementHint]]:
         """Returns ids of at most `limit` tasks that can run now, each with what its job should ask for."""

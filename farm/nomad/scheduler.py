@@ -104,6 +104,9 @@ class NomadScheduler:
                 inflight.cancelling = True
                 state.background.start(self._launcher.stop(inflight))
 
+    async def set_priority(self, task_ids: Collection[str], priority: int) -> None:
+        self._state.placer.set_priority(task_ids, priority)
+
     async def discard_unfinished(self, names: Collection[str]) -> None:
         """Cancels tasks with these names for good; files on other nodes expire."""
         for inflight in [*self._state.inflight_tasks]:
@@ -119,6 +122,11 @@ class NomadScheduler:
 
     async def explain(self, task_id: str) -> str:
         return explain_wait(self._state.registry.get(task_id), self._state, self._watch)
+
+    def node_of(self, task_id: str) -> str:
+        inflight = self._state.inflight_tasks.find(task_id)
+        latest = None if inflight is None else inflight.latest_allocation
+        return "" if latest is None else str(latest.get("NodeName") or "")
 
     async def availability(self, needs: Needs, owner: str) -> FarmAvailability:
         state = self._state

@@ -13,8 +13,8 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, replace
 
 from farm.placement.cards import Request, Shape
 from farm.placement.lease_table import LeaseTable
@@ -85,11 +85,28 @@ class FairQueue:
         """
         if request.id in self._entries:
             return
-        turn = math.exp2(-min(1000, max(-1000, priority)) / POINTS_PER_DOUBLING)
-        finish_tag = max(self._virtual_time, self._last_finish_tag.get(request.owner, 0.0)) + turn
-        entry = _Entry(finish_tag, next(self._numbers), request, priority, now_s)
+        finish_tag = max(self._virtual_time, self._last_finish_tag.get(request.owner, 0.0)) + _turn(priority)
         self._last_finish_tag[request.owner] = finish_tag
         self._queued_count[request.owner] = self._queued_count.get(request.owner, 0) + 1
+        self._put(_Entry(finish_tag, next(self._numbers), request, priority, now_s))
+
+    def set_priority(self, request_ids: Collection[str], priority: int) -> None:
+        """Tags queued requests of one render anew, in their order, as if they had come with this priority
+        when the first of them did. Ids that are not queued are left out.
+        """
+        moved = sorted(self._entries[one] for one in set(request_ids) if one in self._entries)
+        tags: dict[str, float] = {}
+        for entry in moved:
+            owner = entry.request.owner
+            tags[owner] = tags.get(owner, entry.finish_tag - _turn(entry.priority)) + _turn(priority)
+            self._put(replace(entry, finish_tag=tags[owner], priority=priority))
+        for owner in tags:
+            of_owner = (one.finish_tag for one in self._entries.values() if one.request.owner == owner)
+            self._last_finish_tag[owner] = max(of_owner)
+
+    def _put(self, entry: _Entry) -> None:
+        """Stores an entry; an older one of the same request is passed over when its heap comes to it."""
+        request = entry.request
         self._entries[request.id] = entry
         heapq.heappush(self._by_shape.setdefault(request.shape, _ShapeQueue()).heap, entry)
 
@@ -226,6 +243,11 @@ class FairQueue:
             else:
                 table.reserve(head.request.id, cards_to_reserve(wait, usage.node))
                 self._with_reservation.append(head.request.id)
+
+
+def _turn(priority: int) -> float:
+    """Returns how far a request of this priority moves the tag of its render on."""
+    return math.exp2(-min(1000, max(-1000, priority)) / POINTS_PER_DOUBLING)
 
 
 class _AvoidedNodes(dict[str, frozenset[str]]):

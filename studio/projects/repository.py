@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Literal
@@ -40,6 +40,13 @@ class Projects(Repository[Project]):
     async def find(self, ref: str) -> Project | None:
         """By id or slug."""
         return await self._session.scalar(select(Project).where(or_(Project.id == ref, Project.slug == ref)))
+
+    async def titles(self, ids: Collection[str]) -> dict[str, str]:
+        """Returns the titles of these projects by id, also of those in the trash."""
+        if not ids:
+            return {}
+        rows = await self._session.execute(select(Project.id, Project.title).where(Project.id.in_(ids)))
+        return {row[0]: row[1] for row in rows}
 
     async def page(self, criteria: ProjectFilter, request: PageRequest) -> Page[Project]:
         where = contains_words(

@@ -170,7 +170,9 @@ class Dispatcher:
                     await self._journal.move(session, row, RenderState.CANCELLED, error=CANCELLED)
 
     async def _poll(self, in_flight: Collection[str], limit: int) -> Sequence[str]:
-        """Stops active renders that users have cancelled; returns the queued renders to run next."""
+        """Stops active renders that users have cancelled, and moves those with another priority; returns the
+        queued renders to run next.
+        """
         if not self._orphans_recovered:
             await self._recover_orphans()
             self._orphans_recovered = True
@@ -180,6 +182,9 @@ class Dispatcher:
             renders = Renders(session)
             queued = await renders.next_queued(in_flight, limit) if limit else ()
             self._apply_cancellations(await renders.to_cancel())
+            priorities = await renders.active_priorities()
+        for render_id, priority in priorities:
+            await self._maker.set_priority(render_id, priority)
         # Registered here, not in `_run_render`: the server may be stopped before that begins.
         self._active.update({render_id: _ActiveRender() for render_id in queued})
         return queued

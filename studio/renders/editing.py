@@ -1,7 +1,10 @@
-"""Verbs on videos that change no file: title, tags, into the trash and out of it. Called by the routes."""
+"""Verbs on videos that change no file: title, tags, priority, into the trash and out of it. Called by the
+routes.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -11,7 +14,7 @@ from soundstage.database import Database, utcnow
 from soundstage.events import EventStore
 from studio.renders.journal import RenderJournal
 from studio.renders.models import Render
-from studio.renders.planning import refuse_active, refuse_trashed
+from studio.renders.planning import refuse_active, refuse_ended, refuse_trashed
 from studio.renders.repository import Renders
 from studio.renders.schemas import RenderChange, RenderView
 from studio.renders.service import render_of
@@ -23,17 +26,25 @@ class RenderEditing:
     db: Database
     events: EventStore
     audit: AuditLog | None = None
+    wake: Callable[[], None] = lambda: None
 
     async def change(self, ref: str, change: RenderChange, *, by: str) -> RenderView:
-        """Gives it another title or other tags. Raises `render.in_trash`."""
+        """Gives it another title, other tags or another priority. Raises `render.in_trash`, and
+        `render.ended` for the priority of one that neither waits nor runs.
+        """
         async with self.db.transaction() as session:
             row = await render_of(session, ref)
             refuse_trashed(row)
+            if change.priority is not None:
+                refuse_ended(row)
             fields = change.model_dump(exclude_unset=True, exclude_none=True)
             for name, value in fields.items():
                 setattr(row, name, value)
             await self._record(session, row, "render.changed", by)
-            return await _view(session, row)
+            view = await _view(session, row)
+        if "priority" in fields:
+            self.wake()
+        return view
 
     async def trash(self, ref: str, *, by: str) -> None:
         """Moves it to the trash with its files; nothing happens to one that is there. Raises

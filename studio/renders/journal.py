@@ -48,10 +48,16 @@ class RenderJournal:
         await self._record(session, render, "render.deleted", "studio")
 
     async def record_edit(self, session: AsyncSession, render: Render, kind: str, by: str) -> None:
-        """Records a change of its title or tags, or of its place in the trash, also in the audit log."""
-        data = {"id": render.id, "title": render.title, "tags": render.tags, "by": by}
-        await self.tell(session, render, kind, data)
+        """Records a change of its title, tags or priority, or of its place in the trash, also in the audit
+        log.
+        """
+        data = {"id": render.id, "title": render.title, "tags": render.tags, "priority": render.priority}
+        await self.tell(session, render, kind, {**data, "by": by})
         await self._record(session, render, kind, by)
+
+    async def record_cancel_request(self, session: AsyncSession, render: Render, by: str) -> None:
+        """Records who wants it to end; how it ends is recorded when it has."""
+        await self._record(session, render, "render.cancel_requested", by)
 
     async def _record(self, session: AsyncSession, render: Render, kind: str, actor: str) -> None:
         if self._audit is not None:
@@ -61,7 +67,7 @@ class RenderJournal:
                 subject=render.id,
                 trace_id=render.trace_id,
                 tenant=render.tenant,
-                data={"title": render.title},
+                data={"title": render.title, "priority": render.priority},
             )
             await self._audit.record(session, line)
 

@@ -68,6 +68,7 @@ class RenderMaker:
         version = self.options.worker_version
         self._reporter = Reporter(self.journal, self.blobs, self.scheduler, self.pool, version)
         self._lost_files = LostFiles(self.blobs)
+        self._makings: dict[str, Making] = {}
 
     async def make(self, render_id: str, ending: Ending) -> None:
         """Takes a placed render to done; raises TaskFailed with what people are told. `ending` says, should
@@ -81,7 +82,25 @@ class RenderMaker:
         except (OSError, SoundstageError) as error:
             raise TaskFailed(failure_from_error(error)) from error
 
+    async def set_priority(self, render_id: str, priority: int) -> None:
+        """Moves the tasks of a render that wait for a worker; later ones have this priority, too."""
+        making = self._makings.get(render_id)
+        if making is None or making.priority == priority:
+            return
+        making.priority = priority
+        if making.task_id is not None:
+            await self.scheduler.set_priority((making.task_id,), priority)
+        for key in making.segments:
+            await self.pool.set_priority(key, priority)
+
     async def _make(self, making: Making) -> None:
+        self._makings[making.render_id] = making
+        try:
+            await self._make_and_deliver(making)
+        finally:
+            del self._makings[making.render_id]
+
+    async def _make_and_deliver(self, making: Making) -> None:
         async with self._reporter.reporting(making):
             result, lost = await self._work_mended(making)
             if self.options.signer is not None and making.kind != "preview":
@@ -163,6 +182,7 @@ class RenderMaker:
 
     async def _make_segments(self, making: Making, spec: RenderSpec) -> list[SegmentDone]:
         orders = [self._order(making, spec, scene.id) for scene in spec.scenes]
+        making.segments = tuple(order.key for order in orders)
         async with self._db.transaction() as session:
             await Segments(session).link(making.render_id, [(order.scene_id, order.key) for order in orders])
         return await _all_or_first_failure([self._segment(making, order) for order in orders])

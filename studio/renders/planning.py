@@ -119,6 +119,12 @@ def refuse_active(row: Render) -> None:
         raise Conflict("render.active", f"This render is {row.state}.", "Cancel it first.")
 
 
+def refuse_ended(row: Render) -> None:
+    """Raises `render.ended` for one that neither waits nor runs: there is no queue that it stands in."""
+    if row.state in TERMINAL:
+        raise Conflict("render.ended", f"This render is {row.state} already.", "Retry it, or make a new one.")
+
+
 def refuse_trashed(row: Render) -> None:
     """Raises `render.in_trash`: nothing is made of a video that somebody has thrown away."""
     if row.trashed_at is not None:

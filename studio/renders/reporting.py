@@ -104,6 +104,8 @@ class Making:
     """A worker has begun, at whatever part of it."""
     at_work: set[str] = field(default_factory=set)
     """Tasks that a worker has now."""
+    segments: tuple[str, ...] = ()
+    """Keys of the segments that it is made of, once they are asked for."""
     task_id: str | None = None
     """The last task of its own, which no other render shares."""
     last_report: tuple[Progress, str] | None = None
@@ -183,12 +185,18 @@ class Reporter:
             preview = await self._previews.keep(making.render_id, line)
             making.board.preview = preview or making.board.preview
         waits = "" if making.at_work else await self._explain(making)
-        report = (making.board.snapshot(), waits)
+        progress = making.board.snapshot().model_copy(update={"nodes": self._nodes(making)})
+        report = (progress, waits)
         notices = making.board.fresh_notices
         if report != making.last_report or notices:
-            await self.journal.progress(making.render_id, report[0], notices, waits)
+            await self.journal.progress(making.render_id, progress, notices, waits)
             making.last_report = report
             making.board.mark_reported(notices)
+
+    def _nodes(self, making: Making) -> list[str]:
+        """Returns the names of the nodes whose workers have its tasks now."""
+        names = {self.scheduler.node_of(task_id) for task_id in making.at_work}
+        return sorted(names - {""})
 
     async def _explain(self, making: Making) -> str:
         """Returns why the first of its parts that waits does so; "" when none does.

@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, case, delete, func, or_, select, update
+from sqlalchemy.orm import defer
 
 from soundstage.database.repository import Repository
 from studio.renders.models import Render, RenderOutput, RenderSegment, Segment
 from studio.renders.states import ACTIVE, TERMINAL, RenderState
+
+_BY_STATE = case(
+    (Render.state == RenderState.RUNNING, 0), (Render.state == RenderState.DISPATCHED, 1), else_=2
+)
+"""What runs, what a process has taken, what waits for one."""
 
 
 class Renders(Repository[Render]):
@@ -46,16 +52,49 @@ class Renders(Repository[Render]):
         return await self._count(select(func.count(Render.id)).where(Render.state == RenderState.QUEUED))
 
     async def ahead_of(self, render: Render) -> int:
-        """Returns how many queued ones start before it."""
-        return await self._count(
-            select(func.count(Render.id)).where(Render.state == RenderState.QUEUED, _sooner(render))
-        )
+        """Returns how many start before a queued one: all that a process has taken, and queued ones."""
+        taken = Render.state == RenderState.DISPATCHED
+        queued = and_(Render.state == RenderState.QUEUED, _sooner(render))
+        return await self._count(select(func.count(Render.id)).where(or_(taken, queued)))
 
     async def to_cancel(self) -> Sequence[str]:
         return await self._all(select(Render.id).where(Render.cancel_requested, Render.state.in_(ACTIVE)))
 
+    async def active_priorities(self) -> Sequence[tuple[str, int]]:
+        """Id and priority of those that are made."""
+        rows = await self._session.execute(select(Render.id, Render.priority).where(Render.state.in_(ACTIVE)))
+        return [(row[0], row[1]) for row in rows]
+
     async def active(self) -> Sequence[Render]:
         return await self._all(select(Render).where(Render.state.in_(ACTIVE)))
+
+    async def list_unfinished_in_order(self) -> Sequence[Render]:
+        """Returns what is made, then what waits, in the order in which it will run. Without spec and log,
+        which may be long.
+        """
+        return await self._all(
+            select(Render)
+            .options(defer(Render.spec, raiseload=True), defer(Render.worker_log, raiseload=True))
+            .where(Render.state.not_in(TERMINAL))
+            .order_by(_BY_STATE, Render.priority.desc(), Render.created_at, Render.id)
+        )
+
+    async def list_waiting_ids(self) -> Sequence[str]:
+        """Ids of those that no worker has begun, in the order in which they will run."""
+        return await self._all(
+            select(Render.id)
+            .where(Render.state.in_((RenderState.DISPATCHED, RenderState.QUEUED)))
+            .order_by(_BY_STATE, Render.priority.desc(), Render.created_at, Render.id)
+        )
+
+    async def find_active_by_traces(self, traces: Collection[str]) -> dict[str, tuple[str, str]]:
+        """Id and title of those that are made, by trace; of several with one trace the newest."""
+        rows = await self._session.execute(
+            select(Render.trace_id, Render.id, Render.title)
+            .where(Render.state.in_(ACTIVE), Render.trace_id.in_(traces))
+            .order_by(Render.created_at)
+        )
+        return {str(row[0]): (row[1], row[2]) for row in rows}
 
     async def list_unfinished(self) -> Sequence[str]:
         """Ids of those that wait or are made."""

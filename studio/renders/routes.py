@@ -109,8 +109,8 @@ async def read_log(render_id: str, studio: StudioDep, _: ReadRenders) -> PlainTe
 
 
 @router.post("/{render_id}/cancel", status_code=status.HTTP_202_ACCEPTED)
-async def cancel_render(render_id: str, studio: StudioDep, _: CancelRenders) -> RenderView:
-    return await studio.renders.cancel(render_id)
+async def cancel_render(render_id: str, studio: StudioDep, principal: CancelRenders) -> RenderView:
+    return await studio.renders.cancel(render_id, by=principal.name)
 
 
 @router.post("/{render_id}/retry", status_code=status.HTTP_202_ACCEPTED)
@@ -143,7 +143,7 @@ async def restore_render(render_id: str, studio: StudioDep, principal: UpdateRen
 async def change_render(
     render_id: str, change: RenderChange, studio: StudioDep, principal: UpdateRenders
 ) -> RenderView:
-    """Title and tags; only what is given changes."""
+    """Title, tags and priority; only what is given changes."""
     return await studio.render_editing.change(render_id, change, by=principal.name)
 
 

@@ -84,10 +84,15 @@ class RenderRequest(StoredOptions, extra="forbid"):
 
 
 class RenderChange(BaseModel, extra="forbid"):
-    """Only what is given changes. The files keep their names and their content."""
+    """Only what is given changes. The files keep their names and their content. A new priority moves what
+    waits for a worker; what a worker has begun goes on.
+    """
 
     title: OneLine | None = Field(default=None, min_length=1, max_length=200)
     tags: Tags | None = Field(default=None, description="all tags that it has from now on")
+    priority: int | None = Field(
+        default=None, ge=-100, le=100, description="higher runs sooner; of one that waits or runs"
+    )
 
 
 class PlannedSegment(BaseModel):
@@ -143,7 +148,7 @@ class Preview(BaseModel):
 
 class Progress(BaseModel):
     """Progress of a render. `eta_s` is None while unknown. `engines`: what has drawn the faces of the
-    scenes that are finished.
+    scenes that are finished. `nodes`: machines whose workers are at it now.
     """
 
     stage: str = "queued"
@@ -155,6 +160,7 @@ class Progress(BaseModel):
     scenes_total: int = 0
     preview: Preview | None = None
     engines: list[EngineUse] = []
+    nodes: list[str] = []
 
     @property
     def fraction(self) -> float:

@@ -57,6 +57,7 @@ class _Job:
     """A segment being made, and the renders that wait for it."""
 
     work: asyncio.Task[SegmentDone]
+    priority: int
     listeners: list[Listener] = field(default_factory=list)
     users: int = 0
     ending: bool = False
@@ -104,10 +105,21 @@ class SegmentPool:
         job = self._jobs.get(key)
         return await self._scheduler.explain(job.task_id) if job is not None and job.task_id else ""
 
+    async def set_priority(self, key: str, priority: int) -> None:
+        """Moves the task that makes this segment in the queue of the scheduler. One that several renders wait
+        for is only raised: it is as urgent as the most urgent of them.
+        """
+        job = self._jobs.get(key)
+        if job is None or (job.users > 1 and priority < job.priority):
+            return
+        job.priority = priority
+        if job.task_id is not None:
+            await self._scheduler.set_priority((job.task_id,), priority)
+
     def _start(self, order: SegmentOrder) -> _Job:
         end = Ending()
         work = asyncio.create_task(self._make(order, end), name=f"segment {order.key}")
-        job = self._jobs[order.key] = _Job(work, end=end)
+        job = self._jobs[order.key] = _Job(work, order.priority, end=end)
         work.add_done_callback(lambda _: self._jobs.pop(order.key, None))
         return job
 
@@ -121,7 +133,8 @@ class SegmentPool:
             kind="segment",
             spec_sha256=order.spec_sha256,
             scene_id=order.scene_id,
-            priority=order.priority,
+            # It may have been raised since the work began.
+            priority=self._jobs[order.key].priority,
             time_limit_s=order.time_limit_s,
             variables=order.variables,
             trace_id=order.trace_id,

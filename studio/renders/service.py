@@ -56,7 +56,7 @@ from studio.renders.schemas import (
 )
 from studio.renders.specs import raise_requirements, spec_of_project, spec_of_script
 from studio.renders.states import ACTIVE, TERMINAL, RenderState
-from studio.renders.views import detail_of, view_of
+from studio.renders.views import detail_of, explain_active, explain_queued, view_of
 from studio.scenes.editing import scene_not_found
 from studio.scenes.schemas import SceneBody
 
@@ -181,6 +181,13 @@ class RenderService:
                 view_of(row, [output for output in outputs if output.render_id == row.id]) for row in rows
             ]
 
+    async def find_by_traces(self, traces: Collection[str]) -> dict[str, tuple[str, str]]:
+        """Returns id and title of the renders that are made, by their trace."""
+        if not traces:
+            return {}
+        async with self.db.session() as session:
+            return await Renders(session).find_active_by_traces(traces)
+
     async def get(self, ref: str) -> RenderView:
         """Returns a render by id, or by the last characters of its id."""
         async with self.db.session() as session:
@@ -200,31 +207,27 @@ class RenderService:
         """Explains its state in one sentence."""
         async with self.db.session() as session:
             row = await render_of(session, ref)
-            if row.state == RenderState.QUEUED:
-                if self.dispatcher_running is not None and not await self.dispatcher_running():
-                    return "waits: no dispatcher is running; start `soundstage up`"
-                with bypass_tenant_filter():
-                    ahead = await Renders(session).ahead_of(row)
-                return f"waits: {ahead} ahead of it" if ahead else "waits: next in line"
-            view = view_of(row, ())
-            sentence = row.waits or view.sentence
-            return (
-                sentence if view.ended or view.forecast is None else f"{sentence}; {view.forecast.sentence}"
-            )
+            if row.state != RenderState.QUEUED:
+                return explain_active(row)
+            is_driven = self.dispatcher_running is None or await self.dispatcher_running()
+            with bypass_tenant_filter():
+                return explain_queued(await Renders(session).ahead_of(row), is_driven=is_driven)
 
     async def log(self, ref: str) -> str:
         """Returns the end of the worker's log when this render failed; "" otherwise."""
         async with self.db.session() as session:
             return (await render_of(session, ref)).worker_log
 
-    async def cancel(self, ref: str) -> RenderView:
+    async def cancel(self, ref: str, *, by: str = "") -> RenderView:
         """Cancels a queued render at once. An active one is marked: the dispatcher stops its workers and
-        records the outcome. The workers' checkpoints are discarded.
+        records the outcome. The workers' checkpoints are discarded. `by` is named in the audit log.
         """
         unfinished: set[str] = set()
         async with self.db.transaction() as session:
             row = await render_of(session, ref)
             state = RenderState(row.state)
+            if by and state not in TERMINAL and not row.cancel_requested:
+                await self._journal.record_cancel_request(session, row, by)
             if state is RenderState.QUEUED:
                 await self._journal.move(session, row, RenderState.CANCELLED, error=CANCELLED)
                 # It may have been active before: requeued when a server stopped, or retried.

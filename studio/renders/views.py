@@ -53,6 +53,20 @@ def detail_of(
     )
 
 
+def explain_queued(ahead: int, *, is_driven: bool) -> str:
+    """Explains why one waits that no process has taken yet. `is_driven`: some process takes renders."""
+    if not is_driven:
+        return "waits: no dispatcher is running; start `soundstage up`"
+    return f"waits: {ahead} ahead of it" if ahead else "waits: next in line"
+
+
+def explain_active(row: Render) -> str:
+    """Explains where one is that a process has taken, and whether it will be ready in time."""
+    view = view_of(row, ())
+    sentence = row.waits or view.sentence
+    return sentence if view.ended or view.forecast is None else f"{sentence}; {view.forecast.sentence}"
+
+
 def _views_of(outputs: Sequence[RenderOutput]) -> list[OutputView]:
     return [OutputView.model_validate(output) for output in outputs]
 

@@ -14,7 +14,7 @@ from studio.share_links.models import ShareLink
 
 
 class ShareLinks(Repository[ShareLink]):
-    async def find(self, render_id: str, link_id: str) -> ShareLink | None:
+    async def find_of(self, render_id: str, link_id: str) -> ShareLink | None:
         """Returns a link of this video."""
         link = await self._session.get(ShareLink, link_id)
         return link if link is not None and link.render_id == render_id else None

@@ -108,7 +108,7 @@ class ShareLinkService:
         """Ends a link at once; nothing happens to one that has ended. Raises `share_link.not_found`."""
         async with self.db.transaction() as session:
             render = await render_of(session, ref)
-            row = await ShareLinks(session).find(render.id, link_id)
+            row = await ShareLinks(session).find_of(render.id, link_id)
             if row is None:
                 raise NotFound(
                     "share_link.not_found",

@@ -67,7 +67,10 @@ class Statements:
             text = f"{sql.replace(chr(10), ' ').replace('(', ' ')} "
             reads = any(f"{word} {table} " in text for table in owned for word in ("FROM", "UPDATE", "JOIN"))
             # Files of presenters are copied to each machine for all tenants, each into its own folder.
-            if reads and ".tenant = " not in text and "FROM persona_files " not in text:
+            # Places in the queue count the renders of all: their ids alone.
+            shared = ("FROM persona_files ", "SELECT renders.id FROM renders WHERE renders.state IN")
+            plain = f"{' '.join(text.split())} "
+            if reads and ".tenant = " not in plain and not any(one in plain for one in shared):
                 found.unbound.append(sql)
 
         engines = {services.database.engine.sync_engine, services.database._writing_engine.sync_engine}

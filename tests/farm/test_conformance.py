@@ -223,6 +223,27 @@ async def test_higher_priority_runs_first_and_equal_priority_in_order(
     assert sorted(began, key=lambda name: began[name]) == ["urgent", "first", "second", "low"]
 
 
+async def test_a_waiting_task_is_moved_by_another_priority_and_a_running_one_tells_its_node(
+    scheduler: Any, make_task: Any, watched: Any
+) -> None:
+    for name in ("short", "long"):
+        await scheduler.submit(await make_task(name, "!slow 60"))
+    await _until_running(scheduler, "long")
+    assert scheduler.node_of("long")
+    for name in ("first", "second", "third"):
+        await scheduler.submit(await make_task(name))
+    assert scheduler.node_of("third") == ""
+    # What is unknown or has a worker stays as it is.
+    await scheduler.set_priority(["third", "long", "nothing"], 20)
+    await scheduler.set_priority(["first"], -20)
+    await scheduler.cancel("short")
+    began = {}
+    for name in ("first", "second", "third"):
+        events = await watched(scheduler, name)
+        began[name] = next(event.at for event in events if event.state is TaskState.PLACED)
+    assert sorted(began, key=lambda name: began[name]) == ["third", "second", "first"]
+
+
 async def test_the_log_keeps_what_the_worker_said_on_standard_error(
     scheduler: Any, make_task: Any, watched: Any
 ) -> None:

@@ -54,6 +54,28 @@ def test_a_render_that_used_an_idle_farm_is_not_punished_for_it() -> None:
     assert order(line, table)[:6] == ["a40", "b0", "a41", "b1", "a42", "b2"]
 
 
+def test_another_priority_moves_all_that_waits_of_a_render() -> None:
+    line, table = FairQueue(), one_card_farm()
+    for number in range(20):
+        line.push(request(f"a{number}", owner="a"), 0)
+    for number in range(4):
+        line.push(request(f"b{number}", owner="b"), 0)
+    line.set_priority([f"b{number}" for number in range(4)] + ["nothing"], 40)
+    # Sixteen turns of theirs are one of the others.
+    assert order(line, table)[:6] == ["b0", "b1", "b2", "b3", "a0", "a1"]
+    assert len(line) == 0
+
+
+def test_a_lower_priority_lets_others_pass_and_later_ones_queue_behind() -> None:
+    line, table = FairQueue(), one_card_farm()
+    for number in range(2):
+        line.push(request(f"a{number}", owner="a"), 0)
+        line.push(request(f"b{number}", owner="b"), 0)
+    line.set_priority(["a0", "a1"], -20)
+    line.push(request("a2", owner="a"), 0, priority=-20)
+    assert order(line, table) == ["b0", "b1", "a0", "a1", "a2"]
+
+
 def test_a_higher_priority_runs_sooner_and_ten_points_count_double() -> None:
     line, table = FairQueue(), one_card_farm()
     for number in range(30):

@@ -53,17 +53,20 @@ interface Dialog {
   onClose: () => void;
 }
 
-/** Runs a request of a dialog: closes the dialog on success, and reloads the machines in any case. */
+/** A machine, or the node that one is in the farm. */
+type Named = Pick<Machine, "id" | "name">;
+
+/** Runs a request of a dialog: closes the dialog on success, and reloads machines and nodes in any case. */
 export function useOperation(mutate: () => Promise<unknown>, onClose: () => void) {
   const queries = useQueryClient();
   return useMutation({
     mutationFn: mutate,
     onSuccess: onClose,
-    onSettled: () => queries.invalidateQueries({ queryKey: ["machines"] }),
+    onSettled: () => Promise.all(["machines", "nodes"].map((key) => queries.invalidateQueries({ queryKey: [key] }))),
   });
 }
 
-export const machineParams = (machine: Machine) => ({ path: { name: machine.id } });
+export const machineParams = (machine: Named) => ({ path: { name: machine.id } });
 
 /** Confirmation is bound to the key fingerprint shown: a new key needs a new comparison. */
 function Accept({ machine, onClose }: Dialog) {
@@ -126,7 +129,7 @@ function Reject({ machine, onClose }: Dialog) {
   );
 }
 
-function Drain({ machine, operation, onClose }: Dialog & { operation: "drain" | "undrain" }) {
+export function Drain({ machine, operation, onClose }: { machine: Named; operation: "drain" | "undrain"; onClose: () => void }) {
   const plan = usePlan(machine, operation);
   const drain = useOperation(() => {
     const request = { params: machineParams(machine), body: { plan: plan.data?.sha256 ?? null } };
@@ -194,29 +197,35 @@ function Retire({ machine, onClose }: Dialog) {
 
 type PlannedOperation = "accept" | "drain" | "undrain";
 
-const usePlan = (machine: Machine, action: PlannedOperation) =>
+const usePlan = (machine: Named, action: PlannedOperation) =>
   useQuery({
     queryKey: ["machine-plan", machine.id, action],
     queryFn: () => body(api.GET("/api/farm/machines/{name}/plan", { params: { path: { name: machine.id }, query: { action } } })),
     staleTime: 0,
   });
 
-function PlanPreview({ machine, action }: { machine: Machine; action: PlannedOperation }) {
+function PlanPreview({ machine, action }: { machine: Named; action: PlannedOperation }) {
   const plan = usePlan(machine, action);
   if (plan.error) return <ErrorNotice error={plan.error} />;
   if (!plan.data) return <p className="quiet">{t`Working out what would happen`}</p>;
   return (
     <div>
       <h3>{t`What would change`}</h3>
-      <ul className="changes">
-        {plan.data.changes.map((one) => (
-          <li key={`${one.what}${one.where}`}>
-            {one.what}
-            {one.where && <span className="where">{one.where}</span>}
-          </li>
-        ))}
-      </ul>
+      <Changes of={plan.data.changes} />
       {plan.data.seconds != null && <p className="quiet">{t`It takes about ${duration(plan.data.seconds)}.`}</p>}
     </div>
+  );
+}
+
+export function Changes({ of }: { of: readonly { what: string; where?: string }[] }) {
+  return (
+    <ul className="changes">
+      {of.map((one) => (
+        <li key={`${one.what}${one.where}`}>
+          {one.what}
+          {one.where && <span className="where">{one.where}</span>}
+        </li>
+      ))}
+    </ul>
   );
 }

@@ -18,18 +18,22 @@ export interface View {
     | "/welcome"
     | "/chat"
     | "/talk"
+    | "/queue"
     | "/videos"
     | "/publications"
     | "/snapshots"
     | "/run/approvals"
     | "/run/planned"
     | "/run/machines"
+    | "/run/nodes"
+    | "/run/jobs"
     | "/run/runs"
     | "/run/health"
     | "/run/doctor"
     | "/run/log"
     | "/run/audit"
     | "/run/keys"
+    | "/run/policy"
     | "/run/webhooks"
     | "/run/storage"
     | "/run/settings";
@@ -63,6 +67,10 @@ export const ICONS = {
   clock: "M10 3a7 7 0 0 1 0 14 7 7 0 0 1 0-14M10 6v4l3 2",
   cross: "M8 3h4v5h5v4h-5v5H8v-5H3V8h5z",
   sliders: "M5 3v6M5 13v4M10 3v2M10 9v8M15 3v8M15 15v2M3 11h4M8 7h4M13 13h4",
+  queue: "M3 5h3M9 5h8M3 10h3M9 10h8M3 15h3M9 15h8",
+  card: "M2 6h16v8H2zM6 9h4v2H6zM13 10v0M5 14v3M9 14v3",
+  boxes: "M3 3h6v6H3zM11 3h6v6h-6zM7 11h6v6H7z",
+  scales: "M10 3v14M6 17h8M4 6h12M4 6l-2 6h4zM16 6l-2 6h4z",
   server: "M3 4h14v5H3zM3 11h14v5H3zM6 6.5v0M6 13.5v0",
   play: "M6 4l9 6-9 6z",
   pulse: "M2 10h4l2-5 4 10 2-5h4",
@@ -87,18 +95,22 @@ export const VIEWS: readonly View[] = [
   { path: "/welcome", unlisted: true, name: msg`First steps`, room: "Create", permission: "first_run:read", icon: "check" },
   { path: "/chat", name: msg`Chat`, room: "Produce", permission: "chat:use", icon: "chat" },
   { path: "/videos", name: msg`Videos`, room: "Produce", permission: "render:read", icon: "video" },
+  { path: "/queue", name: msg`Queue`, room: "Produce", permission: "render:read", icon: "queue" },
   { path: "/talk", name: msg`Talk`, room: "Produce", permission: "chat:use", icon: "microphone" },
   { path: "/publications", name: msg`Publications`, room: "Produce", permission: "publication:read", icon: "send" },
   { path: "/snapshots", name: msg`Snapshots`, room: "Produce", permission: "snapshot:read", icon: "flag" },
   { path: "/run/approvals", name: msg`Approvals`, room: "Run", permission: "approval:read", icon: "check" },
   { path: "/run/planned", name: msg`Planned`, room: "Run", permission: "trigger:read", icon: "clock" },
   { path: "/run/machines", name: msg`Machines`, room: "Run", permission: "machine:read", icon: "server" },
+  { path: "/run/nodes", name: msg`Nodes`, room: "Run", permission: "cluster:read", icon: "card" },
+  { path: "/run/jobs", name: msg`Jobs`, room: "Run", permission: "cluster:read", icon: "boxes" },
   { path: "/run/runs", name: msg`Runs`, room: "Run", permission: "run:read", icon: "play" },
   { path: "/run/health", name: msg`Health`, room: "Run", permission: "system:read", icon: "pulse" },
   { path: "/run/doctor", unlisted: true, name: msg`Doctor`, room: "Run", permission: "system:read", icon: "cross" },
   { path: "/run/log", name: msg`Log`, room: "Run", permission: "event:read", icon: "lines" },
   { path: "/run/audit", name: msg`Audit`, room: "Run", permission: "audit:read", icon: "book" },
   { path: "/run/keys", name: msg`Keys`, room: "Run", permission: "key:read", icon: "key" },
+  { path: "/run/policy", name: msg`Policy test`, room: "Run", permission: "policy:test", icon: "scales" },
   { path: "/run/webhooks", name: msg`Webhooks`, room: "Run", permission: "webhook:read", icon: "hook" },
   { path: "/run/storage", name: msg`Storage`, room: "Run", permission: "storage:collect", icon: "disk" },
   { path: "/run/settings", name: msg`Server settings`, room: "Run", permission: "setting:read", icon: "sliders" },

@@ -80,6 +80,11 @@ const video = createRoute({
   /** Seconds from the start of the film. */
   validateSearch: ({ t }: Record<string, unknown>): { t?: number } => (typeof t === "number" && t > 0 ? { t } : {}),
 });
+const queue = createRoute({
+  getParentRoute: parent,
+  path: "/queue",
+  component: viewOf(() => import("../queue/QueueView"), "QueueView"),
+});
 const talk = createRoute({
   getParentRoute: parent,
   path: "/talk",
@@ -111,6 +116,12 @@ const machines = createRoute({
   path: "/run/machines",
   component: viewOf(farm, "MachinesView"),
 });
+const nodesView = viewOf(() => import("../farm/NodesView"), "NodesView");
+const nodes = createRoute({ getParentRoute: parent, path: "/run/nodes", component: nodesView });
+const node = createRoute({ getParentRoute: () => nodes, path: "$id" });
+const jobsView = viewOf(() => import("../farm/JobsView"), "JobsView");
+const jobs = createRoute({ getParentRoute: parent, path: "/run/jobs", component: jobsView });
+const job = createRoute({ getParentRoute: () => jobs, path: "$id" });
 const runs = createRoute({ getParentRoute: parent, path: "/run/runs", component: viewOf(farm, "RunsView") });
 const machine = createRoute({
   getParentRoute: parent,
@@ -157,6 +168,11 @@ const keys = createRoute({
   path: "/run/keys",
   component: viewOf(() => import("../lists/KeysView"), "KeysView"),
 });
+const policy = createRoute({
+  getParentRoute: parent,
+  path: "/run/policy",
+  component: viewOf(() => import("../lists/PolicyView"), "PolicyView"),
+});
 const webhooks = createRoute({
   getParentRoute: parent,
   path: "/run/webhooks",
@@ -180,6 +196,7 @@ const routeTree = root.addChildren([
   welcome,
   chat,
   videos.addChildren([video]),
+  queue,
   talk,
   publications,
   snapshots,
@@ -187,6 +204,8 @@ const routeTree = root.addChildren([
   planned,
   machines,
   machine,
+  nodes.addChildren([node]),
+  jobs.addChildren([job]),
   runs,
   run,
   health,
@@ -195,6 +214,7 @@ const routeTree = root.addChildren([
   trace,
   audit,
   keys,
+  policy,
   webhooks,
   storage,
   settings,

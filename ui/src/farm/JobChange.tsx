@@ -1,0 +1,99 @@
+/** Stops or scales a job: its plan first, and where people have to agree, the approval that now waits for them. */
+import { plural, t } from "@lingui/core/macro";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import { useId, useState } from "react";
+import { api, body, type JobDetail } from "../api/client";
+import { Confirm } from "../kit/Confirm";
+import { ErrorNotice } from "../kit/kit";
+import { Modal } from "../kit/Modal";
+import { useSettled } from "../kit/useSettled";
+import { Changes } from "./MachineOperations";
+
+interface Props {
+  job: JobDetail;
+  action: "scale" | "stop";
+  onClose: () => void;
+}
+
+export function JobChange({ job, action, onClose }: Props) {
+  const queries = useQueryClient();
+  const [group, setGroup] = useState(job.groups[0]?.name ?? "");
+  const now = job.groups.find((one) => one.name === group)?.count ?? 0;
+  const [typed, setTyped] = useState(String(now));
+  const count = Number(useSettled(typed));
+  const field = useId();
+  const request = action === "scale" ? { job: job.id, group, count } : { job: job.id };
+  const changes = action === "stop" || (Number.isInteger(count) && count >= 0 && count !== now);
+  const plan = useQuery({
+    queryKey: ["job-plan", action, request],
+    queryFn: () => body(api.POST("/api/farm/jobs/plan", { body: { ...request, action } })),
+    enabled: changes,
+    staleTime: 0,
+    retry: false,
+  });
+  const change = useMutation({
+    mutationFn: () => {
+      const planned = { body: { ...request, plan: plan.data?.sha256 ?? null } };
+      return body(action === "stop" ? api.POST("/api/farm/jobs/stop", planned) : api.POST("/api/farm/jobs/scale", planned));
+    },
+    onSuccess: (outcome) => outcome.state === "done" && onClose(),
+    onSettled: () => queries.invalidateQueries({ queryKey: ["jobs"] }),
+  });
+  if (change.data?.state === "waits")
+    return (
+      <Modal title={t`It waits for people`} onClose={onClose}>
+        <p>{t`Nothing has happened yet: somebody has to agree first.`}</p>
+        {change.data.approval && (
+          <p>
+            <Link to="/run/approvals/$id" params={{ id: change.data.approval }}>{t`To the approval`}</Link>
+          </p>
+        )}
+        <div className="row ends">
+          {/* biome-ignore lint/a11y/noAutofocus: there is nothing else to do */}
+          <button type="button" autoFocus onClick={onClose}>{t`Close`}</button>
+        </div>
+      </Modal>
+    );
+  return (
+    <Confirm
+      title={action === "stop" ? t`Stop ${job.id}?` : t`Scale ${job.id}?`}
+      confirmLabel={action === "stop" ? t`Stop this job` : t`Scale this job`}
+      danger={action === "stop"}
+      busy={change.isPending || !changes || !plan.data || plan.isFetching}
+      error={change.error}
+      onConfirm={() => change.mutate()}
+      onClose={onClose}
+    >
+      {action === "scale" && (
+        <div className="row">
+          {job.groups.length > 1 && (
+            <label className="field">
+              {t`Group`}{" "}
+              <select value={group} onChange={({ target }) => setGroup(target.value)}>
+                {job.groups.map((one) => (
+                  <option key={one.name}>{one.name}</option>
+                ))}
+              </select>
+            </label>
+          )}
+          <label htmlFor={field}>{t`How many`}</label>
+          <input id={field} type="number" min={0} max={1000} value={typed} onChange={({ target }) => setTyped(target.value)} />
+        </div>
+      )}
+      {plan.error && <ErrorNotice error={plan.error} />}
+      {changes && !plan.data && !plan.error && <p className="quiet">{t`Working out what would happen`}</p>}
+      {changes && plan.data && (
+        <div>
+          <h3>{t`What would change`}</h3>
+          <Changes of={plan.data.changes} />
+          {plan.data.approvers > 0 && (
+            <p className="quiet">
+              {t`${plural(plan.data.approvers, { one: "# person has", other: "# people have" })} to agree before it happens.`}
+            </p>
+          )}
+        </div>
+      )}
+    </Confirm>
+  );
+}
