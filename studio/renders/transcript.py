@@ -37,12 +37,18 @@ class Transcript(BaseModel):
     )
 
 
+class _SpokenWord(BaseModel):
+    text: str
+    start_ms: int
+    end_ms: int
+
+
 class _SceneRecord(BaseModel):
     """The part that is read of what a worker writes beside a segment (avatar/pipeline/record.py)."""
 
     frames: int
     duration_ms: int
-    words: tuple[TimedWord, ...]
+    words: tuple[_SpokenWord, ...]
 
 
 async def read_transcript(db: Database, blobs: BlobStore, ref: str) -> Transcript:

@@ -21,7 +21,7 @@ NARROW = {"width": 390, "height": 844}
 def film(studio: Studio) -> tuple[str, str]:
     """The ids of a film in two scenes and of its project."""
     with httpx.Client(base_url=studio.url, headers=studio.headers, timeout=60, trust_env=False) as client:
-        project = create_project(client, *SCRIPTS, title="Harbour tides")
+        project = create_project(client, *SCRIPTS, title="Harbour lights")
         return make_film(client, project), project
 
 
@@ -190,7 +190,7 @@ def test_a_link_is_made_opened_by_a_stranger_and_revoked(
     complaints: list[str] = []
     stranger.on("console", lambda one: complaints.append(one.text) if one.type == "error" else None)
     stranger.goto(address)
-    expect(stranger.get_by_role("heading", name="Harbour tides", level=1)).to_be_visible()
+    expect(stranger.get_by_role("heading", name="Harbour lights", level=1)).to_be_visible()
     wait_for(stranger, "document.querySelector('video').readyState >= 2")
     stranger.locator("video").evaluate("v => { v.muted = true; return v.play(); }")
     wait_for(stranger, "document.querySelector('video').currentTime > 0.3")
