@@ -119,7 +119,7 @@ def _planned(row: Render) -> PlannedCancel:
     return PlannedCancel(
         id=row.id,
         title=row.title,
-        effect="leaves_queue" if row.state == RenderState.QUEUED else "stops",
+        effect="stops" if row.state == RenderState.RUNNING else "leaves_queue",
         frames_done=progress.frames_done,
         frames_total=progress.frames_total,
         scenes_done=progress.scenes_done,

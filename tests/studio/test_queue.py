@@ -169,7 +169,7 @@ async def test_several_are_cancelled_after_the_plan_that_was_shown(client: Any, 
     # It begins to run meanwhile: the yes was to something else.
     async with db.transaction() as session:
         (first,) = await Renders(session).with_ids(ids[:1])
-        first.state = "placed"
+        first.state = "running"
     body = {"renders": ids[:3], "plan": plan["sha256"]}
     refused = await client.post("/api/queue/cancel", json=body)
     assert (refused.status_code, refused.json()["code"]) == (409, "queue.plan_changed")

@@ -12,6 +12,7 @@ import httpx
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 from studio_page import PATIENCE_MS, REPOSITORY, Studio, Visiting, breaches, studio_up
+from waiting import eventually
 
 pytestmark = pytest.mark.browser
 
@@ -31,15 +32,18 @@ def busy_studio(
         yield studio
 
 
-def ask_for(studio: Studio, *titles: str) -> list[str]:
-    """Films that take an hour; returns their ids."""
-    ids = []
+def ask_for(studio: Studio, *titles: str) -> None:
+    """Films that take an hour; the next is asked for when one runs or waits for a worker."""
     with httpx.Client(base_url=studio.url, headers=studio.headers, timeout=60, trust_env=False) as client:
         for title in titles:
             body = {"script": f"!slow 3600\n{title}", "title": title, "persona": "nova"}
-            answer = client.post("/api/renders", json=body).raise_for_status().json()
-            ids.append(answer["id"])
-    return ids
+            path = f"/api/renders/{client.post('/api/renders', json=body).raise_for_status().json()['id']}"
+
+            def is_taken(path: str = path) -> bool:
+                render = client.get(path).raise_for_status().json()
+                return render["state"] == "running" or "workers busy" in render["waits"]
+
+            eventually(is_taken, f"a worker to be asked for {title}")
 
 
 def part(page: Page, name: str) -> Locator:

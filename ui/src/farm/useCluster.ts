@@ -46,13 +46,9 @@ function useClusterEvents(enabled: boolean): void {
         for (const key of ["nodes", "jobs"]) void queries.invalidateQueries({ queryKey: [key] });
       }, GATHER_MS);
     };
-    let lost = false;
     void follow("/api/farm/cluster/events", line.signal, {
-      // What has happened while the line was down is not told.
-      opened: () => {
-        if (lost) changed();
-        lost = true;
-      },
+      // What has happened while the line was not open is not told.
+      opened: changed,
       message: ({ event }) => {
         if (event === "cluster.changed") changed();
         return false;

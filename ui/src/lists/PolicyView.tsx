@@ -70,14 +70,7 @@ export function PolicyView() {
           </label>
           <label className="field wide">
             {t`do`}
-            <input
-              required
-              list={list}
-              maxLength={200}
-              placeholder="render:create"
-              value={name}
-              onChange={({ target }) => setName(target.value)}
-            />
+            <input required list={list} maxLength={200} value={name} onChange={({ target }) => setName(target.value)} />
           </label>
           <label className="field">
             {t`to a thing of the tenant`}

@@ -3,9 +3,8 @@ import { useQueryClient } from "@tanstack/react-query";
 import { createContext, type ReactNode, useContext, useEffect, useMemo, useRef, useState } from "react";
 import { GATHER_MS, RenderRows } from "../videos/rows";
 import { connect } from "./connect";
-import { type Arrival, BUFFER_SIZE, type HubMessage } from "./hub";
-import { announceProgress } from "./milestones";
-import type { ServerEvent } from "./serverEvent";
+import type { Arrival, HubMessage } from "./hub";
+import { BUFFER_SIZE, type ServerEvent } from "./serverEvent";
 
 interface Live {
   log: ServerEvent[];
@@ -40,6 +39,12 @@ const ROOMS: Record<string, string[]> = {
 };
 const UNAUTHORIZED = 401;
 
+/** Its words are fetched once there is something to say. */
+async function say(event: ServerEvent, announce: (text: string) => void): Promise<void> {
+  const sentence = (await import("./milestones")).announceProgress(event);
+  if (sentence) announce(sentence);
+}
+
 export function LiveProvider({ principal, children }: { principal: string; children: ReactNode }) {
   const queries = useQueryClient();
   const [log, setLog] = useState<ServerEvent[]>([]);
@@ -65,8 +70,7 @@ export function LiveProvider({ principal, children }: { principal: string; child
       const room = event.stream.split(":", 1)[0] ?? "";
       if (room === "render") rows.happened(event);
       for (const key of ROOMS[room] ?? []) gather(key);
-      const sentence = announceProgress(event);
-      if (sentence) announce(sentence);
+      if (room === "render" || room === "approvals") void say(event, announce);
     };
     const updateRefused = (status: number) => {
       setRefused(status !== 0);

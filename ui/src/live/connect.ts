@@ -1,5 +1,5 @@
 /** Connects this tab to the stream of events that all tabs of the browser share. */
-import { EventHub, type Listener } from "./hub";
+import type { Listener } from "./hub";
 import type { Call } from "./hub.worker";
 
 /** Passes events to the listener until the returned function is called. */
@@ -26,14 +26,14 @@ function connectShared(principal: string, listener: Listener): () => void {
   };
 }
 
-/** Without shared workers, as in browsers of phones: only while somebody looks. */
+/** Without shared workers the stream is in the page itself; few browsers need the code of it. */
 function connectAlone(principal: string, listener: Listener): () => void {
-  const hub = new EventHub();
-  const look = () => (document.hidden ? hub.removeTab(listener) : hub.addTab(listener, principal));
-  document.addEventListener("visibilitychange", look);
-  look();
-  return () => {
-    document.removeEventListener("visibilitychange", look);
-    hub.removeTab(listener);
+  let left = false;
+  let leave = () => {
+    left = true;
   };
+  void import("./alone").then((alone) => {
+    if (!left) leave = alone.connectAlone(principal, listener);
+  });
+  return () => leave();
 }

@@ -1,6 +1,6 @@
 /** The one stream of events of a browser, shared out to its tabs. It runs in a SharedWorker; where there is none,
  * in the page itself, which then closes it while it is hidden: a browser opens six connections to a server. */
-import type { ServerEvent } from "./serverEvent";
+import { BUFFER_SIZE, type ServerEvent } from "./serverEvent";
 import { follow } from "./sse";
 
 /** `afterInitialLoad`: the event may be newer than the page's initial queries, so their data may be out of date. */
@@ -17,7 +17,6 @@ export type HubMessage =
 
 export type Listener = (message: HubMessage) => void;
 
-export const BUFFER_SIZE = 500;
 /** Events older than the stream by more than this were already in the initial queries. */
 const INITIAL_LOAD_MS = 5000;
 const HEALTH_POLL_MS = 3000;

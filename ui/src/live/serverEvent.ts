@@ -6,3 +6,6 @@ export interface ServerEvent {
   data: Record<string, unknown>;
   at: string;
 }
+
+/** How many events are kept to be shown. */
+export const BUFFER_SIZE = 500;

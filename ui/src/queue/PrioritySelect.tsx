@@ -27,7 +27,7 @@ export function PrioritySelect({ of }: { of: QueueEntry }) {
   return (
     <>
       <label className="row priority">
-        <span className="quiet">{t`Its turn`}</span>
+        <span className="quiet">{t`Priority`}</span>
         <select
           aria-label={t`When ${of.title} runs`}
           value={shown}
