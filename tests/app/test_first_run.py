@@ -109,10 +109,13 @@ async def test_keys_for_others_count_and_those_of_the_first_start_do_not(service
     async with services.database.transaction() as session:
         await services.policy.keys.register_local(session, "ab" * 32)
         admin = Principal("key_admin", "admin", "admin", "key")
-        assert not await first_run_routes.has_other_keys(services.policy, admin)
+        theirs = KeyRequest(name="x", role="admin", tenant=RIVAL)
+        await services.policy.keys.create(session, theirs, admin)
+    assert not await first_run_routes.has_other_keys(services.policy, admin)
+    async with services.database.transaction() as session:
         key = await services.policy.keys.create(session, KeyRequest(name="x", role="viewer"), admin)
     assert await first_run_routes.has_other_keys(services.policy, admin)
-    other = Principal("key_rival", "rival", "admin", "key", tenant=RIVAL)
+    other = Principal("key_owner", "owner", "admin", "key", tenant=OWNER)
     assert not await first_run_routes.has_other_keys(services.policy, other)
     async with services.database.transaction() as session:
         await services.policy.keys.revoke(session, key.id, admin)

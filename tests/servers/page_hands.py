@@ -1,12 +1,20 @@
-"""The two ways to use the page, for tests that take a way twice: by the mouse, and by the keyboard alone."""
+"""The two ways to use the page, for tests that go a way twice: by the mouse, and by the keyboard alone."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
 from playwright.sync_api import Locator, Page, expect
 from studio_page import PATIENCE_MS
 
 MOST_PRESSES = 400
 ACTIVE = "element => element === document.activeElement"
+FORMS = [
+    pytest.param((hand, width), id=f"{hand}-{width}", marks=() if width == usual else pytest.mark.slow)
+    for hand, usual in (("mouse", 390), ("keyboard", 1440))
+    for width in (1440, 1024, 390)
+]
 
 
 class Keyboard:
@@ -28,9 +36,45 @@ class Keyboard:
         self.reach(target)
         self.page.keyboard.press("Enter")
 
+    def choose(self, target: Locator, label: str) -> None:
+        """Types the beginning of an option, as one does in a closed list."""
+        self.reach(target)
+        self.page.keyboard.type(label)
+
+    def write(self, target: Locator, text: str) -> None:
+        self.reach(target)
+        self.page.keyboard.press("Control+a")
+        self.page.keyboard.type(text)
+
+    def menu(self, button: Locator, item: str) -> None:
+        self.press(button)
+        expect(self.page.get_by_role("menu")).to_be_visible(timeout=PATIENCE_MS)
+        self.page.keyboard.type(item)
+        self.page.keyboard.press("Enter")
+
+    def upload(self, target: Locator, path: Path) -> None:
+        self.reach(target)
+        with self.page.expect_file_chooser() as chooser:
+            self.page.keyboard.press("Enter")
+        chooser.value.set_files(path)
+
 
 class Mouse(Keyboard):
     """Clicks instead."""
 
-    def press(self, target: Locator) -> None:
+    def reach(self, target: Locator) -> Locator:
         target.click(timeout=PATIENCE_MS)
+        return target
+
+    def press(self, target: Locator) -> None:
+        self.reach(target)
+
+    def choose(self, target: Locator, label: str) -> None:
+        target.select_option(label=label, timeout=PATIENCE_MS)
+
+    def menu(self, button: Locator, item: str) -> None:
+        button.click()
+        self.page.get_by_role("menuitem", name=item, exact=True).click()
+
+    def upload(self, target: Locator, path: Path) -> None:
+        target.set_input_files(path)

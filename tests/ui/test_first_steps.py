@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import httpx
 import pytest
-from page_hands import Keyboard, Mouse
+from page_hands import FORMS, Keyboard, Mouse
 from playwright.sync_api import Page, Route, expect
 from studio_page import PATIENCE_MS, Studio, Visiting, breaches, wait_for
 
 pytestmark = pytest.mark.browser
-FORMS = [
-    pytest.param((hand, width), id=f"{hand}-{width}", marks=() if width == usual else pytest.mark.slow)
-    for hand, usual in (("mouse", 390), ("keyboard", 1440))
-    for width in (1440, 1024, 390)
-]
 
 
 def states(studio: Studio) -> dict[str, str]:

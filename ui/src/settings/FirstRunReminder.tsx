@@ -4,7 +4,7 @@ import { t } from "@lingui/core/macro";
 import { Link } from "@tanstack/react-router";
 import { usePrincipal } from "../shell/me";
 import { STEP_NAMES, useChangeFirstRun, useFirstRun } from "./useFirstRun";
-import "./settings.css";
+import "./reminder.css";
 
 export function FirstRunReminder() {
   const me = usePrincipal();
