@@ -1,7 +1,7 @@
 /** The start of the Create room: a face, a sentence, one button. */
 import { t } from "@lingui/core/macro";
 import { useSearch } from "@tanstack/react-router";
-import { lazy, Suspense, useState } from "react";
+import { lazy, Suspense, useEffect, useState } from "react";
 import { ErrorNotice } from "../kit/kit";
 import { usePrincipal } from "../shell/me";
 import { duration } from "../videos/words";
@@ -16,6 +16,8 @@ const loadImport = () => import("./ImportDialog");
 const FirstRunReminder = lazy(async () => ({ default: (await import("../settings/FirstRunReminder")).FirstRunReminder }));
 const ImportDialog = lazy(async () => ({ default: (await loadImport()).ImportDialog }));
 
+const REMIND_AFTER_MS = 1000;
+
 /** The presenter of its address is chosen at first. */
 export function CreateView() {
   const me = usePrincipal();
@@ -24,6 +26,12 @@ export function CreateView() {
   const [text, setText] = useState("");
   const [importing, setImporting] = useState(false);
   const make = useNewProject();
+  const [mayRemind, setMayRemind] = useState(false);
+  // What makes a film comes first; the reminder is below everything, so that nothing moves when it comes.
+  useEffect(() => {
+    const timer = setTimeout(() => setMayRemind(true), REMIND_AFTER_MS);
+    return () => clearTimeout(timer);
+  }, []);
   const ready = text.trim() !== "" && !make.isPending;
   return (
     <div className="stack create">
@@ -78,8 +86,8 @@ export function CreateView() {
         </div>
       </form>
       <Suspense>{importing && <ImportDialog persona={persona} onClose={() => setImporting(false)} />}</Suspense>
-      <Suspense>{me.permissions.includes("first_run:read") && <FirstRunReminder />}</Suspense>
       <ProjectsList me={me} limit={6} />
+      <Suspense>{mayRemind && me.permissions.includes("first_run:read") && <FirstRunReminder />}</Suspense>
     </div>
   );
 }
