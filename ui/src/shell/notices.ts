@@ -4,7 +4,6 @@ import { t } from "@lingui/core/macro";
 import { useLingui } from "@lingui/react";
 import { useMemo } from "react";
 import type { Approval } from "../api/client";
-import { callWords } from "../kit/calls";
 import { store, useStored } from "../kit/stored";
 import { onLiveEvent, useLive } from "../live/Live";
 import type { ServerEvent } from "../live/serverEvent";
@@ -15,6 +14,8 @@ export interface Notice {
   id: string;
   tone: "good" | "bad" | "warn";
   words: string;
+  /** That waits; the inbox, which is fetched when it is opened, has the names of calls. */
+  call?: Pick<Approval, "tool" | "arguments">;
   at: string;
   /** Of its event; 0 for an approval, which is new as long as it waits. */
   event: number;
@@ -65,7 +66,8 @@ export function useNotices(approvals: readonly Approval[]): { notices: Notice[];
           to: "/run/approvals/$id",
           id: one.id,
           tone: "warn",
-          words: t`${callWords(one.tool, one.arguments)} waits for a yes`,
+          words: "",
+          call: one,
           at: one.created_at,
           event: 0,
         }),
