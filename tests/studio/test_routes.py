@@ -34,7 +34,13 @@ def test_every_route_declares_a_permission_or_why_it_is_public() -> None:
     assert len(grants) > 35
     assert [str(grant) for grant in grants if not grant.declared] == []
     public = [grant.path for grant in grants if grant.public_reason]
-    assert public == ["/api/health", "/health", "/youtube/callback"]
+    assert public == [
+        "/api/health",
+        "/health",
+        "/shared/{token}",
+        "/shared/{token}/{part}",
+        "/youtube/callback",
+    ]
 
 
 async def test_a_video_is_asked_for_watched_and_fetched(client: Any, rooms: Any) -> None:
