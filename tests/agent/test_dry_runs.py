@@ -224,7 +224,7 @@ async def test_a_video_that_could_not_be_made_is_not_planned(services: Services)
     assert await code_of(services, "make_render", {"project": "Tides"}) == "project.no_scenes"
     limits = services.studio.renders.admission.limits
     assert limits.queued_renders > 0
-    full = replace(services.studio.renders.admission, limits=replace(limits, queued_renders=0))
+    full = replace(services.studio.renders.admission, limits=limits.model_copy(update={"queued_renders": 0}))
     services.studio.renders.admission = full
     for dry_run in (True, False):
         assert (

@@ -49,7 +49,8 @@ class Keyboard:
     def menu(self, button: Locator, item: str) -> None:
         self.press(button)
         expect(self.page.get_by_role("menu")).to_be_visible(timeout=PATIENCE_MS)
-        self.page.keyboard.type(item)
+        # A space would choose what is found until then.
+        self.page.keyboard.type(item.split()[0])
         self.page.keyboard.press("Enter")
 
     def upload(self, target: Locator, path: Path) -> None:

@@ -65,16 +65,19 @@ def test_a_pasted_text_becomes_an_explainer_of_ten_scenes(
 
     script = use.reach(field(page, 2))
     page.keyboard.press("Control+Home")
+    page.keyboard.press("Control+ArrowRight")
     page.keyboard.press("Control+Shift+ArrowRight")
+    use.press(page.get_by_role("button", name="On screen"))
     use.menu(page.get_by_role("button", name="Add ▾"), "Title")
     use.write(page.get_by_label("Title 1: title"), "Second")
     use.reach(field(page, 3))
     page.keyboard.press("Control+Home")
+    use.press(page.get_by_role("button", name="On screen"))
     use.menu(page.get_by_role("button", name="Add ▾"), "Picture or clip")
     dialog = page.get_by_role("dialog", name="Picture or clip")
     use.upload(dialog.get_by_label("Drop a file here, or choose one"), tmp_path / "quay.png")
     expect(dialog).to_be_hidden(timeout=PATIENCE_MS)
-    use.choose(page.get_by_label("Picture 1: place"), "Over the whole picture")
+    use.choose(page.get_by_label("Picture 1: place", exact=True), "Over the whole picture")
     use.choose(page.get_by_label("Begins with"), "Dissolve")
     expect_saved(page)
 
@@ -86,7 +89,7 @@ def test_a_pasted_text_becomes_an_explainer_of_ten_scenes(
         "burned",
     )
     assert [one["kind"] for one in found[1]["overlays"] + found[2]["overlays"]] == ["title", "image"]
-    assert found[1]["overlays"][0]["start"]["word"] == "This"
+    assert found[1]["overlays"][0]["start"]["word"] == "is"
     assert found[2]["transition"]["kind"] == "dissolve"
     expect(script).to_have_value("This is part 2.")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing lies beside the page"
@@ -107,6 +110,7 @@ def test_one_word_again_makes_one_scene_anew_and_the_old_version_comes_back(
     # Into the last word.
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("ArrowLeft")
+    use.press(page.get_by_role("button", name="On screen"))
     use.menu(page.get_by_role("button", name="Add ▾"), "Title")
     expect(page.get_by_label("Title 1: title")).to_be_visible()
     expect_saved(page)

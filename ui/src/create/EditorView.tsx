@@ -199,7 +199,11 @@ function Open({ state, me }: { state: ProjectState; me: Me }) {
             </button>
           )}
         </div>
-        <aside className="side stack" aria-label={t`Film and look`}>
+        <aside
+          className="side stack"
+          aria-label={t`Film and look`}
+          onKeyDown={(event) => event.key === "Escape" && !event.defaultPrevented && scene && focusScript(scene.key)}
+        >
           {scene && (!film || (isEnded(film) && (changed?.has(scene.key) || layerProps.selected !== null))) && (
             <ScenePicture projectId={project.id} doc={doc} scene={scene} number={place + 1} editor={editor} {...layerProps} />
           )}

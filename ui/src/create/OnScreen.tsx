@@ -8,7 +8,7 @@ import { type Anchor, anchorAt, type Overlay, placeOf } from "./anchors";
 import { boxOf, type Format } from "./boxes";
 import { changeScene, type SceneDoc } from "./document";
 import { MediaDialog, Thumbnail } from "./MediaDialog";
-import { isSame, spokenWords } from "./script";
+import { isSame, spokenWords, wordAt } from "./script";
 import { useAssets } from "./useAssets";
 import type { Editor } from "./useEditor";
 import "../kit/overlays.css";
@@ -105,6 +105,10 @@ export function overlayEdits(editor: Editor, { key, body }: SceneDoc) {
   };
 }
 
+/** Leads there from the script; by Tab alone one comes through the next scene, which is selected then. */
+export const focusOnScreen = () => document.getElementById(ADD_BUTTON)?.focus();
+const ADD_BUTTON = "add-on-screen";
+
 interface Props {
   scene: SceneDoc;
   number: number;
@@ -122,9 +126,10 @@ export function OnScreen({ scene, number, editor, format, selected, onSelect }: 
   const caret = () => {
     const field = document.getElementById(`script-${key}`) as HTMLTextAreaElement | null;
     const [from, to] = [field?.selectionStart ?? 0, field?.selectionEnd ?? 0];
-    const place = spokenWords(body.script.slice(0, from)).length;
+    // Behind the last word it is that one.
+    const place = Math.min(wordAt(body.script, from), words.length - 1);
     const chosen = spokenWords(body.script.slice(from, to)).join(" ");
-    const start: Anchor = from > 0 && place < words.length ? anchorAt(words, place) : { at: "time", ms: 0 };
+    const start: Anchor = from > 0 && place >= 0 ? anchorAt(words, place) : { at: "time", ms: 0 };
     return { start, chosen };
   };
   const add = (kind: Kind | typeof MEDIA) => {
@@ -137,7 +142,9 @@ export function OnScreen({ scene, number, editor, format, selected, onSelect }: 
       <div className="row apart">
         <h2>{t`On screen`}</h2>
         <MenuTrigger>
-          <Button className="button">{t`Add`} ▾</Button>
+          <Button className="button" id={ADD_BUTTON}>
+            {t`Add`} ▾
+          </Button>
           <Popover className="popover" placement="bottom end">
             <Menu className="menu" aria-label={t`Add to the picture`} onAction={(kind) => add(kind as Kind | typeof MEDIA)}>
               {Object.entries(KINDS).map(([kind, name]) => (

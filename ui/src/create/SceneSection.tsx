@@ -19,6 +19,7 @@ import {
   splitScene,
 } from "./document";
 import { GestureMenu } from "./GestureMenu";
+import { focusOnScreen } from "./OnScreen";
 import { PresenterButton } from "./PresenterPicker";
 import { ScriptField } from "./ScriptField";
 import { SpeechStrip } from "./SpeechStrip";
@@ -165,6 +166,9 @@ export const SceneSection = memo(function SceneSection(props: Props) {
           )}
           <button type="button" onClick={() => insert(t`Pause`, "[pause 500ms]")}>{t`Pause`}</button>
           <button type="button" onClick={emphasise}>{t`Emphasis`}</button>
+          <button type="button" title={t`To what is on screen in this scene; Escape leads back`} onClick={focusOnScreen}>
+            {t`On screen`} ↘
+          </button>
           <GestureMenu onChoose={(gesture) => insert(t`Gesture`, `[gesture ${gesture}]`)} />
           <span className="apart-left">
             <button
