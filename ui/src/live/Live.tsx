@@ -40,7 +40,7 @@ const ROOMS: Record<string, string[]> = {
 const UNAUTHORIZED = 401;
 
 /** Kinds of events that are told aloud. */
-const SAID = ["render.progress", "render.state", "approval.requested"];
+const ANNOUNCED = ["render.progress", "render.state", "approval.requested"];
 
 /** Its words are fetched once there is something to say. */
 async function say(event: ServerEvent, announce: (text: string) => void): Promise<void> {
@@ -73,7 +73,7 @@ export function LiveProvider({ principal, children }: { principal: string; child
       const room = event.stream.split(":", 1)[0] ?? "";
       if (room === "render") rows.happened(event);
       for (const key of ROOMS[room] ?? []) gather(key);
-      if (SAID.includes(event.kind)) void say(event, announce);
+      if (ANNOUNCED.includes(event.kind)) void say(event, announce);
     };
     const updateRefused = (status: number) => {
       setRefused(status !== 0);
