@@ -118,7 +118,7 @@ def test_one_word_again_makes_one_scene_anew_and_the_old_version_comes_back(
     use.reach(field(page, 2))
     page.keyboard.press("Control+Home")
     page.keyboard.press("Control+Delete")
-    page.keyboard.insert_text("Low ")
+    page.keyboard.insert_text("Low")
     expect_saved(page)
     assert scripts(operator, project)[1] == "Low water is at noon."
     assert scenes(operator, project)[1]["overlays"][0]["start"]["word"] == anchor

@@ -126,9 +126,11 @@ export function OnScreen({ scene, number, editor, format, selected, onSelect }: 
   const caret = () => {
     const field = document.getElementById(`script-${key}`) as HTMLTextAreaElement | null;
     const [from, to] = [field?.selectionStart ?? 0, field?.selectionEnd ?? 0];
-    // Behind the last word it is that one.
-    const place = Math.min(wordAt(body.script, from), words.length - 1);
-    const chosen = spokenWords(body.script.slice(from, to)).join(" ");
+    const selected = body.script.slice(from, to);
+    // Of selected words the first; behind the last word it is that one.
+    const at = from + (selected.trim() ? selected.search(/\S/) : 0);
+    const place = Math.min(wordAt(body.script, at), words.length - 1);
+    const chosen = spokenWords(selected).join(" ");
     const start: Anchor = from > 0 && place >= 0 ? anchorAt(words, place) : { at: "time", ms: 0 };
     return { start, chosen };
   };
