@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, TimeoutError, expect
 from studio_page import PATIENCE_MS
 
 MOST_PRESSES = 400
@@ -54,9 +54,16 @@ class Keyboard:
         self.page.keyboard.press("Enter")
 
     def upload(self, target: Locator, path: Path) -> None:
-        self.reach(target)
-        with self.page.expect_file_chooser() as chooser:
-            self.page.keyboard.press("Enter")
+        # What was chosen before may still be drawn, and a person presses again.
+        for attempt in (1, 2, 3):
+            self.reach(target)
+            try:
+                with self.page.expect_file_chooser(timeout=PATIENCE_MS / 6) as chooser:
+                    self.page.keyboard.press("Enter")
+                break
+            except TimeoutError:
+                if attempt == 3:
+                    raise
         chooser.value.set_files(path)
 
 

@@ -154,7 +154,7 @@ def test_the_first_steps_are_german_for_a_german_browser(visiting: Visiting, new
     expect(page.get_by_role("region", name="Erste Schritte")).to_be_visible(timeout=PATIENCE_MS)
     for path, heading in (
         ("/welcome", "Erste Schritte"),
-        ("/run/settings", "Servereinstellungen"),
+        ("/run/settings", "Konfiguration"),
         ("/run/doctor", "Diagnose"),
     ):
         page.goto(visit.url + path)

@@ -18,6 +18,7 @@ RAIL = [
     "Markenvorlagen",
     "Papierkorb",
     "Videos",
+    "Warteschlange",
     "Gespräch",
     "Publikationen",
 ]
