@@ -3,6 +3,7 @@ import { t } from "@lingui/core/macro";
 import { Link } from "@tanstack/react-router";
 import { useEffect, useRef } from "react";
 import type { Me, RenderDetail } from "../api/client";
+import { FilmVideo } from "../videos/FilmVideo";
 import { ENDED, Making } from "../videos/Making";
 import { facts, fileUrl } from "../videos/words";
 import { formatOf } from "./boxes";
@@ -17,25 +18,9 @@ export function FilmPane({ film, begunHere, me }: { film: RenderDetail; begunHer
   }, [done, begunHere]);
   const canvas = "canvas" in film.spec ? film.spec.canvas : undefined;
   if (!done || !canvas) return <Making render={film} me={me} />;
-  const roles = film.outputs.map((one) => one.role);
   return (
     <section className="card player" aria-label={t`Film`}>
-      {/* biome-ignore lint/a11y/useMediaCaption: captions are there when the video has some */}
-      <video
-        key={film.id}
-        ref={video}
-        id="film"
-        className={`f${formatOf(canvas).replace(":", "-")}`}
-        controls
-        playsInline
-        preload="metadata"
-        src={fileUrl(film.id, "video")}
-        poster={roles.includes("poster") ? fileUrl(film.id, "poster") : undefined}
-      >
-        {roles.includes("vtt") && (
-          <track kind="captions" src={fileUrl(film.id, "vtt")} srcLang="en" label={t`Captions`} default />
-        )}
-      </video>
+      <FilmVideo of={film} ref={video} id="film" className={`f${formatOf(canvas).replace(":", "-")}`} />
       <div className="about row apart">
         <p className="quiet">
           <span className="chip">{t`synthetic`}</span> {facts(film)}

@@ -3,24 +3,33 @@ import { type RefObject, useEffect, useState } from "react";
 
 const MARGIN = "200% 0px";
 const listeners = new WeakMap<Element, (near: boolean) => void>();
-let observer: IntersectionObserver | undefined;
+/** One of each scrolled element, for all that is in it: the browser looks at them together. */
+const observers = new WeakMap<Element, IntersectionObserver>();
+
+function observerOf(root: Element): IntersectionObserver {
+  const known = observers.get(root);
+  if (known) return known;
+  const observer = new IntersectionObserver(
+    (entries) => {
+      for (const { target, isIntersecting } of entries) listeners.get(target)?.(isIntersecting);
+    },
+    { root, rootMargin: MARGIN },
+  );
+  observers.set(root, observer);
+  return observer;
+}
 
 export function useNear(ref: RefObject<Element | null>, atFirst: boolean): boolean {
   const [near, setNear] = useState(atFirst);
   useEffect(() => {
     const element = ref.current;
-    if (!element) return;
-    // One for all: the browser looks at them together.
-    observer ??= new IntersectionObserver(
-      (entries) => {
-        for (const { target, isIntersecting } of entries) listeners.get(target)?.(isIntersecting);
-      },
-      { root: element.closest(".view"), rootMargin: MARGIN },
-    );
+    const root = element?.closest(".view");
+    if (!element || !root) return;
+    const observer = observerOf(root);
     listeners.set(element, setNear);
     observer.observe(element);
     return () => {
-      observer?.unobserve(element);
+      observer.unobserve(element);
       listeners.delete(element);
     };
   }, [ref]);

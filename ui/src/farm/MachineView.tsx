@@ -3,14 +3,14 @@ import { i18n, type MessageDescriptor } from "@lingui/core";
 import { msg, plural, t } from "@lingui/core/macro";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useParams } from "@tanstack/react-router";
-import type { ReactNode } from "react";
 import { api, body, type MachineDetail, type Me, type Timeline } from "../api/client";
 import { ConfirmedAction } from "../kit/ConfirmedAction";
+import { type Fact, Facts } from "../kit/Facts";
 import { ErrorNotice, State } from "../kit/kit";
 import { Marked } from "../kit/Marked";
-import { timeText } from "../log/tree";
+import { barOf, timeText } from "../log/tree";
 import { usePrincipal } from "../shell/me";
-import { number, when } from "../videos/words";
+import { gibibytes, number, when } from "../videos/words";
 import { MachineOperations, machineParams } from "./MachineOperations";
 import { OtherKeys } from "./OtherKeys";
 import "../log/log.css";
@@ -55,7 +55,7 @@ export function MachineView() {
             <Marked text={[machine.cause, machine.hint].filter(Boolean).join(" ") || machine.next} />
           </p>
           {machine.conflicts.length > 0 && <OtherKeys of={machine} me={me} />}
-          <Facts of={machine} />
+          <About of={machine} />
           <Power machine={machine} me={me} />
         </>
       )}
@@ -65,11 +65,9 @@ export function MachineView() {
   );
 }
 
-const gibibytes = (mib: number) => `${number(mib / 1024)} GiB`;
-
-function Facts({ of: machine }: { of: MachineDetail }) {
+function About({ of: machine }: { of: MachineDetail }) {
   const { hardware } = machine;
-  const facts: [name: string, value: ReactNode][] = [
+  const facts: Fact[] = [
     [t`Address`, machine.address],
     [t`Pool`, machine.pool],
     [t`Tags`, machine.tags.join(", ")],
@@ -101,17 +99,7 @@ function Facts({ of: machine }: { of: MachineDetail }) {
   ];
   return (
     <section className="card" aria-label={t`Facts`}>
-      <dl className="facts">
-        {facts.map(
-          ([name, value]) =>
-            value && (
-              <div key={name}>
-                <dt className="quiet">{name}</dt>
-                <dd>{value}</dd>
-              </div>
-            ),
-        )}
-      </dl>
+      <Facts of={facts.filter(([, value]) => value)} className="facts" dim />
     </section>
   );
 }
@@ -172,18 +160,16 @@ function Steps({ of: { spans, seconds, critical_seconds: critical } }: { of: Tim
       </p>
       <ol>
         {spans.map((one) => {
-          const [from, took] = [Date.parse(one.started_at) - begin, one.seconds * 1000];
-          const width = Math.min(Math.max((took / total) * 100, 0.4), 100);
-          const left = Math.min((from / total) * 100, 100 - width);
+          const [start_ms, duration_ms] = [Date.parse(one.started_at) - begin, one.seconds * 1000];
           return (
             <li key={`${one.source} ${one.name} ${one.started_at}`} className="step">
               <span className="name plain" title={when(one.started_at)}>
                 {one.name}
                 <span className="quiet">{one.source}</span>
               </span>
-              <span className="took mono">{timeText(took)}</span>
+              <span className="took mono">{timeText(duration_ms)}</span>
               <span className="track" aria-hidden="true">
-                <span className={one.critical ? "bar-of" : "bar-of aside"} style={{ left: `${left}%`, width: `${width}%` }} />
+                <span className={one.critical ? "bar-of" : "bar-of aside"} style={barOf({ start_ms, duration_ms }, total)} />
               </span>
             </li>
           );

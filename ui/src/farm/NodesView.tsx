@@ -5,7 +5,7 @@ import { lazy, Suspense, useState } from "react";
 import type { FarmNode } from "../api/client";
 import { ErrorNotice, NoRows, State, Table } from "../kit/kit";
 import { usePrincipal } from "../shell/me";
-import { number, when } from "../videos/words";
+import { gibibytes, number, when } from "../videos/words";
 import { NoFarm } from "./NoFarm";
 import { useNodes } from "./useCluster";
 import "./farm.css";
@@ -220,5 +220,3 @@ function DrainButton({ of }: { of: FarmNode }) {
 }
 
 const sum = (of: FarmNode, what: "memory_mib" | "cpu_mhz") => of.leases.reduce((all, lease) => all + lease[what], 0);
-
-const gibibytes = (mib: number) => `${number(mib / 1024, mib < 10_240 ? 1 : 0)} GiB`;

@@ -37,7 +37,7 @@ export function timeText(ms: number): string {
 }
 
 /** Left edge and width of a bar in per cent; the shortest can still be seen. */
-export function barOf(span: Span, totalMs: number): { left: string; width: string } {
+export function barOf(span: Pick<Span, "start_ms" | "duration_ms">, totalMs: number): { left: string; width: string } {
   const width = Math.max((span.duration_ms / totalMs) * 100, 0.4);
   const left = Math.min((span.start_ms / totalMs) * 100, 100 - Math.min(width, 100));
   return { left: `${left}%`, width: `${Math.min(width, 100 - left)}%` };

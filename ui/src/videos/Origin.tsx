@@ -7,6 +7,7 @@ import type { ReactNode } from "react";
 import { api, body, type Me, type RenderDetail } from "../api/client";
 import { Problem, problemOf } from "../api/problem";
 import { usePersonas } from "../create/usePersonas";
+import { Facts } from "../kit/Facts";
 import { State } from "../kit/kit";
 import { drawnBy, fileUrl, mebibytes, number, when } from "./words";
 
@@ -86,14 +87,7 @@ export function Origin({ render, me }: { render: RenderDetail; me: Me }) {
   return (
     <section className="card origin" aria-labelledby="origin-title">
       <h2 id="origin-title">{t`Where it comes from`}</h2>
-      <dl className="plan">
-        {rows.map(([name, value]) => (
-          <div key={name}>
-            <dt>{name}</dt>
-            <dd>{value}</dd>
-          </div>
-        ))}
-      </dl>
+      <Facts of={rows} className="plan" />
     </section>
   );
 }

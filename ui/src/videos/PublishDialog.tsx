@@ -6,6 +6,7 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { api, body, type PublicationPlan, type PublishRequest, type Render } from "../api/client";
 import { Problem } from "../api/problem";
+import { Facts } from "../kit/Facts";
 import { ErrorNotice } from "../kit/kit";
 import { Modal } from "../kit/Modal";
 import { usePrincipal } from "../shell/me";
@@ -278,14 +279,5 @@ function Plan({ plan, wishes }: { plan: PublicationPlan; wishes: PublishRequest 
     [t`File`, mebibytes(plan.bytes)],
     [t`Quota`, t`${number(plan.quota_units)} of ${left} units that are left today`],
   ];
-  return (
-    <dl className="plan">
-      {rows.map(([name, value]) => (
-        <div key={name}>
-          <dt>{name}</dt>
-          <dd>{value}</dd>
-        </div>
-      ))}
-    </dl>
-  );
+  return <Facts of={rows} className="plan" />;
 }

@@ -45,6 +45,8 @@ export const number = (value: number, digits = 0) =>
 
 export const mebibytes = (bytes: number) => `${number(bytes / 2 ** 20, 1)} MiB`;
 
+export const gibibytes = (mib: number) => `${number(mib / 1024, mib < 10_240 ? 1 : 0)} GiB`;
+
 export const fileUrl = (id: string, role: string) => `/api/renders/${encodeURIComponent(id)}/files/${role}`;
 
 /** The engines that drew faces, each once, with how much of a card it took: “latentsync (middle)”. */

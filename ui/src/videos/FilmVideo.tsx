@@ -1,0 +1,24 @@
+/** The player of a finished video, with its poster and captions. */
+import { t } from "@lingui/core/macro";
+import type { ComponentProps } from "react";
+import type { Render } from "../api/client";
+import { fileUrl } from "./words";
+
+type Props = Omit<ComponentProps<"video">, "src" | "poster" | "children"> & { of: Pick<Render, "id" | "outputs"> };
+
+export function FilmVideo({ of, ...more }: Props) {
+  const roles = of.outputs.map((one) => one.role);
+  return (
+    <video
+      key={of.id}
+      controls
+      playsInline
+      preload="metadata"
+      src={fileUrl(of.id, "video")}
+      poster={roles.includes("poster") ? fileUrl(of.id, "poster") : undefined}
+      {...more}
+    >
+      {roles.includes("vtt") && <track kind="captions" src={fileUrl(of.id, "vtt")} srcLang="en" label={t`Captions`} default />}
+    </video>
+  );
+}
