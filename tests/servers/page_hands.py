@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, TimeoutError, expect
+from playwright.sync_api import Locator, Page, expect
 from studio_page import PATIENCE_MS
 
 MOST_PRESSES = 400
@@ -22,6 +22,8 @@ class Keyboard:
 
     def __init__(self, page: Page) -> None:
         self.page = page
+        # From now on: begun with the press, it may come too late for the first chooser.
+        page.on("filechooser", lambda _: None)
 
     def reach(self, target: Locator) -> Locator:
         """Presses Tab until the element has the focus."""
@@ -54,16 +56,9 @@ class Keyboard:
         self.page.keyboard.press("Enter")
 
     def upload(self, target: Locator, path: Path) -> None:
-        # What was chosen before may still be drawn, and a person presses again.
-        for attempt in (1, 2, 3):
-            self.reach(target)
-            try:
-                with self.page.expect_file_chooser(timeout=PATIENCE_MS / 6) as chooser:
-                    self.page.keyboard.press("Enter")
-                break
-            except TimeoutError:
-                if attempt == 3:
-                    raise
+        self.reach(target)
+        with self.page.expect_file_chooser() as chooser:
+            self.page.keyboard.press("Enter")
         chooser.value.set_files(path)
 
 
