@@ -1,11 +1,16 @@
-/** All approvals, the newest first; live events keep them fresh. */
+/** All approvals, the newest first; live events keep them fresh, and asking again where none come. */
 import { useQuery } from "@tanstack/react-query";
 import { api, body } from "../api/client";
+import { useLive } from "../live/Live";
 
-export const useApprovals = (enabled = true) =>
-  useQuery({
+const WITHOUT_EVENTS_MS = 20_000;
+
+export function useApprovals(enabled = true) {
+  const { refused } = useLive();
+  return useQuery({
     queryKey: ["approvals"],
     queryFn: () => body(api.GET("/api/approvals")),
-    refetchInterval: 20_000,
+    refetchInterval: refused ? WITHOUT_EVENTS_MS : false,
     enabled,
   });
+}

@@ -11,7 +11,10 @@ function observerOf(root: Element): IntersectionObserver {
   if (known) return known;
   const observer = new IntersectionObserver(
     (entries) => {
-      for (const { target, isIntersecting } of entries) listeners.get(target)?.(isIntersecting);
+      for (const { target, isIntersecting, boundingClientRect } of entries) {
+        // In a view that is hidden nothing has a size: what was near stays so until it is seen again.
+        if (isIntersecting || boundingClientRect.width > 0) listeners.get(target)?.(isIntersecting);
+      }
     },
     { root, rootMargin: MARGIN },
   );

@@ -4,6 +4,7 @@ import { t } from "@lingui/core/macro";
 import { useLingui } from "@lingui/react";
 import { type AsyncRouteComponent, createRootRoute, createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
 import type { ReactNode } from "react";
+import type { Facets } from "../videos/useRenders";
 import { Frame } from "./Frame";
 import { NoSuchView, ViewProblem } from "./NoView";
 import { presentAddress } from "./rooms";
@@ -73,7 +74,12 @@ const welcome = createRoute({
 const videosView = viewOf(() => import("../videos/VideosView"), "VideosView");
 const chat = createRoute({ getParentRoute: parent, path: "/chat", component: videosView });
 // Without a view of its own: the wall stays as it is behind the one that is watched.
-const videos = createRoute({ getParentRoute: parent, path: "/videos", component: videosView });
+const videos = createRoute({
+  getParentRoute: parent,
+  path: "/videos",
+  validateSearch: (search: Record<string, unknown>): Facets => search,
+  component: videosView,
+});
 const video = createRoute({
   getParentRoute: () => videos,
   path: "$id",

@@ -1,64 +1,159 @@
-/** All videos, the newest first: found by words, and page by page. */
+/** All videos: found by words, state and presenter, in an order of one's own, and fetched as one comes near their end. */
 import { t } from "@lingui/core/macro";
-import { Link } from "@tanstack/react-router";
-import { useState } from "react";
+import { Link, useLocation, useNavigate, useSearch } from "@tanstack/react-router";
+import { type ReactNode, useEffect, useLayoutEffect, useRef, useState } from "react";
 import type { Me, RenderSummary } from "../api/client";
+import { useNear } from "../create/useNear";
+import { usePersonas } from "../create/usePersonas";
 import { NoRows, State } from "../kit/kit";
 import { useSettled } from "../kit/useSettled";
 import { ENDED, Making } from "./Making";
 import { pictureUrl } from "./picture";
-import { useRenders } from "./useRenders";
+import { type Facets, facetsOf, PAGE_ROWS, useRenders } from "./useRenders";
 import { facts } from "./words";
 
 export function Wall({ me }: { me: Me }) {
-  const [words, setWords] = useState("");
-  const search = useSettled(words.trim());
-  const renders = useRenders(search);
+  const [asked, setAsked] = useFacets();
+  const { q = "", ...others } = asked;
+  const words = useSettled(q.trim());
+  const facets = { ...others, ...(words && { q: words }) };
+  const any = Object.keys(facets).length === 0;
+  const renders = useRenders(facets);
   const rows = renders.data?.pages.flatMap((page) => page.rows);
   const total = renders.data?.pages.at(-1)?.total ?? 0;
-  const made = search ? undefined : rows?.find((one) => !ENDED.includes(one.state));
+  const made = any ? rows?.find((one) => !ENDED.includes(one.state)) : undefined;
   return (
     <div className="stack">
       <div className="row apart">
         <h1>{t`Videos`}</h1>
-        {(total > 0 || search !== "" || words !== "") && (
+        {(total > 0 || Object.keys(asked).length > 0) && (
           <div className="row">
             <span className="quiet" role="status">
-              {rows && counted(rows.length, total, search)}
+              {rows && counted(rows.length, total, !any)}
             </span>
-            <input
-              type="search"
-              aria-label={t`Search videos`}
-              placeholder={t`Search`}
-              maxLength={200}
-              value={words}
-              onChange={(event) => setWords(event.target.value)}
-            />
+            <Choices asked={asked} choose={setAsked} />
           </div>
         )}
       </div>
       {made && <Making render={made} me={me} />}
       <NoRows of={{ data: rows, error: renders.error }}>
-        {search ? t`No video has “${search}” in its title.` : t`Nothing here yet. The first video is a sentence away.`}
+        {any ? t`Nothing here yet. The first video is a sentence away.` : noneFound(words)}
       </NoRows>
-      <ul className="grid">
-        {rows?.map((one) => (
-          <Tile key={one.id} row={one} />
+      <div className="wall">
+        {pagesOf(rows ?? []).map((some, place) => (
+          <Tiles key={place} rows={some} />
         ))}
-      </ul>
-      {renders.hasNextPage && (
-        <div className="row ends">
-          <button type="button" disabled={renders.isFetchingNextPage} onClick={() => void renders.fetchNextPage()}>
-            {renders.isFetchingNextPage ? t`One moment` : t`Show more`}
-          </button>
-        </div>
-      )}
+      </div>
+      {renders.hasNextPage && <More busy={renders.isFetchingNextPage} more={() => void renders.fetchNextPage()} />}
     </div>
   );
 }
 
-function counted(shown: number, total: number, search: string): string {
-  if (search) return t`${total} found`;
+/** What is chosen; the address says it, so that a link leads to the same videos. */
+function useFacets(): [Facets, (facets: Facets) => void] {
+  const { pathname } = useLocation();
+  const navigate = useNavigate();
+  const [facets, setFacets] = useState(facetsOf(useSearch({ strict: false })));
+  const choose = (chosen: Facets) => {
+    setFacets(chosen);
+    if (pathname === "/videos") void navigate({ to: "/videos", search: facetsOf({ ...chosen }), replace: true });
+  };
+  return [facets, choose];
+}
+
+function Choices({ asked, choose }: { asked: Facets; choose: (facets: Facets) => void }) {
+  const personas = usePersonas();
+  const { q = "", state = "", presenter = "", sort = "" } = asked;
+  const select = (change: Record<string, string>) => choose(facetsOf({ ...asked, ...change }));
+  return (
+    <>
+      <Choice label={t`State`} value={state} choose={(value) => select({ state: value })}>
+        <option value="">{t`Every state`}</option>
+        <option value="done">{t`Ready`}</option>
+        <option value="working">{t`In work`}</option>
+        <option value="failed">{t`Failed`}</option>
+        <option value="cancelled">{t`Cancelled`}</option>
+      </Choice>
+      <Choice label={t`Presenter`} value={presenter} choose={(value) => select({ presenter: value })}>
+        <option value="">{t`Every presenter`}</option>
+        {personas.data?.map((one) => (
+          <option key={one.id} value={one.id}>
+            {one.persona?.name ?? one.id}
+          </option>
+        ))}
+      </Choice>
+      <Choice label={t`Order`} value={sort} choose={(value) => select({ sort: value })}>
+        <option value="">{t`Newest first`}</option>
+        <option value="created">{t`Oldest first`}</option>
+        <option value="title">{t`By title`}</option>
+        <option value="-duration">{t`Longest first`}</option>
+      </Choice>
+      <input
+        type="search"
+        aria-label={t`Search videos`}
+        placeholder={t`Search`}
+        maxLength={200}
+        value={q}
+        onChange={({ target }) => choose({ ...facetsOf({ ...asked, q: "" }), ...(target.value && { q: target.value }) })}
+      />
+    </>
+  );
+}
+
+function Choice(props: { label: string; value: string; choose: (value: string) => void; children: ReactNode }) {
+  return (
+    <select aria-label={props.label} value={props.value} onChange={({ target }) => props.choose(target.value)}>
+      {props.children}
+    </select>
+  );
+}
+
+function pagesOf(rows: RenderSummary[]): RenderSummary[][] {
+  return Array.from({ length: Math.ceil(rows.length / PAGE_ROWS) }, (_, place) =>
+    rows.slice(place * PAGE_ROWS, (place + 1) * PAGE_ROWS),
+  );
+}
+
+/** A page of tiles; far from the screen it is empty and as high as it was: a wall may have thousands. */
+function Tiles({ rows }: { rows: RenderSummary[] }) {
+  const list = useRef<HTMLUListElement>(null);
+  const height = useRef(0);
+  const near = useNear(list, true);
+  // What has the focus stays, wherever one has scrolled to.
+  const shown = near || list.current?.contains(document.activeElement) === true;
+  useLayoutEffect(() => {
+    if (shown && list.current?.offsetHeight) height.current = list.current.offsetHeight;
+  });
+  return (
+    <ul ref={list} className="grid" style={shown ? undefined : { height: height.current }}>
+      {shown && rows.map((one) => <Tile key={one.id} row={one} />)}
+    </ul>
+  );
+}
+
+/** Fetches the next page when one comes near it, and at a press. */
+function More({ busy, more }: { busy: boolean; more: () => void }) {
+  const row = useRef<HTMLDivElement>(null);
+  const near = useNear(row, false);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: once each time it comes near, or a page has come.
+  useEffect(() => {
+    if (near && !busy) more();
+  }, [near, busy]);
+  return (
+    <div ref={row} className="row ends">
+      <button type="button" disabled={busy} onClick={more}>
+        {busy ? t`One moment` : t`Show more`}
+      </button>
+    </div>
+  );
+}
+
+function noneFound(words: string): string {
+  return words ? t`No video has “${words}” in its title.` : t`No video is like that.`;
+}
+
+function counted(shown: number, total: number, some: boolean): string {
+  if (some) return t`${total} found`;
   return shown < total ? t`${shown} of ${total}` : `${total}`;
 }
 
