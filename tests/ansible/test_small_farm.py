@@ -43,6 +43,7 @@ def test_what_a_machine_is_follows_from_all_its_groups(tmp_path: Path, ansible_e
 # The shortest way from a bare machine to a farm: it runs whatever has changed.
 @pytest.mark.root
 @pytest.mark.timeout(1200)
+@pytest.mark.smoke
 def test_one_machine_is_a_whole_farm(
     lab_names: Callable[[str], Lab], engines: dict[str, Path], tmp_path: Path
 ) -> None:

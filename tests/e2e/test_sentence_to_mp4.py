@@ -12,6 +12,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+# The short form of this room.
+pytestmark = pytest.mark.smoke
 SUFFIXES = (".mp4", ".vtt", ".srt", ".png", ".provenance.json")
 SCRIPT = "Hello there, world! This is a test."
 TIME = re.compile(r"(\d+):(\d\d):(\d\d)[.,](\d{3})")

@@ -60,6 +60,7 @@ FILES = {
 
 
 @pytest.mark.parametrize("name", FILES)
+@pytest.mark.smoke
 def test_a_job_file_is_valid_and_can_be_planned(nomad: Any, name: str) -> None:
     given = (*FILES[name], f"jobs/{name}.nomad.hcl")
     assert "successful" in nomad("job", "validate", *given).stdout

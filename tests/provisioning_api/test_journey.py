@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import httpx
+import pytest
 from conftest import eventually
 from metric_values import metric_value, read_state
 from ramdisk import Ramdisk
@@ -13,6 +14,7 @@ from sshd_server import Sshd
 from app.provisioning import ProvisioningProcess
 
 
+@pytest.mark.smoke
 async def test_a_machine_reports_is_accepted_enrols_is_configured_and_is_ready(
     operator: httpx.AsyncClient, ramdisk: Ramdisk, sshd: Sshd, process: ProvisioningProcess
 ) -> None:

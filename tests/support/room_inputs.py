@@ -1,13 +1,15 @@
-"""Caches the results of rooms whose tests depend on few folders; a plugin of pytest.
+"""Caches the results of whole rooms of tests; a plugin of pytest.
 
 A module of these rooms runs in `make test` when one of these folders, or what it imports, has changed
-(tests/support/cached_results.py). Modules that are marked `cached` or `torch` themselves keep what they name.
+(tests/support/cached_results.py). Modules that are marked `cached` or `torch` themselves keep what they name;
+tests that are marked `smoke` always run.
 """
 
 from __future__ import annotations
 
 import pytest
 from cached_results import MARKS
+from program_inputs import PROGRAM
 
 ROOM_INPUTS = {
     # The tests start the worker as a program, which imports what it needs late.
@@ -24,10 +26,40 @@ ROOM_INPUTS = {
     "node_health": ("farm", "ansible", "tests/node_health", "tools", "scripts/pack_python"),
     "device_plugin": ("farm/device_plugin", "tests/device_plugin", "tools"),
     "monitoring": ("ansible", "tests/monitoring"),
+    # Journeys: they start the programs as users do, with Chromium, Nomad or Ansible.
+    "ui": (*PROGRAM, "ui", "tests/ui", "tests/servers"),
+    "e2e": (*PROGRAM, "pxe", "tests/e2e", "tests/servers"),
+    "jobs": (
+        *(*PROGRAM, "pxe", "tests/jobs", "tests/servers"),
+        *("tests/avatar/photo/fixtures", "tests/avatar/speech"),
+    ),
+    "farm": (
+        *("farm", "soundstage", "policy", "jobs", "avatar", "personas", "tools", "tests/farm"),
+        *("tests/servers", "bench/results.py", "bench/simulate.py", "docs/guide/nomad.md"),
+    ),
+    "provisioning_api": (
+        *("provisioning_api", "soundstage", "policy", "farm", "pxe", "tools", "ansible", "ansible.cfg"),
+        *("playbook.yaml", "inventory", "app/cli", "bench/simulated_fleet", "tests/provisioning_api"),
+        *("tests/servers", "docs/guide/cluster.md"),
+    ),
+    "ansible": (
+        *("ansible", "ansible.cfg", "playbook.yaml", "inventory", "lab", "tools", "provisioning_api", "farm"),
+        *("soundstage", "policy", "scripts", "tests/ansible", "tests/servers"),
+    ),
 }
+# Modules of these rooms that start the whole program.
+WHOLE_PROGRAM = (
+    *("farm/nomad/test_nomad_journey.py", "farm/transfer/test_mounted.py", "provisioning_api/test_backup.py"),
+    *("provisioning_api/test_contract.py", "provisioning_api/test_prompt.py"),
+)
+# They read the documentation, which no key holds.
+ALWAYS = ("provisioning_api/test_documents.py",)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    room = item.path.relative_to(item.config.rootpath / "tests").parts[0]
-    if (inputs := ROOM_INPUTS.get(room)) and not any(map(item.get_closest_marker, MARKS)):
-        item.add_marker(pytest.mark.cached(*inputs))
+    path = item.path.relative_to(item.config.rootpath / "tests")
+    inputs = ROOM_INPUTS.get(path.parts[0])
+    if inputs is None or path.as_posix() in ALWAYS or any(map(item.get_closest_marker, MARKS)):
+        return
+    more = PROGRAM if path.as_posix() in WHOLE_PROGRAM else ()
+    item.add_marker(pytest.mark.cached(*inputs, *more))

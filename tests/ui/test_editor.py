@@ -18,6 +18,7 @@ def project(operator: httpx.Client) -> str:
     return create_project(operator, *SCRIPTS)
 
 
+@pytest.mark.smoke
 def test_three_clicks_lead_from_an_empty_start_to_a_film_that_plays(visiting: Visiting) -> None:
     visit = visiting()
     page = visit.open()

@@ -55,6 +55,7 @@ def test_an_address_is_opened_left_and_reloaded_like_any_page(visiting: Visiting
     expect(page.get_by_role("heading", name="What should be said?")).to_be_visible(timeout=PATIENCE_MS)
 
 
+@pytest.mark.smoke
 def test_the_first_load_is_small_and_other_views_come_when_they_are_opened(visiting: Visiting) -> None:
     visit = visiting()
     fetched: set[Path] = set()

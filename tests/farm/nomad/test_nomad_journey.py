@@ -62,6 +62,7 @@ def server(environment: dict[str, str], tmp_path: Path) -> Iterator[subprocess.P
     log.close()
 
 
+@pytest.mark.smoke
 def test_a_render_survives_a_killed_server_and_each_segment_is_made_once(
     server: subprocess.Popen[str], environment: dict[str, str], tmp_path: Path, cluster: Any
 ) -> None:
