@@ -19,7 +19,7 @@ import { FilmLook, SceneLook } from "./SceneLook";
 import { ScenePicture } from "./ScenePicture";
 import { focusScript, SceneSection } from "./SceneSection";
 import { fetchState } from "./save";
-import { spokenSeconds } from "./script";
+import { secondsOf } from "./script";
 import { type Editor, useEditor } from "./useEditor";
 import { useSpeech } from "./useSpeech";
 import "./create.css";
@@ -104,7 +104,7 @@ function Open({ state, me }: { state: ProjectState; me: Me }) {
     addEventListener("keydown", pressed);
     return () => removeEventListener("keydown", pressed);
   }, [undo, redo]);
-  const seconds = doc.scenes.reduce((sum, one) => sum + spokenSeconds(one.body.script), 0);
+  const seconds = doc.scenes.reduce((sum, one) => sum + secondsOf(one.body), 0);
   const silent = doc.scenes.some((one) => !one.body.script.trim() && !one.body.audio);
 
   return (

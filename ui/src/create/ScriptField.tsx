@@ -1,6 +1,6 @@
 /** The words of a scene, edited in place. Marks are shown as chips: a copy of the text with them lies below. */
 import { t } from "@lingui/core/macro";
-import { useLayoutEffect, useRef } from "react";
+import { useRef } from "react";
 
 const MARK = /(\[(?:pause|mood|gesture)\b[^\]\n]*\]|\*[^*\n]+\*)/i;
 
@@ -17,11 +17,7 @@ interface Props {
 }
 
 export function ScriptField({ label, id, value, onChange, onSplit, onMergeBack, onFocus }: Props) {
-  const field = useRef<HTMLTextAreaElement>(null);
   const mirror = useRef<HTMLDivElement>(null);
-  useLayoutEffect(() => {
-    if (field.current && mirror.current) mirror.current.scrollTop = field.current.scrollTop;
-  });
   return (
     <div className="script-field">
       {/* One space more, so that an empty last line is as high here as there. */}
@@ -29,7 +25,6 @@ export function ScriptField({ label, id, value, onChange, onSplit, onMergeBack, 
         {value.split(MARK).map((part, place) => (place % 2 ? <mark key={place}>{part}</mark> : part))}{" "}
       </div>
       <textarea
-        ref={field}
         id={id}
         aria-label={label}
         value={value}
@@ -37,6 +32,9 @@ export function ScriptField({ label, id, value, onChange, onSplit, onMergeBack, 
         spellCheck
         placeholder={t`What is said here?`}
         onFocus={onFocus}
+        onScroll={({ currentTarget }) => {
+          if (mirror.current) mirror.current.scrollTop = currentTarget.scrollTop;
+        }}
         onChange={(event) => onChange(event.target.value)}
         onKeyDown={(event) => {
           const { selectionStart, selectionEnd } = event.currentTarget;

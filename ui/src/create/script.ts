@@ -31,6 +31,17 @@ export const wordKey = (word: string) =>
 const WORDS_PER_SECOND = 2.5;
 export const spokenSeconds = (script: string) => spokenWords(script).length / WORDS_PER_SECOND;
 
+const lengths = new WeakMap<SceneBody, number>();
+
+/** Spoken seconds of a scene; its body is never changed, only replaced. */
+export function secondsOf(body: SceneBody): number {
+  const known = lengths.get(body);
+  if (known !== undefined) return known;
+  const seconds = spokenSeconds(body.script);
+  lengths.set(body, seconds);
+  return seconds;
+}
+
 /** Two values hold the same; null and what is left out are one. */
 export const isSame = (one: unknown, other: unknown) =>
   one === other || JSON.stringify(sorted(one ?? null)) === JSON.stringify(sorted(other ?? null));
