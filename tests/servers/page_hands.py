@@ -1,4 +1,6 @@
-"""The two ways to use the page, for tests that go a way twice: by the mouse, and by the keyboard alone."""
+"""The two ways to use the page, by the mouse and by the keyboard alone, and its widths, for tests that go
+through each.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +12,15 @@ from studio_page import PATIENCE_MS
 
 MOST_PRESSES = 400
 ACTIVE = "element => element === document.activeElement"
+USUAL_WIDTH = 1440
+EACH_WIDTH = pytest.mark.parametrize(
+    "width",
+    [
+        pytest.param(width, marks=() if width == USUAL_WIDTH else pytest.mark.slow)
+        for width in (USUAL_WIDTH, 1024, 390)
+    ],
+    indirect=True,
+)
 FORMS = [
     pytest.param((hand, width), id=f"{hand}-{width}", marks=() if width == usual else pytest.mark.slow)
     for hand, usual in (("mouse", 390), ("keyboard", 1440))

@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+from page_hands import USUAL_WIDTH
 from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
 from studio_page import CHROMIUM, OPTIONS, PATIENCE_MS, REPOSITORY, Studio, Visit, Visiting, studio_up
 
@@ -83,9 +84,15 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def visiting(browser: Browser, studio: Studio) -> Iterator[Visiting]:
+def width(request: pytest.FixtureRequest) -> int:
+    """Of the pages of a test, in pixels; `EACH_WIDTH` gives three of them."""
+    return int(getattr(request, "param", USUAL_WIDTH))
+
+
+@pytest.fixture
+def visiting(browser: Browser, studio: Studio, width: int) -> Iterator[Visiting]:
     """Opens pages that close with the test: each open page uses the processor."""
-    with _visits(browser, studio) as start:
+    with _visits(browser, studio, width) as start:
         yield start
 
 
@@ -97,11 +104,11 @@ def module_visiting(browser: Browser, studio: Studio) -> Iterator[Visiting]:
 
 
 @contextmanager
-def _visits(browser: Browser, studio: Studio) -> Iterator[Visiting]:
+def _visits(browser: Browser, studio: Studio, width: int = USUAL_WIDTH) -> Iterator[Visiting]:
     contexts: list[BrowserContext] = []
 
     def start(of: Studio | None = None, **options: Any) -> Visit:
-        options.setdefault("viewport", {"width": 1440, "height": 900})
+        options.setdefault("viewport", {"width": width, "height": 900})
         contexts.append(browser.new_context(**options))
         contexts[-1].set_default_timeout(PATIENCE_MS)
         page = contexts[-1].new_page()

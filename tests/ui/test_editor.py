@@ -7,6 +7,7 @@ import json
 import httpx
 import pytest
 from editor_page import SCRIPTS, create_project, expect_saved, field, open_project, scenes, scripts
+from page_hands import EACH_WIDTH
 from playwright.sync_api import expect
 from studio_page import PATIENCE_MS, Visiting, address, breaches, wait_for
 
@@ -19,6 +20,7 @@ def project(operator: httpx.Client) -> str:
 
 
 @pytest.mark.smoke
+@EACH_WIDTH
 def test_three_clicks_lead_from_an_empty_start_to_a_film_that_plays(visiting: Visiting) -> None:
     visit = visiting()
     page = visit.open()
@@ -31,6 +33,7 @@ def test_three_clicks_lead_from_an_empty_start_to_a_film_that_plays(visiting: Vi
 
 
 @pytest.mark.slow
+@EACH_WIDTH
 def test_the_keyboard_alone_leads_to_a_film_of_the_chosen_presenter(
     visiting: Visiting, operator: httpx.Client
 ) -> None:

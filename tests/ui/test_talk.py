@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+from page_hands import EACH_WIDTH
 from playwright.sync_api import Browser, BrowserContext, Page, WebSocketRoute, expect
 from spoken_words import RATE_HZ, silence, speech
 from studio_page import CHROMIUM, OPTIONS, PATIENCE_MS, Studio, Visit, address, breaches
@@ -70,12 +71,12 @@ def chromium(browser: Browser, microphone: Microphone) -> Iterator[Browser]:
 
 
 @pytest.fixture
-def entering(chromium: Browser, talking: Studio, microphone: Microphone) -> Iterator[Entering]:
+def entering(chromium: Browser, talking: Studio, microphone: Microphone, width: int) -> Iterator[Entering]:
     """Opens the view in pages that close with the test."""
     contexts: list[BrowserContext] = []
 
     def enter(*, allowed: bool = True, **options: Any) -> Page:
-        options.setdefault("viewport", {"width": 1440, "height": 900})
+        options.setdefault("viewport", {"width": width, "height": 900})
         context = chromium.new_context(permissions=["microphone"] if allowed else [], **options)
         contexts.append(context)
         context.set_default_timeout(PATIENCE_MS)
@@ -138,6 +139,7 @@ def measure(page: Page, name: str) -> str:
     )
 
 
+@EACH_WIDTH
 def test_a_spoken_question_is_answered_by_a_face_that_can_be_interrupted(
     entering: Entering, talking: Studio, microphone: Microphone
 ) -> None:
