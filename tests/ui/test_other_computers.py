@@ -54,11 +54,10 @@ def test_the_page_uses_nothing_that_browsers_keep_for_https() -> None:
         *("showOpenFilePicker", "showSaveFilePicker", "showDirectoryPicker"),
     )
     # These do without: Talk goes on in writing (tests/ui/test_talk.py), a photo is chosen instead of taken, a
-    # consent is ticked and not recorded, a secret is selected and not copied.
+    # consent is ticked and not recorded.
     says_so = [
         ("CameraPicture.tsx", "navigator.mediaDevices"),
         ("ConsentRecorder.tsx", "navigator.mediaDevices"),
-        ("CopyButton.tsx", "navigator.clipboard"),
         ("microphone.ts", "navigator.mediaDevices"),
         ("useDevices.ts", "navigator.mediaDevices"),
     ]

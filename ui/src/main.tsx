@@ -11,6 +11,8 @@ import { createRoot } from "react-dom/client";
 import type { Problem } from "./api/problem";
 import { Boundary, Uncaught } from "./kit/Uncaught";
 import { App } from "./shell/App";
+import { meQuery } from "./shell/me";
+import { router } from "./shell/router";
 import "./kit/tokens.css";
 import "./kit/base.css";
 import "./shell/shell.css";
@@ -47,6 +49,9 @@ function Page() {
   );
 }
 
+// Side by side: who it is, the code of the view, and the words of the language.
+void queries.prefetchQuery(meQuery);
+void router.load();
 void showLanguage().then(() => {
   if (root)
     createRoot(root).render(

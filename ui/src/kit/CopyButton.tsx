@@ -1,4 +1,4 @@
-/** Copies a text. Browsers give pages over plain HTTP no clipboard: there is no button then, and the text is to be selected. */
+/** Copies a text. It works over plain HTTP too, where browsers give pages no clipboard of their own. */
 import { t } from "@lingui/core/macro";
 import { useState } from "react";
 
@@ -7,24 +7,38 @@ interface Props {
   /** For those who cannot see what stands beside the button. */
   about?: string;
   label?: string;
+  className?: string;
 }
 
-export function CopyButton({ text, about, label = t`Copy` }: Props) {
+export function CopyButton({ text, about, label = t`Copy`, className }: Props) {
   const [copied, setCopied] = useState("");
-  if (!isSecureContext) return null;
   const isCopied = copied === text && text !== "";
   return (
-    <button
-      type="button"
-      aria-label={about && (isCopied ? t`Copied: ${about}` : t`Copy: ${about}`)}
-      onClick={() =>
-        void navigator.clipboard
-          .writeText(text)
-          .then(() => setCopied(text))
-          .catch(() => setCopied(""))
-      }
-    >
-      {isCopied ? t`Copied` : label}
-    </button>
+    <>
+      <button
+        type="button"
+        className={className}
+        aria-label={about && (isCopied ? t`Copied: ${about}` : t`Copy: ${about}`)}
+        onClick={({ currentTarget }) => setCopied(copyBeside(currentTarget, text) ? text : "")}
+      >
+        {isCopied ? t`Copied` : label}
+      </button>
+      <span className="visually-hidden" role="status">
+        {isCopied && t`Copied`}
+      </span>
+    </>
   );
+}
+
+/** Old, and the one way to copy that no browser keeps for https. Beside the button, since a dialog holds the focus. */
+function copyBeside(button: HTMLButtonElement, text: string): boolean {
+  const field = document.createElement("textarea");
+  field.value = text;
+  field.className = "visually-hidden";
+  button.after(field);
+  field.select();
+  const isCopied = document.execCommand("copy");
+  field.remove();
+  button.focus();
+  return isCopied;
 }
