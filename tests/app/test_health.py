@@ -151,7 +151,7 @@ async def test_a_full_disk_and_a_broken_persona_are_named_worst_first(
 async def test_a_change_of_health_is_an_event_that_tells_no_more_than_once(
     services: Services, home: Path
 ) -> None:
-    async def told() -> list[tuple[str, str]]:
+    async def events() -> list[tuple[str, str]]:
         found = await services.events.read(watch.STREAM, 0)
         return [
             (event.data["state"], event.data["message"]) for event in found if event.kind == watch.CHANGED
@@ -159,16 +159,16 @@ async def test_a_change_of_health_is_an_event_that_tells_no_more_than_once(
 
     await services.health_watch.poll()
     await services.health_watch.poll()
-    assert await told() == []
+    assert await events() == []
     broken = home / "personas" / "broken.yaml"
     broken.write_text("id: [")
     await services.health_watch.poll()
     await services.health_watch.poll()
-    [(state, message)] = await told()
+    [(state, message)] = await events()
     assert state == Level.AMBER and "broken.yaml" in message
     broken.unlink()
     await services.health_watch.poll()
-    assert [state for state, _ in await told()] == [Level.AMBER, Level.GREEN]
+    assert [state for state, _ in await events()] == [Level.AMBER, Level.GREEN]
 
 
 @pytest.mark.parametrize(("role", "sees"), [("viewer", False), ("admin", True)])

@@ -360,8 +360,8 @@ async def _restore(context: ToolContext, request: EditProject) -> ProjectEdited:
 
 async def _version(context: ToolContext, project: ProjectView, request: EditProject) -> int:
     """Returns the version that is meant. Raises `project.version_not_found` for one that was not kept."""
-    kept = await context.services.versions.list(project.id)
-    number = request.version or max((one.number for one in kept), default=1)
+    versions = await context.services.versions.list(project.id)
+    number = request.version or max((one.number for one in versions), default=1)
     return (await context.services.versions.get(project.id, number)).number
 
 

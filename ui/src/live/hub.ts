@@ -72,18 +72,18 @@ export class EventHub {
     // What the server's clock showed when the stream was first opened: the browser's may be hours off.
     let serverTimeAtOpen: number | undefined;
     const resumed = this.last !== "";
-    let heardAt = 0;
+    let lastSeenAt = 0;
     void follow("/api/events?recent=200", controller.signal, {
       after: this.last,
-      heard: () => {
-        heardAt = Date.now();
+      received: () => {
+        lastSeenAt = Date.now();
       },
       broken: () => {
-        heardAt = 0;
+        lastSeenAt = 0;
         void this.pollHealth();
       },
       opened: (answer) => {
-        heardAt = Date.now();
+        lastSeenAt = Date.now();
         this.setReachable(true);
         serverTimeAtOpen ??= Date.parse(answer.headers.get("Date") ?? "") || Date.now();
       },
@@ -107,7 +107,7 @@ export class EventHub {
       },
     });
     const timer = setInterval(() => {
-      if (Date.now() - heardAt > SILENT_MS) void this.pollHealth();
+      if (Date.now() - lastSeenAt > SILENT_MS) void this.pollHealth();
     }, HEALTH_POLL_MS);
     controller.signal.addEventListener("abort", () => clearInterval(timer), { once: true });
   }

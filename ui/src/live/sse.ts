@@ -7,13 +7,13 @@ export interface Message {
   data: string;
 }
 
-/** `opened`: the answer has begun; `heard`: something has come, if only a heartbeat. */
+/** `opened`: the answer has begun; `received`: something has come, if only a heartbeat. */
 interface Watching {
   opened?: (answer: Response) => void;
-  heard?: () => void;
+  received?: () => void;
 }
 
-export async function* messages(path: string, init: RequestInit, { opened, heard }: Watching = {}): AsyncGenerator<Message> {
+export async function* messages(path: string, init: RequestInit, { opened, received }: Watching = {}): AsyncGenerator<Message> {
   const answer = await fetch(path, init).catch((error: unknown) => {
     if (init.signal?.aborted) throw error;
     throw offline();
@@ -27,7 +27,7 @@ export async function* messages(path: string, init: RequestInit, { opened, heard
     for (;;) {
       const { done, value } = await reader.read();
       if (done) return;
-      heard?.();
+      received?.();
       rest += value.replace(/\r\n?/g, "\n");
       const blocks = rest.split("\n\n");
       rest = blocks.pop() ?? "";
