@@ -33,6 +33,7 @@ READING = MappingProxyType(
         "approvals": "approval:read",
         "session": "chat:use",
         "keys": "key:read",
+        "installation": "system:read",
     }
 )
 MARKED = frozenset({"render", "project", "brand", "publication", "personas", "keys"})
@@ -109,9 +110,9 @@ def event_router(events: EventStore, sessions: SessionService, decisions: Approv
             int, Query(ge=0, le=1000, description="how many past events come first; no `render.progress`")
         ] = 0,
     ) -> Response:
-        """Server-sent events of renders, publications, personas, approvals, keys and tool calls, as far as
-        the caller may read them and asks for them: the latest `recent` ones (without drawn frames) or those
-        after Last-Event-ID, then whatever comes.
+        """Server-sent events of renders, publications, personas, approvals, keys, the health of the
+        installation and tool calls, as far as the caller may read them and asks for them: the latest `recent`
+        ones (without drawn frames) or those after Last-Event-ID, then whatever comes.
         """
         seen = last_event_id(request)
         event_filter = EventFilter.parse(kinds or (), streams or ())

@@ -44,6 +44,7 @@ from agent.voice.sessions import VoiceSessions
 from agent.voice.transports.available import Transports
 from agent.writing.model_author import ModelAuthor
 from app.doctor.installation import HealthService
+from app.doctor.watch import HealthWatch
 from app.farm_choice import Farm, choose_farm, operator_client, speech_scheduler, speech_worker_binary
 from app.machines_api import machines_api
 from app.migrating import migrate
@@ -87,6 +88,7 @@ class Services:
     audit: AuditLog
     audit_watch: AuditWatch
     health: HealthService
+    health_watch: HealthWatch
     decisions: ApprovalDecisions
     triggers: TriggerWorker
     farm: Farm
@@ -224,6 +226,7 @@ def build(settings: Settings) -> Services:
         audit=audit,
         audit_watch=audit_watch,
         health=health,
+        health_watch=HealthWatch(health, database, events),
         decisions=ApprovalDecisions(
             approvals, policy.decider, toolset, tool_services, partial(find_requester, policy)
         ),
@@ -360,6 +363,7 @@ async def run_background_workers(
         services.decisions.worker,
         services.triggers.worker,
         services.audit_watch.worker,
+        services.health_watch.worker,
     )
     if services.farm.is_local:
         await services.scheduler.start()

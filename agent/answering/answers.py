@@ -117,7 +117,8 @@ class ReaderTurn(AskingTurn):
             for call, returned in self.caller.completed
             if call is not self._cancelling
         ]
-        if self._changes():
+        if self._changes() or state.approval_id is not None:
+            # What waited for an approval may have been done since.
             self.answers.worlds.forget(self.caller.principal)
         if completed:
             calls = Decision("calls", calls=tuple(call for call, _ in completed))
@@ -140,7 +141,8 @@ class ReaderTurn(AskingTurn):
                 Proposal(event.tool, event.arguments, event.token) for event in self.log.result.proposals
             )
             return replace(state, proposals=proposals, pending_since=utcnow(), approval_id=None)
-        return replace(state, approval_id=self.log.result.approval_id)
+        approval_id = self.log.result.approval_id
+        return replace(state, approval_id=approval_id, waiting=self._waiting if approval_id else None)
 
     def _changes(self) -> tuple[CallRecord, ...]:
         """Returns the calls of this turn that changed something, with the ids of what they changed."""
@@ -202,11 +204,19 @@ class ReaderTurn(AskingTurn):
         await self.log.emit(self.translation.message(outcome.text))
         if isinstance(outcome.event, ApprovalRequested):
             self._closed = True
+            self._waiting = record_of(call)
 
     async def _withdraw(self, approval_id: str) -> None:
-        """Takes back what waits for an approval; nothing that was done before it is meant."""
-        withdrawn = await self.answers.services.withdraw(approval_id, self.caller.principal)
-        await (self._say("chat", "withdrawn") if withdrawn else self._say("ask", "undo"))
+        """Takes back what waits for an approval, or has been done since; nothing before it is meant."""
+        state = await self.answers.services.withdraw(approval_id, self.caller.principal)
+        waiting = self.state.waiting
+        if state == "void":
+            await self._say("chat", "withdrawn")
+        elif state == "done" and waiting is not None:
+            self.state = replace(self.state, changes=(waiting,))
+            await self._call(Decision("calls", about="undo"))
+        else:
+            await self._say("ask", "undo")
 
     def _replaced(self, decision: Decision) -> CallRecord | None:
         """Returns the call that cancels the video in whose place a corrected one is made: “sorry, Vera”.
@@ -214,11 +224,13 @@ class ReaderTurn(AskingTurn):
         A video that is done stays, and one to which somebody wants another (“that in 480p, too”).
         """
         question, changes = self.state.dialogue.question, self.state.changes
-        last = next((one for one in changes if one.intent in MAKES_VIDEOS), None)
+        last = next((one for one in changes if one.intent in (*MAKES_VIDEOS, "retry_render")), None)
         if last is None or len(decision.calls) != 1 or decision.calls[0].intent not in MAKES_VIDEOS:
             return None
         is_corrected = (
-            question is not None and INSTEAD in (question.intent, question.about)
+            question is not None
+            and INSTEAD in (question.intent, question.about)
+            and not wants_both(self.utterance)
             if self._answers_question
             else decision.about == "look"
             or (decision.about in CORRECTIONS and not wants_both(self.utterance))

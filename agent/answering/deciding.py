@@ -64,6 +64,8 @@ class DecidingTurn:
     _answers_question: bool = field(default=False, init=False)
     _cancelling: ToolCall | None = field(default=None, init=False)
     """The call that cancels a video of which this turn makes another in its place."""
+    _waiting: CallRecord | None = field(default=None, init=False)
+    """The call of this turn that waits for an approval."""
     _closed: bool = field(default=False, init=False)
     """Whether the open question or proposal was answered."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -38,7 +38,8 @@ class ConversationState:
     """In their order; one yes runs all of them."""
     pending_since: datetime | None = None
     approval_id: str | None = None
-    """Of a call of the turn before that waits for approval."""
+    waiting: CallRecord | None = None
+    """A call of the turn before that waits for approval, with the id of that."""
     changes: tuple[CallRecord, ...] = ()
     """The calls of the last answer that changed something: what “take that back” and “same again” mean."""
     tools: tuple[str, ...] = ()
@@ -74,6 +75,7 @@ class ConversationState:
                 ],
                 "asked_at": None if self.pending_since is None else self.pending_since.isoformat(),
                 "approval_id": self.approval_id,
+                "waiting": None if self.waiting is None else asdict(self.waiting),
                 "changes": changes.to_json()["calls"],
                 "tools": self.tools,
             },
@@ -94,6 +96,7 @@ class ConversationState:
             tuple(Proposal(**one) for one in data["proposals"]),
             None if data["asked_at"] is None else datetime.fromisoformat(data["asked_at"]),
             data["approval_id"],
+            CallRecord(**data["waiting"]) if data.get("waiting") else None,
             tuple(CallRecord(**call) for call in data["changes"]),
             tuple(data.get("tools", ())),
         )

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from agent.tools.cluster.jobs import job_files
+from agent.tools.cluster.nomad import takes_work
 from agent.tools.machines.api import Playbook, Run, all_machines, parse_answer
 from agent.tools.services import ToolServices
-from agent.understanding.world import Thing, World
+from agent.understanding.world import DRAINING, Thing, World
 from policy import Principal
 from soundstage.errors import SoundstageError
 from studio.renders.states import RenderState
@@ -131,6 +132,7 @@ class Worlds:
         """Returns the things of other servers; of those that do not answer in time, none."""
         machines: list[Thing] = []
         jobs: list[Thing] = []
+        drained: list[Thing] = []
 
         async def collect(parts: AsyncIterator[Thing], into: list[Thing]) -> None:
             try:
@@ -142,8 +144,12 @@ class Worlds:
                 return
 
         await asyncio.gather(
-            collect(self._machines(principal), machines), collect(self._jobs(principal), jobs)
+            collect(self._machines(principal), machines),
+            collect(self._jobs(principal), jobs),
+            collect(self._drained(principal), drained),
         )
+        names = {one.name for one in drained}
+        machines = [replace(one, state=DRAINING) if one.name in names else one for one in machines]
         return (*machines, *jobs)
 
     async def _machines(self, principal: Principal) -> AsyncIterator[Thing]:
@@ -159,6 +165,15 @@ class Worlds:
                     )
                 for run in parse_answer(list[Run], await api.get("/api/runs", limit=50)):
                     yield Thing("run", run.id, run.id, run.state)
+
+    async def _drained(self, principal: Principal) -> AsyncIterator[Thing]:
+        """Yields the nodes that take no work: that stands in Nomad, and not with the machine."""
+        if not principal.may("cluster:read"):
+            return
+        async with self.services.cluster() as nomad:
+            for node in (await nomad.nodes())[0]:
+                if not takes_work(node):
+                    yield Thing("machine", str(node["Name"]), state=DRAINING)
 
     async def _jobs(self, principal: Principal) -> AsyncIterator[Thing]:
         if principal.may("job:deploy"):

@@ -180,16 +180,15 @@ class ApprovalService:
             if row is not None and row.state in (ApprovalState.PENDING, ApprovalState.APPROVED):
                 await self._end(session, row, ApprovalState.VOID, why)
 
-    async def withdraw(self, approval_id: str, principal: Principal) -> bool:
-        """Ends an approval that still waits because its requester wants it no more; returns False for one
-        that has begun or ended.
+    async def withdraw(self, approval_id: str, principal: Principal) -> ApprovalState:
+        """Ends an approval that still waits because its requester wants it no more; one that has begun or
+        ended stays. Returns the state that it has then.
         """
         async with self.database.transaction() as session:
             row = await self._row(Approvals(session), approval_id, principal)
-            if row.requester_id != principal.id or row.state not in OPEN:
-                return False
-            await self._end(session, row, ApprovalState.VOID, "withdrawn by who asked for it")
-            return True
+            if row.requester_id == principal.id and row.state in OPEN:
+                await self._end(session, row, ApprovalState.VOID, "withdrawn by who asked for it")
+            return ApprovalState(row.state)
 
     async def redact(self, session: AsyncSession, redaction: Redaction) -> int:
         """Redacts the approvals of an owner in the caller's transaction, and returns how many matched.

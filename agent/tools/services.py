@@ -61,7 +61,7 @@ class ToolServices:
     transcription: TranscriptionService
     audit: AuditLog
     health: Callable[[], Awaitable[InstallationHealth]]
-    withdraw: Callable[[str, Principal], Awaitable[bool]]
-    """Withdraws an approval that this caller has requested and that still waits."""
+    withdraw: Callable[[str, Principal], Awaitable[str]]
+    """Withdraws an approval that this caller has requested where it still waits; returns its state."""
     author: ModelAuthor | None = None
     """Writes scripts; None where no language model may be asked."""

@@ -291,6 +291,9 @@ def _named(rows: Sequence[Trigger], reference: str) -> Sequence[Trigger]:
         return found
     if folded.isdigit() and 0 < int(folded) <= len(rows):
         return [rows[int(folded) - 1]]
+    if len(rows) == 1 and not _telling(folded):
+        # “The plan for the new one”: there is no other.
+        return rows
     scores = {row.id: _likeness(folded, row.text) for row in rows}
     best = max(scores.values(), default=0)
     named = [row for row in rows if best and scores[row.id] == best]
@@ -316,9 +319,12 @@ def _no_trigger(reference: str) -> NotFound:
 def _likeness(reference: str, text: str) -> int:
     """Returns how many words of a reference are in a text, spelt nearly so; short ones say nothing."""
     there = _words(text)
-    telling = [word for word in _words(reference) if len(word) >= TELLING_CHARS or word.isdigit()]
     return sum(process.extractOne(word, there, scorer=fuzz.ratio, score_cutoff=LIKE_WORD) is not None
-               for word in telling)  # fmt: skip
+               for word in _telling(reference))  # fmt: skip
+
+
+def _telling(reference: str) -> list[str]:
+    return [word for word in _words(reference) if len(word) >= TELLING_CHARS or word.isdigit()]
 
 
 def _words(text: str) -> list[str]:

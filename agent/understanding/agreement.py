@@ -8,7 +8,7 @@ from datetime import datetime
 
 from rapidfuzz import fuzz
 
-from agent.understanding import values
+from agent.understanding import changes, values
 from agent.understanding.candidates import SENTENCE_END, plain
 from agent.understanding.changes import parts_of_texts
 from agent.understanding.decision import SURE_OTHER, Decision
@@ -97,6 +97,9 @@ def _is_likely(reader: Reader, exact: CallRecord, text: str, spoken: str, world:
         return False
     if ID.search(text):
         return True
+    if intent == "memory.forget" and changes.one_by_name(text) is not None:
+        # “Forget the Nova one” is about a video.
+        return False
     if reader.probability("act.nothing", text, world) >= SURE_NO_REQUEST:
         return False
     probabilities = reader.probabilities(text, world)

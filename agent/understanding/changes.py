@@ -91,6 +91,18 @@ def matches(name: str, text: str) -> bool:
     return (pattern.match(text) if name in WHOLE else pattern.search(text)) is not None
 
 
+def one_by_name(text: str) -> str | None:
+    """Returns the word that tells one thing from others, in lower case: “the cinema one”."""
+    found = change_words().patterns["one_by_name"].search(text)
+    return None if found is None else next(word.lower() for word in found.groups() if word)
+
+
+def second_order(text: str) -> tuple[int, int] | None:
+    """Returns where “and show me …”, “und zeig …” begins in a text: its conjunction's begin and end."""
+    found = None if _QUOTED.search(text) else change_words().patterns["second_order"].search(text)
+    return None if found is None else (found.start(), found.end())
+
+
 def text_after_colon(text: str) -> str | None:
     """Returns what follows a colon after a few words: “it should say: …”."""
     before, _, after = text.partition(": ")

@@ -137,17 +137,21 @@ class Corrections(Turn):
                 return Decision("calls", calls=(call,), about="also")
         if changes.matches("takes_back", text) or self._takes_back_last(text):
             return self.take_back()
-        if (gone := self._plan_that_ends(text)) is not None:
+        if (gone := self._plan_that_ends(text) or self._film_that_ends(text)) is not None:
             return gone
         if changes.matches("what_do_you_mean", text):
             return Decision("ask", about="repeat", question=self.dialogue.question)
         if film is not None and changes.matches("who_spoke", text):
             return Decision("chat", about="who_spoke", topic=str(film.arguments.get("persona") or "Nova"))
+        return self.film_it(text)
+
+    def film_it(self, text: str) -> Decision | None:
+        """Returns the video of the project that was spoken of last: “render it”."""
         project = self.dialogue.last.get("project")
         is_recent = self.dialogue.recent_kind in ("project", "scene")
-        if project and is_recent and changes.matches("films_it", text):
-            return Decision("calls", calls=(CallRecord("make_render", {"project": project}),), about="film")
-        return None
+        if not project or not is_recent or not changes.matches("films_it", text):
+            return None
+        return Decision("calls", calls=(CallRecord("make_render", {"project": project}),), about="film")
 
     def _takes_back_last(self, text: str) -> bool:
         """Returns whether a text says that the last call shall not be for what it was for: “not cedar after
@@ -171,6 +175,31 @@ class Corrections(Turn):
         if len(named) != 1 or not changes.matches("one_of_list", text):
             return None
         call = CallRecord("triggers.cancel", {"trigger": named[0]})
+        return Decision("ask", about="confirm", question=Question("confirm", choices=(call,)))
+
+    def _film_that_ends(self, text: str) -> Decision | None:
+        """Returns the question whether a video shall be stopped: “let's not wait, stop it”, “drop the Vera
+        one”, “drop the cinema one”.
+        """
+        if len(text.split()) > MOST_LOOK_WORDS or text_after_colon(text) is not None or quotations(text):
+            return None
+        last, named = self.dialogue.last.get("render"), self._named(text)
+        active = [one for one in self.world.of_kind("render") if one.state in ("queued", "rendering")]
+        if changes.matches("stops_it", text):
+            titles = [one.name for one in named if one.kind == "render"]
+            name = titles[0] if len(titles) == 1 else last if not named else None
+        elif (word := changes.one_by_name(text)) is not None and values.matches("ends", text):
+            film, names = self.dialogue.film, [one.name for one in named if one.kind == "persona"]
+            titled = [one.id for one in active if word in one.name.lower().split()]
+            if film is not None and names == [film.arguments.get("persona")]:
+                name = last
+            else:
+                name = titled[0] if len(titled) == 1 else None
+        else:
+            return None
+        if not any(name in (one.id, one.name) for one in active):
+            return None
+        call = CallRecord("cancel_render.cancel", {"render": name})
         return Decision("ask", about="confirm", question=Question("confirm", choices=(call,)))
 
     def call_with_words(self, text: str) -> Decision | None:

@@ -52,6 +52,12 @@ _TELLING: Mapping[str, tuple[str, ...]] = {
 }
 
 
+def _is_one_more(question: Question, text: str) -> bool:
+    """Returns whether an answer wants a video beside the last one: “a second one”."""
+    is_short = len(text.split()) <= SHORT_ANSWER_WORDS
+    return is_short and [one.intent for one in question.choices] == ["make_render"] and wants_both(text)
+
+
 def _text_of(question: Question) -> str | None:
     """Returns which argument a question asks for that is taken word for word; none beside a topic."""
     if "topic" in question.missing:
@@ -69,6 +75,9 @@ def _says_only_values(filled: Filled) -> bool:
     """Returns whether all words are values of arguments, or mean nothing: “make it vertical”."""
     is_clear = not (filled.unknown or filled.ambiguous or filled.loose or filled.unread)
     return bool(filled.arguments) and is_clear and not values.words_beside_values(filled.rest)
+
+
+SHORT_ANSWER_WORDS = 4
 
 
 @dataclass(frozen=True)
@@ -135,6 +144,8 @@ class FollowUp(Corrections):
             return (
                 Decision("calls", calls=question.choices, about="choice", candidates=(best,)) if yes else None
             )
+        if question.about == "confirm" and (self._names_it(question, text) or _is_one_more(question, text)):
+            return Decision("calls", calls=question.choices, about="choice", candidates=(best,))
         if question.choices and not (question.about in YES_OR_NO and best.intent != "act.yes"):
             chosen = self._choice_of(question, text, best)
             if chosen is not None:
@@ -152,6 +163,16 @@ class FollowUp(Corrections):
             # What a look may be is said in the question.
             return Decision("ask", about="missing", candidates=(best,), question=question)
         return self._text_or_order(answered, candidates, text) if fit is Fit.UNCLEAR else answered
+
+    def _names_it(self, question: Question, text: str) -> bool:
+        """Returns whether an answer repeats what the one call that was asked about is for: “bolt”, or the
+        presenter of the last video.
+        """
+        named = [fold(str(value)) for one in question.choices for value in one.arguments.values()]
+        film = self.dialogue.film
+        if film is not None and fold(self.dialogue.last.get("render", "")) in named:
+            named.append(fold(str(film.arguments.get("persona", ""))))
+        return len(question.choices) == 1 and fold(text) in named
 
     def _with_look(self, question: Question, text: str, best: Candidate) -> Decision | None:
         """Notes how something shall look whose text is still missing; None where it has no such look."""

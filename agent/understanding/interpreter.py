@@ -13,6 +13,7 @@ from agent.understanding.candidates import (
     waits,
 )
 from agent.understanding.decision import (
+    SURE_KIND,
     SURE_NOTHING,
     SURE_OTHER,
     SURE_READ,
@@ -31,6 +32,8 @@ from agent.understanding.several_things import several_things
 from agent.understanding.when import asks_to_wait
 from agent.understanding.world import World
 
+WHOLE_TEXTS = frozenset({"script", "text", "topic", "about", "code", "command"})
+"""Free texts that may hold orders of their own."""
 BESIDE_VIDEOS = frozenset({"memory", "snapshots", "triggers"})
 """Tools that change no video and no project."""
 LEAST_CHOICE, LEAST_CHOICE_OF_FARM = 0.08, 0.25
@@ -137,8 +140,24 @@ class _Turn(Judgement):
     def interpret(self, utterance: str) -> Decision:
         parts = self.reader.divide(utterance, self.world)
         if len(parts) == 1:
+            parts = self._two_orders(utterance) or parts
+        if len(parts) == 1:
             return self._one(utterance)
         return self._several(parts, utterance)
+
+    def _two_orders(self, text: str) -> list[str] | None:
+        """Returns the two orders of a text that the trained divider left whole: “rename it to Tides and
+        render it”. What is spoken, remembered or planned for later is not divided.
+        """
+        cut = changes.second_order(text)
+        if cut is None or changes.text_after_colon(text) is not None or values.matches("condition", text):
+            return None
+        parts = [text[: cut[0]].strip(" ,;"), text[cut[1] :].strip()]
+        for part, least in zip(parts, (SURE_KIND, SURE_TO_ASK), strict=True):
+            best = self.reader.read(part, self.world, self.dialogue.focus(), self.now)[0]
+            if best.tool is None or best.sureness < least or set(best.loose) & WHOLE_TEXTS:
+                return None
+        return parts
 
     def _several(self, parts: Sequence[str], utterance: str) -> Decision:
         """Returns the calls of all clauses, or what keeps one of them from being understood."""
@@ -146,7 +165,8 @@ class _Turn(Judgement):
         calls: list[CallRecord] = []
         found: list[Decision] = []
         for part in parts:
-            decision = _Turn(self.reader, self.world, dialogue, self.now, is_alone=False)._one(part)
+            turn = _Turn(self.reader, self.world, dialogue, self.now, is_alone=False)
+            decision = turn.film_it(part) or turn._one(part)
             if decision.kind == "calls":
                 dialogue = dialogue.after_calls(decision.calls)
                 calls = [one for one in calls if not any(_is_part_of(one, call) for call in decision.calls)]

@@ -15,7 +15,8 @@ from agent.understanding.decision import Decision
 from agent.understanding.dialogue import FOCUS_SLOTS, CallRecord, Dialogue, Question
 from agent.understanding.intents import DESTRUCTIVE, TEXTS_OF, reverse_of
 from agent.understanding.reader import Candidate, Reader
-from agent.understanding.world import World, fold
+from agent.understanding.tokens import tokenize
+from agent.understanding.world import DRAINING, World, fold
 
 _AMONG: Mapping[str, frozenset[str]] = {"project": frozenset({"project", "scene"})}
 """Kinds of things that were last spoken of, by the kind that “it” may be then."""
@@ -79,6 +80,8 @@ class Turn:
             arguments["title"] = title
             if fold(str(arguments.get("project", ""))) in fold(title):
                 arguments.pop("project", None)
+        if candidate.intent == "change_machine.undrain" and (drained := self._only_drained(text)) is not None:
+            arguments["machine"] = drained
         for group in missing(candidate.intent, arguments):
             if group == ("scene",) and (scene := self._scene_by_words(candidate, arguments)) is not None:
                 arguments |= scene
@@ -122,6 +125,12 @@ class Turn:
             ):
                 return name, self.dialogue.last[kind]
         return group[0], None
+
+    def _only_drained(self, text: str) -> str | None:
+        """Returns the one machine that takes no work, where a text names none: “undo the drain”."""
+        found = [one.name for one in self.world.of_kind("machine") if one.state == DRAINING]
+        named = any(one.thing.kind == "machine" for one in self.world.mentions(tokenize(text)[:80]))
+        return found[0] if len(found) == 1 and not named else None
 
     def _from_focus(self, intent: str, arguments: dict[str, Any], text: str) -> None:
         """Fills what is optional from the conversation: the video, project or machine last spoken of."""

@@ -20,6 +20,9 @@ MISSPELT_FROM = 4
 PART_CHARS = 4
 """A shorter word stands for no longer name."""
 
+DRAINING = "draining"
+"""The state of a machine that takes no work."""
+
 _NOT_WORD = re.compile(r"[\W_]+")
 _POSSESSIVE = re.compile(r"['’]s$")
 

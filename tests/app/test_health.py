@@ -16,13 +16,15 @@ from local_login import log_in_locally
 from sentences import SentenceSnapshot
 from test_approvals_and_audit import ask
 
+from agent.event_stream import EventReader
 from app.composition import Services, open_services
-from app.doctor import elsewhere, installation, machine
+from app.doctor import elsewhere, installation, machine, watch
 from app.server.web import create_app
 from farm.nomad.overview import ClusterOverview, NodeOverview, node_overview
 from policy import Principal
 from policy.audit import AuditEntry
 from policy.keys.schemas import KeyRequest
+from soundstage.events import Event
 from soundstage.health import Check, InstallationHealth, Level, amber, green, red
 from soundstage.settings import Settings
 
@@ -144,6 +146,41 @@ async def test_a_full_disk_and_a_broken_persona_are_named_worst_first(
     monkeypatch.setattr(machine, "NO_SPACE_MIB", 1 << 40)
     found = await services.health.health()
     assert [check.code for check in found.complaints] == ["disk.full", "persona.broken"]
+
+
+async def test_a_change_of_health_is_an_event_that_tells_no_more_than_once(
+    services: Services, home: Path
+) -> None:
+    async def events() -> list[tuple[str, str]]:
+        found = await services.events.read(watch.STREAM, 0)
+        return [
+            (event.data["state"], event.data["message"]) for event in found if event.kind == watch.CHANGED
+        ]
+
+    await services.health_watch.poll()
+    await services.health_watch.poll()
+    assert await events() == []
+    broken = home / "personas" / "broken.yaml"
+    broken.write_text("id: [")
+    await services.health_watch.poll()
+    await services.health_watch.poll()
+    [(state, message)] = await events()
+    assert state == Level.AMBER and "broken.yaml" in message
+    broken.unlink()
+    await services.health_watch.poll()
+    assert [state for state, _ in await events()] == [Level.AMBER, Level.GREEN]
+
+
+@pytest.mark.parametrize(("role", "sees"), [("viewer", False), ("admin", True)])
+async def test_who_may_not_read_the_system_hears_nothing_of_its_health(
+    services: Services, role: str, sees: bool
+) -> None:
+    principal = Principal("key_1", "somebody", role, "user")
+    reader = EventReader(principal, services.brain.sessions, services.decisions)
+    event = Event(
+        id=1, seq=1, stream=watch.STREAM, kind=watch.CHANGED, data={"state": "red"}, at=datetime.now(UTC)
+    )
+    assert await reader.may_see(event) is sees
 
 
 async def test_a_certificate_that_ends_is_named(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,7 +53,6 @@ _NEEDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "change_scene": ("scene",),
         "move_scene": ("scene",),
         "delete_scene": ("scene",),
-        "restore": ("version",),
     }
 )
 _CHANGES: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -103,7 +102,9 @@ class EditProject(ToolRequest):
     to: SceneRef | None = Field(default=None, description="The new place: 1, 2, …, “first” or “last”.")
     before: SceneRef | None = Field(default=None, description="The scene that comes after it.")
     after: SceneRef | None = Field(default=None, description="The scene that comes before it.")
-    version: int | None = Field(default=None, ge=1, description="The version to go back to.")
+    version: int | None = Field(
+        default=None, ge=1, description="The version to go back to; left out, the one kept last."
+    )
     quality: Quality | None = Field(default=None, description="One of 360p, 480p, 720p, 1080p, 1440p, 2160p.")
     shape: Shape | None = Field(default=None, description="One of landscape, square, vertical.")
     captions: CaptionChoice | None = Field(default=None, description=CAPTIONS)
@@ -157,7 +158,7 @@ async def _planned(context: ToolContext, request: EditProject) -> Plan:
     if request.brand is not None:
         await _brand(context, request.brand)
     if request.action == "restore":
-        await context.services.versions.get(project.id, request.version or 1)
+        await _version(context, project, request)
     match request.action:
         case "delete":
             what = f"Delete it with its versions and {len(scenes)} scenes; its videos stay"
@@ -348,13 +349,20 @@ async def _delete_scene(context: ToolContext, request: EditProject) -> ProjectEd
 async def _restore(context: ToolContext, request: EditProject) -> ProjectEdited:
     project = await project_named(context, request.project)
     # Before anything is kept: what is kept would itself be found as the version that was meant.
-    await context.services.versions.get(project.id, request.version or 1)
+    version = await _version(context, project, request)
     saved = await context.services.versions.keep(project.id, "before an earlier version came back")
-    restored = await context.services.versions.restore(project.id, request.version or 1)
-    done = f"“{restored.title}” is as it was in version {request.version}."
+    restored = await context.services.versions.restore(project.id, version)
+    done = f"“{restored.title}” is as it was in version {version}."
     return await _edited(
-        context, restored, done, version=None if saved.number == request.version else saved.number, lost=True
+        context, restored, done, version=None if saved.number == version else saved.number, lost=True
     )
+
+
+async def _version(context: ToolContext, project: ProjectView, request: EditProject) -> int:
+    """Returns the version that is meant. Raises `project.version_not_found` for one that was not kept."""
+    versions = await context.services.versions.list(project.id)
+    number = request.version or max((one.number for one in versions), default=1)
+    return (await context.services.versions.get(project.id, number)).number
 
 
 async def _delete(context: ToolContext, request: EditProject) -> ProjectEdited:

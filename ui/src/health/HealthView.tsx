@@ -7,8 +7,10 @@ import { moment } from "../videos/words";
 import { Checks, levelWords } from "./Checks";
 import { useHealth } from "./useHealth";
 
+const LOOKED_AT_MS = 30_000;
+
 export function HealthView() {
-  const { data, error } = useHealth();
+  const { data, error } = useHealth(true, LOOKED_AT_MS);
   return (
     <div className="stack">
       <div className="row apart">

@@ -1,11 +1,17 @@
-/** The health of the installation; the server checks at most once in ten seconds. */
+/** The health of the installation; live events tell of changes. The server checks at most once in ten seconds. */
 import { useQuery } from "@tanstack/react-query";
 import { api, body } from "../api/client";
+import { useLive } from "../live/Live";
 
-export const useHealth = (enabled = true) =>
-  useQuery({
+const WITHOUT_EVENTS_MS = 30_000;
+
+/** `everyMs`: asked for again without an event, where somebody looks at it. */
+export function useHealth(enabled = true, everyMs?: number) {
+  const { refused } = useLive();
+  return useQuery({
     queryKey: ["health"],
     queryFn: () => body(api.GET("/api/health/installation")),
-    refetchInterval: 30_000,
+    refetchInterval: everyMs ?? (refused ? WITHOUT_EVENTS_MS : false),
     enabled,
   });
+}

@@ -36,6 +36,7 @@ const ROOMS: Record<string, string[]> = {
   approvals: ["approvals"],
   session: ["snapshots", "triggers"],
   publication: ["publications"],
+  installation: ["health"],
 };
 const UNAUTHORIZED = 401;
 

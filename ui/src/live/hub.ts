@@ -20,6 +20,8 @@ export type Listener = (message: HubMessage) => void;
 /** Events older than the stream by more than this were already in the initial queries. */
 const INITIAL_LOAD_MS = 5000;
 const HEALTH_POLL_MS = 3000;
+/** The server sends a heartbeat every 15 s: who hears nothing for longer asks whether it is there. */
+const SILENT_MS = 40_000;
 
 export class EventHub {
   private tabs = new Set<Listener>();
@@ -70,9 +72,19 @@ export class EventHub {
     // What the server's clock showed when the stream was first opened: the browser's may be hours off.
     let serverTimeAtOpen: number | undefined;
     const resumed = this.last !== "";
+    let lastSeenAt = 0;
     void follow("/api/events?recent=200", controller.signal, {
       after: this.last,
+      received: () => {
+        lastSeenAt = Date.now();
+      },
+      broken: () => {
+        lastSeenAt = 0;
+        void this.pollHealth();
+      },
       opened: (answer) => {
+        lastSeenAt = Date.now();
+        this.setReachable(true);
         serverTimeAtOpen ??= Date.parse(answer.headers.get("Date") ?? "") || Date.now();
       },
       message: (one) => {
@@ -94,15 +106,22 @@ export class EventHub {
         this.broadcast({ type: "refused", status: this.refusedStatus });
       },
     });
-    const timer = setInterval(() => void this.pollHealth(), HEALTH_POLL_MS);
+    const timer = setInterval(() => {
+      if (Date.now() - lastSeenAt > SILENT_MS) void this.pollHealth();
+    }, HEALTH_POLL_MS);
     controller.signal.addEventListener("abort", () => clearInterval(timer), { once: true });
   }
 
-  /** Polls the health endpoint: a silent stream does not show that the server is gone. */
+  /** Polls the health endpoint while the stream is broken, silent or refused. */
   private async pollHealth(): Promise<void> {
-    const serverReachable = await fetch("/api/health", { cache: "no-store" })
-      .then((answer) => answer.status < 502)
-      .catch(() => false);
+    this.setReachable(
+      await fetch("/api/health", { cache: "no-store" })
+        .then((answer) => answer.status < 502)
+        .catch(() => false),
+    );
+  }
+
+  private setReachable(serverReachable: boolean): void {
     if (serverReachable === this.serverReachable) return;
     this.serverReachable = serverReachable;
     this.broadcast({ type: "reachable", serverReachable });

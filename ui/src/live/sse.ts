@@ -7,7 +7,13 @@ export interface Message {
   data: string;
 }
 
-export async function* messages(path: string, init: RequestInit, opened?: (answer: Response) => void): AsyncGenerator<Message> {
+/** `opened`: the answer has begun; `received`: something has come, if only a heartbeat. */
+interface Watching {
+  opened?: (answer: Response) => void;
+  received?: () => void;
+}
+
+export async function* messages(path: string, init: RequestInit, { opened, received }: Watching = {}): AsyncGenerator<Message> {
   const answer = await fetch(path, init).catch((error: unknown) => {
     if (init.signal?.aborted) throw error;
     throw offline();
@@ -21,6 +27,7 @@ export async function* messages(path: string, init: RequestInit, opened?: (answe
     for (;;) {
       const { done, value } = await reader.read();
       if (done) return;
+      received?.();
       rest += value.replace(/\r\n?/g, "\n");
       const blocks = rest.split("\n\n");
       rest = blocks.pop() ?? "";
@@ -63,10 +70,11 @@ export const pause = (ms: number, signal: AbortSignal) =>
 export async function follow(
   path: string,
   signal: AbortSignal,
-  on: {
+  on: Watching & {
     after?: string;
     message: (one: Message) => boolean | undefined;
-    opened?: (answer: Response) => void;
+    /** The line is broken; it is tried again. */
+    broken?: () => void;
     fatal?: (error: unknown) => void;
   },
 ): Promise<void> {
@@ -75,7 +83,7 @@ export async function follow(
   while (!signal.aborted) {
     try {
       const headers: Record<string, string> = last ? { "Last-Event-ID": last } : {};
-      const answer = messages(path, { headers, signal }, on.opened);
+      const answer = messages(path, { headers, signal }, on);
       for await (const one of answer) {
         wait = 500;
         last = one.id || last;
@@ -87,6 +95,7 @@ export async function follow(
       if (status >= 400 && status < 500) return on.fatal?.(error);
     }
     if (signal.aborted) return;
+    on.broken?.();
     await pause(wait, signal);
     wait = Math.min(wait * 2, 4000);
   }
