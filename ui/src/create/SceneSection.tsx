@@ -23,7 +23,7 @@ import { focusOnScreen } from "./OnScreen";
 import { PresenterButton } from "./PresenterPicker";
 import { ScriptField } from "./ScriptField";
 import { SpeechStrip } from "./SpeechStrip";
-import { caretOf, spokenSeconds, spokenWords, wordAt } from "./script";
+import { caretOf, secondsOf, spokenWords, wordAt } from "./script";
 import type { Editor } from "./useEditor";
 import { useNear } from "./useNear";
 import type { Speech } from "./useSpeech";
@@ -115,7 +115,7 @@ export const SceneSection = memo(function SceneSection(props: Props) {
               onChange={(chosen) => edit(t`Presenter`, (doc) => changeScene(doc, key, { persona: chosen }))}
             />
             {changed && <span className="chip warn">{t`changed`}</span>}
-            <span className="quiet length">≈ {t`${Math.max(1, Math.round(spokenSeconds(body.script)))} s`}</span>
+            <span className="quiet length">≈ {t`${Math.max(1, Math.round(secondsOf(body)))} s`}</span>
             <span className="tools">
               <IconAction
                 label={t`Move scene ${number} up`}
@@ -158,7 +158,7 @@ export const SceneSection = memo(function SceneSection(props: Props) {
           {speech && (
             <button
               type="button"
-              disabled={speech.phase === "making" || spokenWords(body.script).length === 0}
+              disabled={speech.phase === "making" || secondsOf(body) === 0}
               onClick={() => (speech.phase === "playing" ? speech.stop() : listen(field()?.selectionStart ?? 0))}
             >
               {speech.phase === "playing" ? `◼ ${t`Stop`}` : `▶ ${speech.phase === "making" ? t`Speaking` : t`Listen`}`}

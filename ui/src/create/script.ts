@@ -5,7 +5,10 @@ export const EMPTY_BODY: SceneBody = { script: "", title: "", overlays: [], lead
 
 /** Marks such as `[pause 500ms]` and `*` are not spoken. */
 export const spokenWords = (script: string): string[] =>
-  (script.replace(/\[[^\]\n]*\]|\*/g, " ").match(/\S+/g) ?? []).filter((word) => wordKey(word) !== "");
+  (script.replace(/\[[^\]\n]*\]|\*/g, " ").match(/\S+/g) ?? []).filter(isSpoken);
+
+// The key of a word costs a hundred times as much, and few words have to be asked for it.
+const isSpoken = (word: string) => /[\p{L}\p{N}]/u.test(word) || wordKey(word) !== "";
 
 /** Index of the spoken word at a caret; one inside a word belongs to that word. */
 export function wordAt(script: string, caret: number): number {

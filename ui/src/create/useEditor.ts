@@ -56,7 +56,7 @@ interface Work {
 function startWork(state: ProjectState): Work {
   const base = baseOf(state);
   const work = { base, history: startHistory(base.doc), theirs: null, keptMine: new Set<string>(), newestRevision: 0 };
-  const journal = readJournal(state.project.id);
+  const journal = readJournal(state.project.id, base.doc);
   if (!journal) return work;
   const { doc, conflicts } = merge(journal.base, journal.doc, base.doc);
   const history = record(work.history, doc, t`What was not saved`, "", Date.now());
