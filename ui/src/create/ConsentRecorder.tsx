@@ -2,7 +2,7 @@
 import { t } from "@lingui/core/macro";
 import { useEffect, useRef, useState } from "react";
 import type { Asset } from "../api/client";
-import { ErrorNotice } from "../kit/kit";
+import { UploadNote } from "./UploadNote";
 import { useUpload } from "./useAssets";
 
 const LONGEST_MS = 60_000;
@@ -80,7 +80,7 @@ export function ConsentRecorder({ person, recorded, onRecorded, onBusy }: Props)
         </>
       )}
       {missing && <span className="problem">{t`No microphone can be used.`}</span>}
-      {upload.error && <ErrorNotice error={upload.error} />}
+      <UploadNote of={upload} />
     </div>
   );
 }

@@ -3,9 +3,10 @@ import { t } from "@lingui/core/macro";
 import type { Asset } from "../api/client";
 import { FileDrop } from "../kit/FileDrop";
 import { FileInput } from "../kit/FileInput";
-import { ErrorNotice, NoRows } from "../kit/kit";
+import { NoRows } from "../kit/kit";
 import { Modal } from "../kit/Modal";
 import { duration } from "../videos/words";
+import { UploadNote } from "./UploadNote";
 import { ACCEPTED, useAssets, useUpload } from "./useAssets";
 
 const KINDS = ["image", "video"] as const;
@@ -24,7 +25,7 @@ export function MediaDialog({ onChoose, onClose }: Props) {
   const upload = useUpload(choose);
   const name = upload.variables?.name ?? "";
   return (
-    <Modal title={t`Picture or clip`} size="wide" dismissable onClose={onClose}>
+    <Modal title={t`Picture or clip`} size="wide" dismissable={!upload.isPending} onClose={onClose}>
       <FileDrop label={t`Drop a picture or a clip here`} disabled={upload.isPending} onFile={(file) => upload.mutate(file)}>
         <FileInput
           label={upload.isPending ? t`Uploading ${name}` : t`Drop a file here, or choose one`}
@@ -33,7 +34,7 @@ export function MediaDialog({ onChoose, onClose }: Props) {
           onFile={(file) => upload.mutate(file)}
         />
       </FileDrop>
-      {upload.error && <ErrorNotice error={upload.error} />}
+      <UploadNote of={upload} />
       <NoRows of={assets}>{t`Nothing was uploaded yet.`}</NoRows>
       <ul className="face-wall media-wall">
         {assets.data?.map((one) => (

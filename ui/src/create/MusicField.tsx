@@ -3,7 +3,7 @@ import { i18n } from "@lingui/core";
 import { msg, t } from "@lingui/core/macro";
 import type { Project } from "../api/client";
 import { FileInput } from "../kit/FileInput";
-import { ErrorNotice } from "../kit/kit";
+import { UploadNote } from "./UploadNote";
 import { ACCEPTED, type MediaKind, useAssets, useUpload } from "./useAssets";
 
 type Music = Project["music"];
@@ -34,7 +34,7 @@ export function FileField({ kind, label, uploadLabel, sha256, onChoose }: FilePr
         </select>
       </label>
       <FileInput label={uploadLabel} accept={ACCEPTED[kind]} disabled={upload.isPending} onFile={(file) => upload.mutate(file)} />
-      {upload.error && <ErrorNotice error={upload.error} />}
+      <UploadNote of={upload} />
     </>
   );
 }

@@ -12,6 +12,7 @@ import { HearButton } from "../voices/HearButton";
 import { CameraPicture } from "./CameraPicture";
 import { ConsentRecorder } from "./ConsentRecorder";
 import { Thumbnail } from "./MediaDialog";
+import { UploadNote } from "./UploadNote";
 import { ACCEPTED, useUpload } from "./useAssets";
 import { usable, usePersonas } from "./usePersonas";
 import "./new-presenter.css";
@@ -117,7 +118,7 @@ export function NewPresenter({ onClose, onCreated }: Props) {
           )}
           <p className="quiet">{t`One face, from the front, in even light, with the mouth closed and nothing in front of it.`}</p>
           {refused && <p className="problem">{t`This is no picture.`}</p>}
-          {upload.error && <ErrorNotice error={upload.error} />}
+          <UploadNote of={upload} />
         </fieldset>
         <div className="columns">
           <label className="field">

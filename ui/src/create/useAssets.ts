@@ -1,6 +1,8 @@
 /** Uploaded files of some kinds, and the upload of another one. */
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useEffect, useRef, useState } from "react";
 import { type Asset, api, body } from "../api/client";
+import type { UploadProgress } from "./upload";
 
 export type MediaKind = "image" | "video" | "audio";
 
@@ -18,17 +20,25 @@ export const useAssets = (kinds: readonly MediaKind[]) =>
     queryFn: () => body(api.GET("/api/assets", { params: { query: { limit: MAX_SHOWN, kind: [...kinds] } } })),
   });
 
+const NOTHING_SENT: UploadProgress = { sentBytes: 0, waiting: false };
+
+/** Whoever leaves the dialog wants nothing kept: the upload ends with it. */
 export function useUpload(onDone: (asset: Asset) => void) {
   const queries = useQueryClient();
-  return useMutation({
+  const [progress, setProgress] = useState(NOTHING_SENT);
+  const leaving = useRef<AbortController>(null);
+  useEffect(() => () => leaving.current?.abort(), []);
+  const sending = useMutation({
     mutationFn: async (file: File): Promise<Asset> => {
-      const form = new FormData();
-      form.append("file", file);
-      return body(api.POST("/api/assets", { body: form as never }));
+      const controller = new AbortController();
+      leaving.current = controller;
+      setProgress(NOTHING_SENT);
+      return (await import("./upload")).upload(file, controller.signal, setProgress);
     },
     onSuccess: (asset) => {
       void queries.invalidateQueries({ queryKey: ["assets"] });
-      onDone(asset);
+      if (!leaving.current?.signal.aborted) onDone(asset);
     },
   });
+  return { ...sending, progress };
 }
