@@ -86,10 +86,11 @@ export function LiveProvider({ principal, children }: { principal: string; child
       setServerReachable(now);
     };
     const disconnect = connect(principal, (message: HubMessage) => {
-      if (message.type === "event") {
-        if (message.arrival.event.kind !== "render.progress")
-          setLog((lines) => [...lines.slice(1 - BUFFER_SIZE), message.arrival.event]);
-        arrived(message.arrival);
+      if (message.type === "events") {
+        // Progress of frames is frequent, and not part of the log.
+        const lines = message.arrivals.map((one) => one.event).filter((one) => one.kind !== "render.progress");
+        if (lines.length > 0) setLog((before) => [...before, ...lines].slice(-BUFFER_SIZE));
+        for (const one of message.arrivals) arrived(one);
       } else if (message.type === "start") {
         setLog(message.arrivals.map((one) => one.event));
         for (const one of message.arrivals) arrived(one);

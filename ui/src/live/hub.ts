@@ -11,7 +11,7 @@ export interface Arrival {
 
 export type HubMessage =
   | { type: "start"; arrivals: Arrival[]; serverReachable: boolean; refusedStatus: number }
-  | { type: "event"; arrival: Arrival }
+  | { type: "events"; arrivals: Arrival[] }
   | { type: "reachable"; serverReachable: boolean }
   | { type: "refused"; status: number };
 
@@ -22,6 +22,8 @@ const INITIAL_LOAD_MS = 5000;
 const HEALTH_POLL_MS = 3000;
 /** The server sends a heartbeat every 15 s: who hears nothing for longer asks whether it is there. */
 const SILENT_MS = 40_000;
+/** The first event is told at once, those that follow it within this time together: thousands a second draw few pages. */
+const TOGETHER_MS = 100;
 
 export class EventHub {
   private tabs = new Set<Listener>();
@@ -31,6 +33,9 @@ export class EventHub {
   private refusedStatus = 0;
   private controller: AbortController | null = null;
   private last = "";
+  /** Not told yet; null while the next one is told at once. */
+  private gathered: Arrival[] | null = null;
+  private timer: ReturnType<typeof setTimeout> | undefined;
 
   /** Replays the buffered events to a tab. For another principal the buffer is dropped and the stream restarted. */
   addTab(listener: Listener, principal: string): void {
@@ -40,10 +45,12 @@ export class EventHub {
       this.last = "";
       this.principal = principal;
     }
+    // The buffer that this tab gets has them.
+    this.tellGathered();
     this.tabs.add(listener);
     this.start();
     const now = Date.now();
-    const arrivals = this.buffer.map(({ arrival, arrivedAt }) => ({
+    const arrivals = this.buffer.slice(-BUFFER_SIZE).map(({ arrival, arrivedAt }) => ({
       event: arrival.event,
       afterInitialLoad: arrival.afterInitialLoad && now - arrivedAt < INITIAL_LOAD_MS,
     }));
@@ -59,7 +66,31 @@ export class EventHub {
     for (const listener of this.tabs) listener(message);
   }
 
+  private tell(arrival: Arrival): void {
+    if (this.gathered) {
+      this.gathered.push(arrival);
+      return;
+    }
+    this.gathered = [];
+    this.broadcast({ type: "events", arrivals: [arrival] });
+    const next = () => {
+      if (this.tellGathered()) this.timer = setTimeout(next, TOGETHER_MS);
+      else this.gathered = null;
+    };
+    this.timer = setTimeout(next, TOGETHER_MS);
+  }
+
+  private tellGathered(): boolean {
+    const arrivals = this.gathered ?? [];
+    if (arrivals.length === 0) return false;
+    this.gathered = [];
+    this.broadcast({ type: "events", arrivals });
+    return true;
+  }
+
   private stop(): void {
+    clearTimeout(this.timer);
+    this.gathered = null;
     this.controller?.abort();
     this.controller = null;
   }
@@ -96,9 +127,11 @@ export class EventHub {
             resumed || serverTimeAtOpen === undefined || Date.parse(event.at) >= serverTimeAtOpen - INITIAL_LOAD_MS,
         };
         // Progress of frames is frequent, and not part of the log.
-        if (event.kind !== "render.progress")
-          this.buffer = [...this.buffer.slice(1 - BUFFER_SIZE), { arrival, arrivedAt: Date.now() }];
-        this.broadcast({ type: "event", arrival });
+        if (event.kind !== "render.progress") {
+          this.buffer.push({ arrival, arrivedAt: Date.now() });
+          if (this.buffer.length > 2 * BUFFER_SIZE) this.buffer = this.buffer.slice(-BUFFER_SIZE);
+        }
+        this.tell(arrival);
         return false;
       },
       fatal: (error) => {

@@ -1,8 +1,9 @@
 /** What happens, line by line; it can be held to be read, and searched back through the server's log. */
 import { i18n, type MessageDescriptor } from "@lingui/core";
 import { msg, t } from "@lingui/core/macro";
+import { useLingui } from "@lingui/react";
 import { Link, useNavigate } from "@tanstack/react-router";
-import { Fragment, useEffect, useRef, useState } from "react";
+import { Fragment, memo, useDeferredValue, useEffect, useRef, useState } from "react";
 import { Empty, ErrorNotice } from "../kit/kit";
 import { Marked } from "../kit/Marked";
 import { useSettled } from "../kit/useSettled";
@@ -14,7 +15,8 @@ import { usePast } from "./usePast";
 
 export function LogView() {
   const me = usePrincipal();
-  const { log } = useLive();
+  // Behind what a person does: thousands of lines a second hold up no click.
+  const log = useDeferredValue(useLive().log);
   const [held, setHeld] = useState<ServerEvent[] | null>(null);
   const [filter, setFilter] = useState("");
   const list = useRef<HTMLDivElement>(null);
@@ -24,6 +26,7 @@ export function LogView() {
   const older = past.data?.pages.flatMap((page) => page.events) ?? [];
   const shown = filter ? joined(older, lines.filter(holds(filter)), held ? (held.at(-1)?.id ?? 0) : Infinity) : lines;
   const newest = shown.at(-1)?.id;
+  const today = new Date().toDateString();
   // biome-ignore lint/correctness/useExhaustiveDependencies: the newest line says that the log has grown
   useEffect(() => {
     if (list.current && !held) list.current.scrollTop = list.current.scrollHeight;
@@ -66,21 +69,30 @@ export function LogView() {
       <div className="log" role="log" aria-label={t`What happens`} tabIndex={0} ref={list} hidden={shown.length === 0}>
         <ol>
           {shown.map((one) => (
-            <li key={one.id}>
-              <time className="mono quiet" dateTime={one.at}>
-                {moment(one.at)}
-              </time>
-              <span className="mono">{one.kind}</span>
-              <span>
-                <Details of={one} />
-              </span>
-            </li>
+            <Line key={one.id} of={one} today={today} />
           ))}
         </ol>
       </div>
     </div>
   );
 }
+
+/** Drawn once a day: an event never changes, and of another day its date is shown. */
+const Line = memo(function Line({ of }: { of: ServerEvent; today: string }) {
+  // Another language draws it anew.
+  useLingui();
+  return (
+    <li>
+      <time className="mono quiet" dateTime={of.at}>
+        {moment(of.at)}
+      </time>
+      <span className="mono">{of.kind}</span>
+      <span>
+        <Details of={of} />
+      </span>
+    </li>
+  );
+});
 
 /** Leads to the steps of one request, wherever its id comes from. */
 function TraceSearch() {
