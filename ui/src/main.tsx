@@ -9,6 +9,7 @@ import "@fontsource-variable/jetbrains-mono/wght.css";
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { createRoot } from "react-dom/client";
 import type { Problem } from "./api/problem";
+import { isServerThere } from "./api/reachable";
 import { Boundary, Uncaught } from "./kit/Uncaught";
 import { App } from "./shell/App";
 import { meQuery } from "./shell/me";
@@ -22,8 +23,9 @@ import "./log/log.css";
 
 // A view whose file is gone: the server has a newer page. Once a minute at most, so that a server without it is no loop.
 const RELOADED = "soundstage.reloaded";
-addEventListener("vite:preloadError", () => {
-  if (Date.now() - Number(sessionStorage.getItem(RELOADED)) < 60_000) return;
+addEventListener("vite:preloadError", async () => {
+  // One that is away has no page at all: `fetchPart` waits for it.
+  if (Date.now() - Number(sessionStorage.getItem(RELOADED)) < 60_000 || !(await isServerThere())) return;
   sessionStorage.setItem(RELOADED, String(Date.now()));
   location.reload();
 });

@@ -1,8 +1,9 @@
 /** The start of the Create room: a face, a sentence, one button. */
 import { t } from "@lingui/core/macro";
 import { useSearch } from "@tanstack/react-router";
-import { lazy, Suspense, useEffect, useState } from "react";
+import { Suspense, useEffect, useState } from "react";
 import { ErrorNotice } from "../kit/kit";
+import { lazyPart } from "../kit/part";
 import { usePrincipal } from "../shell/me";
 import { duration } from "../videos/words";
 import { Faces } from "./PresenterPicker";
@@ -13,8 +14,8 @@ import { useNewProject } from "./useNewProject";
 import "./create.css";
 
 const loadImport = () => import("./ImportDialog");
-const FirstRunReminder = lazy(async () => ({ default: (await import("../settings/FirstRunReminder")).FirstRunReminder }));
-const ImportDialog = lazy(async () => ({ default: (await loadImport()).ImportDialog }));
+const FirstRunReminder = lazyPart(async () => ({ default: (await import("../settings/FirstRunReminder")).FirstRunReminder }));
+const ImportDialog = lazyPart(async () => ({ default: (await loadImport()).ImportDialog }));
 
 const REMIND_AFTER_MS = 1000;
 

@@ -3,10 +3,11 @@ import { i18n } from "@lingui/core";
 import { msg, plural, t } from "@lingui/core/macro";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useParams } from "@tanstack/react-router";
-import { lazy, Suspense, useEffect, useRef, useState } from "react";
+import { Suspense, useEffect, useRef, useState } from "react";
 import { api, body, type Me, type Project, type ProjectState, type RenderPlan } from "../api/client";
 import { IconAction } from "../kit/IconAction";
 import { ErrorNotice, Reason } from "../kit/kit";
+import { lazyPart } from "../kit/part";
 import { useLive } from "../live/Live";
 import { usePrincipal } from "../shell/me";
 import { duration } from "../videos/words";
@@ -25,22 +26,25 @@ import { useSpeech } from "./useSpeech";
 import "./create.css";
 import "./editor.css";
 
-const VersionsDialog = lazy(() => import("./VersionsDialog").then((loaded) => ({ default: loaded.VersionsDialog })));
+const VersionsDialog = lazyPart(async () => ({ default: (await import("./VersionsDialog")).VersionsDialog }));
 
 export function EditorView() {
   const me = usePrincipal();
   const { slug: id } = useParams({ from: "/studio/p/$slug" });
-  // Read once: from then on the editor knows what it has saved.
+  // Read once: from then on the editor knows what it has saved, and stays as it is when all else is asked for again.
+  const opened = useRef<ProjectState>(null);
   const state = useQuery({
     queryKey: ["project-state", id],
     queryFn: () => fetchState(id),
+    enabled: opened.current === null,
     staleTime: Infinity,
     gcTime: 0,
     refetchOnMount: "always",
   });
+  if (state.data && !state.isFetching) opened.current ??= state.data;
+  if (opened.current) return <Open state={opened.current} me={me} />;
   if (state.error) return <Missing error={state.error} />;
-  if (!state.data || state.isFetching) return <p className="empty">{t`One moment`}</p>;
-  return <Open key={state.data.project.id} state={state.data} me={me} />;
+  return <p className="empty">{t`One moment`}</p>;
 }
 
 function Missing({ error }: { error: unknown }) {
@@ -114,6 +118,7 @@ function Open({ state, me }: { state: ProjectState; me: Me }) {
         <Link to="/projects">{t`Projects`}</Link>
         <input
           className="title"
+          dir="auto"
           aria-label={t`Title of the project`}
           value={doc.title}
           maxLength={200}

@@ -1,7 +1,8 @@
 /** Faces to choose a presenter from: a row of them, or a button that opens the wall. */
 import { t } from "@lingui/core/macro";
-import { lazy, Suspense, useId, useState } from "react";
+import { Suspense, useId, useState } from "react";
 import type { PersonaEntry } from "../api/client";
+import { lazyPart } from "../kit/part";
 import { faceUrl, usable, usePersonas } from "./usePersonas";
 
 const RETRY_MS = 3000;
@@ -54,7 +55,7 @@ export function Faces({ value, onChange, legend }: { value: string; onChange: (i
 }
 
 const load = () => import("./PresenterDialog");
-const PresenterDialog = lazy(async () => ({ default: (await load()).PresenterDialog }));
+const PresenterDialog = lazyPart(async () => ({ default: (await load()).PresenterDialog }));
 
 interface ButtonProps {
   /** Null: the presenter of the project. */

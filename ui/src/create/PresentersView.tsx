@@ -2,10 +2,11 @@
 import { t } from "@lingui/core/macro";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { lazy, Suspense, useState } from "react";
+import { Suspense, useState } from "react";
 import { api, body, type Me, type PersonaEntry } from "../api/client";
 import { ConfirmedAction } from "../kit/ConfirmedAction";
 import { ErrorNotice, NoRows } from "../kit/kit";
+import { lazyPart } from "../kit/part";
 import { usePrincipal } from "../shell/me";
 import { HearButton } from "../voices/HearButton";
 import { Face } from "./PresenterPicker";
@@ -13,7 +14,7 @@ import { usePersonas, voiceWords } from "./usePersonas";
 import "./create.css";
 
 const load = () => import("./NewPresenter");
-const NewPresenter = lazy(async () => ({ default: (await load()).NewPresenter }));
+const NewPresenter = lazyPart(async () => ({ default: (await load()).NewPresenter }));
 
 interface Created {
   name: string;

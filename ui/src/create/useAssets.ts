@@ -2,6 +2,7 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useRef, useState } from "react";
 import { type Asset, api, body } from "../api/client";
+import { fetchPart } from "../kit/part";
 import type { UploadProgress } from "./upload";
 
 export type MediaKind = "image" | "video" | "audio";
@@ -33,7 +34,7 @@ export function useUpload(onDone: (asset: Asset) => void) {
       const controller = new AbortController();
       leaving.current = controller;
       setProgress(NOTHING_SENT);
-      return (await import("./upload")).upload(file, controller.signal, setProgress);
+      return (await fetchPart(() => import("./upload"))).upload(file, controller.signal, setProgress);
     },
     onSuccess: (asset) => {
       void queries.invalidateQueries({ queryKey: ["assets"] });

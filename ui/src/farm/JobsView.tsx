@@ -1,17 +1,18 @@
 /** The jobs of the farm, or the one whose address is open: its groups, its allocations, and what its tasks write. */
 import { t } from "@lingui/core/macro";
 import { Link, useParams } from "@tanstack/react-router";
-import { lazy, Suspense, useState } from "react";
+import { Suspense, useState } from "react";
 import type { Job, JobDetail } from "../api/client";
 import { ErrorNotice, NoRows, State, Table } from "../kit/kit";
+import { lazyPart } from "../kit/part";
 import { usePrincipal } from "../shell/me";
 import { when } from "../videos/words";
 import { NoFarm } from "./NoFarm";
 import { useJob, useJobs } from "./useCluster";
 import "./farm.css";
 
-const JobChange = lazy(async () => ({ default: (await import("./JobChange")).JobChange }));
-const TaskLog = lazy(async () => ({ default: (await import("./TaskLog")).TaskLog }));
+const JobChange = lazyPart(async () => ({ default: (await import("./JobChange")).JobChange }));
+const TaskLog = lazyPart(async () => ({ default: (await import("./TaskLog")).TaskLog }));
 
 export function JobsView() {
   const { id } = useParams({ strict: false });

@@ -1,16 +1,17 @@
 /** The nodes of the farm, or the one whose address is open: its cards, and who holds what of it. */
 import { plural, t } from "@lingui/core/macro";
 import { Link, useParams } from "@tanstack/react-router";
-import { lazy, Suspense, useState } from "react";
+import { Suspense, useState } from "react";
 import type { FarmNode } from "../api/client";
 import { ErrorNotice, NoRows, State, Table } from "../kit/kit";
+import { lazyPart } from "../kit/part";
 import { usePrincipal } from "../shell/me";
 import { gibibytes, number, when } from "../videos/words";
 import { NoFarm } from "./NoFarm";
 import { useNodes } from "./useCluster";
 import "./farm.css";
 
-const Drain = lazy(async () => ({ default: (await import("./MachineOperations")).Drain }));
+const Drain = lazyPart(async () => ({ default: (await import("./MachineOperations")).Drain }));
 
 export function NodesView() {
   const { id } = useParams({ strict: false });

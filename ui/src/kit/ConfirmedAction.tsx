@@ -1,9 +1,10 @@
 /** A button for what cannot be taken back: it asks first, and shows what went wrong. */
 import { useMutation } from "@tanstack/react-query";
-import { lazy, type ReactNode, Suspense, useState } from "react";
+import { type ReactNode, Suspense, useState } from "react";
+import { lazyPart } from "./part";
 
 const load = () => import("./Confirm");
-const Confirm = lazy(async () => ({ default: (await load()).Confirm }));
+const Confirm = lazyPart(async () => ({ default: (await load()).Confirm }));
 
 interface Props {
   /** On the button; `about` follows for those who cannot see its row. */

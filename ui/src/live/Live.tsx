@@ -1,6 +1,7 @@
 /** What happens, for this tab: it fills the log, refreshes what has changed, and knows whether the server is there. */
 import { useQueryClient } from "@tanstack/react-query";
 import { createContext, type ReactNode, useContext, useEffect, useMemo, useRef, useState } from "react";
+import { fetchPart } from "../kit/part";
 import { GATHER_MS, RenderRows } from "../videos/rows";
 import { connect } from "./connect";
 import type { Arrival, HubMessage } from "./hub";
@@ -45,7 +46,7 @@ const ANNOUNCED = ["render.progress", "render.state", "approval.requested"];
 
 /** Its words are fetched once there is something to say. */
 async function say(event: ServerEvent, announce: (text: string) => void): Promise<void> {
-  const sentence = (await import("./milestones")).announceProgress(event);
+  const sentence = (await fetchPart(() => import("./milestones"))).announceProgress(event);
   if (sentence) announce(sentence);
 }
 

@@ -1,4 +1,5 @@
 /** Connects this tab to the stream of events that all tabs of the browser share. */
+import { fetchPart } from "../kit/part";
 import type { Listener } from "./hub";
 import type { Call } from "./hub.worker";
 
@@ -32,7 +33,7 @@ function connectAlone(principal: string, listener: Listener): () => void {
   let leave = () => {
     left = true;
   };
-  void import("./alone").then((alone) => {
+  void fetchPart(() => import("./alone")).then((alone) => {
     if (!left) leave = alone.connectAlone(principal, listener);
   });
   return () => leave();

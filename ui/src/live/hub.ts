@@ -1,5 +1,6 @@
 /** The one stream of events of a browser, shared out to its tabs. It runs in a SharedWorker; where there is none,
  * in the page itself, which then closes it while it is hidden: a browser opens six connections to a server. */
+import { isServerThere } from "../api/reachable";
 import { BUFFER_SIZE, type ServerEvent } from "./serverEvent";
 import { follow } from "./sse";
 
@@ -147,11 +148,7 @@ export class EventHub {
 
   /** Polls the health endpoint while the stream is broken, silent or refused. */
   private async pollHealth(): Promise<void> {
-    this.setReachable(
-      await fetch("/api/health", { cache: "no-store" })
-        .then((answer) => answer.status < 502)
-        .catch(() => false),
-    );
+    this.setReachable(await isServerThere());
   }
 
   private setReachable(serverReachable: boolean): void {

@@ -2,10 +2,11 @@
 import { plural, t } from "@lingui/core/macro";
 import { useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { lazy, type ReactNode, Suspense, useState } from "react";
+import { type ReactNode, Suspense, useState } from "react";
 import type { QueueEntry } from "../api/client";
 import { usePersonas } from "../create/usePersonas";
 import { Empty, ErrorNotice, State } from "../kit/kit";
+import { lazyPart } from "../kit/part";
 import { stateWords } from "../kit/State";
 import { useLive } from "../live/Live";
 import { usePrincipal } from "../shell/me";
@@ -15,7 +16,7 @@ import { PrioritySelect } from "./PrioritySelect";
 import { useQueue } from "./useQueue";
 import "./queue.css";
 
-const CancelDialog = lazy(async () => ({ default: (await import("./CancelDialog")).CancelDialog }));
+const CancelDialog = lazyPart(async () => ({ default: (await import("./CancelDialog")).CancelDialog }));
 
 export function QueueView() {
   const me = usePrincipal();

@@ -1,16 +1,17 @@
 /** The small buttons of the rail. What they open is fetched when they are pointed at. */
 import { t } from "@lingui/core/macro";
-import { lazy, type Ref, Suspense, useRef, useState } from "react";
+import { type Ref, Suspense, useRef, useState } from "react";
 import { api, type Me } from "../api/client";
 import { useApprovals } from "../approvals/useApprovals";
+import { lazyPart } from "../kit/part";
 import { Icon } from "./Icon";
 import { useNotices } from "./notices";
 import type { IconName } from "./rooms";
 
 const loadInbox = () => import("./Inbox");
 const loadMenu = () => import("./AccountMenu");
-const Inbox = lazy(async () => ({ default: (await loadInbox()).Inbox }));
-const AccountMenu = lazy(async () => ({ default: (await loadMenu()).AccountMenu }));
+const Inbox = lazyPart(async () => ({ default: (await loadInbox()).Inbox }));
+const AccountMenu = lazyPart(async () => ({ default: (await loadMenu()).AccountMenu }));
 
 interface ButtonProps {
   icon: IconName;

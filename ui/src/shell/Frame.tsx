@@ -3,8 +3,9 @@
 import { t } from "@lingui/core/macro";
 import { useLingui } from "@lingui/react";
 import { Navigate, Outlet, useLocation, useNavigate, useParams } from "@tanstack/react-router";
-import { lazy, Suspense, useCallback, useEffect, useLayoutEffect, useRef, useState } from "react";
+import { Suspense, useCallback, useEffect, useLayoutEffect, useRef, useState } from "react";
 import { onSuggestion } from "../chat/suggestion";
+import { lazyPart } from "../kit/part";
 import { Boundary } from "../kit/Uncaught";
 import { onLiveEvent, useLive } from "../live/Live";
 import { leave } from "./BarTools";
@@ -17,10 +18,10 @@ import { Rail, Rooms } from "./Rail";
 import { VIEWS, viewAt } from "./rooms";
 import { commandOf } from "./shortcuts";
 
-const ChatPane = lazy(async () => ({ default: (await import("../chat/ChatPane")).ChatPane }));
-const Palette = lazy(async () => ({ default: (await import("./Palette")).Palette }));
-const Shortcuts = lazy(async () => ({ default: (await import("./Shortcuts")).Shortcuts }));
-const Toasts = lazy(async () => ({ default: (await import("./Toasts")).Toasts }));
+const ChatPane = lazyPart(async () => ({ default: (await import("../chat/ChatPane")).ChatPane }));
+const Palette = lazyPart(async () => ({ default: (await import("./Palette")).Palette }));
+const Shortcuts = lazyPart(async () => ({ default: (await import("./Shortcuts")).Shortcuts }));
+const Toasts = lazyPart(async () => ({ default: (await import("./Toasts")).Toasts }));
 const focusSentence = () => document.getElementById("utterance")?.focus();
 
 export function Frame() {

@@ -4,6 +4,7 @@ import { t } from "@lingui/core/macro";
 import { useLingui } from "@lingui/react";
 import { type AsyncRouteComponent, createRootRoute, createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
 import type { ReactNode } from "react";
+import { fetchPart } from "../kit/part";
 import type { Facets } from "../videos/useRenders";
 import { Frame } from "./Frame";
 import { NoSuchView, ViewProblem } from "./NoView";
@@ -11,7 +12,7 @@ import { presentAddress } from "./rooms";
 
 /** A view that is drawn anew in another language. */
 function viewOf<Name extends string>(load: () => Promise<Record<Name, () => ReactNode>>, name: Name) {
-  const View: AsyncRouteComponent<object> = lazyRouteComponent(load, name);
+  const View: AsyncRouteComponent<object> = lazyRouteComponent(() => fetchPart(load), name);
   const Translated = () => {
     useLingui();
     return <View />;

@@ -1,10 +1,11 @@
 /** Talk: one face, one button. The conversation beside it shows what was said, and takes written sentences. */
 import { i18n, type MessageDescriptor } from "@lingui/core";
 import { msg, t } from "@lingui/core/macro";
-import { lazy, Suspense, useEffect, useId, useRef, useState } from "react";
+import { Suspense, useEffect, useId, useRef, useState } from "react";
 import { PresenterButton } from "../create/PresenterPicker";
 import { usable, usePersonas } from "../create/usePersonas";
 import { Reason } from "../kit/kit";
+import { lazyPart } from "../kit/part";
 import { useSession } from "../shell/session";
 import type { CallView, MicrophoneState } from "../sound/call";
 import { call, useCall } from "./call";
@@ -250,7 +251,7 @@ function Notices({ view }: { view: CallView }) {
 }
 
 const load = () => import("../kit/Modal");
-const Modal = lazy(async () => ({ default: (await load()).Modal }));
+const Modal = lazyPart(async () => ({ default: (await load()).Modal }));
 
 function Settings({ view }: { view: CallView }) {
   const [open, setOpen] = useState(false);

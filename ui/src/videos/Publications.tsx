@@ -1,13 +1,14 @@
 /** Where a film was published, how far that is, and cancelling or trying again. */
 import { msg, t } from "@lingui/core/macro";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { lazy, Suspense, useState } from "react";
+import { Suspense, useState } from "react";
 import { api, body, type Me, type Publication, type Render } from "../api/client";
 import { ErrorNotice, Reason, State } from "../kit/kit";
+import { lazyPart } from "../kit/part";
 import { when } from "./words";
 
 const load = () => import("./PublishDialog");
-const PublishDialog = lazy(async () => ({ default: (await load()).PublishDialog }));
+const PublishDialog = lazyPart(async () => ({ default: (await load()).PublishDialog }));
 const ENDED = ["published", "failed", "cancelled"];
 
 export const PRIVACIES = {
