@@ -4,6 +4,7 @@ import { msg, t } from "@lingui/core/macro";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { type Asset, api, body, type PersonaEntry } from "../api/client";
+import { serverNow } from "../api/reachable";
 import { FileDrop } from "../kit/FileDrop";
 import { FileInput } from "../kit/FileInput";
 import { ErrorNotice } from "../kit/kit";
@@ -44,22 +45,23 @@ export function NewPresenter({ onClose, onCreated }: Props) {
   const personas = usable(usePersonas().data).filter((one) => !isCloned(one));
   const like = personas.find((one) => one.id === voiceOf) ?? personas[0];
   const statement = t`I, ${person.trim() || "…"}, agree that videos are made in which a likeness of me, drawn from my photo, speaks texts that others write.`;
-  const consent = () => ({
+  const consent = async () => ({
     person: person.trim(),
     purpose: statement,
-    granted_at: new Date().toISOString(),
+    granted_at: new Date(await serverNow()).toISOString(),
     evidence: evidence?.id ?? null,
   });
   const check = useQuery({
     queryKey: ["portrait", photo?.id],
     // Nothing is measured before the person has agreed.
     enabled: photo !== null && agreed && person.trim() !== "",
-    queryFn: () => body(api.POST("/api/personas/check", { body: { media: photo?.id ?? "", consent: consent() } as never })),
+    queryFn: async () =>
+      body(api.POST("/api/personas/check", { body: { media: photo?.id ?? "", consent: await consent() } as never })),
     staleTime: Infinity,
     retry: false,
   });
   const create = useMutation({
-    mutationFn: () =>
+    mutationFn: async () =>
       body(
         api.POST("/api/personas", {
           body: {
@@ -71,7 +73,7 @@ export function NewPresenter({ onClose, onCreated }: Props) {
             pauses: "filmed",
             tools: ["*"],
             ...(like?.persona && { voice: like.persona.voice, style: like.persona.style }),
-            consent: consent(),
+            consent: await consent(),
           } as never,
         }),
       ),

@@ -3,6 +3,7 @@ import { t } from "@lingui/core/macro";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { api, body, type Key } from "../api/client";
+import { serverNow } from "../api/reachable";
 import { ConfirmedAction } from "../kit/ConfirmedAction";
 import { ErrorNotice, State } from "../kit/kit";
 import { usePrincipal } from "../shell/me";
@@ -65,8 +66,8 @@ function NewKey({ onCreated }: { onCreated: (name: string, key: string) => void 
   const [role, setRole] = useState("viewer");
   const [days, setDays] = useState("90");
   const create = useMutation({
-    mutationFn: () => {
-      const expires_at = days ? new Date(Date.now() + Number(days) * DAY_MS).toISOString() : null;
+    mutationFn: async () => {
+      const expires_at = days ? new Date((await serverNow()) + Number(days) * DAY_MS).toISOString() : null;
       return body(api.POST("/api/keys", { body: { name: name.trim(), role, expires_at } }));
     },
     onSuccess: ({ key }) => {

@@ -5,6 +5,7 @@ import { msg, plural, t } from "@lingui/core/macro";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { api, body, type CreatedShareLink, type Me, type Render, type ShareLink } from "../api/client";
+import { serverNow } from "../api/reachable";
 import { ConfirmedAction } from "../kit/ConfirmedAction";
 import { CopyField } from "../kit/CopyField";
 import { ErrorNotice, State } from "../kit/kit";
@@ -87,11 +88,11 @@ function NewLink({ render, onCreated }: { render: Render; onCreated: (link: Crea
   const [lifetime, setLifetime] = useState<keyof typeof LIFETIMES>("7");
   const [date, setDate] = useState("");
   const create = useMutation({
-    mutationFn: () =>
+    mutationFn: async () =>
       body(
         api.POST("/api/renders/{render_id}/links", {
           params: { path: { render_id: render.id } },
-          body: { name: name.trim(), expires_at: endOf(lifetime, date) },
+          body: { name: name.trim(), expires_at: await endOf(lifetime, date) },
         }),
       ),
     onSuccess: onCreated,
@@ -141,8 +142,8 @@ function NewLink({ render, onCreated }: { render: Render; onCreated: (link: Crea
 }
 
 /** The last day counts to its end, where this browser is. */
-function endOf(lifetime: keyof typeof LIFETIMES, date: string): string {
-  if (lifetime !== "date") return new Date(Date.now() + Number(lifetime) * DAY_MS).toISOString();
+async function endOf(lifetime: keyof typeof LIFETIMES, date: string): Promise<string> {
+  if (lifetime !== "date") return new Date((await serverNow()) + Number(lifetime) * DAY_MS).toISOString();
   return new Date(`${date}T23:59:59`).toISOString();
 }
 
