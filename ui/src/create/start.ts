@@ -2,7 +2,7 @@
 import { t } from "@lingui/core/macro";
 import { api, body } from "../api/client";
 import type { Change } from "./changes";
-import { sendChanges } from "./save";
+import { checkLengths, sendChanges } from "./save";
 import { EMPTY_BODY } from "./script";
 
 const TITLE_CHARS = 60;
@@ -31,12 +31,14 @@ export const paragraphsOf = (text: string) =>
     .filter(Boolean);
 
 export async function createProject(text: string, persona: string, title = titleOf(text)): Promise<string> {
-  const project = await body(
-    api.POST("/api/projects", { body: { title, persona, seed: 1, subtitle: "", description: "" } as never }),
-  );
   const paragraphs = paragraphsOf(text);
   const changes = (paragraphs.length ? paragraphs : [""]).map(
     (script) => ({ op: "add_scene", scene: { ...EMPTY_BODY, script } }) satisfies Change,
+  );
+  // Before there is a project: one without its scenes would be left.
+  checkLengths(changes);
+  const project = await body(
+    api.POST("/api/projects", { body: { title, persona, seed: 1, subtitle: "", description: "" } as never }),
   );
   await sendChanges(project.id, project.revision, changes);
   return project.id;
