@@ -3,14 +3,15 @@
 import { t } from "@lingui/core/macro";
 import { useLingui } from "@lingui/react";
 import { RouterProvider } from "@tanstack/react-router";
-import { lazy, Suspense } from "react";
+import { Suspense } from "react";
 import type { Problem } from "../api/problem";
 import { ErrorNotice } from "../kit/kit";
+import { lazyPart } from "../kit/part";
 import { LiveProvider } from "../live/Live";
 import { useMe } from "./me";
 import { router } from "./router";
 
-const Login = lazy(async () => ({ default: (await import("./Login")).Login }));
+const Login = lazyPart(async () => ({ default: (await import("./Login")).Login }));
 
 export function App() {
   useLingui();
@@ -18,7 +19,7 @@ export function App() {
   if (me.error && (me.error as unknown as Problem).status === 401)
     return (
       <Suspense>
-        <Login />
+        <Login wasIn={me.data !== undefined} />
       </Suspense>
     );
   if (me.data)

@@ -8,7 +8,8 @@ import { api } from "../api/client";
 import { ErrorNotice } from "../kit/kit";
 import { linkRefusal } from "./start";
 
-export function Login() {
+/** `wasIn`: the page was open, and the server knows its key or login no more. */
+export function Login({ wasIn }: { wasIn: boolean }) {
   const queries = useQueryClient();
   const [key, setKey] = useState("");
   const refusal = linkRefusal();
@@ -27,6 +28,12 @@ export function Login() {
       >
         <h1>{t`Log in`}</h1>
         {refusal && <ErrorNotice error={refusal} />}
+        {wasIn && (
+          <p className="problem" role="alert">
+            <strong>{t`Your key or login has ended or was revoked.`}</strong>{" "}
+            {t`What you typed and was not saved is kept in this browser: log in with a key that may change the project, and it is saved.`}
+          </p>
+        )}
         <p className="quiet">
           <Trans>
             On the machine of the server, <code>soundstage open</code> prints a link that logs you in. From elsewhere use an API
