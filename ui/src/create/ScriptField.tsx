@@ -21,11 +21,12 @@ export function ScriptField({ label, id, value, onChange, onSplit, onMergeBack, 
   return (
     <div className="script-field">
       {/* One space more, so that an empty last line is as high here as there. */}
-      <div ref={mirror} className="mirror" aria-hidden="true">
+      <div ref={mirror} className="mirror" dir="auto" aria-hidden="true">
         {value.split(MARK).map((part, place) => (place % 2 ? <mark key={place}>{part}</mark> : part))}{" "}
       </div>
       <textarea
         id={id}
+        dir="auto"
         aria-label={label}
         value={value}
         rows={2}

@@ -26,7 +26,9 @@ export function Making({ render, me }: { render: Render | RenderSummary; me: Me 
   return (
     <section className="card" id="progress" aria-labelledby="progress-title">
       <div className="row apart">
-        <h2 id="progress-title">{render.title}</h2>
+        <h2 id="progress-title" dir="auto">
+          {render.title}
+        </h2>
         <State of={render.state}>{render.cancel_requested && !ended ? t`cancelling` : stateWords(render.state)}</State>
       </div>
       {render.error && (

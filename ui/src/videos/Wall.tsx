@@ -167,7 +167,9 @@ function Tile({ row }: { row: RenderSummary }) {
           {row.state !== "done" && <State of={row.state} />}
         </span>
         <span className="words">
-          <span className="title">{row.title}</span>
+          <span className="title" dir="auto">
+            {row.title}
+          </span>
           <span className="quiet">{row.failed_scene ? t`Scene ${row.failed_scene.index + 1} failed` : facts(row)}</span>
         </span>
       </Link>

@@ -38,7 +38,7 @@ export function Watch({ id, me }: { id: string; me: Me }) {
           <Link className="button" to="/studio/p/$slug" params={{ slug: render.project_id }}>{t`Open in the Studio`}</Link>
         )}
       </div>
-      <h1 ref={heading} tabIndex={-1}>
+      <h1 ref={heading} tabIndex={-1} dir="auto">
         {render?.title ?? (found.error ? t`No such video` : t`One moment`)}
       </h1>
       {found.error && <ErrorNotice error={found.error} />}
@@ -139,7 +139,9 @@ function Scenes({ render }: { render: RenderDetail }) {
                 <h3>{t`Scene ${index + 1}`}</h3>
                 {segment && <State of={failed ? "failed" : segment.state} />}
               </div>
-              <p className="script">{script}</p>
+              <p className="script" dir="auto">
+                {script}
+              </p>
               {failed && segment?.error && segment.error.message !== render.error?.message && (
                 <p className="problem">
                   <Reason of={segment.error} />
