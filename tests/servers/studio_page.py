@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -60,6 +61,15 @@ ADDRESSES = {
     },
 }
 """Of views whose address is not their name."""
+
+WRONG_CLOCK = """(off => {
+  const Real = Date;
+  globalThis.Date = class extends Real {
+    constructor(...given) { super(...(given.length ? given : [Real.now() + off])); }
+    static now() { return Real.now() + off; }
+  };
+})(OFF)"""
+"""What the page takes for the time, by `OFF` milliseconds; its timers run as ever."""
 
 T = TypeVar("T")
 
@@ -128,6 +138,13 @@ class Studio:
         access = read_local_access(self.path / "state")
         assert access is not None
         return make_start_link(access, None).url
+
+    def kill(self) -> None:
+        """Ends all of its processes at once, as a power cut does: none of them can store anything."""
+        assert self.process is not None
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(60)
+        self.process = None
 
     def stop(self) -> None:
         if self.process is not None:

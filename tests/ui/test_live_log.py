@@ -10,19 +10,11 @@ from typing import Any
 import httpx
 import pytest
 from playwright.sync_api import Page, Route, expect
-from studio_page import PATIENCE_MS, Studio, Visiting
+from studio_page import PATIENCE_MS, WRONG_CLOCK, Studio, Visiting
 
 pytestmark = pytest.mark.browser
 DAY_MS = 86_400_000
 MAX_LINES = 500
-# What the page takes for the time; its timers run as ever.
-WRONG_CLOCK = """(off => {
-  const Real = Date;
-  globalThis.Date = class extends Real {
-    constructor(...given) { super(...(given.length ? given : [Real.now() + off])); }
-    static now() { return Real.now() + off; }
-  };
-})(OFF)"""
 
 
 class Stream:
