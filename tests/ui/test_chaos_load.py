@@ -117,43 +117,50 @@ def create_long_project(operator: httpx.Client, scene_count: int) -> tuple[str, 
     return str(project["id"]), texts
 
 
+def key_costs(page: Page, text: str) -> dict[str, float]:
+    """Returns what a key costs the page in the first scene, in milliseconds."""
+    session = page.context.new_cdp_session(page)
+    session.send("Performance.enable")
+    field(page, 1).press("Control+End")
+    # What opening still does is none of the keys.
+    eventually(lambda: is_quiet(session), "the page to be drawn")
+    base = metrics(session)
+    field(page, 1).press_sequentially(text)
+    now = metrics(session)
+    return {
+        name: (now[f"{name}Duration"] - base[f"{name}Duration"]) * 1000 / len(text)
+        for name in ("Script", "Layout", "RecalcStyle")
+    }
+
+
 @pytest.mark.parametrize(
-    ("scene_count", "most_ms"),
-    [(100, 30), *(pytest.param(*case, marks=pytest.mark.slow) for case in ((500, 40), (4, 90)))],
+    "scene_count", [100, pytest.param(500, marks=pytest.mark.slow), pytest.param(4, marks=pytest.mark.slow)]
 )
 def test_in_a_hundred_thousand_words_a_key_costs_little_and_none_is_lost(
-    visiting: Visiting, operator: httpx.Client, scene_count: int, most_ms: int
+    visiting: Visiting, operator: httpx.Client, scene_count: int
 ) -> None:
     project, texts = create_long_project(operator, scene_count)
     visit = visiting()
-    visit.log_in()
-    page = visit.page
+    page = visit.open(f"projects/{create_project(operator, texts[0])}")
+    typed = " and more comes"
+    expect(field(page, 1)).to_have_value(texts[0])
+    alone = key_costs(page, typed)
+    expect_saved(page)
     began = time.monotonic()
     page.goto(visit.url + address(f"projects/{project}"))
     first = field(page, 1)
     expect(first).to_have_value(texts[0])
     opened = time.monotonic() - began
-    session = page.context.new_cdp_session(page)
-    session.send("Performance.enable")
-    typed = " and more comes"
-    first.press("Control+End")
-    # What opening still does is none of the keys.
-    eventually(lambda: is_quiet(session), "the page to be drawn")
-    base = metrics(session)
-    first.press_sequentially(typed)
-    now = metrics(session)
-    costs = {
-        name: (now[f"{name}Duration"] - base[f"{name}Duration"]) * 1000 / len(typed)
-        for name in ("Script", "Layout", "RecalcStyle")
-    }
+    costs = key_costs(page, typed)
     began = time.monotonic()
     expect_saved(page)
     print(
         f"opened after {opened:.1f} s, saved after {time.monotonic() - began:.1f} s; a key: "
-        + ", ".join(f"{name.lower()} {cost:.1f} ms" for name, cost in costs.items())
+        + ", ".join(f"{name} {cost:.1f} ms, alone {alone[name]:.1f} ms" for name, cost in costs.items())
     )
     assert scripts(operator, project) == [texts[0] + typed, *texts[1:]]
-    assert costs["Script"] < most_ms
+    # Beside the same scene alone, whatever else the computer does now.
+    assert costs["Script"] < 2 * alone["Script"] + 15
     # What is not saved yet is kept, whatever the length of the rest.
     page.route("**/changes", lambda route: route.abort())
     first.press_sequentially(" offline")
