@@ -239,8 +239,39 @@ function Row({ overlay, words, label, format, selected, onSelect, onChange, onRe
           onChange={(end) => onChange({ ...overlay, end })}
         />
       </div>
+      {overlay.kind === "list" && <PointTimes overlay={overlay} label={label} words={words} onChange={onChange} />}
       <PlaceFields overlay={overlay} label={label} format={format} onChange={onChange} />
     </li>
+  );
+}
+
+interface PointProps {
+  overlay: Extract<Overlay, { kind: "list" }>;
+  label: string;
+  words: readonly string[];
+  onChange: (overlay: Overlay) => void;
+}
+
+/** The word that each point of a list comes with. */
+function PointTimes({ overlay, label, words, onChange }: PointProps) {
+  return (
+    <details>
+      <summary>{t`When each point comes`}</summary>
+      <div className="points">
+        {overlay.items.map((item, at) => (
+          <Moment
+            key={at}
+            label={t`${label}: point ${at + 1} comes`}
+            name={`${at + 1} · ${item.text}`}
+            anchor={item.at ?? null}
+            words={words}
+            edge="start"
+            always={t`evenly spread`}
+            onChange={(anchor) => onChange({ ...overlay, items: overlay.items.with(at, { ...item, at: anchor }) })}
+          />
+        ))}
+      </div>
+    </details>
   );
 }
 
@@ -286,7 +317,8 @@ function PlaceFields({ overlay, label, format, onChange }: Pick<RowProps, "overl
       value={Math.round(value * 1000) / 10}
       least={least}
       most={most}
-      onChange={(percent) => onChange(write(percent / 100), `place ${name}`)}
+      // As dragged: not 0.12300000000000001.
+      onChange={(percent) => onChange(write(Math.round(percent * 10) / 1000), `place ${name}`)}
     />
   );
   const box = boxOf(overlay, format);
