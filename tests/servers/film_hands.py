@@ -43,7 +43,8 @@ Described = dict[str, Any]
 
 # Of the character at an index, on the screen: the copy below the field has the same letters.
 PLACE_OF_CHARACTER = """(field, index) => {
-  const letters = document.createTreeWalker(field.parentElement.querySelector(".mirror"), NodeFilter.SHOW_TEXT);
+  const copy = field.parentElement.querySelector(".mirror");
+  const letters = document.createTreeWalker(copy, NodeFilter.SHOW_TEXT);
   let rest = index;
   for (let node = letters.nextNode(); node; node = letters.nextNode()) {
     if (rest < node.length) {
@@ -72,8 +73,8 @@ class FilmHands:
         self.use = Mouse(page)
         self._uploaded: set[str] = set()
 
-    def begin(self, project: Described, scenes: list[Described]) -> str:
-        """Types the whole text on the page New film, with an empty line between scenes; returns the project's id."""
+    def begin(self, project: Described, scenes: list[Described]) -> None:
+        """Types the whole text on the page New film, and opens the editor with it."""
         page = self.page
         page.get_by_role("radio", name=project["persona"].title()).locator("..").click()
         page.get_by_label("Script", exact=True).click()
@@ -82,7 +83,6 @@ class FilmHands:
         expect(field(page, len(scenes))).to_be_visible(timeout=PATIENCE_MS)
         self.use.write(page.get_by_label("Title of the project"), project["title"])
         expect_saved(page)
-        return page.url.rpartition("/")[2]
 
     def set_film(self, project: Described) -> None:
         page, use = self.page, self.use
@@ -134,13 +134,17 @@ class FilmHands:
         else:
             self.use.menu(self.page.get_by_role("button", name="Gesture"), value.replace("_", " "))
 
+    def choose_word(self, number: int, word: str) -> None:
+        words = without_marks(field(self.page, number).input_value()).split()
+        self._choose_word(number, place_of({"word": word}, words))
+
     def _choose_word(self, number: int, word: int) -> None:
         """Clicks the spoken word with this index twice."""
         script = field(self.page, number)
         text = script.input_value()
         spoken = [one for one in re.finditer(r"\[[^\]]*\]|\S+", text) if not one[0].startswith("[")]
-        [first] = re.finditer(r"\w+", spoken[word][0]) if spoken[word][0].strip("*.,:;!?").isalnum() else [None]
-        assert first is not None, spoken[word][0]
+        first = re.search(r"\w+", spoken[word][0])
+        assert first is not None
         script.scroll_into_view_if_needed()
         middle = spoken[word].start() + (first.start() + first.end()) // 2
         self.page.mouse.dblclick(*script.evaluate(PLACE_OF_CHARACTER, middle))
@@ -213,9 +217,8 @@ class FilmHands:
         if box == WHOLE and overlay["kind"] in ("image", "video"):
             self.use.choose(layer.get_by_label(f"{label}: place", exact=True), "Over the whole picture")
             return
-        numbers = {side: box[side[0]] for side in ()} if box is None else {
-            "left": box["x"], "top": box["y"], "width": box["width"], "height": box["height"]
-        }
+        sides = {"left": "x", "top": "y", "width": "width", "height": "height"}
+        numbers = {} if box is None else {name: box[side] for name, side in sides.items()}
         for end in ("tail", "head"):
             if end in overlay:
                 numbers |= {f"{end}, left": overlay[end]["x"], f"{end}, top": overlay[end]["y"]}

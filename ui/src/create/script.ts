@@ -7,10 +7,11 @@ export const EMPTY_BODY: SceneBody = { script: "", title: "", overlays: [], lead
 export const spokenWords = (script: string): string[] =>
   (script.replace(/\[[^\]\n]*\]|\*/g, " ").match(/\S+/g) ?? []).filter((word) => wordKey(word) !== "");
 
-/** Index of the spoken word at a caret; one inside a word belongs to that word. */
+/** Index of the spoken word at a caret; one inside a word belongs to that word, one behind a mark to the next word. */
 export function wordAt(script: string, caret: number): number {
   const before = script.slice(0, caret);
-  return spokenWords(before).length - (/\S$/.test(before) ? 1 : 0);
+  const isBehindMark = before.endsWith("]") || (before.endsWith("*") && before.split("*").length % 2 === 0);
+  return spokenWords(before).length - (/\S$/.test(before) && !isBehindMark ? 1 : 0);
 }
 
 /** Place in the script of the spoken word with this index. */
