@@ -13,6 +13,7 @@ import json
 import os
 import time
 import wave
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,12 +26,14 @@ import pytest
 import yaml
 from film_hands import WHOLE, FilmHands, without_marks
 from playwright.sync_api import Locator, Page, expect
-from studio_page import PATIENCE_MS, Visit, Visiting, address, wait_for
+from studio_page import PATIENCE_MS, Studio, Visit, Visiting, address, wait_for
 
 pytestmark = pytest.mark.browser
 FILM = Path(__file__).with_name("tutorial_film.yaml")
 SCREEN = {"width": 1280, "height": 720}
 """Of the film's shape: shares of a picture are shares of the film."""
+PRESENTERS = {"x": 180, "y": 16, "width": 1100, "height": 618}
+"""Without the list of views."""
 SAMPLE = (
     "Welcome to Soundstage. Type a text, and somebody says it.",
     "Change a word, and only this scene is made again.",
@@ -128,13 +131,13 @@ def write_music(path: Path, seconds: int = 12, rate: int = 16_000) -> None:
         file.writeframes((sound / np.abs(sound).max() * 12_000).astype("<i2").tobytes())
 
 
-def record_typing(page: Page, path: Path) -> None:
-    """Writes a clip of somebody typing on the page New film."""
+def record_typing(page: Page, path: Path, letters: int) -> None:
+    """Types on the page New film, and writes a clip of it with a picture each so many letters."""
     page.get_by_label("Script", exact=True).click()
     text = "\n\n".join(SAMPLE)
     pictures = [page.screenshot()]
-    for at in range(0, len(text), 3):
-        page.keyboard.type(text[at : at + 3])
+    for at in range(0, len(text), letters):
+        page.keyboard.type(text[at : at + letters])
         pictures.append(page.screenshot())
     page.get_by_role("button", name="Make it").hover()
     pictures += [page.screenshot()] * 15
@@ -147,23 +150,30 @@ def record_typing(page: Page, path: Path) -> None:
         file.mux(stream.encode(None))
 
 
-def take_start(page: Page, pictures: Pictures) -> None:
+def take_start(page: Page, pictures: Pictures, *, letters: int) -> None:
+    record_typing(page, pictures.folder / "typing.mp4", letters)
+    page.mouse.move(0, 0)
     pictures.take(
         page,
         "start",
         presenters=page.locator(".faces"),
         script=page.locator("#first-script"),
-        edit=page.get_by_role("button", name="Empty project"),
+        edit=page.get_by_role("button", name="Edit first"),
     )
 
 
 def take_all(visit: Visit, pictures: Pictures) -> None:
     """Goes through the page with a small project, and takes a picture of each thing that the film shows."""
-    page = visit.open("create")
+    page = visit.open("presenters")
+    faces = "[...document.querySelectorAll('.presenter-wall img')]"
+    wait_for(
+        page, f"{faces}.length > 9 && {faces}.slice(0, 8).every(one => one.complete && one.naturalWidth > 0)"
+    )
+    page.screenshot(path=pictures.folder / "presenters.png", clip=PRESENTERS)
+    page.goto(visit.url + address("create"))
     faces = "[...document.querySelectorAll('.faces img')]"
     wait_for(page, f"{faces}.length > 9 && {faces}.every(one => one.complete && one.naturalWidth > 0)")
-    take_start(page, pictures)
-    record_typing(page, pictures.folder / "typing.mp4")
+    take_start(page, pictures, letters=3)
     page.get_by_role("button", name="Edit first").click()
     first = page.get_by_label("Script of scene 1", exact=True)
     first.click()
@@ -173,7 +183,7 @@ def take_all(visit: Visit, pictures: Pictures) -> None:
         page,
         "editor",
         script=page.locator(".script"),
-        picture=page.locator(".layout"),
+        picture=page.locator(".layout .canvas"),
         listen=page.get_by_role("button", name="Listen"),
         undo=page.get_by_role("button", name="Undo"),
     )
@@ -183,7 +193,7 @@ def take_all(visit: Visit, pictures: Pictures) -> None:
     page.get_by_role("button", name="Title 1: place on the picture").press("ArrowDown")
     expect(page.locator(".layout img")).not_to_have_attribute("src", picture, timeout=PATIENCE_MS)
     page.get_by_role("button", name="Add ▾").click()
-    pictures.take(page, "adding", menu=page.get_by_role("menu"), picture=page.locator(".layout"))
+    pictures.take(page, "adding", menu=page.get_by_role("menu"), picture=page.locator(".layout .canvas"))
     page.keyboard.press("Escape")
     page.get_by_role("button", name="Make the film").click()
     wait_for(page, "document.getElementById('film')?.currentTime > 0.3")
@@ -272,7 +282,7 @@ def test_a_tutorial_by_clicks_is_the_same_as_by_rest(
     film["scenes"] = [film["scenes"][at] for at in film["short"]]
     pictures = Pictures(tmp_path)
     write_music(tmp_path / "music.wav")
-    take_start(visiting(viewport=SCREEN, color_scheme="light").open("create"), pictures)
+    take_start(visiting(viewport=SCREEN).open("create"), pictures, letters=40)
     visit = visiting()
     make_by_hand(visit, film, pictures)
     take_editor(visit.page, Path(os.environ.get("PICTURES_TO", tmp_path)))
@@ -283,6 +293,15 @@ def test_a_tutorial_by_clicks_is_the_same_as_by_rest(
     operator.post(f"/api/renders/{again}/cancel").raise_for_status()
     assert spec_of(operator, render) == spec_of(operator, again)
     assert visit.complaints == []
+
+
+@pytest.fixture
+def new_operator(new_studio: Studio) -> Iterator[httpx.Client]:
+    """A client of the studio that holds nothing yet."""
+    with httpx.Client(
+        base_url=new_studio.url, headers=new_studio.headers, timeout=60, trust_env=False
+    ) as client:
+        yield client
 
 
 def wait_for_film(operator: httpx.Client, render: str) -> Described:
@@ -374,15 +393,16 @@ def assert_music_is_heard(video: Path, scenes: list[Described]) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_a_tutorial_of_five_minutes_is_made_by_clicks_alone(
-    visiting: Visiting, operator: httpx.Client, tmp_path: Path
+    visiting: Visiting, new_studio: Studio, new_operator: httpx.Client, tmp_path: Path
 ) -> None:
+    operator = new_operator
     film = yaml.safe_load(FILM.read_text())
     folder = tmp_path / "pictures"
     folder.mkdir()
     pictures = Pictures(folder)
     write_music(folder / "music.wav")
-    take_all(visiting(viewport=SCREEN, color_scheme="light"), pictures)
-    visit = visiting()
+    take_all(visiting(new_studio, viewport=SCREEN, color_scheme="light"), pictures)
+    visit = visiting(new_studio)
     make_by_hand(visit, film, pictures)
     render = press_make(visit.page)
     detail = wait_for_film(operator, render)

@@ -49,8 +49,8 @@ def unit_px(canvas: Canvas) -> float:
 
 
 def title_card(overlay: TitleOverlay, canvas: Canvas, fonts: Fonts) -> Sprite:
-    """Large words over a bar and smaller ones, in the middle of the box, with a soft shadow; all smaller where
-    the box is too low for them.
+    """Large words over a bar and smaller ones, in the middle of the box, with a soft shadow; all smaller
+    where the box is too low for them.
     """
     area = _area(overlay, canvas, _title_place(canvas))
     room = (area.width, area.height)
