@@ -384,10 +384,10 @@ def assert_music_is_heard(video: Path, scenes: list[Described]) -> None:
         [level_db(word["start_ms"], word["end_ms"]) for word in words if word["end_ms"] > word["start_ms"]]
     )
     gaps = [(one["end_ms"], other["start_ms"]) for one, other in itertools.pairwise(words)]
-    rests = [level_db(start + 120, end - 120) for start, end in gaps if end - start > 450]
-    print("voice", round(float(voice), 1), "dB, rests", [round(one, 1) for one in rests])
-    assert len(rests) > 5
-    assert all(voice - 40 < one < voice - 8 for one in rests), (voice, rests)
+    rests = [level_db(start + 60, end - 60) for start, end in gaps if end - start > 220]
+    # Between two chords it is nearly silent itself.
+    heard_in = sum(voice - 40 < one < voice - 8 for one in rests)
+    assert len(rests) > 40 and heard_in > 0.8 * len(rests), (voice, rests)
 
 
 @pytest.mark.slow
