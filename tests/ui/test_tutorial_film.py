@@ -88,10 +88,10 @@ def point(box: Box, side: str) -> dict[str, float]:
     return {"x": round(x, 3), "y": round(y, 3)}
 
 
-def settled(described: Any, pictures: Pictures, files: dict[str, Described]) -> Any:
+def resolve(described: Any, pictures: Pictures, files: dict[str, Described]) -> Any:
     """Returns the description with files and places in it."""
     if isinstance(described, list):
-        return [settled(one, pictures, files) for one in described]
+        return [resolve(one, pictures, files) for one in described]
     if not isinstance(described, dict):
         return described
     match described:
@@ -105,7 +105,7 @@ def settled(described: Any, pictures: Pictures, files: dict[str, Described]) -> 
             return point(pictures.boxes[thing], "above")
         case {"below": thing}:
             return point(pictures.boxes[thing], "below")
-    return {name: settled(one, pictures, files) for name, one in described.items()}
+    return {name: resolve(one, pictures, files) for name, one in described.items()}
 
 
 def write_music(path: Path, seconds: int = 12, rate: int = 16_000) -> None:
@@ -247,10 +247,10 @@ def make_by_rest(operator: httpx.Client, film: Described, pictures: Pictures) ->
             .json()
         )
         files[path.name] = {name: answer[name] for name in ("sha256", "name", "media_type")}
-    made = settled(film, pictures, files)
-    made["project"]["music"]["audio"] = {"sha256": made["project"]["music"]["audio"]["sha256"]}
-    project = operator.post("/api/projects", json=made["project"]).raise_for_status().json()
-    changes = [{"op": "add_scene", "scene": scene} for scene in made["scenes"]]
+    resolved = resolve(film, pictures, files)
+    resolved["project"]["music"]["audio"] = {"sha256": resolved["project"]["music"]["audio"]["sha256"]}
+    project = operator.post("/api/projects", json=resolved["project"]).raise_for_status().json()
+    changes = [{"op": "add_scene", "scene": scene} for scene in resolved["scenes"]]
     batch = {"base_revision": project["revision"], "changes": changes}
     operator.post(f"/api/projects/{project['id']}/changes", json=batch).raise_for_status()
     return str(project["id"])
@@ -258,11 +258,11 @@ def make_by_rest(operator: httpx.Client, film: Described, pictures: Pictures) ->
 
 def make_by_hand(visit: Visit, film: Described, pictures: Pictures) -> None:
     files = {path.name: {"name": path.name} for path in pictures.folder.iterdir()}
-    made = settled(film, pictures, files)
+    resolved = resolve(film, pictures, files)
     use = FilmHands(visit.open("create"), pictures.folder)
-    use.begin(made["project"], made["scenes"])
-    use.set_film(made["project"])
-    for number, scene in enumerate(made["scenes"], 1):
+    use.begin(resolved["project"], resolved["scenes"])
+    use.set_film(resolved["project"])
+    for number, scene in enumerate(resolved["scenes"], 1):
         use.set_scene(number, scene)
 
 
@@ -357,7 +357,7 @@ def assert_pictures_are_seen(video: Path, film: Described, scenes: list[Describe
 
 
 def assert_captions_mark_words(video: Path, scenes: list[Described]) -> None:
-    """In the lower part of the picture, in the colour of the spoken word."""
+    """Looks for the colour of the spoken word in the lower part of the picture."""
     with av.open(str(video)) as file:
         for scene in scenes:
             word = scene["words"][len(scene["words"]) // 2]
@@ -367,13 +367,13 @@ def assert_captions_mark_words(video: Path, scenes: list[Described]) -> None:
             assert marked > 20, (word, marked)
 
 
-def assert_music_is_heard(video: Path, scenes: list[Described]) -> None:
-    """Where nobody speaks: quieter than the voice, and not silent."""
+def assert_music_is_audible(video: Path, scenes: list[Described]) -> None:
+    """Compares the sound where nobody speaks with the voice: quieter, and not silent."""
     with av.open(str(video)) as file:
         rate = 16_000
         resampler = av.AudioResampler(format="s16", layout="mono", rate=rate)
-        heard = [part.to_ndarray()[0] for frame in file.decode(audio=0) for part in resampler.resample(frame)]
-    sound = np.concatenate(heard) / 32_768
+        parts = [part.to_ndarray()[0] for frame in file.decode(audio=0) for part in resampler.resample(frame)]
+    sound = np.concatenate(parts) / 32_768
     words = [word for scene in scenes for word in scene["words"]]
 
     def level_db(start_ms: float, end_ms: float) -> float:
@@ -386,8 +386,8 @@ def assert_music_is_heard(video: Path, scenes: list[Described]) -> None:
     gaps = [(one["end_ms"], other["start_ms"]) for one, other in itertools.pairwise(words)]
     rests = [level_db(start + 60, end - 60) for start, end in gaps if end - start > 220]
     # Between two chords it is nearly silent itself.
-    heard_in = sum(voice - 40 < one < voice - 8 for one in rests)
-    assert len(rests) > 40 and heard_in > 0.8 * len(rests), (voice, rests)
+    audible = sum(voice - 40 < one < voice - 8 for one in rests)
+    assert len(rests) > 40 and audible > 0.8 * len(rests), (voice, rests)
 
 
 @pytest.mark.slow
@@ -427,5 +427,5 @@ def test_a_tutorial_of_five_minutes_is_made_by_clicks_alone(
     captioned = [line for line in lines.splitlines()[1:] if line and "-->" not in line and not line.isdigit()]
     assert " ".join(captioned).split() == spoken
     assert_captions_mark_words(video, scenes)
-    assert_music_is_heard(video, scenes)
+    assert_music_is_audible(video, scenes)
     assert_pictures_are_seen(video, film, scenes, folder)

@@ -25,7 +25,7 @@ type Kind = keyof typeof KINDS;
 const MEDIA_KINDS = { image: msg`Picture`, video: msg`Video` };
 const MEDIA = "media";
 const MAX_ITEMS = 12;
-/** The usual place of a title is the middle: there is the face. Captions in the picture stand below it. */
+/** The usual place of a title is the middle: there is the face. Captions stand below it. */
 const BELOW_FACE = { x: 0.06, y: 0.62, width: 0.88, height: 0.26 };
 const ABOVE_FACE = { x: 0.06, y: 0.05, width: 0.88, height: 0.26 };
 const SAFE = { x: 0.06, y: 0.1, width: 0.4, height: 0.25 };
@@ -148,7 +148,8 @@ export function OnScreen({ scene, number, editor, format, selected, onSelect }: 
     return { start, chosen };
   };
   const { mode, style } = editor.doc.output.captions;
-  const isBelow = (mode === "burned" || mode === "both") && style.place === "bottom";
+  // Players show captions that are switched on in the lower part.
+  const isBelow = mode !== "none" && (mode !== "burned" || style.place === "bottom");
   const taken = { isBelow, framing: body.camera?.framing, format };
   const add = (kind: Kind | typeof MEDIA) => {
     const { start, chosen } = caret();
