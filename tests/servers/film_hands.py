@@ -39,6 +39,7 @@ TRANSITIONS = {"dissolve": "Dissolve", "wipe": "Wipe", "slide": "Slide", "fade":
 VOLUMES = {-18: "quiet", -12: "usual", -6: "loud"}
 WHOLE = {"x": 0, "y": 0, "width": 1, "height": 1}
 MARK = re.compile(r"\[(\w+) ?([^\]]*)\]|\*([^*]+)\*")
+MAX_CLICKS = 20
 Described = dict[str, Any]
 
 # Of the character at an index, on the screen: the copy below the field has the same letters.
@@ -139,15 +140,19 @@ class FilmHands:
         self._choose_word(number, place_of({"word": word}, words))
 
     def _choose_word(self, number: int, word: int) -> None:
-        """Clicks the spoken word with this index twice."""
+        """Clicks the spoken word with this index twice; again where the page has moved under the mouse."""
         script = field(self.page, number)
         text = script.input_value()
         spoken = [one for one in re.finditer(r"\[[^\]]*\]|\S+", text) if not one[0].startswith("[")]
         first = re.search(r"\w+", spoken[word][0])
         assert first is not None
-        script.scroll_into_view_if_needed()
-        middle = spoken[word].start() + (first.start() + first.end()) // 2
-        self.page.mouse.dblclick(*script.evaluate(PLACE_OF_CHARACTER, middle))
+        start, end = spoken[word].start() + first.start(), spoken[word].start() + first.end()
+        for _ in range(MAX_CLICKS):
+            script.scroll_into_view_if_needed()
+            self.page.mouse.dblclick(*script.evaluate(PLACE_OF_CHARACTER, (start + end) // 2))
+            if script.evaluate("field => [field.selectionStart, field.selectionEnd]") == [start, end]:
+                return
+        raise AssertionError(f"“{first[0]}” of scene {number} cannot be chosen")
 
     def _set_look(self, number: int, scene: Described) -> None:
         page, use = self.page, self.use

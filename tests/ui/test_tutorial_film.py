@@ -217,7 +217,7 @@ def take_all(visit: Visit, pictures: Pictures) -> None:
 def take_editor(page: Page, folder: Path) -> None:
     """Takes pictures of a scene with a list, and of one with a picture behind the presenter."""
     page.set_viewport_size({"width": 1280, "height": 860})
-    for number, word, name in ((2, "screen", "list"), (3, "field", "frame")):
+    for number, word, name in ((1, "screen", "list"), (2, "field", "frame")):
         use = FilmHands(page, folder)
         use.choose_word(number, word)
         expect(page.locator(".layout figcaption")).to_have_text(
