@@ -222,6 +222,10 @@ def take_editor(page: Page, folder: Path) -> None:
         use.choose_word(number, word)
         shown = f"Scene {number} at “{word}"
         expect(page.locator(".layout figcaption")).to_contain_text(shown, timeout=PATIENCE_MS)
+        page.mouse.wheel(0, -5000)
+        for times in page.get_by_text("When each point comes").all():
+            times.click()
+        expect(page.locator(".layout")).to_be_in_viewport(ratio=1)
         page.screenshot(path=folder / f"tutorial-{name}.png", animations="disabled")
 
 
