@@ -148,7 +148,8 @@ class FilmHands:
         assert first is not None
         start, end = spoken[word].start() + first.start(), spoken[word].start() + first.end()
         for _ in range(MAX_CLICKS):
-            script.scroll_into_view_if_needed()
+            # Not below the bar of the editor.
+            script.evaluate("field => field.scrollIntoView({ block: 'center' })")
             self.page.mouse.dblclick(*script.evaluate(PLACE_OF_CHARACTER, (start + end) // 2))
             if script.evaluate("field => [field.selectionStart, field.selectionEnd]") == [start, end]:
                 return
