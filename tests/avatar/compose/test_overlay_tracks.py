@@ -227,6 +227,16 @@ def test_words_of_titles_and_names_stay_inside_the_safe_area(width, height):
         assert seen.within(area) == seen
 
 
+@pytest.mark.parametrize("share", [0.26, 0.16])
+def test_both_lines_of_a_title_are_whole_in_a_low_box(share):
+    canvas = Canvas(width=640, height=360)
+    box = Box(x=0.06, y=0.05, width=0.88, height=share)
+    title = TitleOverlay(title="How to say it", subtitle="Gently, and joyfully", box=box)
+    pixels = title_card(title, canvas, Fonts.of_this_machine()).pixels
+    _, y, _, high = cv2.boundingRect(np.ascontiguousarray((pixels[..., 3] > 200).astype(np.uint8)))
+    assert y > 0 and y + high < pixels.shape[0]
+
+
 def test_a_font_that_is_not_here_is_named_and_another_is_drawn():
     tracks, notices = tracks_of(TextOverlay(text="Hi", box=HALF, font="DejaVu Sanss"))
     assert [notice.code for notice in notices] == ["text.font_missing"]

@@ -5,7 +5,7 @@ import { useState } from "react";
 import { Button, Menu, MenuItem, MenuTrigger, Popover } from "react-aria-components";
 import type { Asset } from "../api/client";
 import { type Anchor, anchorAt, type Overlay, placeOf } from "./anchors";
-import { boxOf, type Format } from "./boxes";
+import { boxOf, type Format, safeArea } from "./boxes";
 import { changeScene, type SceneDoc } from "./document";
 import { MediaDialog, Thumbnail } from "./MediaDialog";
 import { isSame, spokenWords, wordAt } from "./script";
@@ -25,8 +25,9 @@ type Kind = keyof typeof KINDS;
 const MEDIA_KINDS = { image: msg`Picture`, video: msg`Video` };
 const MEDIA = "media";
 const MAX_ITEMS = 12;
-/** The usual place of a title is the middle: there is the face. */
+/** The usual place of a title is the middle: there is the face. Captions stand below it. */
 const BELOW_FACE = { x: 0.06, y: 0.62, width: 0.88, height: 0.26 };
+const ABOVE_FACE = { x: 0.06, y: 0.05, width: 0.88, height: 0.26 };
 const SAFE = { x: 0.06, y: 0.1, width: 0.4, height: 0.25 };
 const AROUND_FACE = { x: 0.34, y: 0.14, width: 0.32, height: 0.5 };
 const DIM = 0.45;
@@ -47,7 +48,14 @@ const SOUND_DB = -12;
 const TIMES = { fade_ms: 200, opacity: 1, z: 0 };
 const INK = { colour: "#ffffff", accent: "#35b6c9" };
 
-function created(kind: Kind, text: string, start: Anchor): Overlay {
+/** What lies there already: captions in the lower part, and the presenter on one side. */
+interface Taken {
+  isBelow: boolean;
+  framing: string | null | undefined;
+  format: Format;
+}
+
+function created(kind: Kind, text: string, start: Anchor, { isBelow, framing, format }: Taken): Overlay {
   const base = { ...TIMES, start };
   // In the generated types this kind is called “TitleOverlay”.
   if (kind === "title")
@@ -55,23 +63,28 @@ function created(kind: Kind, text: string, start: Anchor): Overlay {
       ...base,
       ...INK,
       kind,
-      box: BELOW_FACE,
+      box: isBelow ? ABOVE_FACE : BELOW_FACE,
       title: text || t`Title`,
       subtitle: "",
       align: "centre",
     } as unknown as Overlay;
   if (kind === "lower_third")
-    return { ...base, ...INK, kind, name: text || t`Name`, role: "", side: "left", background: "#10202ce6" };
-  if (kind === "list")
     return {
       ...base,
       ...INK,
       kind,
-      heading: "",
-      items: [{ text: text || t`First point` }],
-      marker: "dot",
-      background: "#10202cd9",
+      name: text || t`Name`,
+      role: "",
+      side: framing === "side_left" ? "right" : "left",
+      background: "#10202ce6",
     };
+  if (kind === "list") {
+    const items = [{ text: text || t`First point` }];
+    const list: Overlay = { ...base, ...INK, kind, heading: "", items, marker: "dot", background: "#10202cd9" };
+    const usual = boxOf(list, format);
+    if (framing !== "side_right" || format !== "16:9" || !usual) return list;
+    return { ...list, box: { ...usual, x: safeArea(format).x } };
+  }
   if (kind === "arrow") {
     const points = { tail: { x: 0.2, y: 0.75 }, head: { x: 0.4, y: 0.5 } };
     return { ...base, ...INK, ...points, kind, bend: 0.18, label: text, width: 0.007 };
@@ -134,10 +147,14 @@ export function OnScreen({ scene, number, editor, format, selected, onSelect }: 
     const start: Anchor = from > 0 && place >= 0 ? anchorAt(words, place) : { at: "time", ms: 0 };
     return { start, chosen };
   };
+  const { mode, style } = editor.doc.output.captions;
+  // Players show captions that are switched on in the lower part.
+  const isBelow = mode !== "none" && (mode !== "burned" || style.place === "bottom");
+  const taken = { isBelow, framing: body.camera?.framing, format };
   const add = (kind: Kind | typeof MEDIA) => {
     const { start, chosen } = caret();
     if (kind === MEDIA) setMediaStart(start);
-    else change(`${t`Add`}: ${i18n.t(KINDS[kind])}`, [...body.overlays, created(kind, chosen, start)]);
+    else change(`${t`Add`}: ${i18n.t(KINDS[kind])}`, [...body.overlays, created(kind, chosen, start, taken)]);
   };
   return (
     <section className="card on-screen stack" aria-label={t`On screen in scene ${number}`}>
@@ -239,8 +256,39 @@ function Row({ overlay, words, label, format, selected, onSelect, onChange, onRe
           onChange={(end) => onChange({ ...overlay, end })}
         />
       </div>
+      {overlay.kind === "list" && <PointTimes overlay={overlay} label={label} words={words} onChange={onChange} />}
       <PlaceFields overlay={overlay} label={label} format={format} onChange={onChange} />
     </li>
+  );
+}
+
+interface PointProps {
+  overlay: Extract<Overlay, { kind: "list" }>;
+  label: string;
+  words: readonly string[];
+  onChange: (overlay: Overlay) => void;
+}
+
+/** The word that each point of a list comes with. */
+function PointTimes({ overlay, label, words, onChange }: PointProps) {
+  return (
+    <details>
+      <summary>{t`When each point comes`}</summary>
+      <div className="points">
+        {overlay.items.map((item, at) => (
+          <Moment
+            key={at}
+            label={t`${label}: point ${at + 1} comes`}
+            name={`${at + 1} · ${item.text}`}
+            anchor={item.at ?? null}
+            words={words}
+            edge="start"
+            always={t`evenly spread`}
+            onChange={(anchor) => onChange({ ...overlay, items: overlay.items.with(at, { ...item, at: anchor }) })}
+          />
+        ))}
+      </div>
+    </details>
   );
 }
 
@@ -286,7 +334,8 @@ function PlaceFields({ overlay, label, format, onChange }: Pick<RowProps, "overl
       value={Math.round(value * 1000) / 10}
       least={least}
       most={most}
-      onChange={(percent) => onChange(write(percent / 100), `place ${name}`)}
+      // As dragged: not 0.12300000000000001.
+      onChange={(percent) => onChange(write(Math.round(percent * 10) / 1000), `place ${name}`)}
     />
   );
   const box = boxOf(overlay, format);

@@ -2,12 +2,15 @@
 import { i18n, type MessageDescriptor } from "@lingui/core";
 import { msg, t } from "@lingui/core/macro";
 import { useQuery } from "@tanstack/react-query";
-import { api, body, type Project } from "../api/client";
+import { useState } from "react";
+import { type Asset, api, body, type Project } from "../api/client";
 import { usePrincipal } from "../shell/me";
-import { formatOf } from "./boxes";
+import { type Box, type Format, formatOf } from "./boxes";
 import { changeScene, type SceneBody, type SceneDoc } from "./document";
+import { MediaDialog } from "./MediaDialog";
 import { MusicField } from "./MusicField";
 import { PresenterButton } from "./PresenterPicker";
+import { isSame } from "./script";
 import type { Editor } from "./useEditor";
 
 const MOODS = {
@@ -19,6 +22,7 @@ const MOODS = {
   surprised: msg`surprised`,
 };
 const SETS = { studio: msg`studio`, office: msg`office`, classroom: msg`classroom`, plain: msg`plain` };
+const MEDIA = "media";
 const BACKGROUNDS = { image: msg`image`, video: msg`video`, source: msg`source` };
 const FORMATS = { "16:9": [16, 9], "9:16": [9, 16], "1:1": [1, 1] } as const;
 const SIZES = [360, 720, 1080] as const;
@@ -38,6 +42,13 @@ const FRAMINGS = {
   side_right: msg`At the right`,
   picture_in_picture: msg`In a corner`,
   voice_over: msg`Only heard`,
+};
+/** The framing in a corner is at the right; what is shown there needs another one. */
+const LEFT_CORNER = "left_corner";
+const LEFT_BOXES: Record<Format, Box> = {
+  "16:9": { x: 0.05, y: 0.44, width: 0.22, height: 0.34 },
+  "9:16": { x: 0.06, y: 0.56, width: 0.34, height: 0.22 },
+  "1:1": { x: 0.06, y: 0.56, width: 0.34, height: 0.22 },
 };
 const PLACES = { bottom: msg`Bottom`, middle: msg`Middle`, top: msg`Top` };
 const LETTERS = { 0.035: msg`Small`, 0.046: msg`Usual`, 0.06: msg`Large`, 0.08: msg`Very large` };
@@ -69,7 +80,22 @@ export function SceneLook({ scene, number, editor }: { scene: SceneDoc; number: 
   const change = (name: string, values: Partial<SceneBody>) => editor.edit(name, (doc) => changeScene(doc, key, values));
   const background = body.background;
   const kind = background?.kind === "set" ? background.name : (background?.kind ?? "");
+  const [choosing, setChoosing] = useState(false);
+  const inCorner = { box: LEFT_BOXES[formatOf(editor.doc.canvas)], shape: "rounded", fit: "cover", visible: true } as const;
+  const isInCorner = !body.camera?.framing && isSame(body.layout, inCorner);
+  const frame = (value: string) => {
+    const camera = { push_in: 0, cuts: [], cut_at_sentences: false, ...body.camera, framing: codeOf(FRAMINGS, value) ?? null };
+    const layout = value === LEFT_CORNER ? inCorner : isInCorner ? null : body.layout;
+    change(t`Framing`, { camera, layout });
+  };
+  const chooseMedia = ({ kind, sha256, name, media_type }: Asset) => {
+    const file = { sha256, name, media_type };
+    const chosen =
+      kind === "image" ? ({ kind, image: file, blur: 0 } as const) : ({ kind: "video", video: file, blur: 0 } as const);
+    change(t`Background`, { background: chosen });
+  };
   const choose = (value: string) => {
+    if (value === MEDIA) return setChoosing(true);
     if (value === "") return change(t`Background`, { background: null });
     if (value === "colour") return change(t`Background`, { background: { kind: "colour", colour: COLOUR } });
     const name = codeOf(SETS, value);
@@ -98,8 +124,10 @@ export function SceneLook({ scene, number, editor }: { scene: SceneDoc; number: 
           {(kind === "image" || kind === "video" || kind === "source") && (
             <option value={kind}>{i18n.t(BACKGROUNDS[kind])}</option>
           )}
+          <option value={MEDIA}>{t`Picture or clip`}…</option>
         </select>
       </label>
+      {choosing && <MediaDialog onChoose={chooseMedia} onClose={() => setChoosing(false)} />}
       {background?.kind === "colour" && (
         <label>
           {t`Colour`}
@@ -118,15 +146,10 @@ export function SceneLook({ scene, number, editor }: { scene: SceneDoc; number: 
       )}
       <label>
         {t`Framing`}
-        <select
-          value={body.camera?.framing ?? ""}
-          onChange={(event) => {
-            const framing = codeOf(FRAMINGS, event.target.value) ?? null;
-            change(t`Framing`, { camera: { push_in: 0, cuts: [], cut_at_sentences: false, ...body.camera, framing } });
-          }}
-        >
+        <select value={isInCorner ? LEFT_CORNER : (body.camera?.framing ?? "")} onChange={(event) => frame(event.target.value)}>
           <option value="">{t`As laid out`}</option>
           <Options of={FRAMINGS} />
+          <option value={LEFT_CORNER}>{t`In the left corner`}</option>
         </select>
       </label>
       <label>

@@ -10,10 +10,11 @@ export const spokenWords = (script: string): string[] =>
 // The key of a word costs a hundred times as much, and few words have to be asked for it.
 const isSpoken = (word: string) => /[\p{L}\p{N}]/u.test(word) || wordKey(word) !== "";
 
-/** Index of the spoken word at a caret; one inside a word belongs to that word. */
+/** Index of the spoken word at a caret; one inside a word belongs to that word, one behind a mark to the next word. */
 export function wordAt(script: string, caret: number): number {
   const before = script.slice(0, caret);
-  return spokenWords(before).length - (/\S$/.test(before) ? 1 : 0);
+  const isBehindMark = before.endsWith("]") || (before.endsWith("*") && before.split("*").length % 2 === 0);
+  return spokenWords(before).length - (/\S$/.test(before) && !isBehindMark ? 1 : 0);
 }
 
 /** Place in the script of the spoken word with this index. */

@@ -49,17 +49,25 @@ def unit_px(canvas: Canvas) -> float:
 
 
 def title_card(overlay: TitleOverlay, canvas: Canvas, fonts: Fonts) -> Sprite:
-    """Large words over a bar and smaller ones, in the middle of the box, with a soft shadow."""
+    """Large words over a bar and smaller ones, in the middle of the box, with a soft shadow; all smaller
+    where the box is too low for them.
+    """
     area = _area(overlay, canvas, _title_place(canvas))
-    unit = unit_px(canvas)
+    room = (area.width, area.height)
     style = TextStyle(overlay.colour, bold=True, align=overlay.align, font=overlay.font)
-    title = _text(overlay.title, (area.width, area.height), style, fonts, TITLE_SIZE * unit)
     small = TextStyle(overlay.colour, bold=False, align=overlay.align, font=overlay.font)
     words = overlay.subtitle.strip()
-    subtitle = _text(words, (area.width, area.height), small, fonts, SUBTITLE_SIZE * unit) if words else None
-    gap = round(0.035 * unit)
-    bar = round(0.008 * unit)
-    height = title.Height + (2 * gap + bar + subtitle.Height if subtitle is not None else gap + bar)
+    unit = unit_px(canvas)
+    while True:
+        title = _text(overlay.title, room, style, fonts, TITLE_SIZE * unit)
+        subtitle = _text(words, room, small, fonts, SUBTITLE_SIZE * unit) if words else None
+        gap = round(0.035 * unit)
+        bar = round(0.008 * unit)
+        height = title.Height + (2 * gap + bar + subtitle.Height if subtitle is not None else gap + bar)
+        # The shadow needs air, too.
+        if height + gap <= area.height or SUBTITLE_SIZE * unit < 6:
+            break
+        unit *= 0.94
     top = (area.height - height) / 2
     surface, pixels = blank(area.width, area.height)
     with surface as drawn:
