@@ -262,7 +262,7 @@ def test_with_a_wrong_clock_times_ends_and_events_are_those_of_the_server(
 
 
 def followers(operator: httpx.Client) -> int:
-    """How many streams of events are open at the server."""
+    """Returns the number of event streams that are open at the server."""
     found = re.search(r"^soundstage_event_followers(?:\{.*\})? (\d+)", operator.get("/metrics").text, re.M)
     assert found
     return int(found[1])

@@ -64,7 +64,7 @@ def is_quiet(session: CDPSession) -> bool:
     return metrics(session)["ScriptDuration"] - before < 0.01
 
 
-def used_bytes(session: CDPSession) -> int:
+def heap_bytes(session: CDPSession) -> int:
     session.send("HeapProfiler.collectGarbage")
     return int(session.send("Runtime.getHeapUsage")["usedSize"])
 
@@ -81,7 +81,7 @@ def test_five_thousand_lines_a_second_leave_the_log_usable_and_bounded(
     page.evaluate("flood(600, 1)")
     lines = page.locator(".log li")
     expect(lines.last).to_contain_text("tool 600")
-    before, base = used_bytes(session), metrics(session)
+    before, base = heap_bytes(session), metrics(session)
     page.evaluate(f"flood({EVENTS_PER_S}, {seconds})")
     began = time.monotonic()
     page.get_by_role("button", name="Pause").click()
@@ -92,7 +92,7 @@ def test_five_thousand_lines_a_second_leave_the_log_usable_and_bounded(
     answered = time.monotonic() - began
     expect(lines.last).to_contain_text(f"tool {600 + EVENTS_PER_S * seconds}")
     assert lines.count() == MAX_LINES
-    after, now = used_bytes(session), metrics(session)
+    after, now = heap_bytes(session), metrics(session)
     script_ms = (now["ScriptDuration"] - base["ScriptDuration"]) * 1000 / (EVENTS_PER_S * seconds)
     print(
         f"four actions took {answered:.1f} s, a line {script_ms:.3f} ms of script, the longest task"
