@@ -178,14 +178,20 @@ class Corrections(Turn):
         return Decision("ask", about="confirm", question=Question("confirm", choices=(call,)))
 
     def _film_that_ends(self, text: str) -> Decision | None:
-        """Returns the question whether a video shall be stopped: “let's not wait, stop it”, “drop the Vera
-        one”, “drop the cinema one”.
+        """Returns the call that stops a video, “let's not wait, stop it”, or the question whether one shall
+        be stopped: “drop the Vera one”, “drop the cinema one”.
         """
-        if len(text.split()) > MOST_LOOK_WORDS or text_after_colon(text) is not None or quotations(text):
+        if (
+            len(text.split()) > MOST_LOOK_WORDS
+            or text_after_colon(text) is not None
+            or quotations(text)
+            or values.matches("condition", text)
+            or re.search(patterns()["reported"], text, re.IGNORECASE)
+        ):
             return None
         last, named = self.dialogue.last.get("render"), self._named(text)
         active = [one for one in self.world.of_kind("render") if one.state in ("queued", "rendering")]
-        if changes.matches("stops_it", text):
+        if stops := changes.matches("stops_it", text):
             titles = [one.name for one in named if one.kind == "render"]
             name = titles[0] if len(titles) == 1 else last if not named else None
         elif (word := changes.one_by_name(text)) is not None and values.matches("ends", text):
@@ -200,6 +206,8 @@ class Corrections(Turn):
         if not any(name in (one.id, one.name) for one in active):
             return None
         call = CallRecord("cancel_render.cancel", {"render": name})
+        if stops and not changes.matches("names_kind", text):
+            return Decision("calls", calls=(call,), about="stop")
         return Decision("ask", about="confirm", question=Question("confirm", choices=(call,)))
 
     def call_with_words(self, text: str) -> Decision | None:
