@@ -185,7 +185,7 @@ class Corrections(Turn):
             len(text.split()) > MOST_LOOK_WORDS
             or text_after_colon(text) is not None
             or quotations(text)
-            or values.matches("condition", text)
+            or changes.matches("stops_if", text)
             or re.search(patterns()["reported"], text, re.IGNORECASE)
         ):
             return None
