@@ -10,6 +10,7 @@ that pytest cannot collect there, leaves it undecided. So do tests that take lon
 hangs fails. The share of caught mutants among all, undecided ones too, is printed with its standard error,
 sqrt(p * (1 - p) / n).
 
+Results are kept in build/mutants of the tree after each mutant; the same draw goes on where it was stopped.
 The tree has to be clean, and nothing else may use it meanwhile. Needs pytest-cov in its environment:
 `uv pip install --python .venv/bin/python pytest-cov`.
 """
@@ -19,6 +20,7 @@ from __future__ import annotations
 import argparse
 import ast
 import copy
+import ctypes
 import json
 import math
 import os
@@ -29,6 +31,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -110,8 +113,10 @@ def main() -> None:
         return
     mutants = sample_mutants(tree, rooms, tests, arguments.number, arguments.seed)
     sizes = Counter(test for lines in tests.values() for names in lines.values() for test in names)
-    results = []
-    for number, mutant in enumerate(mutants, 1):
+    _adopt_orphans()
+    stored = tree / "build/mutants" / f"results-{arguments.seed}.json"
+    results = _stored_results(stored, mutants)
+    for number, mutant in enumerate(mutants[len(results) :], len(results) + 1):
         names = sorted(tests[mutant.path][mutant.line], key=lambda name: (sizes[name], name))
         results.append(result := run_mutant(tree, mutant, names))
         change = f"{' '.join(mutant.before.split())[:60]} -> {' '.join(mutant.after.split())[:60]}"
@@ -119,6 +124,7 @@ def main() -> None:
             f"{number:4} {result.verdict:9} {result.seconds:5.0f} s  {mutant.path}:{mutant.line}  {change}",
             flush=True,
         )
+        stored.write_text(json.dumps([asdict(one) for one in results], indent=1) + "\n")
     _print_share(results, tree, arguments)
 
 
@@ -131,11 +137,35 @@ def _print_share(results: list[Result], tree: Path, arguments: argparse.Namespac
         f"{commit}: {dict(verdicts)}; caught {share:.0%} ± {error:.0%} "
         f"(seed {arguments.seed}, {arguments.rooms})"
     )
-    listed = tree / "build/mutants" / f"results-{arguments.seed}.json"
-    listed.write_text(json.dumps([asdict(result) for result in results], indent=1) + "\n")
     add_figure(f"mutants caught at {commit}", share * 100, "%")
     add_figure(f"standard error of the share at {commit}", error * 100, "%")
     write_figures("project", arguments.json)
+
+
+def _stored_results(path: Path, mutants: list[Mutant]) -> list[Result]:
+    """Returns the results of the first mutants of this draw; none where the file is of another one."""
+    if not path.exists():
+        return []
+    found = [Result(**{**one, "mutant": Mutant(**one["mutant"])}) for one in json.loads(path.read_text())]
+    same = [one.mutant for one in found] == mutants[: len(found)]
+    return found if same else []
+
+
+def _adopt_orphans() -> None:
+    """Lets servers that killed tests leave behind become children of this process (prctl 36)."""
+    if ctypes.CDLL(None, use_errno=True).prctl(36, 1, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl PR_SET_CHILD_SUBREAPER")
+
+
+def _end_orphans() -> None:
+    """Kills all children: a Nomad agent of a killed test would take the time of those that follow."""
+    children = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children")
+    while pids := children.read_text().split():
+        for pid in map(int, pids):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            with suppress(ChildProcessError):
+                os.waitpid(pid, 0)
 
 
 def tests_by_line(tree: Path, rooms: list[str]) -> Tests:
@@ -330,6 +360,7 @@ def _run_room(tree: Path, names: list[str], until: float, *options: str) -> tupl
         if program.poll() is None:
             os.killpg(program.pid, signal.SIGKILL)
             program.wait()
+        _end_orphans()
     return program.returncode, output
 
 
