@@ -18,7 +18,7 @@ from agent.understanding.changes import LOOK, SHORT_WORDS, text_after_colon
 from agent.understanding.corrections import Corrections, reports_speech, wants_both
 from agent.understanding.decision import SURE_CHANGED, SURE_INTENT, SURE_OTHER, Decision
 from agent.understanding.dialogue import INSTEAD, YES_OR_NO, CallRecord, Question
-from agent.understanding.intents import NEEDS_WORD, READS
+from agent.understanding.intents import DESTRUCTIVE, NEEDS_WORD, READS
 from agent.understanding.labels import fields
 from agent.understanding.open_questions import Fit, fit_of, is_bare_choice
 from agent.understanding.reader import MOST_CHARS, Candidate
@@ -166,8 +166,10 @@ class FollowUp(Corrections):
 
     def _names_it(self, question: Question, text: str) -> bool:
         """Returns whether an answer repeats what the one call that was asked about is for: “bolt”, or the
-        presenter of the last video.
+        presenter of the last video. Nothing is deleted for a name alone.
         """
+        if any(one.intent in DESTRUCTIVE for one in question.choices):
+            return False
         named = [fold(str(value)) for one in question.choices for value in one.arguments.values()]
         film = self.dialogue.film
         if film is not None and fold(self.dialogue.last.get("render", "")) in named:

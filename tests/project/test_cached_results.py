@@ -211,6 +211,7 @@ def test_a_module_of_a_cached_room_needs_no_mark_and_runs_when_a_folder_of_the_r
     checkout.write("personas/nova.json", "{}")
     checkout.write(plain, "def test_one():\n    assert True\n")
     plugin = (SUPPORT / "room_inputs.py").read_text()
+    checkout.write("tests/support/program_inputs.py", (SUPPORT / "program_inputs.py").read_text())
     rooms = 'ROOM_INPUTS = {"lab": ("avatar", "personas")}'
     checkout.write(
         "tests/support/room_inputs.py", re.sub(r"ROOM_INPUTS = .*?\n}", rooms, plugin, flags=re.DOTALL)

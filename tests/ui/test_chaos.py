@@ -251,10 +251,12 @@ def test_with_a_wrong_clock_times_ends_and_events_are_those_of_the_server(
     assert abs(ends - datetime.now(UTC) - timedelta(days=1)) < timedelta(minutes=2)
     # Live: the line comes, and its time is that of the server, with the day where it is not the browser's.
     page.goto(visit.url + address("log"))
-    known = page.locator(".log li").count()
-    operator.patch(f"/api/projects/{create_project(operator)}", json={"title": "Renamed"}).raise_for_status()
-    expect(page.locator(".log li").nth(known)).to_be_visible()
-    at = page.locator(".log li time").last
+    expect(page.locator(".log li").first).to_be_visible()
+    changed = create_project(operator)
+    operator.patch(f"/api/projects/{changed}", json={"title": "Renamed"}).raise_for_status()
+    line = page.locator(".log li", has_text=changed).last
+    expect(line).to_be_visible()
+    at = line.locator("time")
     moment = datetime.fromisoformat(str(at.get_attribute("datetime")))
     assert abs(moment - datetime.now(UTC)) < timedelta(minutes=2)
     is_other_day = (moment + timedelta(milliseconds=off_ms)).date() != moment.date()

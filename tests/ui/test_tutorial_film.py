@@ -278,6 +278,7 @@ def press_make(page: Page) -> str:
     return str(answer.value.json()["id"])
 
 
+@pytest.mark.slow
 def test_a_tutorial_by_clicks_is_the_same_as_by_rest(
     visiting: Visiting, operator: httpx.Client, tmp_path: Path
 ) -> None:

@@ -11,7 +11,7 @@ import pytest
 from avatar.spec import RenderSpec, Scene
 from playwright.sync_api import Page, expect
 from sqlalchemy import insert
-from studio_page import PATIENCE_MS, REPOSITORY, Studio, Visiting, breaches, run_in_thread
+from studio_page import PATIENCE_MS, REPOSITORY, Studio, Visiting, breaches, run_in_thread, studio_up
 
 from app.composition import open_services
 from soundstage.settings import Settings
@@ -48,11 +48,16 @@ def add_rows(studio: Studio, rows: list[dict[str, Any]]) -> None:
 
 
 @pytest.fixture(scope="module")
-def many(studio: Studio) -> Studio:
-    """A studio with more videos than one page of the list shows."""
+def many(built_page: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
+    """A studio of its own, with more videos than one page of the list shows."""
+    with studio_up(tmp_path_factory) as own:
+        add_many(own)
+        yield own
+
+
+def add_many(studio: Studio) -> None:
     previews = [row(MANY + 1, kind="preview", title="A preview of a scene")]
     add_rows(studio, [row(number) for number in range(1, MANY)] + [row(MANY, title="Tides")] + previews)
-    return studio
 
 
 @pytest.fixture

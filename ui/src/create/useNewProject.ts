@@ -1,6 +1,7 @@
 /** Makes a project of a text, begins its film if it is to have one, and opens it. */
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
+import { useRef } from "react";
 import { filmBegun } from "./film";
 import { beginFilm, createProject } from "./start";
 
@@ -13,7 +14,9 @@ interface NewProject {
 export function useNewProject() {
   const navigate = useNavigate();
   const queries = useQueryClient();
-  return useMutation({
+  // Of two quick presses the second comes before the button is drawn anew.
+  const busy = useRef(false);
+  const { mutate, ...mutation } = useMutation({
     mutationFn: async ({ text, persona, film }: NewProject) => {
       const project = await createProject(text, persona);
       if (film) {
@@ -27,5 +30,16 @@ export function useNewProject() {
       void queries.invalidateQueries({ queryKey: ["projects"] });
       void navigate({ to: "/studio/p/$slug", params: { slug: project } });
     },
+    onSettled: () => {
+      busy.current = false;
+    },
   });
+  return {
+    ...mutation,
+    mutate: (wanted: NewProject) => {
+      if (busy.current) return;
+      busy.current = true;
+      mutate(wanted);
+    },
+  };
 }
