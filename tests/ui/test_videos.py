@@ -9,9 +9,18 @@ from typing import Any
 
 import pytest
 from avatar.spec import RenderSpec, Scene
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 from sqlalchemy import insert
-from studio_page import PATIENCE_MS, REPOSITORY, Studio, Visiting, breaches, run_in_thread, studio_up
+from studio_page import (
+    PATIENCE_MS,
+    REPOSITORY,
+    Studio,
+    Visiting,
+    address,
+    breaches,
+    run_in_thread,
+    studio_up,
+)
 
 from app.composition import open_services
 from soundstage.settings import Settings
@@ -101,9 +110,31 @@ def test_every_video_can_be_reached_by_scrolling_and_previews_are_none_of_them(w
     expect(wall.get_by_role("status").filter(has_text=str(MANY))).to_be_visible()
     expect(wall.get_by_role("button", name="Show more")).to_have_count(0)
     # What has gone from the screen takes no elements, and comes back at its place.
-    assert wall.locator(".tile", has_text="Tides").count() == 0
+    view.evaluate("one => one.scrollTo(0, one.scrollHeight)")
+    expect(wall.locator(".tile", has_text="Tides")).to_have_count(0, timeout=PATIENCE_MS)
     view.evaluate("one => one.scrollTo(0, 0)")
     expect(wall.locator(".tile", has_text="Tides")).to_be_in_viewport(timeout=PATIENCE_MS)
+
+
+def test_a_page_that_fails_is_fetched_again_at_a_press_alone(visiting: Visiting, many: Studio) -> None:
+    page = visiting(many).page
+    asked: list[str] = []
+
+    def fail(route: Route) -> None:
+        asked.append(route.request.url)
+        route.fulfill(status=500, json={"code": "render.broken", "message": "No.", "hint": ""})
+
+    page.goto(many.start_link())
+    page.route("**/api/renders?*cursor=*", fail)
+    page.goto(many.url + address("videos"))
+    more = page.get_by_role("button", name="Show more")
+    more.scroll_into_view_if_needed()
+    expect(page.get_by_role("status").filter(has_text=f"60 of {MANY}")).to_be_visible(timeout=PATIENCE_MS)
+    page.wait_for_timeout(2000)
+    assert len(asked) == 1
+    page.unroute("**/api/renders?*cursor=*")
+    more.click()
+    expect(page.get_by_role("status").filter(has_text=f"120 of {MANY}")).to_be_visible(timeout=PATIENCE_MS)
 
 
 def test_videos_are_found_by_state_and_order_and_the_address_says_so(wall: Page, many: Studio) -> None:

@@ -44,7 +44,9 @@ export function Wall({ me }: { me: Me }) {
           <Tiles key={place} rows={some} />
         ))}
       </div>
-      {renders.hasNextPage && <More busy={renders.isFetchingNextPage} more={() => void renders.fetchNextPage()} />}
+      {renders.hasNextPage && (
+        <More busy={renders.isFetchingNextPage} failed={renders.isFetchNextPageError} more={() => void renders.fetchNextPage()} />
+      )}
     </div>
   );
 }
@@ -131,14 +133,14 @@ function Tiles({ rows }: { rows: RenderSummary[] }) {
   );
 }
 
-/** Fetches the next page when one comes near it, and at a press. */
-function More({ busy, more }: { busy: boolean; more: () => void }) {
+/** Fetches the next page when one comes near it, and at a press; after a failure only at a press. */
+function More({ busy, failed, more }: { busy: boolean; failed: boolean; more: () => void }) {
   const row = useRef<HTMLDivElement>(null);
   const near = useNear(row, false);
   // biome-ignore lint/correctness/useExhaustiveDependencies: once each time it comes near, or a page has come.
   useEffect(() => {
-    if (near && !busy) more();
-  }, [near, busy]);
+    if (near && !busy && !failed) more();
+  }, [near, busy, failed]);
   return (
     <div ref={row} className="row ends">
       <button type="button" disabled={busy} onClick={more}>
