@@ -12,8 +12,6 @@ import { fetchState, sendChanges } from "./save";
 
 const AUTOSAVE_MS = 600;
 const RETRY_MS = 4000;
-/** The journal holds the whole project: it is not written at each key. */
-const JOURNAL_MS = 250;
 
 export type SaveState = "saved" | "saving" | "conflict" | "failed";
 
@@ -146,15 +144,13 @@ export function useEditor(state: ProjectState): Editor {
     if (found && isIdle() && found.project.revision > work.base.revision) take(baseOf(found));
   }, [work, ref, take]);
 
-  const keepSoon = useJournal(ref, work);
-
   useEffect(() => {
     if (doc === work.base.doc || work.theirs) return;
     setSaveState("saving");
-    keepSoon();
+    writeJournal(ref, { base: work.base.doc, doc });
     const timer = setTimeout(() => void flush(), AUTOSAVE_MS);
     return () => clearTimeout(timer);
-  }, [doc, work, keepSoon, flush]);
+  }, [doc, work, ref, flush]);
 
   useEffect(() => {
     if (saveState !== "failed") return;
@@ -217,26 +213,4 @@ export function useEditor(state: ProjectState): Editor {
       if (take(work.theirs)) void flush();
     },
   };
-}
-
-/** Returns what writes the journal within `JOURNAL_MS`; it is written too when the page or the editor is left. */
-function useJournal(ref: string, work: Work): () => void {
-  const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
-  const write = useCallback(() => {
-    clearTimeout(timer.current);
-    timer.current = undefined;
-    const { base, history } = work;
-    if (base.doc !== history.doc) writeJournal(ref, { base: base.doc, doc: history.doc });
-  }, [ref, work]);
-  useEffect(() => {
-    const left = () => timer.current && write();
-    addEventListener("pagehide", left);
-    return () => {
-      removeEventListener("pagehide", left);
-      left();
-    };
-  }, [write]);
-  return useCallback(() => {
-    timer.current ??= setTimeout(write, JOURNAL_MS);
-  }, [write]);
 }

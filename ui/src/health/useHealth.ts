@@ -1,17 +1,17 @@
 /** The health of the installation; live events tell of changes. The server checks at most once in ten seconds. */
 import { useQuery } from "@tanstack/react-query";
 import { api, body } from "../api/client";
-import { useLive } from "../live/Live";
+import { useIntervalWithoutEvents } from "../live/Live";
 
 const WITHOUT_EVENTS_MS = 30_000;
 
 /** `everyMs`: asked for again without an event, where somebody looks at it. */
 export function useHealth(enabled = true, everyMs?: number) {
-  const { refused } = useLive();
+  const withoutEvents = useIntervalWithoutEvents(WITHOUT_EVENTS_MS);
   return useQuery({
     queryKey: ["health"],
     queryFn: () => body(api.GET("/api/health/installation")),
-    refetchInterval: everyMs ?? (refused ? WITHOUT_EVENTS_MS : false),
+    refetchInterval: everyMs ?? withoutEvents,
     enabled,
   });
 }

@@ -33,6 +33,9 @@ const Context = createContext<Live>({
   announce: () => undefined,
 });
 export const useLive = () => useContext(Context);
+
+/** The `refetchInterval` of what events keep fresh: `ms` for those who may not read them. */
+export const useIntervalWithoutEvents = (ms: number) => (useContext(Context).refused ? ms : false);
 const ROOMS: Record<string, string[]> = {
   approvals: ["approvals"],
   session: ["snapshots", "triggers"],

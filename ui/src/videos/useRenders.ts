@@ -1,7 +1,7 @@
 /** The videos page by page, the newest first, and single rows of them; live events keep them fresh. */
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { api, nextCursor } from "../api/client";
-import { useLive } from "../live/Live";
+import { useIntervalWithoutEvents } from "../live/Live";
 import { fetchRow, type RenderPage } from "./rows";
 
 export const PAGE_ROWS = 60;
@@ -38,7 +38,7 @@ export function facetsOf({ q, state, presenter, sort }: Record<string, unknown>)
 
 /** Previews are no videos. */
 export function useRenders(facets: Facets = {}) {
-  const { refused } = useLive();
+  const refetchInterval = useIntervalWithoutEvents(WITHOUT_EVENTS_MS);
   const any = Object.keys(facets).length === 0;
   return useInfiniteQuery({
     queryKey: ["renders", any ? "" : facets],
@@ -47,7 +47,7 @@ export function useRenders(facets: Facets = {}) {
     getNextPageParam: (page: RenderPage) => page.next,
     placeholderData: (before) => before,
     staleTime: any ? Infinity : 0,
-    refetchInterval: refused ? WITHOUT_EVENTS_MS : false,
+    refetchInterval,
   });
 }
 
@@ -72,11 +72,11 @@ async function fetchPage({ q, state, presenter, sort }: Facets, cursor: string |
 
 /** One video's row, wherever in the list it stands; null when it is gone. */
 export function useRenderRow(id: string) {
-  const { refused } = useLive();
+  const refetchInterval = useIntervalWithoutEvents(WITHOUT_EVENTS_MS);
   return useQuery({
     queryKey: ["render-row", id],
     queryFn: async () => (await fetchRow(id)) ?? null,
     staleTime: Infinity,
-    refetchInterval: refused ? WITHOUT_EVENTS_MS : false,
+    refetchInterval,
   });
 }
