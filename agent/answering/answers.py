@@ -140,7 +140,7 @@ class ReaderTurn(AskingTurn):
             proposals = tuple(
                 Proposal(event.tool, event.arguments, event.token) for event in self.log.result.proposals
             )
-            return replace(state, proposals=proposals, pending_since=utcnow(), approval_id=None)
+            return replace(state, proposals=proposals, pending_since=utcnow(), approval_id=None, waiting=None)
         approval_id = self.log.result.approval_id
         return replace(state, approval_id=approval_id, waiting=self._waiting if approval_id else None)
 
@@ -235,7 +235,7 @@ class ReaderTurn(AskingTurn):
             else decision.about == "look"
             or (decision.about in CORRECTIONS and not wants_both(self.utterance))
         )
-        active = {one.id for one in self.world.of_kind("render") if one.state in ("queued", "rendering")}
+        active = {one.id for one in self.world.films_in_work()}
         if not is_corrected or last.arguments.get("render") not in active:
             return None
         return CallRecord("cancel_render.cancel", {"render": last.arguments["render"]})

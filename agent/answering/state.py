@@ -38,8 +38,9 @@ class ConversationState:
     """In their order; one yes runs all of them."""
     pending_since: datetime | None = None
     approval_id: str | None = None
+    """Of a call of the turn before that waits for approval."""
     waiting: CallRecord | None = None
-    """A call of the turn before that waits for approval, with the id of that."""
+    """That call."""
     changes: tuple[CallRecord, ...] = ()
     """The calls of the last answer that changed something: what “take that back” and “same again” mean."""
     tools: tuple[str, ...] = ()
@@ -75,7 +76,7 @@ class ConversationState:
                 ],
                 "asked_at": None if self.pending_since is None else self.pending_since.isoformat(),
                 "approval_id": self.approval_id,
-                "waiting": None if self.waiting is None else asdict(self.waiting),
+                "waiting": asdict(self.waiting) if self.waiting is not None and _fits(self.waiting) else None,
                 "changes": changes.to_json()["calls"],
                 "tools": self.tools,
             },

@@ -190,7 +190,7 @@ class Corrections(Turn):
         ):
             return None
         last, named = self.dialogue.last.get("render"), self._named(text)
-        active = [one for one in self.world.of_kind("render") if one.state in ("queued", "rendering")]
+        active = self.world.films_in_work()
         if stops := changes.matches("stops_it", text):
             titles = [one.name for one in named if one.kind == "render"]
             name = titles[0] if len(titles) == 1 else last if not named else None

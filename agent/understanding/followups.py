@@ -28,6 +28,7 @@ from agent.understanding.turn import NAMES
 from agent.understanding.world import Thing, fold
 
 MOST_NAME_WORDS = 6
+SHORT_ANSWER_WORDS = 4
 NAMED_LIKE_TEXT = frozenset({"project", "render", "scene"})
 """What is often called as what it is about: “dogs” is a topic, also where a project has that name."""
 SHOWS: Mapping[str, tuple[str, str]] = {
@@ -75,9 +76,6 @@ def _says_only_values(filled: Filled) -> bool:
     """Returns whether all words are values of arguments, or mean nothing: “make it vertical”."""
     is_clear = not (filled.unknown or filled.ambiguous or filled.loose or filled.unread)
     return bool(filled.arguments) and is_clear and not values.words_beside_values(filled.rest)
-
-
-SHORT_ANSWER_WORDS = 4
 
 
 @dataclass(frozen=True)

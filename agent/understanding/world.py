@@ -22,6 +22,8 @@ PART_CHARS = 4
 
 DRAINING = "draining"
 """The state of a machine that takes no work."""
+IN_WORK = ("queued", "rendering")
+"""The states of a video that has not ended."""
 
 _NOT_WORD = re.compile(r"[\W_]+")
 _POSSESSIVE = re.compile(r"['’]s$")
@@ -76,6 +78,10 @@ class World:
 
     def of_kind(self, *kinds: str) -> list[Thing]:
         return [thing for thing in self.things if thing.kind in kinds]
+
+    def films_in_work(self) -> list[Thing]:
+        """Returns the videos that wait or are being made."""
+        return [one for one in self.of_kind("render") if one.state in IN_WORK]
 
     def has(self, name: str) -> bool:
         """Returns whether something has the name, in any case and spacing."""

@@ -360,8 +360,9 @@ async def _restore(context: ToolContext, request: EditProject) -> ProjectEdited:
 
 async def _version(context: ToolContext, project: ProjectView, request: EditProject) -> int:
     """Returns the version that is meant. Raises `project.version_not_found` for one that was not kept."""
-    versions = await context.services.versions.list(project.id)
-    number = request.version or max((one.number for one in versions), default=1)
+    number = request.version
+    if number is None:
+        number = max((one.number for one in await context.services.versions.list(project.id)), default=1)
     return (await context.services.versions.get(project.id, number)).number
 
 
