@@ -118,10 +118,10 @@ def test_every_video_can_be_reached_by_scrolling_and_previews_are_none_of_them(w
 
 def test_a_page_that_fails_is_fetched_again_at_a_press_alone(visiting: Visiting, many: Studio) -> None:
     page = visiting(many).page
-    asked: list[str] = []
+    requests: list[str] = []
 
     def fail(route: Route) -> None:
-        asked.append(route.request.url)
+        requests.append(route.request.url)
         route.fulfill(status=500, json={"code": "render.broken", "message": "No.", "hint": ""})
 
     page.goto(many.start_link())
@@ -131,7 +131,7 @@ def test_a_page_that_fails_is_fetched_again_at_a_press_alone(visiting: Visiting,
     more.scroll_into_view_if_needed()
     expect(page.get_by_role("status").filter(has_text=f"60 of {MANY}")).to_be_visible(timeout=PATIENCE_MS)
     page.wait_for_timeout(2000)
-    assert len(asked) == 1
+    assert len(requests) == 1
     page.unroute("**/api/renders?*cursor=*")
     more.click()
     expect(page.get_by_role("status").filter(has_text=f"120 of {MANY}")).to_be_visible(timeout=PATIENCE_MS)
