@@ -33,6 +33,8 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 OPTIONS = [
     "--no-sandbox",
     "--disable-gpu",
+    # Containers often have little of it, and a page whose pictures find no room waits for ever.
+    "--disable-dev-shm-usage",
     "--disable-background-networking",
     "--no-first-run",
     "--mute-audio",

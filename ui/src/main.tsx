@@ -5,6 +5,7 @@ import { I18nProvider, useLingui } from "@lingui/react";
 import { I18nProvider as AriaProvider } from "react-aria-components";
 import { showLanguage } from "./kit/language";
 import "@fontsource-variable/inter/wght.css";
+import "./kit/fonts/inter.css";
 import "@fontsource-variable/jetbrains-mono/wght.css";
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { createRoot } from "react-dom/client";
@@ -51,9 +52,10 @@ function Page() {
   );
 }
 
-// Side by side: who it is, the code of the view, and the words of the language.
+// Side by side: who it is, the code of the view, and the words of the language. The view is not loaded yet: a router
+// that is at it when it is mounted misses an address that changed meanwhile.
 void queries.prefetchQuery(meQuery);
-void router.load();
+void router.preloadRoute({ to: router.latestLocation.pathname });
 void showLanguage().then(() => {
   if (root)
     createRoot(root).render(

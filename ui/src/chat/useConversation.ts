@@ -7,7 +7,7 @@ import { Problem } from "../api/problem";
 import { useLive } from "../live/Live";
 import { follow, messages, pause } from "../live/sse";
 import { goTo, useSession } from "../shell/session";
-import { call } from "../talk/call";
+import { getCall, useOptionalCall } from "../talk/ongoing";
 import { applyEvent, emptyTurn, type TurnViewModel, withText } from "./turn";
 
 const TURNS_IN_FULL = 12;
@@ -29,6 +29,7 @@ export function useConversation() {
   const session = useSession();
   const queries = useQueryClient();
   const { announce } = useLive();
+  const call = useOptionalCall();
   const [turns, setTurns] = useState<TurnViewModel[]>([]);
   const [asking, setAsking] = useState<string | null>(null);
   const [error, setError] = useState<unknown>(null);
@@ -108,7 +109,8 @@ export function useConversation() {
   useEffect(() => {
     if (session && session === sessionRef.current) return;
     // The call belongs to the conversation that was left.
-    if (call.view.sessionId && call.view.sessionId !== session) void call.hangUp();
+    const left = getCall();
+    if (left?.view.sessionId && left.view.sessionId !== session) void left.hangUp();
     abortRef.current.abort();
     const ended = new AbortController();
     abortRef.current = ended;
@@ -129,8 +131,8 @@ export function useConversation() {
         for (const one of found.slice(-TURNS_IN_FULL))
           void read(session, one.number, one.utterance, ended.signal, one.finished_at === null);
       }
-      const left = sessionStorage.getItem(PENDING_KEY);
-      if (left) await submit(JSON.parse(left) as PendingRequest, ended.signal);
+      const pending = sessionStorage.getItem(PENDING_KEY);
+      if (pending) await submit(JSON.parse(pending) as PendingRequest, ended.signal);
     };
     load().catch((failure: unknown) => {
       if ((failure as Problem).code === "session.not_found") goTo("");
@@ -148,6 +150,7 @@ export function useConversation() {
 
   /** Turns of a call are read as those that were written. */
   useEffect(() => {
+    if (!call) return;
     const leave = call.onTurn((id, number, utterance) => {
       if (id !== sessionRef.current) return;
       aloudRef.current = "";
@@ -165,12 +168,12 @@ export function useConversation() {
       leave();
       ended();
     };
-  }, [queries, read, write]);
+  }, [call, queries, read, write]);
 
   const ask = (message: string) => {
     const text = message.trim();
     if (!text) return;
-    if (!call.canSay || text.length > MAX_ALOUD_CHARS) return write(text);
+    if (!call?.canSay || text.length > MAX_ALOUD_CHARS) return write(text);
     aloudRef.current = text;
     setAsking(text);
     setError(null);

@@ -3,14 +3,14 @@
 import { i18n } from "@lingui/core";
 import { t } from "@lingui/core/macro";
 import { Link } from "@tanstack/react-router";
-import { useEffect, useRef } from "react";
+import { useEffect, useRef, useSyncExternalStore } from "react";
 import type { Me } from "../api/client";
 import { useApprovals } from "../approvals/useApprovals";
 import { useHealth } from "../health/useHealth";
 import { keysText } from "../kit/keys";
 import { Boundary } from "../kit/Uncaught";
 import { useLive } from "../live/Live";
-import { useCall } from "../talk/call";
+import { useOptionalCall } from "../talk/ongoing";
 import { AccountButton, IconButton, InboxButton } from "./BarTools";
 import { Icon } from "./Icon";
 import { ROOM_NAMES, ROOMS, type Room, VIEWS, type View } from "./rooms";
@@ -81,7 +81,12 @@ function Tab({ view, me, now }: { view: View; me: Me; now: View | undefined }) {
   );
 }
 
-const OnAir = () => useCall().phase !== "off" && <span className="chip live">{t`On`}</span>;
+function OnAir() {
+  const call = useOptionalCall();
+  const phase = useSyncExternalStore(call?.subscribe ?? noCall, () => call?.view.phase ?? "off");
+  return phase !== "off" && <span className="chip live">{t`On`}</span>;
+}
+const noCall = () => () => undefined;
 
 function Waiting({ me }: { me: Me }) {
   const all = useApprovals(me.permissions.includes("approval:read")).data ?? [];

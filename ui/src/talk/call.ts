@@ -3,6 +3,7 @@ import { useSyncExternalStore } from "react";
 import { api, body } from "../api/client";
 import { goTo } from "../shell/session";
 import { Call } from "../sound/call";
+import { setCall } from "./ongoing";
 
 const path = (session_id: string) => ({ params: { path: { session_id } } });
 
@@ -23,5 +24,7 @@ export const call = new Call({
     await api.DELETE("/api/voice/session/{session_id}", path(sessionId));
   },
 });
+
+setCall(call);
 
 export const useCall = () => useSyncExternalStore(call.subscribe, () => call.view);
