@@ -24,8 +24,8 @@ WEIGHTS = (400, 700)
 FEATURES = ["kern", "tnum"]
 CHARACTERS = {*map(chr, range(0x20, 0x7F)), *"\u00a0äöüÄÖÜßéèà©«»°·×−“”‘’„‚–—…€↑↓"}
 CSS = """\
-/* Written by scripts/ui_font.py. It stands behind the files of Fontsource: of faces that have a character the last one
- * is used. The weights are declared as theirs, or the faces would not complete each other. */
+/* Written by scripts/ui_font.py. It stands behind the files of Fontsource: of faces that have a character the
+ * last one is used. The weights are declared as theirs, or the faces would not complete each other. */
 @font-face {{
   font-family: "Inter Variable";
   font-style: normal;
