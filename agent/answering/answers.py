@@ -31,6 +31,7 @@ from agent.understanding import NotUnderstood, Understanding
 from agent.understanding.corrections import wants_both
 from agent.understanding.decision import Decision
 from agent.understanding.dialogue import INSTEAD, CallRecord, Dialogue, Question
+from agent.understanding.intents import ALWAYS_ASKED
 from agent.understanding.interpreter import Interpreter
 from agent.understanding.language import language_of
 from agent.understanding.reader import Reader
@@ -175,6 +176,12 @@ class ReaderTurn(AskingTurn):
         if len(calls) > 1 and EMPTY_LINE.search(self.utterance):
             # What follows an empty line is pasted more often than said.
             await self._say("ask", "part")
+            return
+        if writes and writes[0].rule in ALWAYS_ASKED and not self._answers_question:
+            # Only what waits now: what others queue until the yes is not shown, and so not cancelled.
+            ids = [one.id for one in self.world.of_kind("render") if one.state == "queued"]
+            record = CallRecord(decision.calls[0].intent, {"renders": ids} if ids else {})
+            await self._ask_yes_or_no(Question("sure", choices=(record,)))
             return
         if writes and self._needs_yes(decision, writes):
             await self._ask_yes_or_no(Question("sure", choices=decision.calls[:1]))
