@@ -109,7 +109,7 @@ class TrashedThing(BaseModel, frozen=True):
 
 
 class TrashAnswer(ToolResult):
-    """What is in the trash, or what came out of it."""
+    """The things in the trash, or the one that came out of it."""
 
     action: str
     things: tuple[TrashedThing, ...] = ()

@@ -93,7 +93,7 @@ DESTRUCTIVE = frozenset(
     }
 )
 
-ALWAYS_ASKED = frozenset({"queue.cancel_waiting"})
+NEEDS_YES = frozenset({"queue.cancel_waiting"})
 """What ends several things that are not named: a yes is needed even where the words are exact."""
 
 NEEDS_WORD: Mapping[str, str] = {

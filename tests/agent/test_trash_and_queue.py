@@ -42,12 +42,12 @@ class Chat:
         events: list[dict[str, Any]] = found["events"]
         return events
 
-    async def told(self, sentence: str) -> str:
+    async def reply(self, sentence: str) -> str:
         texts = [one for one in await self.say(sentence) if one["type"] in ("text", "error")]
         return "\n".join(one.get("text") or f"{one['message']} {one['hint']}" for one in texts)
 
-    async def agreed(self, sentence: str) -> str:
-        """What came of a sentence to which Bob has agreed, and before that what was shown to him."""
+    async def approve(self, sentence: str) -> str:
+        """Returns what was shown to Bob, who agrees, and what came of it."""
         events = await self.say(sentence)
         approval_id = next(one["approval_id"] for one in events if one["type"] == "approval")
         decisions = self.services.decisions
@@ -58,7 +58,7 @@ class Chat:
         plan = " ".join(f"{one.what}: {one.where}" for one in shown.plan.changes)
         return f"{plan}\n{done.state}: {done.outcome}"
 
-    async def listed(self, path: str) -> list[str]:
+    async def titles(self, path: str) -> list[str]:
         return [one["title"] for one in (await self.client.get(path)).raise_for_status().json()]
 
 
@@ -103,15 +103,15 @@ async def test_a_deleted_video_is_in_the_trash_and_comes_back(
     chat: Chat, delete: str, list_trash: str, restore: str
 ) -> None:
     tides = await video(chat.services, "Tides", RenderState.DONE)
-    outcome = await chat.agreed(delete)
+    outcome = await chat.approve(delete)
     assert "Move the video to the trash, where it can be restored for 30 days" in outcome
     assert "done: The video “Tides” is in the trash." in outcome and "for 30 days" in outcome
-    assert await chat.listed("/api/renders") == [] and await chat.listed("/api/renders?trash=true") == [
+    assert await chat.titles("/api/renders") == [] and await chat.titles("/api/renders?trash=true") == [
         "Tides"
     ]
-    assert "“Tides”" in (await chat.told(list_trash)).replace("„", "“")
-    await chat.told(restore)
-    assert await chat.listed("/api/renders?trash=true") == []
+    assert "“Tides”" in (await chat.reply(list_trash)).replace("„", "“")
+    await chat.reply(restore)
+    assert await chat.titles("/api/renders?trash=true") == []
     assert (await chat.services.studio.renders.get(tides)).state is RenderState.DONE
 
 
@@ -127,41 +127,41 @@ async def test_a_deleted_project_is_in_the_trash_and_comes_back(
     chat: Chat, delete: str, restore: str
 ) -> None:
     project = await chat.services.studio.projects.create(ProjectDraft(title="Harbour", persona="nova"))
-    outcome = await chat.agreed(delete)
+    outcome = await chat.approve(delete)
     assert "Move it to the trash" in outcome and "it can be restored for 30 days" in outcome
     assert "done: The project “Harbour” is in the trash." in outcome
-    assert await chat.listed("/api/projects?trash=true") == ["Harbour"]
-    await chat.told(restore)
-    assert await chat.listed("/api/projects?trash=true") == []
+    assert await chat.titles("/api/projects?trash=true") == ["Harbour"]
+    reply = await chat.reply(restore)
+    assert await chat.titles("/api/projects?trash=true") == [], reply
     assert (await chat.services.studio.projects.get(project.id)).title == "Harbour"
 
 
 @pytest.mark.parametrize("sentence", ["undo", "take that back"])
 async def test_a_deletion_that_is_taken_back_is_restored(chat: Chat, sentence: str) -> None:
     await video(chat.services, "Tides", RenderState.DONE)
-    await chat.agreed("delete the video Tides")
-    assert "“Tides” is back" in await chat.told(sentence)
-    assert await chat.listed("/api/renders") == ["Tides"]
+    await chat.approve("delete the video Tides")
+    assert "“Tides” is back" in await chat.reply(sentence)
+    assert await chat.titles("/api/renders") == ["Tides"]
     await chat.services.studio.projects.create(ProjectDraft(title="Harbour", persona="nova"))
-    await chat.agreed("delete the project Harbour")
-    assert "“Harbour” is back" in await chat.told(sentence)
-    assert await chat.listed("/api/projects") == ["Harbour"]
+    await chat.approve("delete the project Harbour")
+    assert "“Harbour” is back" in await chat.reply(sentence)
+    assert await chat.titles("/api/projects") == ["Harbour"]
 
 
 async def test_for_good_deletes_past_the_trash_and_out_of_it(chat: Chat) -> None:
     await video(chat.services, "Tides", RenderState.DONE)
     await video(chat.services, "Sand", RenderState.DONE)
-    outcome = await chat.agreed("delete the video Tides for good")
+    outcome = await chat.approve("delete the video Tides for good")
     assert "Delete the video for good" in outcome and "done: “Tides” is deleted" in outcome
-    assert await chat.listed("/api/renders?trash=true") == []
-    await chat.agreed("delete the video Sand")
-    assert "in the trash" in await chat.told("delete the video Sand")
-    assert "done: “Sand” is deleted" in await chat.agreed("delete the video Sand for good")
-    assert await chat.listed("/api/renders?trash=true") == []
+    assert await chat.titles("/api/renders?trash=true") == []
+    await chat.approve("delete the video Sand")
+    assert "in the trash" in await chat.reply("delete the video Sand")
+    assert "done: “Sand” is deleted" in await chat.approve("delete the video Sand for good")
+    assert await chat.titles("/api/renders?trash=true") == []
     await chat.services.studio.projects.create(ProjectDraft(title="Harbour", persona="nova"))
-    await chat.agreed("delete the project Harbour")
-    assert "deleted. Its videos stay." in await chat.agreed("delete the project Harbour for good")
-    assert await chat.listed("/api/projects?trash=true") == []
+    await chat.approve("delete the project Harbour")
+    assert "deleted. Its videos stay." in await chat.approve("delete the project Harbour for good")
+    assert await chat.titles("/api/projects?trash=true") == []
 
 
 async def test_a_project_of_the_same_name_is_not_taken_for_the_one_in_the_trash(chat: Chat) -> None:
@@ -169,23 +169,24 @@ async def test_a_project_of_the_same_name_is_not_taken_for_the_one_in_the_trash(
     old = await projects.create(ProjectDraft(title="Harbour", persona="nova"))
     await projects.trash(old.id, by="Ada")
     new = await projects.create(ProjectDraft(title="Harbour", persona="nova"))
-    await chat.agreed("delete the project Harbour")
+    await chat.approve("delete the project Harbour")
     assert (await projects.get(new.id)).trashed_at is not None
     assert (await projects.get(old.id)).trashed_at is not None
-    await chat.told("restore the project Harbour from the trash")
+    await chat.reply("restore the project Harbour from the trash")
 
 
 async def test_the_queue_is_shown_in_its_order_and_a_video_is_moved(chat: Chat) -> None:
     for title in ("Sand", "Tides", "Harbour"):
         await video(chat.services, title)
-    shown = await chat.told("what is in the queue?")
+    shown = await chat.reply("what is in the queue?")
     assert shown.index("Sand") < shown.index("Tides") < shown.index("Harbour") and "3 videos waiting" in shown
-    assert "“Tides” runs next." in await chat.told("move Tides to the front")
+    assert "“Tides” runs next." in await chat.reply("move Tides to the front")
     assert await waiting(chat.services) == ["Tides", "Sand", "Harbour"]
-    assert "“Harbour” runs next." in await chat.told("make Harbour run next")
+    assert "“Harbour” runs next." in await chat.reply("make Harbour run next")
     assert await waiting(chat.services) == ["Harbour", "Tides", "Sand"]
-    assert "Sand“ ist als nächstes dran" in await chat.told("schieb Sand nach vorn")
-    assert "number 3" in await chat.told("move the video Sand to the end of the queue")
+    await chat.reply("schieb Sand nach vorn")
+    assert await waiting(chat.services) == ["Sand", "Harbour", "Tides"]
+    assert "number 3" in await chat.reply("move the video Sand to the end of the queue")
     assert await waiting(chat.services) == ["Harbour", "Tides", "Sand"]
 
 
@@ -194,18 +195,18 @@ async def test_all_that_waits_is_cancelled_after_a_yes_and_nothing_else(chat: Ch
     for title in ("Sand", "Tides"):
         await video(chat.services, title)
     running = await video(chat.services, "Harbour", RenderState.RUNNING)
-    question = await chat.told(sentence)
+    question = await chat.reply(sentence)
     assert "Sand" in question and "Tides" in question and "Harbour" not in question
     assert await waiting(chat.services) == ["Sand", "Tides"], "nothing is done without a yes"
     later = await video(chat.services, "Later")
-    await chat.told("yes" if sentence.startswith("cancel") else "ja")
+    await chat.reply("yes" if sentence.startswith("cancel") else "ja")
     assert await waiting(chat.services) == ["Later"], "what came after the question was not agreed to"
     renders = chat.services.studio.renders
     assert (await renders.get(running)).state is RenderState.RUNNING
     assert (await renders.get(later)).state is RenderState.QUEUED
 
 
-async def called(services: Services, who: Principal, name: str, **arguments: Any) -> Any:
+async def call(services: Services, who: Principal, name: str, **arguments: Any) -> Any:
     toolset = services.brain.toolset
     context = ToolContext(who, "ses_1", services.tool_services)
     return await toolset.run(context, prepare_call(toolset, name, arguments))
@@ -216,21 +217,21 @@ async def test_permissions_and_tenants_are_those_of_the_routes(services: Service
     tides = await video(services, "Tides", RenderState.DONE)
     await studio.render_editing.trash(tides, by="Ada")
     sand = await video(services, "Sand")
-    shown = await called(services, VIEWER, "trash", action="list")
+    shown = await call(services, VIEWER, "trash", action="list")
     assert [one.title for one in shown.things] == ["Tides"]
     for name, action in (("trash", "restore_video"), ("trash", "restore_project"), ("queue", "front")):
         with pytest.raises(Forbidden):
-            await called(services, VIEWER, name, action=action)
+            await call(services, VIEWER, name, action=action)
     elsewhere = replace(BOB, tenant="acme")
-    assert (await called(services, elsewhere, "trash", action="list")).things == ()
-    assert (await called(services, elsewhere, "queue", action="show")).waiting == ()
-    assert (await called(services, elsewhere, "queue", action="cancel_waiting")).cancelled == ()
+    assert (await call(services, elsewhere, "trash", action="list")).things == ()
+    assert (await call(services, elsewhere, "queue", action="show")).waiting == ()
+    assert (await call(services, elsewhere, "queue", action="cancel_waiting")).cancelled == ()
     for name, arguments, code in (
         ("trash", {"action": "restore_video", "render": tides}, "trash.not_found"),
         ("queue", {"action": "front", "render": sand}, "render.not_found"),
     ):
         with pytest.raises(SoundstageError) as refused:
-            await called(services, elsewhere, name, **arguments)
+            await call(services, elsewhere, name, **arguments)
         assert refused.value.code == code
     assert (await studio.renders.get(tides)).trashed_at is not None
 
@@ -238,5 +239,5 @@ async def test_permissions_and_tenants_are_those_of_the_routes(services: Service
 async def test_what_has_ended_stands_in_no_queue(services: Services) -> None:
     done = await video(services, "Tides", RenderState.DONE)
     with pytest.raises(SoundstageError) as refused:
-        await called(services, BOB, "queue", action="front", render=done)
+        await call(services, BOB, "queue", action="front", render=done)
     assert refused.value.code == "render.ended"

@@ -42,9 +42,9 @@ def test_most_are_understood_and_none_leads_to_another_change(grammar: Grammar) 
         for marked in some:
             example = parse_example(intent, "", marked)
             decision = Interpreter(reader).interpret(example.text, world, Dialogue(), NOW)
-            asked = () if decision.question is None else decision.question.choices
+            offered = () if decision.question is None else decision.question.choices
             named = {span.slot: example.text[span.start : span.end] for span in example.spans}
-            found = [(one.intent, dict(one.arguments)) for one in decision.calls or asked[:1]]
+            found = [(one.intent, dict(one.arguments)) for one in decision.calls or offered[:1]]
             count += 1
             right += found == [(intent, named)]
             others = [one for one, _ in found if decision.calls and one != intent and one not in READS]
@@ -60,5 +60,5 @@ def test_what_is_there_is_not_restored_from_the_trash() -> None:
     world = World((*read_world().things, *IN_TRASH), frozenset(reader.common_words))
     for project, intent in (("Harbour tour", "edit_project.restore"), ("Harbour", "trash.restore_project")):
         decision = Interpreter(reader).interpret(f"restore the project {project}", world, Dialogue(), NOW)
-        asked = () if decision.question is None else decision.question.choices
-        assert [one.intent for one in decision.calls or asked[:1]] == [intent]
+        offered = () if decision.question is None else decision.question.choices
+        assert [one.intent for one in decision.calls or offered[:1]] == [intent]
