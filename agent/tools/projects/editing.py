@@ -180,11 +180,11 @@ async def _planned(context: ToolContext, request: EditProject) -> Plan:
         case "delete_scene" | "change_scene" | "move_scene":
             scene = scene_named(project, scenes, request.scene or "")
             verb = request.action.removesuffix("_scene").capitalize()
-            chosen = request.model_dump(exclude_none=True, exclude={"action", "project", "scene"})
+            chosen = request.model_dump(exclude_none=True, exclude={"action", "project", "scene", "forever"})
             how = f" ({', '.join(f'{name}: {value}' for name, value in chosen.items())})" if chosen else ""
             return Plan(changes=(change(f"{_line(verb, scene)}{how}", where),))
         case _:
-            chosen = request.model_dump(exclude_none=True, exclude={"action", "project"})
+            chosen = request.model_dump(exclude_none=True, exclude={"action", "project", "forever"})
             how = ", ".join(f"{name}: {value}" for name, value in chosen.items())
             return Plan(changes=(change(f"{request.action.replace('_', ' ')} ({how})", where),))
 
