@@ -23,7 +23,7 @@ from editor_page import (
     picture,
     scripts,
 )
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Error, Locator, Page, expect
 from studio_page import PATIENCE_MS, WRONG_CLOCK, Studio, Visit, Visiting, address
 from waiting import eventually
 
@@ -139,6 +139,83 @@ def test_a_killed_server_costs_no_word_no_file_and_no_film(
         # What was there before is there: the page was not opened anew.
         editor.get_by_role("button", name="Undo").click()
         expect(field(editor, 2)).to_have_value(SCRIPTS[1])
+
+
+def leave(tab: Page) -> None:
+    tab.on("dialog", lambda dialog: dialog.accept())
+    with pytest.raises(Error, match="ERR_CONNECTION_REFUSED"):
+        tab.reload()
+
+
+def test_two_tabs_that_are_left_without_a_server_lose_no_word_of_either(
+    visiting: Visiting, new_studio: Studio
+) -> None:
+    with httpx.Client(
+        base_url=new_studio.url, headers=new_studio.headers, timeout=60, trust_env=False
+    ) as operator:
+        edited = create_project(operator, *SCRIPTS, "Both.")
+        visit = visiting(new_studio)
+        here = open_project(visit, edited)
+        there = here.context.new_page()
+        there.goto(here.url)
+        expect(field(there, 3)).to_have_value("Both.")
+        new_studio.kill()
+        for tab, number, script in ((here, 1, "From here."), (there, 2, "From there.")):
+            field(tab, number).fill(script)
+            expect(tab.locator(".saved")).to_have_text("Not saved")
+        field(here, 3).fill("Both from here.")
+        field(there, 3).fill("Both from there.")
+        for tab in (here, there):
+            leave(tab)
+        new_studio.start()
+        visit.log_in()
+        here.goto(visit.url + address(f"projects/{edited}"))
+        question = here.get_by_role("alert", name="Two versions of a scene")
+        expect(question).to_contain_text("Both from here.")
+        expect(question).to_contain_text("Both from there.")
+        expect(field(here, 1)).to_have_value("From here.")
+        # What is typed before the question is answered is kept too.
+        field(here, 1).fill("From here, later.")
+        here.reload()
+        expect(question).to_be_visible()
+        text = question.locator("div", has_text="Both from there.").last
+        text.get_by_role("button").click()
+        expect(question).to_have_count(0)
+        expect_saved(here)
+        expected = ["From here, later.", "From there.", "Both from there."]
+        assert scripts(operator, edited) == expected
+        # And nothing is played once more.
+        there.goto(here.url)
+        for number, script in enumerate(expected, 1):
+            expect(field(there, number)).to_have_value(script)
+        expect_saved(there)
+        assert scripts(operator, edited) == expected
+        kept = "Object.keys(localStorage).filter(key => key.startsWith('soundstage.project.'))"
+        assert there.evaluate(kept) == []
+
+
+def test_a_tab_leaves_to_another_that_is_open_what_it_has_not_saved(
+    visiting: Visiting, project: str, operator: httpx.Client
+) -> None:
+    visit = visiting()
+    here = open_project(visit, project)
+    here.route("**/changes", lambda route: route.abort())
+    field(here, 1).fill("From here.")
+    expect(here.locator(".saved")).to_have_text("Not saved")
+    there = here.context.new_page()
+    there.goto(here.url)
+    expect(field(there, 2)).to_have_value(SCRIPTS[1])
+    field(there, 2).fill("From there.")
+    expect_saved(there)
+    # It is the other's as long as that is open.
+    assert scripts(operator, project) == [SCRIPTS[0], "From there."]
+    field(here, 1).fill("From here, undone.")
+    here.get_by_role("button", name="Undo").click()
+    here.close()
+    field(there, 2).fill("From there, later.")
+    expect(field(there, 1)).to_have_value("From here.")
+    expect_saved(there)
+    assert scripts(operator, project) == ["From here.", "From there, later."]
 
 
 @pytest.mark.parametrize("mib", [12, pytest.param(300, marks=pytest.mark.slow)])
