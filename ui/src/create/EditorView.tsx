@@ -121,7 +121,6 @@ function Open({ state, me }: { state: ProjectState; me: Me }) {
           dir="auto"
           aria-label={t`Title of the project`}
           value={doc.title}
-          maxLength={200}
           disabled={!mayEdit}
           onChange={(event) =>
             event.target.value && editor.edit(t`Title`, (one) => ({ ...one, title: event.target.value }), "title")
