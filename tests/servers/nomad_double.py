@@ -121,9 +121,9 @@ class NomadDouble:
 
 
 @contextmanager
-def nomad_double() -> Iterator[NomadDouble]:
+def nomad_double(double: NomadDouble | None = None) -> Iterator[NomadDouble]:
     """Serves it on a port of its own."""
-    double = NomadDouble()
+    double = double or NomadDouble()
 
     class Handler(BaseHTTPRequestHandler):
         def _respond(self) -> None:
