@@ -143,7 +143,7 @@ function Leases({ of }: { of: FarmNode }) {
               one.job
             )}
             <div>
-              <Link className="quiet mono" to="/run/jobs/$id" params={{ id: one.job }}>
+              <Link className="quiet" to="/run/jobs/$id" params={{ id: one.job }}>
                 {one.render || one.step ? one.job : t`the job`}
               </Link>
             </div>

@@ -39,7 +39,8 @@ export function KeysView() {
   return (
     <List
       name={t`Keys`}
-      heads={[t`Name`, t`Role`, t`State`, t`Expires`, t`Last used`, t`Actions`]}
+      heads={[t`Name`, t`Role`, t`State`, t`Expires`, t`Last used`]}
+      last={t`Actions`}
       of={of}
       above={above}
       empty={t`No API key yet.`}
@@ -125,7 +126,7 @@ function Actions({ of, onChanged, onSecret }: ActionsProps) {
     onSettled: onChanged,
   });
   return (
-    <div className="row">
+    <div className="row ends">
       {of.state === "active" && permissions.includes("key:rotate") && (
         <button type="button" disabled={rotate.isPending} onClick={() => rotate.mutate()} aria-label={t`Rotate ${of.name}`}>
           {t`Rotate`}

@@ -28,13 +28,15 @@ const ASSET_KINDS = {
 export function List<Row>(props: {
   name: string;
   heads: string[];
+  /** Of a column of buttons. */
+  last?: string;
   of: { data?: readonly Row[] | undefined; error: Error | null };
   empty: string;
   /** Between the heading and the table. */
   above?: ReactNode;
   children: (row: Row) => ReactNode;
 }) {
-  const { name, heads, of, empty, above, children } = props;
+  const { name, heads, last, of, empty, above, children } = props;
   return (
     <div className="stack">
       <div className="row apart">
@@ -44,7 +46,7 @@ export function List<Row>(props: {
       {above}
       <NoRows of={of}>{empty}</NoRows>
       {of.data && of.data.length > 0 && (
-        <Table name={name} heads={heads}>
+        <Table name={name} heads={heads} last={last}>
           {of.data.map(children)}
         </Table>
       )}
