@@ -107,7 +107,7 @@ TIDES: list[dict[str, Any]] = [
     },
     {
         "title": "Twice a day",
-        "script": "Thank you, Nova. So every coast passes through two high tides a day. [pause 300ms] Good bye!",
+        "script": "Thank you, Nova. So every coast has two high tides a day. [pause 300ms] Good bye!",
         "persona": "milo",
         "background": {"kind": "set", "name": "studio"},
         "transition": {"kind": "dissolve"},
@@ -159,8 +159,16 @@ class WholeFarm(NomadDouble):
 
     def _of_faces(self, part: str) -> Any:
         """Of the job that waits."""
-        lacks = {"server": {"NodesEvaluated": 3, "DimensionExhausted": {"devices": 2}, "CoalescedFailures": 0}}
-        blocked = {"ID": "e", "Status": "blocked", "FailedTGAllocs": lacks, "CreateIndex": 5, "ModifyIndex": 5}
+        lacks = {
+            "server": {"NodesEvaluated": 3, "DimensionExhausted": {"devices": 2}, "CoalescedFailures": 0}
+        }
+        blocked = {
+            "ID": "e",
+            "Status": "blocked",
+            "FailedTGAllocs": lacks,
+            "CreateIndex": 5,
+            "ModifyIndex": 5,
+        }
         return {"evaluations": [blocked], "allocations": []}.get(part, {"Status": "running"})
 
     def _named(self, name: str, kind: str, counts: dict[str, int]) -> dict[str, Any]:
@@ -283,7 +291,10 @@ def _add_files(filled: FilledStudio) -> tuple[str, str]:
         "/api/brands",
         name="Harbour museum",
         colours={"accent": "#e07a3f", "text": "#ffffff", "panel": "#14283ae6"},
-        logo={"image": {"sha256": logo["sha256"]}, "box": {"x": 0.86, "y": 0.05, "width": 0.1, "height": 0.14}},
+        logo={
+            "image": {"sha256": logo["sha256"]},
+            "box": {"x": 0.86, "y": 0.05, "width": 0.1, "height": 0.14},
+        },
         lower_third={"side": "left"},
         intro={"kind": "title", "title": "{title}", "subtitle": "{subtitle}"},
     )
@@ -331,7 +342,9 @@ def _add_films(filled: FilledStudio, kit: str, music: str) -> None:
         tags=["museum"],
     )
     figures = filled.project(
-        "Week 48 in figures", "Twelve films were made this week, and two of them were published.", persona="vera"
+        "Week 48 in figures",
+        "Twelve films were made this week, and two of them were published.",
+        persona="vera",
     )
     filled.project("Safety on board", "Before we leave, look where your life jacket is.", persona="leo")
     filled.ids["project"] = tides
@@ -339,7 +352,7 @@ def _add_films(filled: FilledStudio, kit: str, music: str) -> None:
     filled.ids["harbour"] = filled.film(harbour)
     filled.film(figures)
     scene = filled.client.get(f"/api/projects/{tides}/scenes").json()[2]["id"]
-    changed = "Thank you, Nova. So every coast passes through two high tides each day. [pause 300ms] See you soon!"
+    changed = "Thank you, Nova. So every coast has two high tides each day. [pause 300ms] See you soon!"
     filled.client.patch(f"/api/projects/{tides}/scenes/{scene}", json={"script": changed}).raise_for_status()
     # Drawn while a worker is free.
     for one in filled.client.get(f"/api/projects/{tides}/scenes").json():
@@ -356,7 +369,9 @@ def _add_films(filled: FilledStudio, kit: str, music: str) -> None:
     )["id"]
     filled.ids["failed"] = str(failed)
     eventually(
-        lambda: filled.client.get(f"/api/renders/{failed}").json()["state"] == "failed", "a failure", PATIENCE_S
+        lambda: filled.client.get(f"/api/renders/{failed}").json()["state"] == "failed",
+        "a failure",
+        PATIENCE_S,
     )
 
 
@@ -380,7 +395,13 @@ def _add_conversation(filled: FilledStudio) -> None:
 
 def _add_machines(filled: FilledStudio) -> None:
     """Three that wait to be accepted, one that was accepted, one that is ready and had a run."""
-    gpu = {"address": "01:00.0", "vendor": "10de", "device": "2882", "model": "GeForce RTX 4060", "vram_mib": 8188}
+    gpu = {
+        "address": "01:00.0",
+        "vendor": "10de",
+        "device": "2882",
+        "model": "GeForce RTX 4060",
+        "vram_mib": 8188,
+    }
 
     def hardware(serial: str, threads: int, *, gpus: int = 0) -> dict[str, Any]:
         return {
@@ -437,7 +458,9 @@ def _add_publications(filled: FilledStudio) -> None:
 
     eventually(is_out, "the film to be published", PATIENCE_S)
     filled.google.faults["start"] = [Says(400, "invalidTitle")]
-    filled.post(f"/api/renders/{filled.ids['harbour']}/publish", title="A tour of the harbour", privacy="unlisted")
+    filled.post(
+        f"/api/renders/{filled.ids['harbour']}/publish", title="A tour of the harbour", privacy="unlisted"
+    )
     for name, days in (("For the school", 7), ("For the museum", 30)):
         ends = datetime.now(UTC) + timedelta(days=days)
         link = filled.post(f"{film}/links", name=name, expires_at=ends.isoformat())
@@ -445,7 +468,11 @@ def _add_publications(filled: FilledStudio) -> None:
 
 
 def _add_keys_and_webhooks(filled: FilledStudio) -> None:
-    for name, role in (("Weather bot", "editor"), ("Museum's screen", "viewer"), ("Nightly backup", "operator")):
+    for name, role in (
+        ("Weather bot", "editor"),
+        ("Museum's screen", "viewer"),
+        ("Nightly backup", "operator"),
+    ):
         filled.post("/api/keys", name=name, role=role)
     hook = filled.post(
         "/api/webhooks",
@@ -454,7 +481,9 @@ def _add_keys_and_webhooks(filled: FilledStudio) -> None:
         description="Tells the museum's screen",
     )
     filled.post(f"/api/webhooks/{hook['id']}/test")
-    filled.post("/api/webhooks", url=f"{filled.receiver_url}/archive", description="Everything, to the archive")
+    filled.post(
+        "/api/webhooks", url=f"{filled.receiver_url}/archive", description="Everything, to the archive"
+    )
 
 
 def _add_work(filled: FilledStudio) -> None:
@@ -470,5 +499,9 @@ def _add_work(filled: FilledStudio) -> None:
         return bool(found["progress"]["preview"])
 
     eventually(is_half_made, "the film to be under way", PATIENCE_S)
-    for title, presenter in (("News of the evening", "harjit"), ("Opening hours", "zuri"), ("Thank you", "nova")):
+    for title, presenter in (
+        ("News of the evening", "harjit"),
+        ("Opening hours", "zuri"),
+        ("Thank you", "nova"),
+    ):
         filled.post("/api/renders", title=title, persona=presenter, script=f"{title}. That is all for today.")

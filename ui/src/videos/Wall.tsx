@@ -29,7 +29,7 @@ export function Wall({ me }: { me: Me }) {
       <div className="row apart">
         <h1>{t`Videos`}</h1>
         {(total > 0 || Object.keys(asked).length > 0) && (
-          <div className="row">
+          <div className="row choices-of-wall">
             <span className="quiet" role="status">
               {rows && counted(rows.length, total, !any)}
             </span>
