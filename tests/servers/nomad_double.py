@@ -72,6 +72,7 @@ class NomadDouble:
         group = {"Vendor": "nvidia", "Type": "gpu", "Name": "RTX 4060", **memory}
         return {
             "ID": "node-1",
+            "CreateIndex": 5,
             "Name": "gpu-1",
             "Status": "ready",
             "NodePool": "gpu",

@@ -15,13 +15,14 @@ from pathlib import Path
 
 import pytest
 from editor_page import field
-from filled_studio import FilledStudio, fill, filled_studio
+from full_studio import FullStudio, fill, open_full_studio
 from PIL import Image
 from playwright.sync_api import Page, expect
 from studio_page import PATIENCE_MS, REPOSITORY, Visiting, wait_for
 
 pytestmark = pytest.mark.browser
 ROUTER = REPOSITORY / "ui" / "src" / "shell" / "router.tsx"
+GUIDE = REPOSITORY / "docs" / "guide" / "views.md"
 ROUTE = re.compile(
     r"const (\w+) = createRoute\(\{\s*getParentRoute: (?:\(\) => (\w+)|parent),\s*path: \"([^\"]*)\""
 )
@@ -34,7 +35,8 @@ HIGHEST = 2600
 # Of the words of the page and of fields; pairs of what stands there and what does elsewhere.
 REPLACE = """pairs => { const words = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   for (let one = words.nextNode(); one; one = words.nextNode())
-    for (const [before, after] of pairs) if (one.data.includes(before)) one.data = one.data.replaceAll(before, after); }"""
+    for (const [before, after] of pairs)
+      if (one.data.includes(before)) one.data = one.data.replaceAll(before, after); }"""
 # What is far below is fetched when one comes near it.
 SHOWN = """() => document.fonts.status == "loaded" && [...document.images].every(one => one.complete ||
   !one.checkVisibility() || one.getBoundingClientRect().top > innerHeight ||
@@ -178,11 +180,13 @@ def test_every_view_of_the_router_has_a_picture() -> None:
     assert pictured - routes == set(), "pictures of no view"
     names = [one.name for one in PICTURES]
     assert len(set(names)) == len(names)
+    shown = re.findall(r"pictures/views/([\w-]+)\.png", GUIDE.read_text())
+    assert sorted(shown) == sorted(names), "docs/guide/views.md has each picture once"
 
 
 @pytest.fixture(scope="module")
-def filled(built_page: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FilledStudio]:
-    with filled_studio(tmp_path_factory) as studio:
+def full(built_page: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FullStudio]:
+    with open_full_studio(tmp_path_factory) as studio:
         fill(studio)
         yield studio
 
@@ -190,19 +194,19 @@ def filled(built_page: None, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 @pytest.mark.slow
 @pytest.mark.parametrize("form", WIDTHS)
 def test_every_view_fits_and_is_shown_at_this_width(
-    visiting: Visiting, filled: FilledStudio, tmp_path: Path, form: str
+    visiting: Visiting, full: FullStudio, tmp_path: Path, form: str
 ) -> None:
     folder = Path(os.environ.get("VIEWS_TO", tmp_path)) / form
     folder.mkdir(parents=True, exist_ok=True)
     width, height = WIDTHS[form]
     scheme = "dark" if form == "dark" else "light"
-    visit = visiting(filled.studio, viewport={"width": width, "height": height}, color_scheme=scheme)
-    session = json.dumps(filled.ids["session"])
+    visit = visiting(full.studio, viewport={"width": width, "height": height}, color_scheme=scheme)
+    session = json.dumps(full.ids["session"])
     visit.page.add_init_script(f"sessionStorage.setItem('soundstage.session', {session})")
     # The conversation is beside its own view alone.
     visit.page.add_init_script("localStorage.setItem('soundstage.chat', '{\"open\": false}')")
     page = visit.open()
-    wrong = [take(page, filled, one, folder) for one in PICTURES]
+    wrong = [take(page, full, one, folder) for one in PICTURES]
     assert not any(wrong), "\n".join(one for one in wrong if one)
 
 
@@ -214,12 +218,12 @@ def write_for_docs(taken: Path, folder: Path) -> None:
         small.quantize(128, dither=Image.Dither.NONE).save(folder / taken.name, optimize=True)
 
 
-def take(page: Page, filled: FilledStudio, picture: Picture, folder: Path) -> str:
+def take(page: Page, full: FullStudio, picture: Picture, folder: Path) -> str:
     """Takes the picture; returns what is wrong with it."""
     if picture.name == "login":
         page.context.clear_cookies()
-    path = picture.address.format(**filled.ids)
-    page.goto(path if path.startswith("http") else f"{filled.studio.url}/{path.lstrip('/')}")
+    path = picture.address.format(**full.ids)
+    page.goto(path if path.startswith("http") else f"{full.studio.url}/{path.lstrip('/')}")
     try:
         expect(page.locator(picture.ready).first).to_be_visible(timeout=20_000)
         if picture.act:
@@ -230,7 +234,7 @@ def take(page: Page, filled: FilledStudio, picture: Picture, folder: Path) -> st
         return f"{picture.name}: {str(error)[:300]}"
     page.mouse.move(0, 0)
     # Temporary folders say nothing to who looks at the pictures.
-    folders = {filled.studio.path: "/srv/soundstage", filled.folder: "/srv", REPOSITORY: "/opt/soundstage"}
+    folders = {full.studio.path: "/srv/soundstage", full.folder: "/srv", REPOSITORY: "/opt/soundstage"}
     page.evaluate(REPLACE, [[str(one), name] for one, name in folders.items()])
     page.screenshot(path=folder / f"{picture.name}.png", animations="disabled")
     if "PICTURES_TO" in os.environ and folder.name == "1440":

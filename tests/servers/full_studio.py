@@ -177,7 +177,7 @@ class WholeFarm(NomadDouble):
 
 
 @dataclass
-class FilledStudio:
+class FullStudio:
     """`ids` names one thing of each kind, for addresses of views."""
 
     studio: Studio
@@ -198,9 +198,9 @@ class FilledStudio:
 
     def film(self, project: str, state: str = "done") -> str:
         """Has a film of the project made; returns its id when it has that state."""
-        made = str(self.post("/api/renders", project=project)["id"])
-        self.until(made, state)
-        return made
+        render = str(self.post("/api/renders", project=project)["id"])
+        self.until(render, state)
+        return render
 
     def until(self, render: str, state: str) -> None:
         def has_it() -> bool:
@@ -211,11 +211,11 @@ class FilledStudio:
         eventually(has_it, f"a film to be {state}", PATIENCE_S)
 
     def project(self, title: str, *scenes: dict[str, Any] | str, **look: Any) -> str:
-        made = str(self.post("/api/projects", title=title, canvas=CANVAS, **look)["id"])
+        created = str(self.post("/api/projects", title=title, canvas=CANVAS, **look)["id"])
         for scene in scenes:
             body = {"script": scene} if isinstance(scene, str) else scene
-            self.post(f"/api/projects/{made}/scenes", **body)
-        return made
+            self.post(f"/api/projects/{created}/scenes", **body)
+        return created
 
     def upload(self, name: str, content: bytes, kind: str) -> dict[str, Any]:
         answer = self.client.post("/api/assets", files={"file": (name, content, kind)})
@@ -223,9 +223,9 @@ class FilledStudio:
 
 
 @contextmanager
-def filled_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FilledStudio]:
+def open_full_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FullStudio]:
     """A studio with a farm, a channel on YouTube and all that `fill` puts in."""
-    folder = tmp_path_factory.mktemp("filled")
+    folder = tmp_path_factory.mktemp("full")
     google = GoogleServer()
 
     async def receive(request: Request) -> Reply:
@@ -243,7 +243,7 @@ def filled_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FilledSt
         client = stack.enter_context(
             httpx.Client(base_url=studio.url, headers=studio.headers, timeout=120, trust_env=False)
         )
-        yield FilledStudio(studio, client, folder, google, receiver)
+        yield FullStudio(studio, client, folder, google, receiver)
 
 
 def _variables(folder: Path, google_url: str, farm_url: str) -> dict[str, str]:
@@ -269,25 +269,25 @@ def _variables(folder: Path, google_url: str, farm_url: str) -> dict[str, str]:
     }
 
 
-def fill(filled: FilledStudio) -> None:
+def fill(full: FullStudio) -> None:
     """Puts all of it in; films that stay under way come last."""
-    kit, music = _add_files(filled)
-    _add_films(filled, kit, music)
-    _add_conversation(filled)
-    _add_machines(filled)
-    _add_publications(filled)
-    _add_keys_and_webhooks(filled)
-    _add_work(filled)
+    kit, music = _add_files(full)
+    _add_films(full, kit, music)
+    _add_conversation(full)
+    _add_machines(full)
+    _add_publications(full)
+    _add_keys_and_webhooks(full)
+    _add_work(full)
 
 
-def _add_files(filled: FilledStudio) -> tuple[str, str]:
+def _add_files(full: FullStudio) -> tuple[str, str]:
     """Returns the ids of a brand kit and of a piece of music."""
     pictures = REPOSITORY / "docs" / "pictures"
     for name in ("presenters.jpg", "hero.jpg", "turned.jpg"):
-        filled.upload(name, (pictures / name).read_bytes(), "image/jpeg")
-    logo = filled.upload("soundstage.png", _logo(), "image/png")
-    music = filled.upload("waves.wav", _tone(filled.folder / "waves.wav"), "audio/wav")
-    kit = filled.post(
+        full.upload(name, (pictures / name).read_bytes(), "image/jpeg")
+    logo = full.upload("soundstage.png", _logo(), "image/png")
+    music = full.upload("waves.wav", _tone(full.folder / "waves.wav"), "audio/wav")
+    kit = full.post(
         "/api/brands",
         name="Harbour museum",
         colours={"accent": "#e07a3f", "text": "#ffffff", "panel": "#14283ae6"},
@@ -298,9 +298,9 @@ def _add_files(filled: FilledStudio) -> tuple[str, str]:
         lower_third={"side": "left"},
         intro={"kind": "title", "title": "{title}", "subtitle": "{subtitle}"},
     )
-    filled.post("/api/brands", name="Weekly figures", colours={"accent": "#5b5bd6", "panel": "#1c1c3ae6"})
+    full.post("/api/brands", name="Weekly figures", colours={"accent": "#5b5bd6", "panel": "#1c1c3ae6"})
     words = {"Siobhan": "shi-vawn", "Nomad": "no-mad", "Gdansk": "g-dansk", "SQL": "sequel"}
-    filled.client.patch("/api/pronunciations", json={"pronunciation": words}).raise_for_status()
+    full.client.patch("/api/pronunciations", json={"pronunciation": words}).raise_for_status()
     return str(kit["id"]), str(music["sha256"])
 
 
@@ -324,8 +324,8 @@ def _tone(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def _add_films(filled: FilledStudio, kit: str, music: str) -> None:
-    tides = filled.project(
+def _add_films(full: FullStudio, kit: str, music: str) -> None:
+    tides = full.project(
         "How tides work",
         *TIDES,
         subtitle="Why the sea comes and goes",
@@ -333,7 +333,7 @@ def _add_films(filled: FilledStudio, kit: str, music: str) -> None:
         output={"captions": {"mode": "both"}},
         tags=["sea", "school"],
     )
-    harbour = filled.project(
+    harbour = full.project(
         "A tour of the harbour",
         "Welcome to the harbour museum. The cranes that you see are a hundred years old.",
         "On the left lies the old light ship. Please stay behind the rope.",
@@ -341,41 +341,41 @@ def _add_films(filled: FilledStudio, kit: str, music: str) -> None:
         brand=kit,
         tags=["museum"],
     )
-    figures = filled.project(
+    figures = full.project(
         "Week 48 in figures",
         "Twelve films were made this week, and two of them were published.",
         persona="vera",
     )
-    filled.project("Safety on board", "Before we leave, look where your life jacket is.", persona="leo")
-    filled.ids["project"] = tides
-    filled.ids["film"] = filled.film(tides)
-    filled.ids["harbour"] = filled.film(harbour)
-    filled.film(figures)
-    scene = filled.client.get(f"/api/projects/{tides}/scenes").json()[2]["id"]
+    full.project("Safety on board", "Before we leave, look where your life jacket is.", persona="leo")
+    full.ids["project"] = tides
+    full.ids["film"] = full.film(tides)
+    full.ids["harbour"] = full.film(harbour)
+    full.film(figures)
+    scene = full.client.get(f"/api/projects/{tides}/scenes").json()[2]["id"]
     changed = "Thank you, Nova. So every coast has two high tides each day. [pause 300ms] See you soon!"
-    filled.client.patch(f"/api/projects/{tides}/scenes/{scene}", json={"script": changed}).raise_for_status()
+    full.client.patch(f"/api/projects/{tides}/scenes/{scene}", json={"script": changed}).raise_for_status()
     # Drawn while a worker is free.
-    for one in filled.client.get(f"/api/projects/{tides}/scenes").json():
-        filled.client.get(f"/api/projects/{tides}/scenes/{one['id']}/still?word=0").raise_for_status()
-    old = filled.project("An old draft", "Nobody needs this any more.")
-    filled.client.delete(f"/api/projects/{old}").raise_for_status()
-    gone = filled.film(filled.project("First try", "Is this thing on?", persona="finn"))
-    filled.client.delete(f"/api/renders/{gone}").raise_for_status()
-    failed = filled.post(
+    for one in full.client.get(f"/api/projects/{tides}/scenes").json():
+        full.client.get(f"/api/projects/{tides}/scenes/{one['id']}/still?word=0").raise_for_status()
+    old = full.project("An old draft", "Nobody needs this any more.")
+    full.client.delete(f"/api/projects/{old}").raise_for_status()
+    gone = full.film(full.project("First try", "Is this thing on?", persona="finn"))
+    full.client.delete(f"/api/renders/{gone}").raise_for_status()
+    failed = full.post(
         "/api/renders",
         title="Before the storm",
         persona="walter",
         script="The storm comes in from the west this evening.",
     )["id"]
-    filled.ids["failed"] = str(failed)
+    full.ids["failed"] = str(failed)
     eventually(
-        lambda: filled.client.get(f"/api/renders/{failed}").json()["state"] == "failed",
+        lambda: full.client.get(f"/api/renders/{failed}").json()["state"] == "failed",
         "a failure",
         PATIENCE_S,
     )
 
 
-def _add_conversation(filled: FilledStudio) -> None:
+def _add_conversation(full: FullStudio) -> None:
     session = ""
     for sentence in (
         "Every day at 6:30 make a video where Vera says good morning.",
@@ -385,15 +385,15 @@ def _add_conversation(filled: FilledStudio) -> None:
         "Who can speak?",
         "Make a video in 360p where Nova says: Good morning. The tide comes in twice a day.",
     ):
-        session = filled.say(sentence, session or None)
-    newest = filled.client.get("/api/renders").raise_for_status().json()[0]["id"]
-    filled.until(str(newest), "done")
-    filled.ids["session"] = session
-    filled.post("/api/snapshots", name="before the opening", session_id=session)
-    filled.post("/api/snapshots", name="the film for schools", session_id=session)
+        session = full.say(sentence, session or None)
+    newest = full.client.get("/api/renders").raise_for_status().json()[0]["id"]
+    full.until(str(newest), "done")
+    full.ids["session"] = session
+    full.post("/api/snapshots", name="before the opening", session_id=session)
+    full.post("/api/snapshots", name="the film for schools", session_id=session)
 
 
-def _add_machines(filled: FilledStudio) -> None:
+def _add_machines(full: FullStudio) -> None:
     """Three that wait to be accepted, one that was accepted, one that is ready and had a run."""
     gpu = {
         "address": "01:00.0",
@@ -421,87 +421,85 @@ def _add_machines(filled: FilledStudio) -> None:
     ]
     accepted = machine_of(address="10.0.0.31", hardware=hardware("RACK-31", 32, gpus=2))
     ready = machine_of(address="127.0.0.1", hardware=hardware("RACK-07", 64, gpus=4))
-    run_in_thread(report(filled.studio, *waiting, accepted, ready))
+    run_in_thread(report(full.studio, *waiting, accepted, ready))
 
     async def accept() -> None:
-        async with operator_of(filled.studio) as operator:
+        async with operator_of(full.studio) as operator:
             for one in (accepted, ready):
                 path = f"/api/machines/{one.machine_id}/accept"
                 (await operator.post(path, json={"code": one.code})).raise_for_status()
 
     run_in_thread(accept())
-    run_in_thread(call_home(filled.studio, ready))
-    filled.ids["machine"] = ready.name
+    run_in_thread(call_home(full.studio, ready))
+    full.ids["machine"] = ready.name
 
     def run_has_ended() -> bool:
-        runs = filled.client.get("/api/farm/runs").raise_for_status().json()
-        filled.ids["run"] = runs[0]["id"] if runs else ""
+        runs = full.client.get("/api/farm/runs").raise_for_status().json()
+        full.ids["run"] = runs[0]["id"] if runs else ""
         return bool(runs) and runs[0]["state"] == "succeeded"
 
     eventually(run_has_ended, "the run of the playbook", PATIENCE_S)
     for machine in waiting[:2]:
-        filled.say(f"accept the machine {machine.name}")
-    approvals = filled.client.get("/api/approvals").raise_for_status().json()
-    filled.ids["approval"] = approvals[0]["id"]
+        full.say(f"accept the machine {machine.name}")
+    approvals = full.client.get("/api/approvals").raise_for_status().json()
+    full.ids["approval"] = approvals[0]["id"]
 
 
-def _add_publications(filled: FilledStudio) -> None:
-    consent = filled.client.post("/youtube/connect").raise_for_status().json()
-    back = filled.google.agree(consent["url"])
-    filled.client.get(back).raise_for_status()
-    film = f"/api/renders/{filled.ids['film']}"
-    filled.post(f"{film}/publish", title="How tides work", privacy="public", tags=["sea", "moon"])
+def _add_publications(full: FullStudio) -> None:
+    consent = full.client.post("/youtube/connect").raise_for_status().json()
+    back = full.google.agree(consent["url"])
+    full.client.get(back).raise_for_status()
+    film = f"/api/renders/{full.ids['film']}"
+    full.post(f"{film}/publish", title="How tides work", privacy="public", tags=["sea", "moon"])
 
     def is_out() -> bool:
-        found = filled.client.get("/api/publications").raise_for_status().json()
+        found = full.client.get("/api/publications").raise_for_status().json()
         return any(one["state"] == "published" for one in found)
 
     eventually(is_out, "the film to be published", PATIENCE_S)
-    filled.google.faults["start"] = [Says(400, "invalidTitle")]
-    filled.post(
-        f"/api/renders/{filled.ids['harbour']}/publish", title="A tour of the harbour", privacy="unlisted"
+    full.google.faults["start"] = [Says(400, "invalidTitle")]
+    full.post(
+        f"/api/renders/{full.ids['harbour']}/publish", title="A tour of the harbour", privacy="unlisted"
     )
     for name, days in (("For the school", 7), ("For the museum", 30)):
         ends = datetime.now(UTC) + timedelta(days=days)
-        link = filled.post(f"{film}/links", name=name, expires_at=ends.isoformat())
-        filled.ids["watch"] = link["url"]
+        link = full.post(f"{film}/links", name=name, expires_at=ends.isoformat())
+        full.ids["watch"] = link["url"]
 
 
-def _add_keys_and_webhooks(filled: FilledStudio) -> None:
+def _add_keys_and_webhooks(full: FullStudio) -> None:
     for name, role in (
         ("Weather bot", "editor"),
         ("Museum's screen", "viewer"),
         ("Nightly backup", "operator"),
     ):
-        filled.post("/api/keys", name=name, role=role)
-    hook = filled.post(
+        full.post("/api/keys", name=name, role=role)
+    hook = full.post(
         "/api/webhooks",
-        url=f"{filled.receiver_url}/films",
+        url=f"{full.receiver_url}/films",
         kinds=["render.done", "render.failed"],
         description="Tells the museum's screen",
     )
-    filled.post(f"/api/webhooks/{hook['id']}/test")
-    filled.post(
-        "/api/webhooks", url=f"{filled.receiver_url}/archive", description="Everything, to the archive"
-    )
+    full.post(f"/api/webhooks/{hook['id']}/test")
+    full.post("/api/webhooks", url=f"{full.receiver_url}/archive", description="Everything, to the archive")
 
 
-def _add_work(filled: FilledStudio) -> None:
+def _add_work(full: FullStudio) -> None:
     """One film that stays half made, and three that wait."""
     words = "The lighthouse was built on the rock, and its light is seen from twenty miles away. " * 3
     scenes = [f"{words} It stands there since the year {year}." for year in (1811, 1843)]
-    lighthouse = filled.project("The lighthouse", *scenes, persona="mei")
-    filled.ids["running"] = str(filled.post("/api/renders", project=lighthouse)["id"])
-    path = f"/api/renders/{filled.ids['running']}"
+    lighthouse = full.project("The lighthouse", *scenes, persona="mei")
+    full.ids["running"] = str(full.post("/api/renders", project=lighthouse)["id"])
+    path = f"/api/renders/{full.ids['running']}"
 
-    def is_half_made() -> bool:
-        found = filled.client.get(path).raise_for_status().json()
+    def has_preview() -> bool:
+        found = full.client.get(path).raise_for_status().json()
         return bool(found["progress"]["preview"])
 
-    eventually(is_half_made, "the film to be under way", PATIENCE_S)
+    eventually(has_preview, "the film to be under way", PATIENCE_S)
     for title, presenter in (
         ("News of the evening", "harjit"),
         ("Opening hours", "zuri"),
         ("Thank you", "nova"),
     ):
-        filled.post("/api/renders", title=title, persona=presenter, script=f"{title}. That is all for today.")
+        full.post("/api/renders", title=title, persona=presenter, script=f"{title}. That is all for today.")
