@@ -74,10 +74,10 @@ def keys(keys: str) -> Callable[[Page], None]:
 
 def play_a_moment(page: Page) -> None:
     """Until a picture of the film is seen."""
-    wait_for(page, "document.getElementById('video')?.readyState >= 2")
-    page.locator("#video").evaluate("v => { v.muted = true; return v.play(); }")
-    wait_for(page, "document.getElementById('video').currentTime > 1")
-    page.locator("#video").evaluate("v => { v.pause(); v.muted = false; }")
+    wait_for(page, "document.querySelector('video')?.readyState >= 2")
+    page.locator("video").evaluate("v => { v.muted = true; return v.play(); }")
+    wait_for(page, "document.querySelector('video').currentTime > 1")
+    page.locator("video").evaluate("v => { v.pause(); v.muted = false; }")
 
 
 def ask_the_policy(page: Page) -> None:
@@ -109,7 +109,7 @@ PICTURES = (
     Picture("import", None, "/", ".faces img", press("Import a document")),
     Picture("welcome", "/welcome", "/welcome", ".view section"),
     Picture("projects", "/projects", "/projects", "text=A tour of the harbour"),
-    Picture("editor", "/studio/p/$slug", "/studio/p/{project}", "#film"),
+    Picture("editor", "/studio/p/$slug", "/studio/p/{project}", "#film", play_a_moment),
     Picture("editor-scene", None, "/studio/p/{project}", "#film", choose_the_changed_scene),
     Picture("versions", None, "/studio/p/{project}", "#film", press("Versions")),
     Picture("presenters", "/presenters", "/presenters", ".view img"),
@@ -137,7 +137,7 @@ PICTURES = (
     Picture("nodes", "/run/nodes", "/run/nodes", "text=gpu-2"),
     Picture("node", "/run/nodes/$id", "/run/nodes/node-1", "text=RTX 4060"),
     Picture("jobs", "/run/jobs", "/run/jobs", "text=voices"),
-    Picture("job", "/run/jobs/$id", "/run/jobs/voices", "text=Log of speak", open_the_log),
+    Picture("job", "/run/jobs/$id", "/run/jobs/voices", "text=Allocations", open_the_log),
     Picture("runs", "/run/runs", "/run/runs", "tbody tr"),
     Picture("run", "/run/runs/$id", "/run/runs/{run}", "text=Join the farm"),
     Picture("health", "/run/health", "/run/health", "tbody tr"),
@@ -155,7 +155,7 @@ PICTURES = (
     Picture("inbox", None, "/projects", "text=A tour of the harbour", press("Inbox")),
     Picture("account", None, "/projects", "text=A tour of the harbour", press("Settings")),
     Picture("no-view", None, "/no/such/view", ".view h1"),
-    Picture("shared", None, "{watch}", "video"),
+    Picture("shared", None, "{watch}", "video", play_a_moment),
     Picture("login", None, "login", "form"),
 )
 

@@ -56,7 +56,7 @@ export function KeysView() {
           </td>
           <td className="spare">{one.expires_at ? when(one.expires_at) : t`never`}</td>
           <td className="spare">{one.last_used_at ? when(one.last_used_at) : t`never`}</td>
-          <td>{isUsed(one) && <Actions of={one} onChanged={changed} onSecret={show} />}</td>
+          <td className="operations">{isUsed(one) && <Actions of={one} onChanged={changed} onSecret={show} />}</td>
         </tr>
       )}
     </List>
