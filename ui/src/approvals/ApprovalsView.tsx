@@ -16,7 +16,8 @@ export function ApprovalsView() {
   const { id } = useParams({ strict: false });
   const approvals = useApprovals();
   const all = approvals.data ?? [];
-  const waiting = all.filter((one) => one.state === "pending");
+  // The one of the address comes first.
+  const waiting = all.filter((one) => one.state === "pending").sort((a, b) => Number(b.id === id) - Number(a.id === id));
   const ended = all.filter((one) => one.state !== "pending");
   return (
     <div className="stack">
@@ -100,7 +101,7 @@ function Card({ approval, me, marked }: { approval: Approval; me: Me; marked: bo
       </p>
       {vote.error && <ErrorNotice error={vote.error} />}
       {may ? (
-        <div className="row">
+        <div className="row decision">
           <label className="visually-hidden" htmlFor={field}>{t`Reason`}</label>
           <input
             id={field}

@@ -10,6 +10,7 @@ import { usePrincipal } from "../shell/me";
 import { moment, when } from "../videos/words";
 import { MachineOperations } from "./MachineOperations";
 import { OtherKeys } from "./OtherKeys";
+import "./farm.css";
 
 const COLUMNS = [msg`Name`, msg`State`, msg`Code`, msg`Seen`];
 
@@ -21,7 +22,7 @@ export function MachinesView() {
       <h1>{t`Machines`}</h1>
       <NoRows of={list}>{t`No machine yet. One that boots from the network appears here and waits to be accepted.`}</NoRows>
       {(list.data?.length ?? 0) > 0 && (
-        <Table name={t`Machines of the farm`} heads={COLUMNS.map((one) => i18n.t(one))} last={t`Actions`}>
+        <Table name={t`Machines of the farm`} heads={COLUMNS.map((one) => i18n.t(one))} last={t`Actions`} spare={[2, 3]}>
           {list.data?.map((one) => (
             <Fragment key={one.id}>
               <tr>
@@ -32,9 +33,9 @@ export function MachinesView() {
                   <div className="quiet">{[one.address, one.pool].filter(Boolean).join(" · ")}</div>
                 </th>
                 <Stand of={one} />
-                <td className="mono">{one.code}</td>
-                <td>{moment(one.seen_at)}</td>
-                <td>
+                <td className="mono spare">{one.code}</td>
+                <td className="spare">{moment(one.seen_at)}</td>
+                <td className="operations">
                   <MachineOperations machine={one} me={me} />
                 </td>
               </tr>
@@ -60,7 +61,7 @@ export function RunsView() {
       <h1>{t`Runs`}</h1>
       <NoRows of={list}>{t`No run yet. Each time Ansible works on machines, it appears here.`}</NoRows>
       {(list.data?.length ?? 0) > 0 && (
-        <Table name={t`Runs of playbooks`} heads={[t`Playbook`, t`State`, t`Machines`, t`By`, t`Began`]}>
+        <Table name={t`Runs of playbooks`} heads={[t`Playbook`, t`State`, t`Machines`, t`By`, t`Began`]} spare={[3]}>
           {list.data?.map((one) => (
             <tr key={one.id}>
               <th scope="row">
@@ -71,8 +72,8 @@ export function RunsView() {
               </th>
               <Stand of={one} />
               <td>{one.machines.map((machine) => machine.name).join(", ")}</td>
-              <td>{one.requested_by}</td>
-              <td>{when(one.created_at)}</td>
+              <td className="spare">{one.requested_by}</td>
+              <td className="when">{when(one.created_at)}</td>
             </tr>
           ))}
         </Table>

@@ -162,7 +162,7 @@ function Steps({ of: { spans, seconds, critical_seconds: critical } }: { of: Tim
         {spans.map((one) => {
           const [start_ms, duration_ms] = [Date.parse(one.started_at) - begin, one.seconds * 1000];
           return (
-            <li key={`${one.source} ${one.name} ${one.started_at}`} className="step">
+            <li key={`${one.source} ${one.name} ${one.started_at}`} className="span-row">
               <span className="name plain" title={when(one.started_at)}>
                 {one.name}
                 <span className="quiet">{one.source}</span>

@@ -12,6 +12,7 @@ const TONES: Record<string, string> = {
   ready: "good",
   approved: "good",
   executed: "good",
+  published: "good",
   fired: "good",
   failed: "bad",
   denied: "bad",

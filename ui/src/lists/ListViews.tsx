@@ -28,13 +28,17 @@ const ASSET_KINDS = {
 export function List<Row>(props: {
   name: string;
   heads: string[];
+  /** Of a column of buttons. */
+  last?: string;
+  /** Columns that a phone has no room for. */
+  spare?: readonly number[];
   of: { data?: readonly Row[] | undefined; error: Error | null };
   empty: string;
   /** Between the heading and the table. */
   above?: ReactNode;
   children: (row: Row) => ReactNode;
 }) {
-  const { name, heads, of, empty, above, children } = props;
+  const { name, heads, last, spare, of, empty, above, children } = props;
   return (
     <div className="stack">
       <div className="row apart">
@@ -44,7 +48,7 @@ export function List<Row>(props: {
       {above}
       <NoRows of={of}>{empty}</NoRows>
       {of.data && of.data.length > 0 && (
-        <Table name={name} heads={heads}>
+        <Table name={name} heads={heads} last={last} spare={spare}>
           {of.data.map(children)}
         </Table>
       )}
@@ -57,7 +61,8 @@ export function AssetsView() {
     queryKey: ["assets"],
     queryFn: () => body(api.GET("/api/assets", { params: { query: { limit: MAX_ROWS } } })),
   });
-  const heads = [t`Name`, t`Kind`, t`Size`, t`Tags`, t`Added`];
+  const anyTags = of.data?.some((one) => one.tags.length > 0);
+  const heads = [t`Name`, t`Kind`, t`Size`, ...(anyTags ? [t`Tags`] : []), t`Added`];
   return (
     <List
       name={t`Assets`}
@@ -72,8 +77,8 @@ export function AssetsView() {
           </th>
           <td>{i18n.t(ASSET_KINDS[one.kind])}</td>
           <td>{mebibytes(one.bytes)}</td>
-          <td>{one.tags.join(", ")}</td>
-          <td>{when(one.created_at)}</td>
+          {anyTags && <td>{one.tags.join(", ")}</td>}
+          <td className="when">{when(one.created_at)}</td>
         </tr>
       )}
     </List>
@@ -88,7 +93,7 @@ export function PublicationsView() {
   });
   const heads = [t`Video`, t`State`, t`Where`, t`By`, t`Begun`];
   return (
-    <List name={t`Publications`} heads={heads} of={of} empty={t`Nothing was published yet.`}>
+    <List name={t`Publications`} heads={heads} spare={[3, 4]} of={of} empty={t`Nothing was published yet.`}>
       {(one) => (
         <tr key={one.id}>
           <th scope="row">
@@ -103,9 +108,9 @@ export function PublicationsView() {
           <td>
             <PublicationState publication={one} me={me} />
           </td>
-          <td>{one.url ? <a href={one.url}>{one.url}</a> : i18n.t(PRIVACIES[one.wishes.privacy])}</td>
-          <td>{one.requested_by}</td>
-          <td>{when(one.created_at)}</td>
+          <td className="address">{one.url ? <a href={one.url}>{one.url}</a> : i18n.t(PRIVACIES[one.wishes.privacy])}</td>
+          <td className="spare">{one.requested_by}</td>
+          <td className="when spare">{when(one.created_at)}</td>
         </tr>
       )}
     </List>
@@ -119,15 +124,16 @@ export function AuditView() {
     <List
       name={t`Audit`}
       heads={[t`Number`, t`When`, t`What`, t`Who`, t({ message: "On", context: "subject of a record" })]}
+      spare={[3]}
       of={of}
       empty={t`Nothing was recorded yet.`}
     >
       {(one) => (
         <tr key={one.number}>
           <th scope="row">{one.number}</th>
-          <td>{when(one.at)}</td>
+          <td className="when">{when(one.at)}</td>
           <td>{one.kind}</td>
-          <td>{one.actor}</td>
+          <td className="spare">{one.actor}</td>
           <td className="mono">{one.subject}</td>
         </tr>
       )}

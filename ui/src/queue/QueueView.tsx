@@ -173,7 +173,7 @@ function Working({ of }: { of: QueueEntry }) {
   return (
     <>
       <progress max={1} value={total ? made / total : 0} aria-label={t`Progress of ${of.title}`} />
-      <p className="facts">
+      <p className="how-far">
         {[
           stageWords(stage === "queued" ? of.state : stage),
           total ? t`frame ${number(made)} of ${number(total)}` : "",
@@ -183,7 +183,7 @@ function Working({ of }: { of: QueueEntry }) {
           .filter(Boolean)
           .join(" · ")}
       </p>
-      {of.why && <p className="quiet">{of.why}</p>}
+      {of.why && <p className="quiet">{sentence(of.why)}</p>}
     </>
   );
 }

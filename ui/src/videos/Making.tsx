@@ -8,7 +8,8 @@ import { duration, number, stageWords } from "./words";
 
 export const ENDED = ["done", "failed", "cancelled"];
 
-export function Making({ render, me }: { render: Render | RenderSummary; me: Me }) {
+/** `titled`: its title stands above it already. */
+export function Making({ render, me, titled = false }: { render: Render | RenderSummary; me: Me; titled?: boolean }) {
   const queries = useQueryClient();
   const done = () => queries.invalidateQueries({ queryKey: ["render", render.id] });
   const path = { render_id: render.id };
@@ -26,7 +27,7 @@ export function Making({ render, me }: { render: Render | RenderSummary; me: Me 
   return (
     <section className="card" id="progress" aria-labelledby="progress-title">
       <div className="row apart">
-        <h2 id="progress-title" dir="auto">
+        <h2 id="progress-title" className={titled ? "visually-hidden" : undefined} dir="auto">
           {render.title}
         </h2>
         <State of={render.state}>{render.cancel_requested && !ended ? t`cancelling` : stateWords(render.state)}</State>

@@ -9,7 +9,7 @@ import { Problem, problemOf } from "../api/problem";
 import { usePersonas } from "../create/usePersonas";
 import { Facts } from "../kit/Facts";
 import { State } from "../kit/kit";
-import { drawnBy, fileUrl, mebibytes, number, when } from "./words";
+import { drawnBy, fileUrl, mebibytes, when } from "./words";
 
 const FILES = {
   video: msg`MP4`,
@@ -124,7 +124,7 @@ export function Files({ render }: { render: RenderDetail }) {
             bytes !== undefined && (
               <li key={role}>
                 <a className="button" href={fileUrl(render.id, role)} download="">
-                  {i18n.t(name)} <span className="quiet">{sizeWords(bytes)}</span>
+                  {i18n.t(name)} <span className="quiet">{mebibytes(bytes)}</span>
                 </a>
               </li>
             )
@@ -137,8 +137,6 @@ export function Files({ render }: { render: RenderDetail }) {
     </section>
   );
 }
-
-const sizeWords = (bytes: number) => (bytes < 2 ** 20 / 10 ? `${number(Math.ceil(bytes / 1024))} KiB` : mebibytes(bytes));
 
 /** As `soundstage render FILE` takes it. */
 function saveSpec(render: RenderDetail) {

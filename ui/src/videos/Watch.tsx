@@ -43,7 +43,7 @@ export function Watch({ id, me }: { id: string; me: Me }) {
       </h1>
       {found.error && <ErrorNotice error={found.error} />}
       {render?.trashed_at && <p className="quiet">{t`It is in the trash.`}</p>}
-      {render && !isDone && <Making render={render} me={me} />}
+      {render && !isDone && <Making render={render} me={me} titled />}
       {render && isDone && (
         <>
           <div className="watch-main">
@@ -80,7 +80,7 @@ function Failure({ render, me }: { render: RenderDetail; me: Me }) {
     enabled: asked,
   });
   const number = (scene?.index ?? 0) + 1;
-  const title = scene?.title ? `, “${scene.title}”` : "";
+  const title = scene?.title ? `, “${scene.title.replace(/[.!?…]+$/, "")}”` : "";
   const script = scene && spokenIn(render)[scene.index];
   const change = () => suggest(`Change scene ${number} of ${render.project_id} to: ${script ?? ""}`);
   return (
