@@ -195,9 +195,9 @@ class Visit:
         self.page.keyboard.press("Enter")
 
 
-def wait_for(page: Page, script: str) -> None:
+def wait_for(page: Page, script: str, within_ms: float = PATIENCE_MS) -> None:
     """Asked from outside: the page's own policy forbids what Playwright would evaluate inside."""
-    deadline = time.monotonic() + PATIENCE_MS / 1000
+    deadline = time.monotonic() + within_ms / 1000
     while not page.evaluate(script):
         assert time.monotonic() < deadline, script
         time.sleep(0.05)

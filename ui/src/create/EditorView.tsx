@@ -148,7 +148,7 @@ function Open({ state, me }: { state: ProjectState; me: Me }) {
               type="button"
               className="primary"
               disabled={silent || render.isPending || !isEnded(film)}
-              onClick={() => render.mutate()}
+              onClick={render.start}
             >
               {renderWords(plan, changed, doc.scenes.length)}
             </button>
@@ -257,6 +257,8 @@ function PlanNotices({ plan, doc }: { plan: RenderPlan | undefined; doc: Doc }) 
 
 function useRender(project: Project, editor: Editor) {
   const queries = useQueryClient();
+  // The state of a mutation is told a moment later: a second press may come before the button is disabled.
+  const started = useRef(false);
   const render = useMutation({
     mutationFn: async () => {
       if (!(await editor.flush())) return null;
@@ -267,8 +269,16 @@ function useRender(project: Project, editor: Editor) {
       filmBegun(film.id);
       queries.setQueryData(["film-of", project.id], film.id);
     },
+    onSettled: () => {
+      started.current = false;
+    },
   });
-  return { ...render, begun };
+  const start = () => {
+    if (started.current) return;
+    started.current = true;
+    render.mutate();
+  };
+  return { ...render, start, begun };
 }
 
 /** Nothing is lost: both texts are shown, and a person decides. */
