@@ -103,7 +103,9 @@ class HealthService:
                 "`soundstage explain ID` tells why one has failed.",
                 "render.all_failed",
             )
-        return green("videos", f"{state.queued} in the queue, {state.active} being made")
+        # What no worker has begun waits, as in the queue's own view.
+        waiting = state.queued + state.active - state.running
+        return green("videos", f"{waiting} in the queue, {state.running} being made")
 
     async def _disk(self) -> Check:
         return await asyncio.to_thread(machine.disk, self.settings.state_dir.absolute())
