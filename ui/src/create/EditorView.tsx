@@ -211,7 +211,7 @@ function Open({ state, me }: { state: ProjectState; me: Me }) {
           {scene && (!film || (isEnded(film) && (changed?.has(scene.key) || layerProps.selected !== null))) && (
             <ScenePicture projectId={project.id} doc={doc} scene={scene} number={place + 1} editor={editor} {...layerProps} />
           )}
-          {film && <FilmPane film={film} begunHere={render.begun.has(film.id)} me={me} />}
+          {film && <FilmPane film={film} begunHere={render.begun.has(film.id)} outdated={(changed?.size ?? 0) > 0} me={me} />}
           {scene && <OnScreen scene={scene} number={place + 1} editor={editor} format={formatOf(doc.canvas)} {...layerProps} />}
           {scene && <SceneLook scene={scene} number={place + 1} editor={editor} />}
           <FilmLook editor={editor} />

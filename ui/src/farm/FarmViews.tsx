@@ -30,6 +30,7 @@ export function MachinesView() {
                   <Link to="/run/machines/$name" params={{ name: one.name }}>
                     {one.name}
                   </Link>
+                  <div className="quiet mono instead">{one.code}</div>
                   <div className="quiet">{[one.address, one.pool].filter(Boolean).join(" · ")}</div>
                 </th>
                 <Stand of={one} />

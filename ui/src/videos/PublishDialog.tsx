@@ -60,7 +60,7 @@ export function PublishDialog({ render, onClose }: Props) {
   });
   const change = (values: Partial<PublishRequest>) => setWishes((now) => ({ ...now, ...values }));
   return (
-    <Modal title={t`Publish “${render.title}”`} size="wide" onClose={() => publish.isPending || onClose()}>
+    <Modal title={t`Publish “${render.title}” on YouTube`} size="wide" onClose={() => publish.isPending || onClose()}>
       {accounts.error && <ErrorNotice error={accounts.error} />}
       {accounts.data && usable.length === 0 && <Connect connecting={connecting} onConnecting={setConnecting} />}
       {usable.length > 0 && !plan.data && (
@@ -80,7 +80,7 @@ export function PublishDialog({ render, onClose }: Props) {
         )}
         {usable.length > 0 && !plan.data && (
           <button type="submit" form="publish" className="primary" disabled={plan.isPending}>
-            {t`See what is sent`}
+            {t`Next: check what is sent`}
           </button>
         )}
       </div>
@@ -154,6 +154,7 @@ function Details({ wishes, channels, error, onChange, onNext }: DetailsProps) {
         onNext();
       }}
     >
+      {channels.length === 1 && <p className="quiet">{t`Channel: ${channels[0]?.title ?? ""}`}</p>}
       {channels.length > 1 && (
         <label className="field">
           {t`Channel`}
