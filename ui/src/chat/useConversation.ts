@@ -4,6 +4,7 @@ import { useQueryClient } from "@tanstack/react-query";
 import { useCallback, useEffect, useRef, useState } from "react";
 import { api, type BrainEvent, body } from "../api/client";
 import { Problem } from "../api/problem";
+import { randomHex } from "../kit/randomHex";
 import { useLive } from "../live/Live";
 import { follow, messages, pause } from "../live/sse";
 import { goTo, useSession } from "../shell/session";
@@ -14,10 +15,6 @@ const TURNS_IN_FULL = 12;
 /** Longer sentences are answered in writing, also during a call. */
 const MAX_ALOUD_CHARS = 4000;
 const PENDING_KEY = "soundstage.asked";
-
-/** Returns a random id. The browser offers its own function in secure contexts only, which plain HTTP is not. */
-const requestId = () =>
-  Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 
 interface PendingRequest {
   request_id: string;
@@ -144,7 +141,7 @@ export function useConversation() {
 
   const write = useCallback(
     (message: string) =>
-      void submit({ request_id: requestId(), message, session_id: sessionRef.current || null }, abortRef.current.signal),
+      void submit({ request_id: randomHex(16), message, session_id: sessionRef.current || null }, abortRef.current.signal),
     [submit],
   );
 

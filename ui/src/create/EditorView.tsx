@@ -1,13 +1,14 @@
 /** A project at its own address: its script scene by scene, its look, and its film. */
 import { i18n } from "@lingui/core";
 import { msg, plural, t } from "@lingui/core/macro";
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useParams } from "@tanstack/react-router";
 import { Suspense, useEffect, useRef, useState } from "react";
 import { api, body, type Me, type Project, type ProjectState, type RenderPlan } from "../api/client";
 import { IconAction } from "../kit/IconAction";
 import { ErrorNotice, Reason } from "../kit/kit";
 import { lazyPart } from "../kit/part";
+import { useSingleMutation } from "../kit/useSingleMutation";
 import { useLive } from "../live/Live";
 import { usePrincipal } from "../shell/me";
 import { duration } from "../videos/words";
@@ -148,7 +149,7 @@ function Open({ state, me }: { state: ProjectState; me: Me }) {
               type="button"
               className="primary"
               disabled={silent || render.isPending || !isEnded(film)}
-              onClick={render.start}
+              onClick={() => render.mutate()}
             >
               {renderWords(plan, changed, doc.scenes.length)}
             </button>
@@ -257,9 +258,7 @@ function PlanNotices({ plan, doc }: { plan: RenderPlan | undefined; doc: Doc }) 
 
 function useRender(project: Project, editor: Editor) {
   const queries = useQueryClient();
-  // The state of a mutation is told a moment later: a second press may come before the button is disabled.
-  const started = useRef(false);
-  const render = useMutation({
+  const render = useSingleMutation({
     mutationFn: async () => {
       if (!(await editor.flush())) return null;
       return body(api.POST("/api/renders", { body: { project: project.id, persona: "nova", priority: 0, preview: false } }));
@@ -269,16 +268,8 @@ function useRender(project: Project, editor: Editor) {
       filmBegun(film.id);
       queries.setQueryData(["film-of", project.id], film.id);
     },
-    onSettled: () => {
-      started.current = false;
-    },
   });
-  const start = () => {
-    if (started.current) return;
-    started.current = true;
-    render.mutate();
-  };
-  return { ...render, start, begun };
+  return { ...render, begun };
 }
 
 /** Nothing is lost: both texts are shown, and a person decides. */

@@ -1,5 +1,6 @@
 /** What is not saved yet, in the browser: it is there again when the page is opened anew. Each open editor writes one of
  * its own, because two tabs would overwrite each other's; one that its tab has left is taken over by the next editor. */
+import { randomHex } from "../kit/randomHex";
 import type { Doc, SceneDoc } from "./document";
 import { EMPTY_BODY } from "./script";
 
@@ -15,13 +16,13 @@ type StoredDoc = Omit<Doc, "scenes"> & { scenes: readonly (SceneDoc | string)[] 
 const PREFIX = "soundstage.project.";
 
 /** The place of a journal; held until `release`, so that no other tab takes what it holds. */
-export interface JournalPlace {
+interface JournalPlace {
   key: string;
   release: () => void;
 }
 
 export function openJournal(ref: string): JournalPlace {
-  const key = `${PREFIX}${ref}.${crypto.getRandomValues(new Uint32Array(2)).join("")}`;
+  const key = `${PREFIX}${ref}.${randomHex(8)}`;
   let release: () => void = () => undefined;
   const left = new Promise<void>((done) => {
     release = done;

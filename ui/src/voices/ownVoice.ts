@@ -2,6 +2,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { useCallback, useEffect, useRef } from "react";
 import { api, body, type Me } from "../api/client";
+import { randomHex } from "../kit/randomHex";
 
 interface Sample {
   name: string;
@@ -22,8 +23,7 @@ function nameOf(presenter: string): string {
     .replace(/[^A-Za-z0-9]+/g, "-")
     .replace(/^-+|-+$/g, "")
     .slice(0, LONGEST_NAME);
-  const suffix = Array.from(crypto.getRandomValues(new Uint8Array(3)), (byte) => byte.toString(16).padStart(2, "0")).join("");
-  return `${plain || "voice"}-${suffix}`;
+  return `${plain || "voice"}-${randomHex(3)}`;
 }
 
 export const removeVoice = (id: string) => api.DELETE("/api/voices/{voice}", { params: { path: { voice: id } } });
