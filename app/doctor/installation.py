@@ -88,7 +88,8 @@ class HealthService:
 
     async def _videos(self) -> Check:
         state = await read_queue_state(self.database)
-        if state.queued and not state.active and state.oldest_wait_s > STUCK.total_seconds():
+        begun = state.placed + state.running
+        if state.queued and not begun and state.oldest_wait_s > STUCK.total_seconds():
             return red(
                 "videos",
                 f"{_count(state.queued, 'video waits', 'videos wait')}, the oldest for "
@@ -104,8 +105,7 @@ class HealthService:
                 "render.all_failed",
             )
         # What no worker has begun waits, as in the queue's own view.
-        waiting = state.queued + state.active - state.running
-        return green("videos", f"{waiting} in the queue, {state.running} being made")
+        return green("videos", f"{state.queued + state.placed} in the queue, {state.running} being made")
 
     async def _disk(self) -> Check:
         return await asyncio.to_thread(machine.disk, self.settings.state_dir.absolute())

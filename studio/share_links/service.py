@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from avatar.spec import Captions
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from policy.audit import AuditEntry, AuditLog
@@ -129,7 +130,7 @@ class ShareLinkService:
         if self._counted.take(link.id) == 0:
             await self._record_use(link, opened=True)
         captions = (render.spec.get("output") or {}).get("captions") or {}
-        return SharedVideo(render.title, files, captions.get("mode") == "both")
+        return SharedVideo(render.title, files, Captions(mode=captions.get("mode", "soft")).burned)
 
     async def open_file(self, token: str, role: str) -> tuple[RenderOutput, Path]:
         """Returns a file of the video, and where it lies. Raises `share_link.closed`."""

@@ -6,7 +6,6 @@ answered: a voice of a person at a service is never without its record and the c
 
 from __future__ import annotations
 
-import builtins
 import secrets
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
@@ -58,10 +57,10 @@ class VoiceService:
             consents = await Consents(session).with_ids([row.consent_id for row in rows])
             return [view_of(row, consents.get(row.consent_id)) for row in rows]
 
-    def services(self) -> builtins.list[SpeechServiceView]:
+    def services(self) -> tuple[SpeechServiceView, ...]:
         """Returns the services that a sample may go to."""
         known = services_of(self.admission, self.models)
-        return [SpeechServiceView(address=root) for root in sorted({one.root for one in known})]
+        return tuple(SpeechServiceView(address=root) for root in sorted({one.root for one in known}))
 
     async def get(self, id_or_name: str) -> VoiceView:
         """Returns a voice by its id or name. Raises `voice.not_found`."""

@@ -55,7 +55,7 @@ async def add_voice_file(request: Request, studio: StudioDep, principal: UpdateP
 @router.get("/api/speech-services")
 async def list_speech_services(studio: StudioDep, _: ReadVoices) -> list[SpeechServiceView]:
     """Lists the speech services that the operator has set up; a sample of a voice goes to no other."""
-    return studio.voices.services()
+    return list(studio.voices.services())
 
 
 @router.post("/api/voices/trials")
