@@ -16,6 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
+from editor_page import picture
 from loopback_http import Reply, Request, serving_in_thread
 from nomad_double import NomadDouble, nomad_double
 from reporting_machines import call_home, machine_of, operator_of, report
@@ -285,7 +286,7 @@ def _add_files(full: FullStudio) -> tuple[str, str]:
     pictures = REPOSITORY / "docs" / "pictures"
     for name in ("presenters.jpg", "hero.jpg", "turned.jpg"):
         full.upload(name, (pictures / name).read_bytes(), "image/jpeg")
-    logo = full.upload("soundstage.png", _logo(), "image/png")
+    logo = full.upload("soundstage.png", picture(96, 96), "image/png")
     music = full.upload("waves.wav", _tone(full.folder / "waves.wav"), "audio/wav")
     kit = full.post(
         "/api/brands",
@@ -302,12 +303,6 @@ def _add_files(full: FullStudio) -> tuple[str, str]:
     words = {"Siobhan": "shi-vawn", "Nomad": "no-mad", "Gdansk": "g-dansk", "SQL": "sequel"}
     full.client.patch("/api/pronunciations", json={"pronunciation": words}).raise_for_status()
     return str(kit["id"]), str(music["sha256"])
-
-
-def _logo() -> bytes:
-    from editor_page import picture
-
-    return picture(96, 96)
 
 
 def _tone(path: Path) -> bytes:
@@ -368,11 +363,7 @@ def _add_films(full: FullStudio, kit: str, music: str) -> None:
         script="The storm comes in from the west this evening.",
     )["id"]
     full.ids["failed"] = str(failed)
-    eventually(
-        lambda: full.client.get(f"/api/renders/{failed}").json()["state"] == "failed",
-        "a failure",
-        PATIENCE_S,
-    )
+    full.until(full.ids["failed"], "failed")
 
 
 def _add_conversation(full: FullStudio) -> None:

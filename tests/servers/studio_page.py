@@ -203,6 +203,15 @@ def wait_for(page: Page, script: str, within_ms: float = PATIENCE_MS) -> None:
         time.sleep(0.05)
 
 
+def play_a_moment(page: Page, seconds: float, selector: str = "video") -> None:
+    """Until a picture of the film is seen: the browser's sign of loading would lie over it."""
+    video = f"document.querySelector('{selector}')"
+    wait_for(page, f"{video}?.readyState >= 2")
+    page.locator(selector).evaluate("v => { v.muted = true; return v.play(); }")
+    wait_for(page, f"{video}.currentTime > {seconds}")
+    page.locator(selector).evaluate("v => { v.pause(); v.muted = false; }")
+
+
 def bundle(entry: Path, script: Path, *options: str) -> None:
     """Writes the TypeScript file `entry`, with what it imports of the page, as one script."""
     program = REPOSITORY / "ui" / "node_modules" / ".bin" / "rolldown"

@@ -18,7 +18,7 @@ from editor_page import field
 from full_studio import FullStudio, fill, open_full_studio
 from PIL import Image
 from playwright.sync_api import Page, expect
-from studio_page import PATIENCE_MS, REPOSITORY, Visiting, wait_for
+from studio_page import PATIENCE_MS, REPOSITORY, Visiting, play_a_moment, wait_for
 
 pytestmark = pytest.mark.browser
 ROUTER = REPOSITORY / "ui" / "src" / "shell" / "router.tsx"
@@ -72,12 +72,8 @@ def keys(keys: str) -> Callable[[Page], None]:
     return act
 
 
-def play_a_moment(page: Page) -> None:
-    """Until a picture of the film is seen."""
-    wait_for(page, "document.querySelector('video')?.readyState >= 2")
-    page.locator("video").evaluate("v => { v.muted = true; return v.play(); }")
-    wait_for(page, "document.querySelector('video').currentTime > 1")
-    page.locator("video").evaluate("v => { v.pause(); v.muted = false; }")
+def play(page: Page) -> None:
+    play_a_moment(page, 1)
 
 
 def ask_the_policy(page: Page) -> None:
@@ -109,7 +105,7 @@ PICTURES = (
     Picture("import", None, "/", ".faces img", press("Import a document")),
     Picture("welcome", "/welcome", "/welcome", ".view section"),
     Picture("projects", "/projects", "/projects", "text=A tour of the harbour"),
-    Picture("editor", "/studio/p/$slug", "/studio/p/{project}", "#film", play_a_moment),
+    Picture("editor", "/studio/p/$slug", "/studio/p/{project}", "#film", play),
     Picture("editor-scene", None, "/studio/p/{project}", "#film", choose_the_changed_scene),
     Picture("versions", None, "/studio/p/{project}", "#film", press("Versions")),
     Picture("presenters", "/presenters", "/presenters", ".view img"),
@@ -121,7 +117,7 @@ PICTURES = (
     Picture("trash", "/trash", "/trash", "text=An old draft"),
     Picture("chat", "/chat", "/chat", ".turn"),
     Picture("videos", "/videos", "/videos", ".tile img"),
-    Picture("video", "/videos/$id", "/videos/{film}", ".lines li", play_a_moment),
+    Picture("video", "/videos/$id", "/videos/{film}", ".lines li", play),
     Picture("video-failed", None, "/videos/{failed}", "text=disk.full"),
     Picture("video-running", None, "/videos/{running}", "progress"),
     Picture("publish", None, "/videos/{harbour}", ".lines li", press("Publish")),
@@ -155,7 +151,7 @@ PICTURES = (
     Picture("inbox", None, "/projects", "text=A tour of the harbour", press("Inbox")),
     Picture("account", None, "/projects", "text=A tour of the harbour", press("Settings")),
     Picture("no-view", None, "/no/such/view", ".view h1"),
-    Picture("shared", None, "{watch}", "video", play_a_moment),
+    Picture("shared", None, "{watch}", "video", play),
     Picture("login", None, "login", "form"),
 )
 
