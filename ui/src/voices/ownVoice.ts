@@ -38,7 +38,7 @@ export function useOwnVoice(me: Me) {
     staleTime: 60_000,
   });
   /** Cloned already, for the next try; removed when nobody takes it. */
-  const cloned = useRef<{ recording: string; id: string; voice: unknown } | null>(null);
+  const cloned = useRef<{ recording: string; service: string; id: string; voice: unknown } | null>(null);
   const drop = useCallback(() => {
     if (cloned.current) void removeVoice(cloned.current.id).catch(() => undefined);
     cloned.current = null;
@@ -48,12 +48,12 @@ export function useOwnVoice(me: Me) {
     services: (services.data ?? []).map((one) => one.address),
     /** Returns what a presenter takes as `voice`. */
     async clone({ name, said, recording, service, consent }: Sample): Promise<unknown> {
-      if (cloned.current?.recording !== recording) {
+      if (cloned.current?.recording !== recording || cloned.current.service !== service) {
         drop();
         const { id, voice } = await body(
           api.POST("/api/voices", { body: { name: nameOf(name), said, asset: recording, service, consent } }),
         );
-        cloned.current = { recording, id, voice };
+        cloned.current = { recording, service, id, voice };
       }
       return cloned.current.voice;
     },
