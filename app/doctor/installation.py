@@ -220,7 +220,7 @@ class HealthService:
         if newest is None:
             since = await self.audit.first_at()
             if since is None or utcnow() - since < BACKUP_EXPECTED_AFTER:
-                return green("backup", "none yet")
+                return green("backup", "none yet; `soundstage backup FILE` makes one")
             return amber("backup", f"none was made since {since:%Y-%m-%d}", fix, "backup.none")
         age = utcnow() - newest
         if age > BACKUP_AGE:

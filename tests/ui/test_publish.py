@@ -152,7 +152,7 @@ def test_a_channel_is_connected_and_a_film_published_as_the_plan_said(
     assert len(google.captions) == len(google.thumbnails) == before + 1
 
 
-def test_the_same_film_again_is_refused_and_a_failure_is_tried_again(
+def test_the_same_film_again_is_refused_and_a_refused_title_is_changed(
     page: Page, google: GoogleServer, film: str
 ) -> None:
     window = connect(page)
@@ -168,8 +168,14 @@ def test_the_same_film_again_is_refused_and_a_failure_is_tried_again(
     window.get_by_role("button", name="Publish", exact=True).click()
     newest = publications(page).first
     expect(newest).to_contain_text("failed", timeout=PATIENCE_MS)
-    newest.get_by_role("button", name="again").click()
+    newest.get_by_role("button", name="Change it and publish").click()
+    expect(window.get_by_label("Title")).to_have_value("Tides")
+    window.get_by_label("Title").fill("The tides")
+    plan.click()
+    window.get_by_role("button", name="Publish", exact=True).click()
+    newest = publications(page).first
     expect(newest).to_contain_text("published", timeout=PATIENCE_MS)
+    assert list(google.videos.values())[-1].about["snippet"]["title"] == "The tides"
 
 
 def test_an_upload_shows_how_far_it_is_and_is_cancelled(page: Page, google: GoogleServer) -> None:
@@ -188,6 +194,7 @@ def test_an_upload_shows_how_far_it_is_and_is_cancelled(page: Page, google: Goog
     expect(newest.get_by_role("progressbar")).to_be_visible(timeout=PATIENCE_MS)
     newest.get_by_role("button", name="Cancel").click()
     expect(newest).to_contain_text("cancelled", timeout=PATIENCE_MS)
+    expect(newest.get_by_role("button", name="again")).to_be_visible()
     page.get_by_role("link", name="All videos").click()
     page.goto(page.url.replace("/videos", "/publications"))
     expect(page.get_by_role("row").nth(1)).to_contain_text("cancelled", timeout=PATIENCE_MS)

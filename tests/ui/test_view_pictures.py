@@ -111,7 +111,7 @@ PICTURES = (
     Picture("presenters", "/presenters", "/presenters", ".view img"),
     Picture("new-presenter", None, "/presenters", ".view img", press("New presenter")),
     Picture("pronunciations", "/pronunciations", "/pronunciations", "tbody tr"),
-    Picture("assets", "/library", "/library", "tbody tr"),
+    Picture("assets", "/library", "/library", ".asset"),
     Picture("brands", "/brands", "/brands", "text=Harbour museum"),
     Picture("new-brand", None, "/brands", "text=Harbour museum", press("New brand kit")),
     Picture("trash", "/trash", "/trash", "text=An old draft"),

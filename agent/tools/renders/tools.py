@@ -41,7 +41,7 @@ async def _plan_deletion(context: ToolContext, video: RenderView) -> Plan:
     if not video.ended:
         raise Conflict("render.active", f"This render is {video.state}.", "Cancel it first.")
     where = f"“{video.title}” ({video.id})"
-    changes = [change("Delete the video for good; it cannot be had back", where)]
+    changes = [change("Delete the video for good; it cannot be had back", where, deletes=True)]
     changes += [change("Delete the file", str(context.services.out_dir / name)) for name in video.out_files]
     if video.outputs:
         mib = sum(output.bytes for output in video.outputs) / MIB

@@ -1,4 +1,5 @@
 /** Machines and runs as tables. */
+
 import { i18n } from "@lingui/core";
 import { msg, t } from "@lingui/core/macro";
 import { useQuery } from "@tanstack/react-query";
@@ -6,6 +7,7 @@ import { Link } from "@tanstack/react-router";
 import { Fragment } from "react";
 import { api, body } from "../api/client";
 import { NoRows, State, Table } from "../kit/kit";
+import { personWords } from "../kit/person";
 import { usePrincipal } from "../shell/me";
 import { moment, when } from "../videos/words";
 import { MachineOperations } from "./MachineOperations";
@@ -73,7 +75,7 @@ export function RunsView() {
               </th>
               <Stand of={one} />
               <td>{one.machines.map((machine) => machine.name).join(", ")}</td>
-              <td className="spare">{one.requested_by}</td>
+              <td className="spare">{personWords(one.requested_by)}</td>
               <td className="when">{when(one.created_at)}</td>
             </tr>
           ))}

@@ -1,4 +1,5 @@
 /** One run of a playbook: its machines, its tasks as they come, and how to stop or repeat it. */
+
 import { plural, t } from "@lingui/core/macro";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useParams } from "@tanstack/react-router";
@@ -6,6 +7,7 @@ import { useState } from "react";
 import { api, body, type Me, type Run, type RunTask } from "../api/client";
 import { ConfirmedAction } from "../kit/ConfirmedAction";
 import { ErrorNotice, NoRows, State, Table } from "../kit/kit";
+import { personWords } from "../kit/person";
 import { timeText } from "../log/tree";
 import { usePrincipal } from "../shell/me";
 import { when } from "../videos/words";
@@ -47,7 +49,7 @@ export function RunView() {
         <>
           <p className="quiet">
             {[
-              t`by ${run.requested_by}`,
+              t`by ${personWords(run.requested_by)}`,
               run.reason,
               when(run.started_at ?? run.created_at),
               run.started_at && run.ended_at ? timeText(Date.parse(run.ended_at) - Date.parse(run.started_at)) : "",

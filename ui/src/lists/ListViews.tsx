@@ -1,28 +1,18 @@
-/** Lists of what else the studio holds: assets, publications, keys and the audit log, the newest first. */
+/** Lists of what else the studio holds: publications and the audit log, the newest first. */
+
 import { i18n } from "@lingui/core";
-import { msg, t } from "@lingui/core/macro";
+import { t } from "@lingui/core/macro";
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
 import { api, body } from "../api/client";
 import { NoRows, Table } from "../kit/kit";
+import { personWords } from "../kit/person";
 import { usePrincipal } from "../shell/me";
 import { PRIVACIES, PublicationState } from "../videos/Publications";
-import { mebibytes, when } from "../videos/words";
+import { when } from "../videos/words";
 
 const MAX_ROWS = 200;
-
-const ASSET_KINDS = {
-  image: msg`picture`,
-  video: msg`film`,
-  audio: msg`sound`,
-  motion: msg`motion`,
-  avatar_image: msg`portrait`,
-  avatar_video: msg`footage of a presenter`,
-  tts_audio: msg`speech`,
-  screen_capture: msg`screen recording`,
-  composited_scene: msg`finished scene`,
-};
 
 /** A heading, a table once there are rows, and what stands there while there are none. */
 export function List<Row>(props: {
@@ -56,35 +46,6 @@ export function List<Row>(props: {
   );
 }
 
-export function AssetsView() {
-  const of = useQuery({
-    queryKey: ["assets"],
-    queryFn: () => body(api.GET("/api/assets", { params: { query: { limit: MAX_ROWS } } })),
-  });
-  const anyTags = of.data?.some((one) => one.tags.length > 0);
-  const heads = [t`Name`, t`Kind`, t`Size`, ...(anyTags ? [t`Tags`] : []), t`Added`];
-  return (
-    <List
-      name={t`Assets`}
-      heads={heads}
-      of={of}
-      empty={t`No files yet. Pictures, films and sounds that programs upload by the API stand here.`}
-    >
-      {(one) => (
-        <tr key={one.id}>
-          <th scope="row">
-            <a href={one.url}>{one.name}</a>
-          </th>
-          <td>{i18n.t(ASSET_KINDS[one.kind])}</td>
-          <td>{mebibytes(one.bytes)}</td>
-          {anyTags && <td>{one.tags.join(", ")}</td>}
-          <td className="when">{when(one.created_at)}</td>
-        </tr>
-      )}
-    </List>
-  );
-}
-
 export function PublicationsView() {
   const me = usePrincipal();
   const of = useQuery({
@@ -109,7 +70,7 @@ export function PublicationsView() {
             <PublicationState publication={one} me={me} />
           </td>
           <td className="address">{one.url ? <a href={one.url}>{one.url}</a> : i18n.t(PRIVACIES[one.wishes.privacy])}</td>
-          <td className="spare">{one.requested_by}</td>
+          <td className="spare">{personWords(one.requested_by)}</td>
           <td className="when spare">{when(one.created_at)}</td>
         </tr>
       )}
@@ -124,7 +85,7 @@ export function AuditView() {
     <List
       name={t`Audit`}
       heads={[t`Number`, t`When`, t`What`, t`Who`, t({ message: "On", context: "subject of a record" })]}
-      spare={[3]}
+      spare={[3, 4]}
       of={of}
       empty={t`Nothing was recorded yet.`}
     >
@@ -132,9 +93,13 @@ export function AuditView() {
         <tr key={one.number}>
           <th scope="row">{one.number}</th>
           <td className="when">{when(one.at)}</td>
-          <td>{one.kind}</td>
-          <td className="spare">{one.actor}</td>
-          <td className="mono">{one.subject}</td>
+          <td>
+            {one.kind}
+            <div className="quiet instead">{personWords(one.actor)}</div>
+            <div className="quiet mono instead">{one.subject}</div>
+          </td>
+          <td className="spare">{personWords(one.actor)}</td>
+          <td className="mono spare">{one.subject}</td>
         </tr>
       )}
     </List>

@@ -38,29 +38,31 @@ export function Making({ render, me, titled = false }: { render: Render | Render
         </div>
       )}
       {!ended && (
-        <>
-          <progress max={1} value={total ? made / total : 0} aria-labelledby="progress-title" />
-          <dl className="figures">
-            <div>
-              <dt>{t`Stage`}</dt>
-              <dd>{stageWords(named)}</dd>
-            </div>
-            <div>
-              <dt>{t`Frames`}</dt>
-              <dd>{total ? t`${number(made)} of ${number(total)}` : "–"}</dd>
-            </div>
-            <div>
-              <dt>{t`Per second`}</dt>
-              <dd>{fps ? number(fps) : "–"}</dd>
-            </div>
-            <div>
-              <dt>{t`Left`}</dt>
-              <dd>{eta == null ? "–" : duration(eta)}</dd>
-            </div>
-          </dl>
+        <div className="at-work">
           {preview && <img className="preview" src={preview.url} alt={t`The latest frame`} />}
-          {render.waits && <p className="quiet">{render.waits}</p>}
-        </>
+          <div className="stack">
+            <progress max={1} value={total ? made / total : 0} aria-labelledby="progress-title" />
+            <dl className="figures">
+              <div>
+                <dt>{t`Stage`}</dt>
+                <dd>{stageWords(named)}</dd>
+              </div>
+              <div>
+                <dt>{t`Frames`}</dt>
+                <dd>{total ? t`${number(made)} of ${number(total)}` : "–"}</dd>
+              </div>
+              <div>
+                <dt>{t`Per second`}</dt>
+                <dd>{fps ? number(fps) : "–"}</dd>
+              </div>
+              <div>
+                <dt>{t`Left`}</dt>
+                <dd>{eta == null ? "–" : duration(eta)}</dd>
+              </div>
+            </dl>
+            {render.waits && <p className="quiet">{render.waits}</p>}
+          </div>
+        </div>
       )}
       {(cancel.error ?? retry.error) && <ErrorNotice error={cancel.error ?? retry.error} />}
       <div className="row">

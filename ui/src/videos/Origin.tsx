@@ -1,4 +1,5 @@
 /** Where a film comes from: who had it made, when, with which presenters, voices and programs, and what proves that; its files. */
+
 import { i18n } from "@lingui/core";
 import { msg, t } from "@lingui/core/macro";
 import { useQuery } from "@tanstack/react-query";
@@ -9,6 +10,7 @@ import { Problem, problemOf } from "../api/problem";
 import { usePersonas } from "../create/usePersonas";
 import { Facts } from "../kit/Facts";
 import { State } from "../kit/kit";
+import { personWords } from "../kit/person";
 import { drawnBy, fileUrl, mebibytes, when } from "./words";
 
 const FILES = {
@@ -58,7 +60,7 @@ export function Origin({ render, me }: { render: RenderDetail; me: Me }) {
   const kind = SOURCES[source.slice(source.lastIndexOf("/") + 1)];
   const rows: [name: string, value: ReactNode][] = [
     [t`Made`, when(render.finished_at ?? render.created_at)],
-    [t`Requested by`, render.requested_by || "–"],
+    [t`Requested by`, personWords(render.requested_by) || "–"],
     [t`Presenters`, render.personas.map(nameOf).join(", ") || "–"],
     [t`Voice`, named("speech").join(", ") || "–"],
     [t`Picture`, [...named("face"), ...named("tracker")].join(", ") || "–"],

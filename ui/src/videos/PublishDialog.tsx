@@ -18,10 +18,12 @@ const MIN_REASON = 10;
 
 interface Props {
   render: Render;
+  /** What was wished for the last time. */
+  before: PublishRequest | undefined;
   onClose: () => void;
 }
 
-export function PublishDialog({ render, onClose }: Props) {
+export function PublishDialog({ render, before, onClose }: Props) {
   const queries = useQueryClient();
   const [connecting, setConnecting] = useState(false);
   const accounts = useQuery({
@@ -44,6 +46,7 @@ export function PublishDialog({ render, onClose }: Props) {
     captions: true,
     thumbnail: true,
     again: false,
+    ...before,
   }));
   const path = { render_id: render.id };
   // The server counts channels that have to be connected again, too.

@@ -15,6 +15,7 @@ import { Publications } from "./Publications";
 import { ShareLinks } from "./ShareLinks";
 import { Transcript } from "./Transcript";
 import { mayTakeFocus } from "./VideosView";
+import { fileUrl } from "./words";
 import "./watch.css";
 
 export function Watch({ id, me }: { id: string; me: Me }) {
@@ -34,9 +35,12 @@ export function Watch({ id, me }: { id: string; me: Me }) {
     <div className="stack watch">
       <div className="row apart">
         <Link to="/videos">{t`All videos`}</Link>
-        {render?.project_id && me.permissions.includes("project:read") && (
-          <Link className="button" to="/studio/p/$slug" params={{ slug: render.project_id }}>{t`Open in the Studio`}</Link>
-        )}
+        <div className="row">
+          {render?.project_id && me.permissions.includes("project:read") && (
+            <Link className="button" to="/studio/p/$slug" params={{ slug: render.project_id }}>{t`Open in the Studio`}</Link>
+          )}
+          {isDone && <a className="button primary" href={fileUrl(id, "video")} download="">{t`Download`}</a>}
+        </div>
       </div>
       <h1 ref={heading} tabIndex={-1} dir="auto">
         {render?.title ?? (found.error ? t`No such video` : t`One moment`)}
