@@ -8,6 +8,8 @@ import { Fragment } from "react";
 import { api, body } from "../api/client";
 import { NoRows, State, Table } from "../kit/kit";
 import { personWords } from "../kit/person";
+import type { Message } from "../live/sse";
+import { useRefreshedBy } from "../live/useRefreshedBy";
 import { usePrincipal } from "../shell/me";
 import { moment, when } from "../videos/words";
 import { MachineOperations } from "./MachineOperations";
@@ -18,7 +20,8 @@ const COLUMNS = [msg`Name`, msg`State`, msg`Code`, msg`Seen`];
 
 export function MachinesView() {
   const me = usePrincipal();
-  const list = useQuery({ queryKey: ["machines"], queryFn: () => body(api.GET("/api/farm/machines")), refetchInterval: 5000 });
+  const list = useQuery({ queryKey: ["machines"], queryFn: () => body(api.GET("/api/farm/machines")) });
+  useRefreshedBy("/api/farm/events", "machines", list.data !== undefined);
   return (
     <div className="stack">
       <h1>{t`Machines`}</h1>
@@ -57,8 +60,12 @@ export function MachinesView() {
   );
 }
 
+/** Of a run, not of one of its tasks. */
+const beginsOrEnds = ({ event }: Message) => ["run.queued", "run.started", "run.ended"].includes(event);
+
 export function RunsView() {
-  const list = useQuery({ queryKey: ["runs"], queryFn: () => body(api.GET("/api/farm/runs")), refetchInterval: 5000 });
+  const list = useQuery({ queryKey: ["runs"], queryFn: () => body(api.GET("/api/farm/runs")) });
+  useRefreshedBy("/api/farm/runs/events", "runs", list.data !== undefined, beginsOrEnds);
   return (
     <div className="stack">
       <h1>{t`Runs`}</h1>

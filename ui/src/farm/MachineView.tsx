@@ -8,15 +8,13 @@ import { ConfirmedAction } from "../kit/ConfirmedAction";
 import { type Fact, Facts } from "../kit/Facts";
 import { ErrorNotice, State } from "../kit/kit";
 import { Marked } from "../kit/Marked";
+import { useRefreshedBy } from "../live/useRefreshedBy";
 import { barOf, timeText } from "../log/tree";
 import { usePrincipal } from "../shell/me";
 import { gibibytes, number, when } from "../videos/words";
 import { MachineOperations, machineParams } from "./MachineOperations";
 import { OtherKeys } from "./OtherKeys";
 import "../log/log.css";
-
-const LOOK_MS = 5000;
-const IN_PLACE = ["ready", "retired", "failed"];
 
 export function MachineView() {
   const me = usePrincipal();
@@ -25,13 +23,12 @@ export function MachineView() {
   const found = useQuery({
     queryKey: ["machines", name],
     queryFn: () => body(api.GET("/api/farm/machines/{name}", { params })),
-    refetchInterval: LOOK_MS,
   });
+  useRefreshedBy("/api/farm/events", "machines", found.data !== undefined);
   const machine = found.data;
   const timeline = useQuery({
     queryKey: ["machines", name, "timeline"],
     queryFn: () => body(api.GET("/api/farm/machines/{name}/timeline", { params })),
-    refetchInterval: machine && IN_PLACE.includes(machine.state) ? false : LOOK_MS,
   });
   return (
     <div className="stack">

@@ -8,11 +8,11 @@ import { api, body, type Me, type Run, type RunTask } from "../api/client";
 import { ConfirmedAction } from "../kit/ConfirmedAction";
 import { ErrorNotice, NoRows, State, Table } from "../kit/kit";
 import { personWords } from "../kit/person";
+import { useRefreshedBy } from "../live/useRefreshedBy";
 import { timeText } from "../log/tree";
 import { usePrincipal } from "../shell/me";
 import { when } from "../videos/words";
 
-const LOOK_MS = 2000;
 const OPEN = ["queued", "running"];
 
 export function RunView() {
@@ -22,14 +22,14 @@ export function RunView() {
   const found = useQuery({
     queryKey: ["runs", id],
     queryFn: () => body(api.GET("/api/farm/runs/{run_id}", { params })),
-    refetchInterval: ({ state }) => (state.data && !OPEN.includes(state.data.state) ? false : LOOK_MS),
   });
   const run = found.data;
+  const isOpen = run !== undefined && OPEN.includes(run.state);
+  useRefreshedBy("/api/farm/runs/events", "runs", isOpen);
   const tasks = useQuery({
     // Once more when it has ended: the last tasks came with the end.
-    queryKey: ["runs", id, "tasks", run ? OPEN.includes(run.state) : true],
+    queryKey: ["runs", id, "tasks", isOpen],
     queryFn: () => body(api.GET("/api/farm/runs/{run_id}/tasks", { params })),
-    refetchInterval: run && !OPEN.includes(run.state) ? false : LOOK_MS,
     placeholderData: (before) => before,
   });
   return (
