@@ -57,7 +57,8 @@ class QueueState:
     """Numbers of renders; `recently_…` of the last 24 hours."""
 
     queued: int
-    active: int
+    placed: int
+    running: int
     oldest_wait_s: float
     recently_done: int
     recently_failed: int
@@ -67,7 +68,8 @@ async def read_queue_state(database: Database) -> QueueState:
     counts = await count_by(database, Render.state)
     return QueueState(
         queued=counts.get(RenderState.QUEUED, 0),
-        active=counts.get(RenderState.RUNNING, 0) + counts.get(RenderState.DISPATCHED, 0),
+        placed=counts.get(RenderState.DISPATCHED, 0),
+        running=counts.get(RenderState.RUNNING, 0),
         oldest_wait_s=await oldest_age_s(database, Render.created_at, Render.state == RenderState.QUEUED),
         recently_done=await _recently(database, RenderState.DONE),
         recently_failed=await _recently(database, RenderState.FAILED),

@@ -86,7 +86,7 @@ async def _plan(context: ToolContext, request: MemoryRequest) -> Plan:
         where = "1 memory" if count == 1 else f"{count} memories"
         return Plan(changes=(change(what, where),))
     found = await _meant(context, owner, request.about or "")
-    return Plan(changes=tuple(change("Forget", one.text) for one in found))
+    return Plan(changes=tuple(change("Forget", one.text, deletes=True) for one in found))
 
 
 @tool(

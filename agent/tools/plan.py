@@ -18,13 +18,14 @@ class Change(BaseModel, frozen=True):
 
     what: str = Field(max_length=_MAX_CHARS)
     where: str = Field(default="", max_length=_MAX_CHARS)
+    deletes: bool = Field(default=False, description="what is there now cannot be had back")
 
 
-def change(what: str, where: str = "") -> Change:
+def change(what: str, where: str = "", *, deletes: bool = False) -> Change:
     """A change in words of others, which may be long. What is too long is cut, and says of the whole how long
     it is and its SHA-256: so people, and the hash of the plan, are bound to all of it.
     """
-    return Change(what=_cut(what), where=_cut(where))
+    return Change(what=_cut(what), where=_cut(where), deletes=deletes)
 
 
 class Plan(BaseModel, frozen=True):

@@ -70,11 +70,11 @@ async def _plan(context: ToolContext, request: SnapshotRequest) -> Plan:
         turns, before = await service.plan_save(principal, name, context.session_id, replace=request.replace)
         changes = [change(f"Save {count(turns, 'turn')} of this conversation", f"as “{name}”")]
         if before is not None:
-            changes.append(change("Write over the snapshot of that name", _line(before)))
+            changes.append(change("Write over the snapshot of that name", _line(before), deletes=True))
         return Plan(changes=tuple(changes), seconds=0)
     found = await service.get(principal, name)
     if request.action == "delete":
-        return Plan(changes=(change("Delete the snapshot for good", _line(found)),), seconds=0)
+        return Plan(changes=(change("Delete the snapshot for good", _line(found), deletes=True),), seconds=0)
     changes = [change("This conversation goes on from the snapshot", _line(found))]
     means = [one.title for one in (found.state.render, found.state.project) if one is not None]
     changes.append(change("“It” means what it meant there", ", ".join(means) or "nothing yet"))

@@ -88,7 +88,8 @@ class HealthService:
 
     async def _videos(self) -> Check:
         state = await read_queue_state(self.database)
-        if state.queued and not state.active and state.oldest_wait_s > STUCK.total_seconds():
+        begun = state.placed + state.running
+        if state.queued and not begun and state.oldest_wait_s > STUCK.total_seconds():
             return red(
                 "videos",
                 f"{_count(state.queued, 'video waits', 'videos wait')}, the oldest for "
@@ -103,7 +104,8 @@ class HealthService:
                 "`soundstage explain ID` tells why one has failed.",
                 "render.all_failed",
             )
-        return green("videos", f"{state.queued} in the queue, {state.active} being made")
+        # What no worker has begun waits, as in the queue's own view.
+        return green("videos", f"{state.queued + state.placed} in the queue, {state.running} being made")
 
     async def _disk(self) -> Check:
         return await asyncio.to_thread(machine.disk, self.settings.state_dir.absolute())
@@ -218,7 +220,7 @@ class HealthService:
         if newest is None:
             since = await self.audit.first_at()
             if since is None or utcnow() - since < BACKUP_EXPECTED_AFTER:
-                return green("backup", "none yet")
+                return green("backup", "none yet; `soundstage backup FILE` makes one")
             return amber("backup", f"none was made since {since:%Y-%m-%d}", fix, "backup.none")
         age = utcnow() - newest
         if age > BACKUP_AGE:

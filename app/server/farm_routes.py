@@ -293,6 +293,12 @@ async def create_run(body: RunRequest, farm: FarmDep, person: CreateRuns) -> Run
     return await farm.post(RunView, "/api/runs", person, body)
 
 
+@router.get("/runs/events", response_class=EventSourceResponse)
+async def follow_runs(request: Request, farm: FarmDep, _: ReadRuns) -> Response:
+    """Server-sent events of all runs, from now on or after Last-Event-ID."""
+    return RelayedEvents(farm.settings, "/api/runs/events", last_event_id(request))
+
+
 @router.get("/runs/{run_id}")
 async def get_run(run_id: RunId, farm: FarmDep, _: ReadRuns) -> RunView:
     return await farm.one(RunView, f"/api/runs/{run_id}")

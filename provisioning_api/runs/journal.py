@@ -9,12 +9,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from provisioning_api.runs.models import Run
 from provisioning_api.runs.states import TERMINAL, RunState, move
 from soundstage.database import on_commit, utcnow
-from soundstage.events import Event, EventStore
+from soundstage.events import Event, EventFilter, EventStore
 from soundstage.telemetry import metrics
 
 
 def stream_of(run_id: str) -> str:
     return f"run:{run_id}"
+
+
+ALL_RUNS = EventFilter(streams=("run",))
+"""The streams of all runs."""
 
 
 def is_end(event: Event) -> bool:

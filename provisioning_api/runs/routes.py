@@ -10,7 +10,7 @@ from sse_starlette import EventSourceResponse
 
 from policy import Principal, require_permission
 from provisioning_api.reach import ProvisioningDep
-from provisioning_api.runs.journal import is_end, stream_of
+from provisioning_api.runs.journal import ALL_RUNS, is_end, stream_of
 from provisioning_api.runs.playbooks import PlaybookView
 from provisioning_api.runs.schemas import FailureView, RunRequest, RunView
 from provisioning_api.runs.states import RunState
@@ -42,6 +42,13 @@ async def list_runs(
 async def create_run(request: RunRequest, services: ProvisioningDep, principal: CreateRuns) -> RunView:
     """Queues a run and answers at once; follow its events."""
     return await services.runs.create(request, by=principal.name)
+
+
+@router.get("/api/runs/events", response_class=EventSourceResponse)
+async def follow_runs(request: Request, services: ProvisioningDep, _: ReadRuns) -> Response:
+    """Server-sent events of all runs, from now on or after Last-Event-ID."""
+    newest = await services.events.last_id()
+    return sse_response(request, services.events, after=newest, event_filter=ALL_RUNS)
 
 
 @router.get("/api/runs/{run_id}")

@@ -13,7 +13,8 @@ from starlette.types import Receive, Scope, Send
 
 from soundstage.errors import Invalid
 from soundstage.events.schemas import Event
-from soundstage.events.store import EventStore
+from soundstage.events.filter import EventFilter
+from soundstage.events.store import ALL_EVENTS, EventStore
 
 # Told to the browser: how long to wait before it comes back after a broken connection.
 RETRY_MS = 1000
@@ -43,10 +44,12 @@ def sse_response(
     stream: str | None = None,
     *,
     after: int = 0,
+    event_filter: EventFilter = ALL_EVENTS,
     until: Callable[[Event], bool] | None = None,
     heartbeat_s: float | None = None,
 ) -> EventSourceResponse:
-    """Follows `stream` (None: all) from where the reader was, else from the event id `after`.
+    """Follows `stream` (None: all those of `event_filter`) from where the reader was, else from the event id
+    `after`.
 
     Each message has the global event id, the kind as its event name and the whole event as JSON. `until` ends
     the answer after the first event for which it says True, and a browser that then comes back gets 204. A
@@ -57,7 +60,7 @@ def sse_response(
 
     async def messages() -> AsyncIterator[ServerSentEvent]:
         # Closed at once when the reader goes away, not when the garbage collector comes by.
-        async with aclosing(store.follow(stream, start)) as events:
+        async with aclosing(store.follow(stream, start, event_filter)) as events:
             async for found in events:
                 yield message_of(found)
                 if until is not None and until(found):

@@ -60,13 +60,18 @@ def content_policy() -> str:
     )
 
 
-def video_page(title: str, path: str, parts: Collection[str], language: Language) -> str:
-    """Returns the page of a video whose files lie below `path`; `parts` are those that there are."""
+def video_page(
+    title: str, path: str, parts: Collection[str], language: Language, *, shows_captions: bool
+) -> str:
+    """Returns the page of a video whose files lie below `path`; `parts` are those that there are. Captions
+    that the picture has already (`shows_captions`) are offered, and not shown a second time.
+    """
     texts = TEXTS[language]
     base = escape(path)
     poster = f' poster="{base}/poster"' if "poster" in parts else ""
+    default = "" if shows_captions else " default"
     track = (
-        f'<track kind="captions" src="{base}/captions" label="{escape(texts["captions"])}" default>'
+        f'<track kind="captions" src="{base}/captions" label="{escape(texts["captions"])}"{default}>'
         if "captions" in parts
         else ""
     )

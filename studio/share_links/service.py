@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from avatar.spec import Captions
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from policy.audit import AuditEntry, AuditLog
@@ -51,6 +52,8 @@ class SharedVideo:
 
     title: str
     files: dict[str, RenderOutput]
+    shows_captions: bool
+    """Whether its picture has the captions already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +126,11 @@ class ShareLinkService:
 
     async def open(self, token: str) -> SharedVideo:
         """Returns what the page of a link shows, and counts the use. Raises `share_link.closed`."""
-        link, render, files = await self._find(token)
+        link, render, files = await self._find(token, with_spec=True)
         if self._counted.take(link.id) == 0:
             await self._record_use(link, opened=True)
-        return SharedVideo(render.title, files)
+        captions = (render.spec.get("output") or {}).get("captions") or {}
+        return SharedVideo(render.title, files, Captions(mode=captions.get("mode", "soft")).burned)
 
     async def open_file(self, token: str, role: str) -> tuple[RenderOutput, Path]:
         """Returns a file of the video, and where it lies. Raises `share_link.closed`."""
@@ -142,7 +146,9 @@ class ShareLinkService:
         """Returns whether this token opened its video when it came last: no flood of wrong ones stops it."""
         return hash_key(token) in self._recent
 
-    async def _find(self, token: str) -> tuple[ShareLink, Render, dict[str, RenderOutput]]:
+    async def _find(
+        self, token: str, *, with_spec: bool = False
+    ) -> tuple[ShareLink, Render, dict[str, RenderOutput]]:
         """The same answer for each reason why there is nothing: it tells a stranger of no video."""
         digest = hash_key(token)
         # Whose it is says the row alone: whoever has a link has no tenant.
@@ -153,6 +159,8 @@ class ShareLinkService:
                     link, render = found
                     if "video" in (files := await _files(session, render)):
                         self._remember(digest)
+                        if with_spec:
+                            await session.refresh(render, ["spec"])
                         return link, render, files
         self._recent.pop(digest, None)
         raise share_link_closed()

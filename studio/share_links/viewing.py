@@ -35,7 +35,10 @@ async def show_shared_video(token: str, request: Request, studio: StudioDep) -> 
     except SoundstageError as error:
         return _refusal(request, error)
     parts = [part for part, role in PARTS.items() if role in video.files]
-    return _page(video_page(video.title, SHARED_PREFIX + token, parts, _language(request)))
+    shown = video_page(
+        video.title, SHARED_PREFIX + token, parts, _language(request), shows_captions=video.shows_captions
+    )
+    return _page(shown)
 
 
 @router.get(SHARED_PREFIX + "{token}/{part}")

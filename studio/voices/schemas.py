@@ -94,6 +94,12 @@ class VoiceView(BaseModel):
     voice: Voice
 
 
+class SpeechServiceView(BaseModel):
+    """A speech service of the operator's, which may clone voices."""
+
+    address: str = Field(description="what a new voice names as `service`")
+
+
 class VoiceLicence(BaseModel):
     """States what a voice may be used for. `to_accept`: a person agrees before a presenter gets it."""
 

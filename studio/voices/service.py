@@ -31,8 +31,8 @@ from studio.renders.admission import Admission
 from studio.voices.models import ClonedVoice
 from studio.voices.repository import Voices
 from studio.voices.samples import SampleCheck, SampleFile
-from studio.voices.schemas import VoiceLabels, VoiceView
-from studio.voices.services import SpeechService, choose_service
+from studio.voices.schemas import SpeechServiceView, VoiceLabels, VoiceView
+from studio.voices.services import SpeechService, choose_service, services_of
 from studio.voices.speech_server import UploadUnclear
 from studio.voices.states import VoiceState, move
 
@@ -56,6 +56,11 @@ class VoiceService:
             rows = await Voices(session).list()
             consents = await Consents(session).with_ids([row.consent_id for row in rows])
             return [view_of(row, consents.get(row.consent_id)) for row in rows]
+
+    def services(self) -> tuple[SpeechServiceView, ...]:
+        """Returns the services that a sample may go to."""
+        known = services_of(self.admission, self.models)
+        return tuple(SpeechServiceView(address=root) for root in sorted({one.root for one in known}))
 
     async def get(self, id_or_name: str) -> VoiceView:
         """Returns a voice by its id or name. Raises `voice.not_found`."""

@@ -46,17 +46,22 @@ class SpeechService:
         )
 
 
-def choose_service(admission: Admission, address: str | None, models: dict[str, str]) -> SpeechService:
-    """The service at `wanted`, or the only one. `models` by base URL, where a service has several.
-
-    Raises `voice.no_service`, `voice.which_service`, and `voice.service_not_allowed`.
-    """
-    known = [
+def services_of(admission: Admission, models: dict[str, str]) -> list[SpeechService]:
+    """Returns the services of the operator. `models` by base URL, where a service has several."""
+    return [
         SpeechService(kind, url, key, models.get(url, ""))
         for kind, url, key in sorted(
             admission.operator_services(), key=lambda one: (one[0], one[1], one[2] or "")
         )
     ]
+
+
+def choose_service(admission: Admission, address: str | None, models: dict[str, str]) -> SpeechService:
+    """Returns the service at `address`, or the only one. `models` as for `services_of`.
+
+    Raises `voice.no_service`, `voice.which_service`, and `voice.service_not_allowed`.
+    """
+    known = services_of(admission, models)
     if not known:
         raise Conflict(
             "voice.no_service",

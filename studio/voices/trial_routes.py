@@ -1,4 +1,4 @@
-"""REST of new voices for presenters: take in a file, hear a sample, give it to a presenter."""
+"""REST of new voices for presenters: speech services, voice files, samples, and the voice of a presenter."""
 
 from __future__ import annotations
 
@@ -8,10 +8,16 @@ from policy import Principal
 from soundstage.errors import Forbidden
 from studio.assets.upload import Upload
 from studio.consents.disclosure import redact_persona, redact_voice
-from studio.guards import UpdatePersonas
+from studio.guards import ReadVoices, UpdatePersonas
 from studio.personas.pictures import image_url
 from studio.personas.schemas import PersonaView
-from studio.voices.schemas import VoiceAdoption, VoiceFileView, VoiceTrialDraft, VoiceTrialView
+from studio.voices.schemas import (
+    SpeechServiceView,
+    VoiceAdoption,
+    VoiceFileView,
+    VoiceTrialDraft,
+    VoiceTrialView,
+)
 from studio.wiring import StudioDep
 
 router = APIRouter(tags=["voices"])
@@ -44,6 +50,12 @@ async def add_voice_file(request: Request, studio: StudioDep, principal: UpdateP
     upload = Upload(request, studio.voice_files.max_bytes)
     upload.size_hint()
     return await studio.voice_files.receive(upload)
+
+
+@router.get("/api/speech-services")
+async def list_speech_services(studio: StudioDep, _: ReadVoices) -> list[SpeechServiceView]:
+    """Lists the speech services that the operator has set up; a sample of a voice goes to no other."""
+    return list(studio.voices.services())
 
 
 @router.post("/api/voices/trials")

@@ -200,6 +200,33 @@ async def test_what_a_run_says_is_passed_on_as_it_comes_and_ends_with_the_run(
     assert (await page.get(f"/api/farm/runs/{run['id']}/tasks")).status_code == 200
 
 
+async def test_the_events_of_all_runs_are_followed_and_hold_nothing_else(
+    page: httpx.AsyncClient, house: House
+) -> None:
+    await house.member("n-6")
+    server = house.server
+    async with (
+        httpx.AsyncClient(
+            base_url=server.url, headers=server.headers, timeout=120, trust_env=False
+        ) as client,
+        client.stream("GET", "/api/runs/events") as answer,
+    ):
+        asked = {"playbook": "playbook.yaml", "machines": ["n-6"]}
+        run = (await page.post("/api/farm/runs", json=asked)).raise_for_status().json()
+        kinds = []
+        async for line in answer.aiter_lines():
+            if line.startswith("data: "):
+                event = json.loads(line[6:])
+                assert event["stream"] == f"run:{run['id']}", (
+                    "a machine that moved meanwhile is told elsewhere"
+                )
+                kinds.append(event["kind"])
+            if "run.ended" in kinds:
+                break
+    assert (kinds[0], kinds[-1]) == ("run.queued", "run.ended")
+    assert "run.started" in kinds
+
+
 async def test_runs_are_paged_through_the_studio_as_where_they_are(
     page: httpx.AsyncClient, house: House
 ) -> None:

@@ -42,6 +42,8 @@ async def test_the_new_one_is_accepted_after_another_person_has_agreed(
     assert "This waits until one person agrees" in asked.text
     assert new.name in asked.text and "16 threads, 64 GiB, TU104 (8 GiB)" in asked.text
     assert "What is on its disk is lost when it is written: sda 480 GB" in asked.text
+    waiting = await people.services.decisions.approvals.get(asked.approval_id, Principal.local_admin("eve"))
+    assert [one.deletes for one in waiting.plan.changes] == [False, True], "its disk"
     assert house.machine(new.name)["state"] == "discovered"
     assert await people.agree(asked, "bob") == snapshot("accepted")
     machine = house.machine("gpu-7")

@@ -72,6 +72,7 @@ class NomadDouble:
         group = {"Vendor": "nvidia", "Type": "gpu", "Name": "RTX 4060", **memory}
         return {
             "ID": "node-1",
+            "CreateIndex": 5,
             "Name": "gpu-1",
             "Status": "ready",
             "NodePool": "gpu",
@@ -121,9 +122,9 @@ class NomadDouble:
 
 
 @contextmanager
-def nomad_double() -> Iterator[NomadDouble]:
+def nomad_double(double: NomadDouble | None = None) -> Iterator[NomadDouble]:
     """Serves it on a port of its own."""
-    double = NomadDouble()
+    double = double or NomadDouble()
 
     class Handler(BaseHTTPRequestHandler):
         def _respond(self) -> None:

@@ -195,12 +195,21 @@ class Visit:
         self.page.keyboard.press("Enter")
 
 
-def wait_for(page: Page, script: str) -> None:
+def wait_for(page: Page, script: str, within_ms: float = PATIENCE_MS) -> None:
     """Asked from outside: the page's own policy forbids what Playwright would evaluate inside."""
-    deadline = time.monotonic() + PATIENCE_MS / 1000
+    deadline = time.monotonic() + within_ms / 1000
     while not page.evaluate(script):
         assert time.monotonic() < deadline, script
         time.sleep(0.05)
+
+
+def play_a_moment(page: Page, seconds: float, selector: str = "video") -> None:
+    """Until a picture of the film is seen: the browser's sign of loading would lie over it."""
+    video = f"document.querySelector('{selector}')"
+    wait_for(page, f"{video}?.readyState >= 2")
+    page.locator(selector).evaluate("v => { v.muted = true; return v.play(); }")
+    wait_for(page, f"{video}.currentTime > {seconds}")
+    page.locator(selector).evaluate("v => { v.pause(); v.muted = false; }")
 
 
 def bundle(entry: Path, script: Path, *options: str) -> None:

@@ -119,6 +119,16 @@ async def test_a_stranger_sees_the_video_its_title_and_captions_and_nothing_else
         assert answer.status_code == 401
 
 
+async def test_captions_that_the_picture_has_are_not_shown_a_second_time(
+    client: Any, stranger: Any, rooms: Studio, video: str
+) -> None:
+    request = RenderRequest(script="hello", title="Burned in", canvas=SMALL, captions="both")
+    burned = (await rooms.renders.wait((await rooms.renders.create(request)).id)).id
+    shown = [(await stranger.get(path_of(await link_to(client, one)))).text for one in (video, burned)]
+    assert ['label="Captions" default>' in page for page in shown] == [True, False]
+    assert all('<track kind="captions"' in page for page in shown)
+
+
 async def test_ranges_of_the_video_are_served(client: Any, stranger: Any, video: str) -> None:
     path = path_of(await link_to(client, video))
     whole = (await stranger.get(f"{path}/video")).content

@@ -141,6 +141,84 @@ def test_a_killed_server_costs_no_word_no_file_and_no_film(
         expect(field(editor, 2)).to_have_value(SCRIPTS[1])
 
 
+def leave(tab: Page) -> None:
+    """Not by a reload: Chromium would open the page once more by itself, as soon as the server is there."""
+    tab.on("dialog", lambda dialog: dialog.accept())
+    tab.goto("about:blank")
+
+
+def test_two_tabs_that_are_left_without_a_server_lose_no_word_of_either(
+    visiting: Visiting, new_studio: Studio
+) -> None:
+    with httpx.Client(
+        base_url=new_studio.url, headers=new_studio.headers, timeout=60, trust_env=False
+    ) as operator:
+        edited = create_project(operator, *SCRIPTS, "Both.")
+        visit = visiting(new_studio)
+        here = open_project(visit, edited)
+        opened = here.url
+        there = here.context.new_page()
+        there.goto(opened)
+        expect(field(there, 3)).to_have_value("Both.")
+        new_studio.kill()
+        for tab, number, script in ((here, 1, "From here."), (there, 2, "From there.")):
+            field(tab, number).fill(script)
+            expect(tab.locator(".saved")).to_have_text("Not saved")
+        field(here, 3).fill("Both from here.")
+        field(there, 3).fill("Both from there.")
+        for tab in (here, there):
+            leave(tab)
+        new_studio.start()
+        visit.log_in()
+        here.goto(opened)
+        question = here.get_by_role("alert", name="Two versions of a scene")
+        expect(question).to_contain_text("Both from here.")
+        expect(question).to_contain_text("Both from there.")
+        expect(field(here, 1)).to_have_value("From here.")
+        # What is typed before the question is answered is kept too.
+        field(here, 1).fill("From here, later.")
+        here.reload()
+        expect(question).to_be_visible()
+        text = question.locator("div", has_text="Both from there.").last
+        text.get_by_role("button").click()
+        expect(question).to_have_count(0)
+        expect_saved(here)
+        expected = ["From here, later.", "From there.", "Both from there."]
+        assert scripts(operator, edited) == expected
+        # And nothing is played once more.
+        there.goto(opened)
+        for number, script in enumerate(expected, 1):
+            expect(field(there, number)).to_have_value(script)
+        expect_saved(there)
+        assert scripts(operator, edited) == expected
+        left = there.evaluate("Object.keys(localStorage)")
+        assert [key for key in left if key.startswith("soundstage.project.")] == []
+
+
+def test_a_tab_leaves_to_another_that_is_open_what_it_has_not_saved(
+    visiting: Visiting, project: str, operator: httpx.Client
+) -> None:
+    visit = visiting()
+    here = open_project(visit, project)
+    here.route("**/changes", lambda route: route.abort())
+    field(here, 1).fill("From here.")
+    expect(here.locator(".saved")).to_have_text("Not saved")
+    there = here.context.new_page()
+    there.goto(here.url)
+    expect(field(there, 2)).to_have_value(SCRIPTS[1])
+    field(there, 2).fill("From there.")
+    expect_saved(there)
+    # It is the other's as long as that is open.
+    assert scripts(operator, project) == [SCRIPTS[0], "From there."]
+    field(here, 1).fill("From here, undone.")
+    here.get_by_role("button", name="Undo").click()
+    here.close()
+    field(there, 2).fill("From there, later.")
+    expect(field(there, 1)).to_have_value("From here.")
+    expect_saved(there)
+    assert scripts(operator, project) == ["From here.", "From there, later."]
+
+
 @pytest.mark.parametrize("mib", [12, pytest.param(300, marks=pytest.mark.slow)])
 def test_an_upload_that_was_cut_goes_on_when_the_file_is_chosen_once_more(
     visiting: Visiting, operator: httpx.Client, project: str, large_file: Callable[[int], Path], mib: int

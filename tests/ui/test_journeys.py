@@ -100,7 +100,8 @@ def test_a_pasted_text_becomes_an_explainer_of_ten_scenes(
     expect(script).to_have_value(parts[1])
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing lies beside the page"
     use.press(page.get_by_role("button", name="Make the film"))
-    wait_for(page, "document.getElementById('film')?.currentTime > 0.3")
+    # Ten scenes are drawn first.
+    wait_for(page, "document.getElementById('film')?.currentTime > 0.3", within_ms=2 * PATIENCE_MS)
 
 
 def test_one_word_again_makes_one_scene_anew_and_the_old_version_comes_back(

@@ -39,6 +39,7 @@ def test_a_machine_is_accepted_only_with_the_code_that_was_shown(visiting: Visit
     dialog = page.get_by_role("dialog")
     expect(dialog.locator(".key-code")).to_have_text(machine.code)
     expect(dialog.get_by_role("heading", name="What would change")).to_be_visible(timeout=PATIENCE_MS)
+    expect(dialog.locator(".deletes")).to_contain_text("What is on its disk is lost")
     assert breaches(page) == []
     # While the person compares, the key changes: the yes to the old code is refused, and says so.
     run_in_thread(let_count(studio, machine, other.code))

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 from page_hands import EACH_WIDTH
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
-from studio_page import CHROMIUM, OPTIONS, PATIENCE_MS, REPOSITORY, Studio, Visit, Visiting, breaches
+from studio_page import (
+    CHROMIUM,
+    OPTIONS,
+    PATIENCE_MS,
+    REPOSITORY,
+    Studio,
+    Visit,
+    Visiting,
+    breaches,
+    studio_up,
+)
+from voice_server import VoiceServer, voice_server
 
 pytestmark = pytest.mark.browser
 ENVIRONMENT = REPOSITORY / "avatar" / ".venv"
@@ -36,7 +48,13 @@ def own(operator: httpx.Client) -> Iterator[None]:
 @pytest.fixture
 def posing(browser: Browser, studio: Studio, tmp_path: Path, width: int) -> Iterator[Page]:
     """A page in a browser whose camera films the photo, and whose microphone beeps."""
-    film = tmp_path / "camera.mjpeg"
+    with _poses(browser, studio, tmp_path, width) as page:
+        yield page
+
+
+@contextmanager
+def _poses(browser: Browser, studio: Studio, folder: Path, width: int) -> Iterator[Page]:
+    film = folder / "camera.mjpeg"
     still = [
         "ffmpeg",
         "-v",
@@ -62,6 +80,18 @@ def posing(browser: Browser, studio: Studio, tmp_path: Path, width: int) -> Iter
     yield Visit(context.new_page(), studio.url, studio.start_link).open("presenters")
     context.close()
     started.close()
+
+
+@pytest.fixture
+def cloning(
+    built_page: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Studio, VoiceServer]]:
+    """A studio with a speech service that clones voices."""
+    with (
+        voice_server() as server,
+        studio_up(tmp_path_factory, SOUNDSTAGE_SERVICES__TTS_OPENAI__BASE_URL=f"{server.url}/v1") as studio,
+    ):
+        yield studio, server
 
 
 def begin(page: Page, name: str) -> Locator:
@@ -140,6 +170,51 @@ def test_the_camera_takes_the_picture_and_the_consent_is_recorded(
     assets = operator.get("/api/assets").json()
     recorded = [one for one in assets if one["sha256"] == consent["evidence_sha256"]]
     assert [one["name"] for one in recorded] == ["Eileen Collins.webm"]
+
+
+def test_the_own_voice_is_cloned_from_the_recorded_consent_and_removed_again(
+    browser: Browser, cloning: tuple[Studio, VoiceServer], tmp_path: Path, width: int
+) -> None:
+    studio, server = cloning
+    with _poses(browser, studio, tmp_path, width) as page:
+        dialog = begin(page, "Eileen")
+        dialog.locator("input[type=file]").set_input_files(PHOTO)
+        expect(dialog.locator("img.thumbnail")).to_be_visible(timeout=PATIENCE_MS)
+        dialog.get_by_label("Voice").select_option("their own, cloned")
+        # It is another sentence, which nobody has agreed to yet.
+        expect(dialog.locator("blockquote")).to_contain_text("cloned from this recording")
+        expect(dialog.get_by_text(f"goes to the speech service {server.url}")).to_be_visible()
+        agreed = dialog.get_by_label("This person has read this")
+        expect(agreed).not_to_be_checked()
+        agreed.check()
+        create = dialog.get_by_role("button", name="Create presenter")
+        expect(create).to_be_disabled()
+        dialog.get_by_role("button", name="Record it read aloud").click()
+        expect(dialog.get_by_text("let the person read")).to_be_visible()
+        page.wait_for_timeout(2500)
+        dialog.get_by_role("button", name="Stop").click()
+        expect(dialog.get_by_label("The recorded consent")).to_be_visible(timeout=PATIENCE_MS)
+        assert breaches(page) == []
+        # The service refuses it at first: nothing is left, and the next try goes on.
+        server.status = 400
+        create.click()
+        expect(dialog.get_by_role("alert")).to_be_visible(timeout=PATIENCE_MS)
+        server.status = 200
+        create.click()
+        ready = page.get_by_role("status").filter(has_text="Eileen can speak now")
+        expect(ready).to_be_visible(timeout=PATIENCE_MS)
+        [voice] = server.voices.values()
+        assert voice["kind"] == b"audio/webm" and b"Eileen Collins, agree" in voice["ref_text"]
+        with httpx.Client(base_url=studio.url, headers=studio.headers, trust_env=False) as api:
+            eileen = api.get("/api/personas/eileen").raise_for_status().json()
+            assert eileen["voice"]["cloned"] and eileen["voice"]["consent"]["person"] == "Eileen Collins"
+        cloned = page.get_by_role("region", name="Cloned voices")
+        expect(cloned).to_contain_text("Eileen Collins")
+        assert breaches(page) == []
+        cloned.get_by_role("button", name="Remove").click()
+        page.get_by_role("button", name="Remove this voice").click()
+        expect(cloned).to_have_count(0, timeout=PATIENCE_MS)
+        assert server.voices == {}
 
 
 def test_without_a_camera_a_file_is_chosen(visiting: Visiting) -> None:

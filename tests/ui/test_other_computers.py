@@ -54,10 +54,11 @@ def test_the_page_uses_nothing_that_browsers_keep_for_https() -> None:
         *("showOpenFilePicker", "showSaveFilePicker", "showDirectoryPicker"),
     )
     # These do without: Talk goes on in writing (tests/ui/test_talk.py), a photo is chosen instead of taken, a
-    # consent is ticked and not recorded.
+    # consent is ticked and not recorded, an editor takes over what another tab has not saved.
     says_so = [
         ("CameraPicture.tsx", "navigator.mediaDevices"),
         ("ConsentRecorder.tsx", "navigator.mediaDevices"),
+        ("journal.ts", "navigator.locks"),
         ("microphone.ts", "navigator.mediaDevices"),
         ("useDevices.ts", "navigator.mediaDevices"),
     ]

@@ -124,7 +124,7 @@ def test_the_picture_shows_the_scene_at_the_word_of_the_caret(
 def test_a_picture_is_uploaded_put_on_a_word_and_chosen_again(
     visiting: Visiting, operator: httpx.Client, project: str, tmp_path: Path
 ) -> None:
-    (tmp_path / "quay.png").write_bytes(picture(640, 360))
+    (tmp_path / "pier.png").write_bytes(picture(640, 360))
     page = visiting(bypass_csp=True).open(f"projects/{project}")
     script = page.get_by_label("Script of scene 1", exact=True)
     expect(script).to_have_value(SCRIPT, timeout=PATIENCE_MS)
@@ -133,10 +133,10 @@ def test_a_picture_is_uploaded_put_on_a_word_and_chosen_again(
     dialog = page.get_by_role("dialog", name="Picture or clip")
     page.get_by_role("button", name="Add ▾").click()
     page.get_by_role("menuitem", name="Picture or clip").click()
-    dialog.get_by_label("Drop a file here, or choose one").set_input_files(tmp_path / "quay.png")
+    dialog.get_by_label("Drop a file here, or choose one").set_input_files(tmp_path / "pier.png")
     expect(dialog).to_be_hidden(timeout=PATIENCE_MS)
     layer = page.locator(".on-screen .layer")
-    expect(layer).to_contain_text("quay.png")
+    expect(layer).to_contain_text("pier.png")
     page.get_by_label("Picture 1: place").select_option(label="Over the whole picture")
     expect_saved(page)
     [overlay] = scenes(operator, project)[0]["overlays"]
@@ -145,7 +145,9 @@ def test_a_picture_is_uploaded_put_on_a_word_and_chosen_again(
     assert (overlay["start"]["word"], overlay["start"]["occurrence"]) == ("tide", 2)
     page.get_by_role("button", name="Add ▾").click()
     page.get_by_role("menuitem", name="Picture or clip").click()
-    choice = dialog.get_by_role("button", name="quay.png")
+    choice = dialog.get_by_role("button", name="pier.png")
+    # Pictures out of sight are not fetched, and other tests may have left many.
+    choice.scroll_into_view_if_needed()
     expect(choice.locator("img")).to_have_js_property("complete", True, timeout=PATIENCE_MS)
     assert breaches(page) == []
     choice.click()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 from ramdisk import switched_on
-from studio_page import PATIENCE_MS, Studio, Visiting, address, run_in_thread, wait_for
+from studio_page import PATIENCE_MS, Studio, Visiting, address, play_a_moment, run_in_thread, wait_for
 
 pytestmark = pytest.mark.browser
 # Whoever looks at the pictures sees the pixels of the video.
@@ -34,11 +34,7 @@ def test_pictures_of_a_desk_in_light_and_dark_and_of_a_phone(
     expect(page.locator(".thinking")).to_have_count(0, timeout=PATIENCE_MS)
     expect(page.locator(".made .chip")).to_have_text("done", timeout=PATIENCE_MS)
     page.locator(".made").click()
-    wait_for(page, "document.getElementById('video')?.readyState >= 2")
-    # Played for a moment: the browser's sign of loading would lie over the face.
-    page.locator("#video").evaluate("v => { v.muted = true; return v.play(); }")
-    wait_for(page, "document.getElementById('video').currentTime > 0.4")
-    page.locator("#video").evaluate("v => { v.pause(); v.muted = false; }")
+    play_a_moment(page, 0.4, "#video")
     _take(page, folder / "mission-control-light.png")
     page.emulate_media(color_scheme="dark")
     page.goto(new_studio.url + address("log"))

@@ -86,7 +86,7 @@ def page(visiting: Visiting, channel_studio: Studio, film: str, width: int) -> P
 
 def dialog(page: Page) -> Locator:
     page.get_by_role("button", name="Publish", exact=True).click()
-    return page.get_by_role("dialog", name="Publish “Tides”")
+    return page.get_by_role("dialog", name="Publish “Tides” on YouTube")
 
 
 def connect(page: Page) -> Locator:
@@ -121,11 +121,11 @@ def test_a_channel_is_connected_and_a_film_published_as_the_plan_said(
     window.get_by_label("Tags").fill("sea, moon, ")
     window.get_by_label("Who may see it").select_option("unlisted")
     window.get_by_label("Tell viewers that it is synthetic").uncheck()
-    window.get_by_role("button", name="See what is sent").click()
+    window.get_by_role("button", name="Next: check what is sent").click()
     expect(window.get_by_label("Why viewers need not be told")).to_be_focused()
     window.get_by_label("Tell viewers that it is synthetic").check()
     assert breaches(page) == []
-    window.get_by_role("button", name="See what is sent").click()
+    window.get_by_role("button", name="Next: check what is sent").click()
     plan = window.locator(".plan")
     for text in (
         "Nova's channel",
@@ -152,12 +152,12 @@ def test_a_channel_is_connected_and_a_film_published_as_the_plan_said(
     assert len(google.captions) == len(google.thumbnails) == before + 1
 
 
-def test_the_same_film_again_is_refused_and_a_failure_is_tried_again(
+def test_the_same_film_again_is_refused_and_a_refused_title_is_changed(
     page: Page, google: GoogleServer, film: str
 ) -> None:
     window = connect(page)
     before = publications(page).count()
-    plan = window.get_by_role("button", name="See what is sent")
+    plan = window.get_by_role("button", name="Next: check what is sent")
     again = window.get_by_label("Publish it although the channel has it already")
     plan.click()
     if before:
@@ -168,13 +168,19 @@ def test_the_same_film_again_is_refused_and_a_failure_is_tried_again(
     window.get_by_role("button", name="Publish", exact=True).click()
     newest = publications(page).first
     expect(newest).to_contain_text("failed", timeout=PATIENCE_MS)
-    newest.get_by_role("button", name="again").click()
+    newest.get_by_role("button", name="Change it and publish").click()
+    expect(window.get_by_label("Title")).to_have_value("Tides")
+    window.get_by_label("Title").fill("The tides")
+    plan.click()
+    window.get_by_role("button", name="Publish", exact=True).click()
+    newest = publications(page).first
     expect(newest).to_contain_text("published", timeout=PATIENCE_MS)
+    assert list(google.videos.values())[-1].about["snippet"]["title"] == "The tides"
 
 
 def test_an_upload_shows_how_far_it_is_and_is_cancelled(page: Page, google: GoogleServer) -> None:
     window = connect(page)
-    plan = window.get_by_role("button", name="See what is sent")
+    plan = window.get_by_role("button", name="Next: check what is sent")
     plan.click()
     again = window.get_by_label("Publish it although the channel has it already")
     send = window.get_by_role("button", name="Publish", exact=True)
@@ -188,6 +194,7 @@ def test_an_upload_shows_how_far_it_is_and_is_cancelled(page: Page, google: Goog
     expect(newest.get_by_role("progressbar")).to_be_visible(timeout=PATIENCE_MS)
     newest.get_by_role("button", name="Cancel").click()
     expect(newest).to_contain_text("cancelled", timeout=PATIENCE_MS)
+    expect(newest.get_by_role("button", name="again")).to_be_visible()
     page.get_by_role("link", name="All videos").click()
     page.goto(page.url.replace("/videos", "/publications"))
     expect(page.get_by_role("row").nth(1)).to_contain_text("cancelled", timeout=PATIENCE_MS)
@@ -200,6 +207,6 @@ def test_where_publishing_is_not_set_up_the_page_says_what_is_missing(
     render: Any = operator.post("/api/renders", json={"project": project}).raise_for_status().json()
     page = visiting(studio).open(f"videos/{render['id']}")
     page.get_by_role("button", name="Publish", exact=True).click(timeout=PATIENCE_MS)
-    window = page.get_by_role("dialog", name="Publish “Unpublished”")
+    window = page.get_by_role("dialog", name="Publish “Unpublished” on YouTube")
     window.get_by_role("button", name="Connect a YouTube channel").click()
     expect(window.get_by_role("alert")).to_contain_text("youtube.")

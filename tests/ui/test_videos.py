@@ -134,7 +134,9 @@ def test_a_page_that_fails_is_fetched_again_at_a_press_alone(visiting: Visiting,
     assert len(requests) == 1
     page.unroute("**/api/renders?*cursor=*")
     more.click()
-    expect(page.get_by_role("status").filter(has_text=f"120 of {MANY}")).to_be_visible(timeout=PATIENCE_MS)
+    # Where the next page is still near, the one after it comes by itself.
+    counted = page.get_by_role("status").filter(has_text=re.compile(rf"^(120 of )?{MANY}$"))
+    expect(counted).to_be_visible(timeout=PATIENCE_MS)
 
 
 def test_videos_are_found_by_state_and_order_and_the_address_says_so(wall: Page, many: Studio) -> None:

@@ -103,7 +103,7 @@ async def _plan_accept(context: ToolContext, request: ChangeMachine) -> Plan:
         change("Another key reports as it and does not count", other_key(one)) for one in machine.conflicts
     ]
     disks = ", ".join(disks_of(machine.hardware)) or "its disk"
-    changes.append(change("What is on its disk is lost when it is written", disks))
+    changes.append(change("What is on its disk is lost when it is written", disks, deletes=True))
     return Plan(changes=tuple(changes))
 
 
@@ -163,7 +163,11 @@ async def _plan_reinstall(context: ToolContext, request: ChangeMachine) -> Plan:
     disks = ", ".join(disks_of(machine.hardware)) or "all its disks"
     start = "It is started from the network now" if machine.power else "Somebody starts it from the network"
     changes = (
-        change("Everything on its disks is lost", introduction(machine) if machine.hardware else disks),
+        change(
+            "Everything on its disks is lost",
+            introduction(machine) if machine.hardware else disks,
+            deletes=True,
+        ),
         change(start, machine.name),
         change("It is written, enrolled and configured anew", machine.name),
     )
@@ -259,7 +263,7 @@ async def _plan_retire(context: ToolContext, request: ChangeMachine) -> Plan:
     async with context.services.machines(context.principal) as api:
         machine = await get_machine(api, request.machine)
         plan = parse_answer(_RetirePlan, await api.get(f"/api/machines/{machine.id}/retire"))
-    changes = [change("It goes out of service for good", introduction(machine))]
+    changes = [change("It goes out of service for good", introduction(machine), deletes=True)]
     changes += [change(step.removesuffix("."), machine.name) for step in plan.steps]
     return Plan(changes=tuple(changes))
 

@@ -60,7 +60,11 @@ async def plan_deletion(context: ToolContext, given: str) -> Plan:
     """Everything that goes, by name; a persona of the operator's is refused, as the act refuses it."""
     persona = persona_named(context, given)
     plan = await context.services.people.erase_persona(persona.id, dry_run=True)
-    changes = [change("Delete the face and the voice for good, with all made of them", _called(persona))]
+    changes = [
+        change(
+            "Delete the face and the voice for good, with all made of them", _called(persona), deletes=True
+        )
+    ]
     for kind, told in _GOES:
         ids: list[str] = getattr(plan, kind)
         changes += [change(told, _named(plan, one)) for one in ids[:_MAX_LINES]]

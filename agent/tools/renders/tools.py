@@ -52,7 +52,7 @@ async def _plan_deletion(context: ToolContext, video: RenderView, *, forever: bo
         files = (str(context.services.out_dir / name) for name in video.out_files)
         changes += [change("Keep the file for as long as the video is there", name) for name in files]
         return Plan(changes=(*changes, *await _published(context, video)))
-    changes = [change("Delete the video for good; it cannot be had back", where)]
+    changes = [change("Delete the video for good; it cannot be had back", where, deletes=True)]
     changes += [change("Delete the file", str(context.services.out_dir / name)) for name in video.out_files]
     if video.outputs:
         mib = sum(output.bytes for output in video.outputs) / MIB

@@ -155,7 +155,7 @@ async def test_a_sample_comes_in_a_form_or_as_an_asset(client: httpx.AsyncClient
 
 
 async def test_a_sample_goes_only_where_the_operator_lets_it(
-    send: Send, server: VoiceServer, studio_rooms: Any, settings: Settings
+    send: Send, client: httpx.AsyncClient, server: VoiceServer, studio_rooms: Any, settings: Settings
 ) -> None:
     """To send it anywhere else would be to give a person's voice away."""
     assert refusal(await send(service="http://169.254.169.254")) == (403, "voice.service_not_allowed")
@@ -163,6 +163,8 @@ async def test_a_sample_goes_only_where_the_operator_lets_it(
     voice = f"{{kind: qwen, base_url: '{server.url}/other/tts', voice_id: x}}"
     persona_file(settings, voice)
     assert refusal(await send()) == (409, "voice.which_service")
+    listed = (await client.get("/api/speech-services")).raise_for_status().json()
+    assert [one["address"] for one in listed] == [server.url, f"{server.url}/other/tts"]
     assert (await send(service=f"{server.url}/v1/audio/speech")).status_code == 201
 
 

@@ -1,4 +1,5 @@
 /** Calls that wait for people: the plan in plain words, approve or deny, and what became of earlier ones. */
+
 import { t } from "@lingui/core/macro";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useParams } from "@tanstack/react-router";
@@ -7,6 +8,8 @@ import { type Approval, api, type Me } from "../api/client";
 import { callWords } from "../kit/calls";
 import { ErrorNotice, NoRows, State, Table } from "../kit/kit";
 import { Marked } from "../kit/Marked";
+import { PlanChanges } from "../kit/PlanChanges";
+import { personWords } from "../kit/person";
 import { usePrincipal } from "../shell/me";
 import { duration, when } from "../videos/words";
 import { useApprovals } from "./useApprovals";
@@ -16,7 +19,8 @@ export function ApprovalsView() {
   const { id } = useParams({ strict: false });
   const approvals = useApprovals();
   const all = approvals.data ?? [];
-  const waiting = all.filter((one) => one.state === "pending");
+  // The one of the address comes first.
+  const waiting = all.filter((one) => one.state === "pending").sort((a, b) => Number(b.id === id) - Number(a.id === id));
   const ended = all.filter((one) => one.state !== "pending");
   return (
     <div className="stack">
@@ -37,7 +41,7 @@ export function ApprovalsView() {
                 <td>
                   <State of={one.state} />
                 </td>
-                <td>{one.requester_name}</td>
+                <td>{personWords(one.requester_name)}</td>
                 <td>{when(one.created_at)}</td>
                 <td>
                   <Marked
@@ -74,6 +78,7 @@ function Card({ approval, me, marked }: { approval: Approval; me: Me; marked: bo
     onSettled: () => queries.invalidateQueries({ queryKey: ["approvals"] }),
   });
   const may = me.permissions.includes("approval:decide");
+  const deletes = approval.plan.changes.some((one) => one.deletes);
   const agreed = approval.votes?.filter((one) => one.agrees).length ?? 0;
   return (
     <article className="card approval" aria-labelledby={`${field}-title`} aria-current={marked ? "true" : undefined}>
@@ -83,24 +88,17 @@ function Card({ approval, me, marked }: { approval: Approval; me: Me; marked: bo
       </div>
       <div>
         <h3>{t`What would change`}</h3>
-        <ul className="changes">
-          {approval.plan.changes.map((one) => (
-            <li key={`${one.what}${one.where}`}>
-              {one.what}
-              {one.where && <span className="where">{one.where}</span>}
-            </li>
-          ))}
-          {approval.plan.changes.length === 0 && <li>{t`Nothing that could be told beforehand.`}</li>}
-        </ul>
+        <PlanChanges of={approval.plan.changes} />
+        {approval.plan.changes.length === 0 && <p>{t`Nothing that could be told beforehand.`}</p>}
         {approval.plan.seconds != null && <p className="quiet">{t`It takes about ${duration(approval.plan.seconds)}.`}</p>}
       </div>
       <p className="quiet">
-        {t`Asked by ${approval.requester_name}, ${when(approval.created_at)}; it ends ${when(approval.expires_at)}.`}{" "}
+        {t`Asked by ${personWords(approval.requester_name)}, ${when(approval.created_at)}; it ends ${when(approval.expires_at)}.`}{" "}
         {approval.why && <>{t`Why people decide: ${approval.why.replace(/\.$/, "")}.`}</>}
       </p>
       {vote.error && <ErrorNotice error={vote.error} />}
       {may ? (
-        <div className="row">
+        <div className="row decision">
           <label className="visually-hidden" htmlFor={field}>{t`Reason`}</label>
           <input
             id={field}
@@ -109,10 +107,15 @@ function Card({ approval, me, marked }: { approval: Approval; me: Me; marked: bo
             placeholder={t`Reason (kept in the audit log)`}
             onChange={(event) => setReason(event.target.value)}
           />
-          <button type="button" className="primary" disabled={vote.isPending} onClick={() => vote.mutate(true)}>
+          <button
+            type="button"
+            className={deletes ? "danger" : "primary"}
+            disabled={vote.isPending}
+            onClick={() => vote.mutate(true)}
+          >
             {t`Approve`}
           </button>
-          <button type="button" className="danger" disabled={vote.isPending} onClick={() => vote.mutate(false)}>{t`Deny`}</button>
+          <button type="button" disabled={vote.isPending} onClick={() => vote.mutate(false)}>{t`Deny`}</button>
         </div>
       ) : (
         <p className="quiet">{t`Somebody with the right approval:decide decides.`}</p>

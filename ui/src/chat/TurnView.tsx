@@ -158,7 +158,14 @@ function StepView({ step }: { step: Step }) {
 }
 
 function VideoCard({ id }: { id: string }) {
-  const render = useRenderRow(id).data;
+  const { data: render, isPending } = useRenderRow(id);
+  // Its height from the start, so that the end of the conversation stays in sight.
+  if (isPending)
+    return (
+      <span className="made">
+        <span className="blank" />
+      </span>
+    );
   if (!render) return null;
   const { frames_done: done, frames_total: total, stage } = render.progress;
   const picture = pictureUrl(render, 84);

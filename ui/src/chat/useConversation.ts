@@ -2,8 +2,9 @@
  * always read from its events, and a reload reads them again. */
 import { useQueryClient } from "@tanstack/react-query";
 import { useCallback, useEffect, useRef, useState } from "react";
-import { api, type BrainEvent, body } from "../api/client";
+import { api, type BrainEvent, body, type Turn } from "../api/client";
 import { Problem } from "../api/problem";
+import { randomHex } from "../kit/randomHex";
 import { useLive } from "../live/Live";
 import { follow, messages, pause } from "../live/sse";
 import { goTo, useSession } from "../shell/session";
@@ -15,15 +16,13 @@ const TURNS_IN_FULL = 12;
 const MAX_ALOUD_CHARS = 4000;
 const PENDING_KEY = "soundstage.asked";
 
-/** Returns a random id. The browser offers its own function in secure contexts only, which plain HTTP is not. */
-const requestId = () =>
-  Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
-
 interface PendingRequest {
   request_id: string;
   message: string;
   session_id: string | null;
 }
+
+const isEnded = (turn: Turn) => turn.finished_at !== null;
 
 export function useConversation() {
   const session = useSession();
@@ -39,21 +38,21 @@ export function useConversation() {
   const aloudRef = useRef("");
 
   const read = useCallback(
-    async (id: string, number: number, utterance: string, signal: AbortSignal, aloud: boolean) => {
-      let turn = emptyTurn(number, utterance);
+    async (id: string, number: number, utterance: string, signal: AbortSignal, how: { aloud?: boolean; ended?: boolean }) => {
+      let turn = { ...emptyTurn(number, utterance), ended: how.ended ?? false };
       let streamedText = "";
       const show = () => {
         const now = streamedText ? withText(turn, streamedText) : turn;
         setTurns((all) => [...all.filter((one) => one.number !== number), now].sort((a, b) => a.number - b.number));
       };
-      show();
+      if (!how.ended) show();
       await follow(`/api/chat/sessions/${id}/turns/${number}/events`, signal, {
         message(one) {
           const event = JSON.parse(one.data) as BrainEvent;
           [turn, streamedText] = applyEvent(turn, streamedText, event);
           show();
           if (event.type !== "done") return false;
-          if (aloud) announce(turn.failure?.message ?? turn.text);
+          if (how.aloud) announce(turn.failure?.message ?? turn.text);
           return true;
         },
         fatal: setError,
@@ -85,7 +84,7 @@ export function useConversation() {
               goTo(event.session_id);
               void queries.invalidateQueries({ queryKey: ["sessions"] });
               setAsking(null);
-              void read(event.session_id, event.turn, pending.message, signal, true);
+              void read(event.session_id, event.turn, pending.message, signal, { aloud: true });
               return;
             }
           } catch (failure) {
@@ -124,12 +123,12 @@ export function useConversation() {
         if (ended.signal.aborted) return;
         setTurns(
           found.map((one) => {
-            const turn = { ...emptyTurn(one.number, one.utterance), ended: one.finished_at !== null };
+            const turn = { ...emptyTurn(one.number, one.utterance), ended: isEnded(one) };
             return one.reply ? withText(turn, one.reply) : turn;
           }),
         );
         for (const one of found.slice(-TURNS_IN_FULL))
-          void read(session, one.number, one.utterance, ended.signal, one.finished_at === null);
+          void read(session, one.number, one.utterance, ended.signal, isEnded(one) ? { ended: true } : { aloud: true });
       }
       const pending = sessionStorage.getItem(PENDING_KEY);
       if (pending) await submit(JSON.parse(pending) as PendingRequest, ended.signal);
@@ -144,7 +143,7 @@ export function useConversation() {
 
   const write = useCallback(
     (message: string) =>
-      void submit({ request_id: requestId(), message, session_id: sessionRef.current || null }, abortRef.current.signal),
+      void submit({ request_id: randomHex(16), message, session_id: sessionRef.current || null }, abortRef.current.signal),
     [submit],
   );
 
@@ -156,7 +155,7 @@ export function useConversation() {
       aloudRef.current = "";
       setAsking(null);
       void queries.invalidateQueries({ queryKey: ["sessions"] });
-      void read(id, number, utterance, abortRef.current.signal, false);
+      void read(id, number, utterance, abortRef.current.signal, {});
     });
     const ended = call.subscribe(() => {
       if (!aloudRef.current || call.view.phase === "on") return;

@@ -1,13 +1,14 @@
 /** A project at its own address: its script scene by scene, its look, and its film. */
 import { i18n } from "@lingui/core";
 import { msg, plural, t } from "@lingui/core/macro";
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useParams } from "@tanstack/react-router";
 import { Suspense, useEffect, useRef, useState } from "react";
 import { api, body, type Me, type Project, type ProjectState, type RenderPlan } from "../api/client";
 import { IconAction } from "../kit/IconAction";
 import { ErrorNotice, Reason } from "../kit/kit";
 import { lazyPart } from "../kit/part";
+import { useSingleMutation } from "../kit/useSingleMutation";
 import { useLive } from "../live/Live";
 import { usePrincipal } from "../shell/me";
 import { duration } from "../videos/words";
@@ -66,6 +67,7 @@ function Open({ state, me }: { state: ProjectState; me: Me }) {
   const { serverReachable } = useLive();
   const [chosen, select] = useState(doc.scenes[0]?.key ?? "");
   const [layer, selectLayer] = useState<{ scene: string; at: number } | null>(null);
+  const [picked, pick] = useState<{ scene: string; pane: Pane } | null>(null);
   const [comparing, setComparing] = useState(false);
   const film = useLatestFilm(project.id);
   const filmed = useFilmed(project.id, film?.state === "done" ? film.project_version : null);
@@ -77,9 +79,16 @@ function Open({ state, me }: { state: ProjectState; me: Me }) {
   const scene = doc.scenes[place];
   const layerProps = {
     selected: scene && layer?.scene === scene.key && layer.at < scene.body.overlays.length ? layer.at : null,
-    onSelect: (at: number | null) => selectLayer(scene && at !== null ? { scene: scene.key, at } : null),
+    onSelect: (at: number | null) => {
+      selectLayer(scene && at !== null ? { scene: scene.key, at } : null);
+      pick(null);
+    },
   };
-  const render = useRender(project, editor);
+  const render = useRender(project, editor, () => pick(null));
+  // Until somebody picks one: what shows the scene as it is now.
+  const isShownByFilm = film && (!isEnded(film) || !(scene && (changed?.has(scene.key) || layerProps.selected !== null)));
+  const pane: Pane = (picked?.scene === scene?.key && picked?.pane) || (isShownByFilm ? "film" : "scene");
+  const isChoice = scene !== undefined && film?.state === "done";
   const mayRender = me.permissions.includes("render:create");
   const speech = useSpeech(project.id, doc, scene, editor);
   const plan = useRenderPlan(project.id, doc, film?.id ?? "", mayRender && editor.saveState === "saved" && isEnded(film));
@@ -121,7 +130,6 @@ function Open({ state, me }: { state: ProjectState; me: Me }) {
           dir="auto"
           aria-label={t`Title of the project`}
           value={doc.title}
-          maxLength={200}
           disabled={!mayEdit}
           onChange={(event) =>
             event.target.value && editor.edit(t`Title`, (one) => ({ ...one, title: event.target.value }), "title")
@@ -209,10 +217,23 @@ function Open({ state, me }: { state: ProjectState; me: Me }) {
           aria-label={t`Film and look`}
           onKeyDown={(event) => event.key === "Escape" && !event.defaultPrevented && scene && focusScript(scene.key)}
         >
-          {scene && (!film || (isEnded(film) && (changed?.has(scene.key) || layerProps.selected !== null))) && (
+          {isChoice && (
+            // biome-ignore lint/a11y/useSemanticElements: buttons, and no fields of a form
+            <div role="group" className="panes-choice" aria-label={t`Picture`}>
+              <button type="button" aria-pressed={pane === "scene"} onClick={() => pick({ scene: scene.key, pane: "scene" })}>
+                {t`Scene ${place + 1}`}
+              </button>
+              <button type="button" aria-pressed={pane === "film"} onClick={() => pick({ scene: scene.key, pane: "film" })}>
+                {t`Film`}
+              </button>
+            </div>
+          )}
+          {scene && (pane === "scene" || (!isChoice && !isShownByFilm)) && (
             <ScenePicture projectId={project.id} doc={doc} scene={scene} number={place + 1} editor={editor} {...layerProps} />
           )}
-          {film && <FilmPane film={film} begunHere={render.begun.has(film.id)} me={me} />}
+          {film && (pane === "film" || !isChoice) && (
+            <FilmPane film={film} begunHere={render.begun.has(film.id)} outdated={(changed?.size ?? 0) > 0} me={me} />
+          )}
           {scene && <OnScreen scene={scene} number={place + 1} editor={editor} format={formatOf(doc.canvas)} {...layerProps} />}
           {scene && <SceneLook scene={scene} number={place + 1} editor={editor} />}
           <FilmLook editor={editor} />
@@ -221,6 +242,9 @@ function Open({ state, me }: { state: ProjectState; me: Me }) {
     </div>
   );
 }
+
+/** What stands beside the script. */
+type Pane = "scene" | "film";
 
 const SAVE_WORDS = { saved: msg`Saved`, saving: msg`Saving`, conflict: msg`Changed elsewhere`, failed: msg`Not saved` };
 
@@ -256,15 +280,16 @@ function PlanNotices({ plan, doc }: { plan: RenderPlan | undefined; doc: Doc }) 
   );
 }
 
-function useRender(project: Project, editor: Editor) {
+function useRender(project: Project, editor: Editor, onBegun: () => void) {
   const queries = useQueryClient();
-  const render = useMutation({
+  const render = useSingleMutation({
     mutationFn: async () => {
       if (!(await editor.flush())) return null;
       return body(api.POST("/api/renders", { body: { project: project.id, persona: "nova", priority: 0, preview: false } }));
     },
     onSuccess: (film) => {
       if (!film) return;
+      onBegun();
       filmBegun(film.id);
       queries.setQueryData(["film-of", project.id], film.id);
     },

@@ -8,8 +8,16 @@ import { ENDED, Making } from "../videos/Making";
 import { facts, fileUrl } from "../videos/words";
 import { formatOf } from "./boxes";
 
-/** `begunHere`: the film plays by itself when it is ready. */
-export function FilmPane({ film, begunHere, me }: { film: RenderDetail; begunHere: boolean; me: Me }) {
+interface Props {
+  film: RenderDetail;
+  /** It plays by itself when it is ready. */
+  begunHere: boolean;
+  /** The project has changed since. */
+  outdated: boolean;
+  me: Me;
+}
+
+export function FilmPane({ film, begunHere, outdated, me }: Props) {
   const video = useRef<HTMLVideoElement>(null);
   const done = film.state === "done";
   useEffect(() => {
@@ -23,6 +31,7 @@ export function FilmPane({ film, begunHere, me }: { film: RenderDetail; begunHer
       <FilmVideo of={film} ref={video} id="film" className={`f${formatOf(canvas).replace(":", "-")}`} />
       <div className="about row apart">
         <p className="quiet">
+          {outdated && <span className="chip warn">{t`before the last changes`}</span>}{" "}
           <span className="chip">{t`synthetic`}</span> {facts(film)}
         </p>
         <div className="row">

@@ -9,7 +9,9 @@ import { FileDrop } from "../kit/FileDrop";
 import { FileInput } from "../kit/FileInput";
 import { ErrorNotice } from "../kit/kit";
 import { Modal } from "../kit/Modal";
+import { usePrincipal } from "../shell/me";
 import { HearButton } from "../voices/HearButton";
+import { useOwnVoice } from "../voices/ownVoice";
 import { CameraPicture } from "./CameraPicture";
 import { ConsentRecorder } from "./ConsentRecorder";
 import { Thumbnail } from "./MediaDialog";
@@ -18,6 +20,9 @@ import { ACCEPTED, useUpload } from "./useAssets";
 import { usable, usePersonas } from "./usePersonas";
 import "./new-presenter.css";
 
+/** The choice of a voice that is cloned from the recorded consent. */
+const OWN = "own";
+
 interface Props {
   onClose: () => void;
   onCreated: (name: string, warnings: readonly string[]) => void;
@@ -25,6 +30,8 @@ interface Props {
 
 export function NewPresenter({ onClose, onCreated }: Props) {
   const queries = useQueryClient();
+  const me = usePrincipal();
+  const ownVoice = useOwnVoice(me);
   const [photo, setPhoto] = useState<Asset | null>(null);
   const [posing, setPosing] = useState(false);
   const [name, setName] = useState("");
@@ -35,6 +42,8 @@ export function NewPresenter({ onClose, onCreated }: Props) {
   const [evidence, setEvidence] = useState<Asset | null>(null);
   const [recording, setRecording] = useState(false);
   const [refused, setRefused] = useState(false);
+  const [chosenService, setService] = useState("");
+  const service = chosenService || (ownVoice.services[0] ?? "");
   /** What was agreed to was another photo, or another person. */
   const agreeAnew = () => {
     setAgreed(false);
@@ -44,7 +53,11 @@ export function NewPresenter({ onClose, onCreated }: Props) {
   // The voice of a real person is given to no other.
   const personas = usable(usePersonas().data).filter((one) => !isCloned(one));
   const like = personas.find((one) => one.id === voiceOf) ?? personas[0];
-  const statement = t`I, ${person.trim() || "…"}, agree that videos are made in which a likeness of me, drawn from my photo, speaks texts that others write.`;
+  const own = voiceOf === OWN && ownVoice.services.length > 0;
+  const who = person.trim() || "…";
+  const statement = own
+    ? t`I, ${who}, agree that videos are made in which a likeness of me, drawn from my photo, speaks texts that others write, in a voice that is cloned from this recording.`
+    : t`I, ${who}, agree that videos are made in which a likeness of me, drawn from my photo, speaks texts that others write.`;
   const consent = async () => ({
     person: person.trim(),
     purpose: statement,
@@ -60,6 +73,11 @@ export function NewPresenter({ onClose, onCreated }: Props) {
     staleTime: Infinity,
     retry: false,
   });
+  const voice = async () => {
+    if (!own || !evidence) return like?.persona && { voice: like.persona.voice, style: like.persona.style };
+    const cloned = await ownVoice.clone({ name, said: statement, recording: evidence.id, service, consent: await consent() });
+    return { voice: cloned, style: { ...like?.persona?.style, language: i18n.locale === "de" ? "de" : "en-us" } };
+  };
   const create = useMutation({
     mutationFn: async () =>
       body(
@@ -72,12 +90,14 @@ export function NewPresenter({ onClose, onCreated }: Props) {
             engine: "auto",
             pauses: "filmed",
             tools: ["*"],
-            ...(like?.persona && { voice: like.persona.voice, style: like.persona.style }),
+            ...(await voice()),
             consent: await consent(),
           } as never,
         }),
       ),
     onSuccess: ({ persona, warnings }) => {
+      ownVoice.adopt();
+      void queries.invalidateQueries({ queryKey: ["voices"] });
       void queries.invalidateQueries({ queryKey: ["personas"] });
       onCreated(persona.name, warnings ?? []);
     },
@@ -134,7 +154,15 @@ export function NewPresenter({ onClose, onCreated }: Props) {
           <div className="row voice">
             <label className="field">
               {t`Voice`}
-              <select value={like?.id ?? ""} onChange={({ target }) => setVoiceOf(target.value)}>
+              <select
+                value={own ? OWN : (like?.id ?? "")}
+                onChange={({ target }) => {
+                  setVoiceOf(target.value);
+                  // The sentence that is agreed to is another one with an own voice.
+                  if (own !== (target.value === OWN)) agreeAnew();
+                }}
+              >
+                {ownVoice.services.length > 0 && <option value={OWN}>{t`their own, cloned`}</option>}
                 {personas.map((one) => (
                   <option key={one.id} value={one.id}>
                     {t`like ${one.persona?.name ?? one.id}`}
@@ -142,7 +170,7 @@ export function NewPresenter({ onClose, onCreated }: Props) {
                 ))}
               </select>
             </label>
-            <HearButton presenter={like} about={like?.persona?.name ?? ""} />
+            {!own && <HearButton presenter={like} about={like?.persona?.name ?? ""} />}
           </div>
         </div>
         <fieldset className="stack">
@@ -159,11 +187,26 @@ export function NewPresenter({ onClose, onCreated }: Props) {
               }}
             />
           </label>
+          {own && ownVoice.services.length > 1 && (
+            <label className="field">
+              {t`Speech service`}
+              <select value={service} onChange={({ target }) => setService(target.value)}>
+                {ownVoice.services.map((one) => (
+                  <option key={one}>{one}</option>
+                ))}
+              </select>
+            </label>
+          )}
           <blockquote>{statement}</blockquote>
           <label className="row">
             <input type="checkbox" required checked={agreed} onChange={({ target }) => setAgreed(target.checked)} />
             {t`This person has read this and agrees`}
           </label>
+          {own && (
+            <p className="quiet">
+              {t`The recording of this sentence, of 5 to 30 seconds, goes to the speech service ${service}, which clones the voice.`}
+            </p>
+          )}
           <ConsentRecorder person={person} recorded={evidence} onRecorded={setEvidence} onBusy={setRecording} />
         </fieldset>
         {photo && agreed && (
@@ -180,7 +223,15 @@ export function NewPresenter({ onClose, onCreated }: Props) {
           <button
             type="submit"
             className="primary"
-            disabled={!photo || upload.isPending || recording || create.isPending || check.isFetching || check.isError}
+            disabled={
+              !photo ||
+              (own && !evidence) ||
+              upload.isPending ||
+              recording ||
+              create.isPending ||
+              check.isFetching ||
+              check.isError
+            }
           >
             {t`Create presenter`}
           </button>

@@ -8,6 +8,7 @@ import { type Anchor, anchorAt, type Overlay, placeOf } from "./anchors";
 import { boxOf, type Format, safeArea } from "./boxes";
 import { changeScene, type SceneDoc } from "./document";
 import { MediaDialog, Thumbnail } from "./MediaDialog";
+import { MAX_POINTS } from "./save";
 import { isSame, spokenWords, wordAt } from "./script";
 import { useAssets } from "./useAssets";
 import type { Editor } from "./useEditor";
@@ -24,7 +25,6 @@ const KINDS = {
 type Kind = keyof typeof KINDS;
 const MEDIA_KINDS = { image: msg`Picture`, video: msg`Video` };
 const MEDIA = "media";
-const MAX_ITEMS = 12;
 /** The usual place of a title is the middle: there is the face. Captions stand below it. */
 const BELOW_FACE = { x: 0.06, y: 0.62, width: 0.88, height: 0.26 };
 const ABOVE_FACE = { x: 0.06, y: 0.05, width: 0.88, height: 0.26 };
@@ -365,43 +365,41 @@ function PlaceFields({ overlay, label, format, onChange }: Pick<RowProps, "overl
 }
 
 function Texts({ overlay, label, onChange }: Pick<RowProps, "overlay" | "label" | "onChange">) {
-  const field = (name: string, value: string, max: number, write: (value: string) => Overlay, needed = false) => (
+  const field = (name: string, value: string, write: (value: string) => Overlay, needed = false) => (
     <input
       aria-label={`${label}: ${name}`}
       placeholder={name}
       value={value}
-      maxLength={max}
       onChange={(event) => (event.target.value || !needed) && onChange(write(event.target.value), `text ${name}`)}
     />
   );
   if ("title" in overlay)
     return (
       <>
-        {field(t`title`, overlay.title, 200, (title) => ({ ...overlay, title }), true)}
-        {field(t`second line`, overlay.subtitle, 300, (subtitle) => ({ ...overlay, subtitle }))}
+        {field(t`title`, overlay.title, (title) => ({ ...overlay, title }), true)}
+        {field(t`second line`, overlay.subtitle, (subtitle) => ({ ...overlay, subtitle }))}
       </>
     );
   if (overlay.kind === "lower_third")
     return (
       <>
-        {field(t`name`, overlay.name, 120, (name) => ({ ...overlay, name }), true)}
-        {field(t`role`, overlay.role, 160, (role) => ({ ...overlay, role }))}
+        {field(t`name`, overlay.name, (name) => ({ ...overlay, name }), true)}
+        {field(t`role`, overlay.role, (role) => ({ ...overlay, role }))}
       </>
     );
-  if (overlay.kind === "arrow") return field(t`label`, overlay.label, 120, (text) => ({ ...overlay, label: text }));
+  if (overlay.kind === "arrow") return field(t`label`, overlay.label, (text) => ({ ...overlay, label: text }));
   if (overlay.kind === "highlight") return <FrameLook overlay={overlay} label={label} onChange={onChange} />;
-  if (overlay.kind === "text") return field(t`text`, overlay.text, 2000, (text) => ({ ...overlay, text }), true);
+  if (overlay.kind === "text") return field(t`text`, overlay.text, (text) => ({ ...overlay, text }), true);
   if (overlay.kind === "list")
     return (
       <>
-        {field(t`heading`, overlay.heading, 120, (heading) => ({ ...overlay, heading }))}
+        {field(t`heading`, overlay.heading, (heading) => ({ ...overlay, heading }))}
         <textarea
           aria-label={t`${label}: points, one a line`}
-          rows={Math.min(MAX_ITEMS, overlay.items.length + 1)}
+          rows={Math.min(MAX_POINTS, overlay.items.length + 1)}
           value={overlay.items.map((item) => item.text).join("\n")}
           onChange={(event) => {
-            const lines = event.target.value.split("\n").slice(0, MAX_ITEMS);
-            const items = lines.map((text, at) => ({ ...overlay.items[at], text: text.slice(0, 200) }));
+            const items = event.target.value.split("\n").map((text, at) => ({ ...overlay.items[at], text }));
             onChange({ ...overlay, items }, "text points");
           }}
         />

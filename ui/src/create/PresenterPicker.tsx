@@ -1,6 +1,6 @@
 /** Faces to choose a presenter from: a row of them, or a button that opens the wall. */
 import { t } from "@lingui/core/macro";
-import { Suspense, useId, useState } from "react";
+import { Suspense, useEffect, useId, useRef, useState } from "react";
 import type { PersonaEntry } from "../api/client";
 import { lazyPart } from "../kit/part";
 import { faceUrl, usable, usePersonas } from "./usePersonas";
@@ -32,10 +32,18 @@ export function Face({ entry, width }: { entry: PersonaEntry | undefined; width:
 export function Faces({ value, onChange, legend }: { value: string; onChange: (id: string) => void; legend: string }) {
   const personas = usable(usePersonas().data);
   const name = useId();
+  const row = useRef<HTMLDivElement>(null);
+  const isThere = personas.length > 0;
+  // Not `scrollIntoView`: it would scroll the page, too.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: whoever chooses sees the face
+  useEffect(() => {
+    const chosen = row.current?.querySelector(":checked")?.parentElement;
+    if (row.current && chosen) row.current.scrollLeft = chosen.offsetLeft - (row.current.clientWidth - chosen.offsetWidth) / 2;
+  }, [isThere]);
   return (
     <fieldset className="faces">
       <legend>{legend}</legend>
-      <div>
+      <div ref={row}>
         {personas.map((one) => (
           <label key={one.id}>
             <input

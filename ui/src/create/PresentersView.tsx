@@ -8,6 +8,7 @@ import { ConfirmedAction } from "../kit/ConfirmedAction";
 import { ErrorNotice, NoRows } from "../kit/kit";
 import { lazyPart } from "../kit/part";
 import { usePrincipal } from "../shell/me";
+import { ClonedVoices } from "../voices/ClonedVoices";
 import { HearButton } from "../voices/HearButton";
 import { Face } from "./PresenterPicker";
 import { usePersonas, voiceWords } from "./usePersonas";
@@ -67,6 +68,7 @@ export function PresentersView() {
           </li>
         ))}
       </ul>
+      <ClonedVoices me={me} />
     </div>
   );
 }

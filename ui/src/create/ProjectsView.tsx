@@ -8,6 +8,7 @@ import { useState } from "react";
 import { api, body, type Me, type Project } from "../api/client";
 import { ConfirmedAction } from "../kit/ConfirmedAction";
 import { ErrorNotice, NoRows } from "../kit/kit";
+import { RenameField } from "../kit/RenameField";
 import { useSettled } from "../kit/useSettled";
 import { usePrincipal } from "../shell/me";
 import { when } from "../videos/words";
@@ -89,17 +90,7 @@ function Card({ project, me }: { project: Project; me: Me }) {
       <Face entry={presenter} width={64} />
       <div className="words">
         {renaming ? (
-          <form
-            className="row"
-            onSubmit={(event) => {
-              event.preventDefault();
-              rename.mutate(String(new FormData(event.currentTarget).get("title")));
-            }}
-          >
-            {/* biome-ignore lint/a11y/noAutofocus: the button that was pressed opens it */}
-            <input name="title" aria-label={t`New title`} defaultValue={project.title} required maxLength={200} autoFocus />
-            <button type="submit">{t`Rename`}</button>
-          </form>
+          <RenameField label={t`New title`} value={project.title} onRename={(title) => rename.mutate(title)} />
         ) : (
           <Link className="title" to="/studio/p/$slug" params={{ slug: project.slug }}>
             {project.title}

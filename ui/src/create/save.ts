@@ -3,26 +3,64 @@ import { t } from "@lingui/core/macro";
 import { api, body, type ProjectState } from "../api/client";
 import { Problem } from "../api/problem";
 import { number } from "../videos/words";
+import type { Overlay } from "./anchors";
 import type { Change } from "./changes";
 
 const MAX_CHANGES_PER_REQUEST = 500;
 const MAX_SCRIPT_CHARS = 200_000;
 const FIRST_CHARS = 40;
+const MAX_TITLE_CHARS = 200;
+/** Of the texts of an overlay, by their names. */
+const MAX_OVERLAY_CHARS = { title: 200, subtitle: 300, name: 120, role: 160, label: 120, heading: 120, text: 2000 };
+const MAX_POINT_CHARS = 200;
+export const MAX_POINTS = 12;
 
-/** Raises `page.scene_too_long`: the server would refuse it among all that is sent with it. */
+/** The server counts an emoji as one. */
+const charsOf = (text: string, most: number) => (text.length > most ? [...text].length : text.length);
+const beginOf = (text: string) => `${text.slice(0, FIRST_CHARS).trim()}…`;
+
+/** Raises what is too long: the server would refuse it among all that is sent with it. */
 export function checkLengths(changes: readonly Change[]): void {
   for (const change of changes) {
-    const script = "scene" in change ? (change.scene?.script ?? "") : "";
-    // The server counts an emoji as one.
-    const chars = script.length > MAX_SCRIPT_CHARS ? [...script].length : 0;
-    if (chars <= MAX_SCRIPT_CHARS) continue;
-    const first = `${script.slice(0, FIRST_CHARS).trim()}…`;
-    throw new Problem(
-      t`The scene “${first}” has ${number(chars)} characters; ${number(MAX_SCRIPT_CHARS)} are the most.`,
-      "page.scene_too_long",
-      t`Make several scenes of it: an empty line begins one in a pasted text, and Split here does in the editor.`,
-    );
+    if ("project" in change && change.project) checkText(change.project.title ?? "", MAX_TITLE_CHARS);
+    if (!("scene" in change) || !change.scene) continue;
+    checkScript(change.scene.script ?? "");
+    for (const overlay of change.scene.overlays ?? []) checkOverlay(overlay as Overlay);
   }
+}
+
+function checkScript(script: string): void {
+  const chars = charsOf(script, MAX_SCRIPT_CHARS);
+  if (chars <= MAX_SCRIPT_CHARS) return;
+  throw new Problem(
+    t`The scene “${beginOf(script)}” has ${number(chars)} characters; ${number(MAX_SCRIPT_CHARS)} are the most.`,
+    "page.scene_too_long",
+    t`Make several scenes of it: an empty line begins one in a pasted text, and Split here does in the editor.`,
+  );
+}
+
+function checkOverlay(overlay: Overlay): void {
+  const texts = overlay as unknown as Record<string, string | undefined>;
+  for (const [name, most] of Object.entries(MAX_OVERLAY_CHARS)) checkText(texts[name] ?? "", most);
+  if (overlay.kind !== "list") return;
+  for (const { text } of overlay.items) checkText(text, MAX_POINT_CHARS);
+  const points = overlay.items.length;
+  if (points <= MAX_POINTS) return;
+  throw new Problem(
+    t`The list “${beginOf(overlay.heading || (overlay.items[0]?.text ?? ""))}” has ${number(points)} points; ${number(MAX_POINTS)} are the most.`,
+    "page.list_too_long",
+    t`Make a second list of the rest, which comes when the first goes.`,
+  );
+}
+
+function checkText(text: string, most: number): void {
+  const chars = charsOf(text, most);
+  if (chars <= most) return;
+  throw new Problem(
+    t`The text “${beginOf(text)}” has ${number(chars)} characters; ${number(most)} are the most.`,
+    "page.text_too_long",
+    t`Shorten it: nothing is saved until then.`,
+  );
 }
 
 /**

@@ -7,7 +7,7 @@ import { Problem } from "../api/problem";
 import { onLiveEvent } from "../live/Live";
 import { changesOf, merge, shareScenes, type WordsConflict } from "./changes";
 import { changeScene, type Doc, docOf, type History, rebase, record, redo, startHistory, undo } from "./document";
-import { clearJournal, readJournal, writeJournal } from "./journal";
+import { claimJournal, clearJournal, openJournal, readJournal, writeJournal } from "./journal";
 import { fetchState, sendChanges } from "./save";
 
 const AUTOSAVE_MS = 600;
@@ -53,12 +53,20 @@ interface Work {
 
 function startWork(state: ProjectState): Work {
   const base = baseOf(state);
-  const work = { base, history: startHistory(base.doc), theirs: null, keptMine: new Set<string>(), newestRevision: 0 };
-  const journal = readJournal(state.project.id, base.doc);
-  if (!journal) return work;
+  return { base, history: startHistory(base.doc), theirs: null, keptMine: new Set<string>(), newestRevision: 0 };
+}
+
+/** Puts what an editor before this one did not save on what is here, which is saved. */
+function addUnsaved(work: Work, key: string): void {
+  const { base, history } = work;
+  const journal = readJournal(key, base.doc);
+  if (!journal) return;
   const { doc, conflicts } = merge(journal.base, journal.doc, base.doc);
-  const history = record(work.history, doc, t`What was not saved`, "", Date.now());
-  return conflicts.length > 0 ? { ...work, history, base: { ...base, doc: journal.base }, theirs: base } : { ...work, history };
+  work.history = record(history, doc, t`What was not saved`, "", Date.now());
+  if (conflicts.length > 0) {
+    work.base = { ...base, doc: journal.base };
+    work.theirs = base;
+  } else if (doc === base.doc) clearJournal(key);
 }
 
 const conflictsOf = ({ base, history, theirs, keptMine }: Work) =>
@@ -72,7 +80,19 @@ export function useEditor(state: ProjectState): Editor {
   const [saveState, setSaveState] = useState<SaveState>("saved");
   const [error, setError] = useState<unknown>(null);
   const running = useRef<Promise<boolean> | null>(null);
+  const place = useRef("");
+  const isOpen = useRef(false);
   const { doc } = work.history;
+
+  useEffect(() => {
+    const { key, release } = openJournal(ref);
+    place.current = key;
+    isOpen.current = true;
+    return () => {
+      isOpen.current = false;
+      release();
+    };
+  }, [ref]);
 
   const update = useCallback(
     (change: (history: History) => History) => {
@@ -109,7 +129,7 @@ export function useEditor(state: ProjectState): Editor {
       try {
         const revision = await sendChanges(ref, work.base.revision, changesOf(work.base.doc, doc));
         work.base = { revision, doc };
-        writeJournal(ref, { base: work.base.doc, doc: work.history.doc });
+        writeJournal(place.current, { base: work.base.doc, doc: work.history.doc });
       } catch (failure) {
         const current = failure instanceof Problem && failure.code === "project.changed" && failure.document.current;
         if (current) take(baseOf(current as ProjectState));
@@ -123,34 +143,61 @@ export function useEditor(state: ProjectState): Editor {
     setError(null);
     if (work.theirs) return false;
     setSaveState("saved");
-    clearJournal(ref);
+    clearJournal(place.current);
     void queries.invalidateQueries({ queryKey: ["projects"] });
     return true;
   }, [queries, work, ref, take]);
+
+  const isIdle = useCallback(
+    () => isOpen.current && work.base.doc === work.history.doc && !running.current && !work.theirs,
+    [work],
+  );
+
+  /** One tab's at a time: what two have written in one scene is asked one after the other. */
+  const takeUnsaved = useCallback(
+    () =>
+      claimJournal(ref, place.current, isIdle, () => {
+        addUnsaved(work, place.current);
+        draw((count) => count + 1);
+      }),
+    [work, ref, isIdle],
+  );
 
   const flush = useCallback(async (): Promise<boolean> => {
     if (running.current) await running.current;
     running.current = push();
     const done = await running.current;
     running.current = null;
+    if (done) void takeUnsaved();
     return done;
-  }, [push]);
+  }, [push, takeUnsaved]);
+
+  useEffect(() => void takeUnsaved(), [takeUnsaved]);
 
   /** What others have changed; where something here waits to be saved, the answer to that brings it. */
   const look = useCallback(async () => {
-    const isIdle = () => work.base.doc === work.history.doc && !running.current && !work.theirs;
     if (!isIdle()) return;
     const found = await fetchState(ref).catch(() => null);
     if (found && isIdle() && found.project.revision > work.base.revision) take(baseOf(found));
-  }, [work, ref, take]);
+    await takeUnsaved();
+  }, [work, ref, take, isIdle, takeUnsaved]);
 
   useEffect(() => {
-    if (doc === work.base.doc || work.theirs) return;
+    if (doc === work.base.doc) {
+      // Undone before it was saved.
+      if (isIdle()) {
+        clearJournal(place.current);
+        setSaveState("saved");
+      }
+      return;
+    }
+    // Also while a person decides between two texts: what is typed elsewhere meanwhile is saved after that.
+    writeJournal(place.current, { base: work.base.doc, doc });
+    if (work.theirs) return;
     setSaveState("saving");
-    writeJournal(ref, { base: work.base.doc, doc });
     const timer = setTimeout(() => void flush(), AUTOSAVE_MS);
     return () => clearTimeout(timer);
-  }, [doc, work, ref, flush]);
+  }, [doc, work, flush, isIdle]);
 
   useEffect(() => {
     if (saveState !== "failed") return;

@@ -1,7 +1,7 @@
 /** Makes a project of a text, begins its film if it is to have one, and opens it. */
-import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useQueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
-import { useRef } from "react";
+import { useSingleMutation } from "../kit/useSingleMutation";
 import { filmBegun } from "./film";
 import { beginFilm, createProject } from "./start";
 
@@ -14,9 +14,7 @@ interface NewProject {
 export function useNewProject() {
   const navigate = useNavigate();
   const queries = useQueryClient();
-  // Of two quick presses the second comes before the button is drawn anew.
-  const busy = useRef(false);
-  const { mutate, ...mutation } = useMutation({
+  return useSingleMutation({
     mutationFn: async ({ text, persona, film }: NewProject) => {
       const project = await createProject(text, persona);
       if (film) {
@@ -30,16 +28,5 @@ export function useNewProject() {
       void queries.invalidateQueries({ queryKey: ["projects"] });
       void navigate({ to: "/studio/p/$slug", params: { slug: project } });
     },
-    onSettled: () => {
-      busy.current = false;
-    },
   });
-  return {
-    ...mutation,
-    mutate: (wanted: NewProject) => {
-      if (busy.current) return;
-      busy.current = true;
-      mutate(wanted);
-    },
-  };
 }

@@ -1,4 +1,5 @@
 /** Machines and runs as tables. */
+
 import { i18n } from "@lingui/core";
 import { msg, t } from "@lingui/core/macro";
 import { useQuery } from "@tanstack/react-query";
@@ -6,22 +7,27 @@ import { Link } from "@tanstack/react-router";
 import { Fragment } from "react";
 import { api, body } from "../api/client";
 import { NoRows, State, Table } from "../kit/kit";
+import { personWords } from "../kit/person";
+import type { Message } from "../live/sse";
+import { useRefreshedBy } from "../live/useRefreshedBy";
 import { usePrincipal } from "../shell/me";
 import { moment, when } from "../videos/words";
 import { MachineOperations } from "./MachineOperations";
 import { OtherKeys } from "./OtherKeys";
+import "./farm.css";
 
 const COLUMNS = [msg`Name`, msg`State`, msg`Code`, msg`Seen`];
 
 export function MachinesView() {
   const me = usePrincipal();
-  const list = useQuery({ queryKey: ["machines"], queryFn: () => body(api.GET("/api/farm/machines")), refetchInterval: 5000 });
+  const list = useQuery({ queryKey: ["machines"], queryFn: () => body(api.GET("/api/farm/machines")) });
+  useRefreshedBy("/api/farm/events", "machines", list.data !== undefined);
   return (
     <div className="stack">
       <h1>{t`Machines`}</h1>
       <NoRows of={list}>{t`No machine yet. One that boots from the network appears here and waits to be accepted.`}</NoRows>
       {(list.data?.length ?? 0) > 0 && (
-        <Table name={t`Machines of the farm`} heads={COLUMNS.map((one) => i18n.t(one))} last={t`Actions`}>
+        <Table name={t`Machines of the farm`} heads={COLUMNS.map((one) => i18n.t(one))} last={t`Actions`} spare={[2, 3]}>
           {list.data?.map((one) => (
             <Fragment key={one.id}>
               <tr>
@@ -29,12 +35,13 @@ export function MachinesView() {
                   <Link to="/run/machines/$name" params={{ name: one.name }}>
                     {one.name}
                   </Link>
+                  <div className="quiet mono instead">{one.code}</div>
                   <div className="quiet">{[one.address, one.pool].filter(Boolean).join(" · ")}</div>
                 </th>
                 <Stand of={one} />
-                <td className="mono">{one.code}</td>
-                <td>{moment(one.seen_at)}</td>
-                <td>
+                <td className="mono spare">{one.code}</td>
+                <td className="spare">{moment(one.seen_at)}</td>
+                <td className="operations">
                   <MachineOperations machine={one} me={me} />
                 </td>
               </tr>
@@ -53,14 +60,18 @@ export function MachinesView() {
   );
 }
 
+/** Of a run, not of one of its tasks. */
+const beginsOrEnds = ({ event }: Message) => ["run.queued", "run.started", "run.ended"].includes(event);
+
 export function RunsView() {
-  const list = useQuery({ queryKey: ["runs"], queryFn: () => body(api.GET("/api/farm/runs")), refetchInterval: 5000 });
+  const list = useQuery({ queryKey: ["runs"], queryFn: () => body(api.GET("/api/farm/runs")) });
+  useRefreshedBy("/api/farm/runs/events", "runs", list.data !== undefined, beginsOrEnds);
   return (
     <div className="stack">
       <h1>{t`Runs`}</h1>
       <NoRows of={list}>{t`No run yet. Each time Ansible works on machines, it appears here.`}</NoRows>
       {(list.data?.length ?? 0) > 0 && (
-        <Table name={t`Runs of playbooks`} heads={[t`Playbook`, t`State`, t`Machines`, t`By`, t`Began`]}>
+        <Table name={t`Runs of playbooks`} heads={[t`Playbook`, t`State`, t`Machines`, t`By`, t`Began`]} spare={[3]}>
           {list.data?.map((one) => (
             <tr key={one.id}>
               <th scope="row">
@@ -71,8 +82,8 @@ export function RunsView() {
               </th>
               <Stand of={one} />
               <td>{one.machines.map((machine) => machine.name).join(", ")}</td>
-              <td>{one.requested_by}</td>
-              <td>{when(one.created_at)}</td>
+              <td className="spare">{personWords(one.requested_by)}</td>
+              <td className="when">{when(one.created_at)}</td>
             </tr>
           ))}
         </Table>

@@ -7,8 +7,8 @@ import { api, body, type JobDetail } from "../api/client";
 import { Confirm } from "../kit/Confirm";
 import { ErrorNotice } from "../kit/kit";
 import { Modal } from "../kit/Modal";
+import { PlanChanges } from "../kit/PlanChanges";
 import { useSettled } from "../kit/useSettled";
-import { Changes } from "./MachineOperations";
 
 interface Props {
   job: JobDetail;
@@ -86,7 +86,7 @@ export function JobChange({ job, action, onClose }: Props) {
       {changes && plan.data && (
         <div>
           <h3>{t`What would change`}</h3>
-          <Changes of={plan.data.changes} />
+          <PlanChanges of={plan.data.changes} />
           {plan.data.approvers > 0 && (
             <p className="quiet">
               {t`${plural(plan.data.approvers, { one: "# person has", other: "# people have" })} to agree before it happens.`}

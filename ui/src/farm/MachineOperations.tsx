@@ -7,6 +7,7 @@ import { useId, useState } from "react";
 import { api, body, type Machine, type Me } from "../api/client";
 import { Confirm } from "../kit/Confirm";
 import { ErrorNotice } from "../kit/kit";
+import { PlanChanges } from "../kit/PlanChanges";
 import { duration } from "../videos/words";
 
 type Operation = "accept" | "reject" | "drain" | "undrain" | "retire";
@@ -211,21 +212,8 @@ function PlanPreview({ machine, action }: { machine: Named; action: PlannedOpera
   return (
     <div>
       <h3>{t`What would change`}</h3>
-      <Changes of={plan.data.changes} />
+      <PlanChanges of={plan.data.changes} />
       {plan.data.seconds != null && <p className="quiet">{t`It takes about ${duration(plan.data.seconds)}.`}</p>}
     </div>
-  );
-}
-
-export function Changes({ of }: { of: readonly { what: string; where?: string }[] }) {
-  return (
-    <ul className="changes">
-      {of.map((one) => (
-        <li key={`${one.what}${one.where}`}>
-          {one.what}
-          {one.where && <span className="where">{one.where}</span>}
-        </li>
-      ))}
-    </ul>
   );
 }

@@ -8,15 +8,13 @@ import { ConfirmedAction } from "../kit/ConfirmedAction";
 import { type Fact, Facts } from "../kit/Facts";
 import { ErrorNotice, State } from "../kit/kit";
 import { Marked } from "../kit/Marked";
+import { useRefreshedBy } from "../live/useRefreshedBy";
 import { barOf, timeText } from "../log/tree";
 import { usePrincipal } from "../shell/me";
 import { gibibytes, number, when } from "../videos/words";
 import { MachineOperations, machineParams } from "./MachineOperations";
 import { OtherKeys } from "./OtherKeys";
 import "../log/log.css";
-
-const LOOK_MS = 5000;
-const IN_PLACE = ["ready", "retired", "failed"];
 
 export function MachineView() {
   const me = usePrincipal();
@@ -25,13 +23,12 @@ export function MachineView() {
   const found = useQuery({
     queryKey: ["machines", name],
     queryFn: () => body(api.GET("/api/farm/machines/{name}", { params })),
-    refetchInterval: LOOK_MS,
   });
+  useRefreshedBy("/api/farm/events", "machines", found.data !== undefined);
   const machine = found.data;
   const timeline = useQuery({
     queryKey: ["machines", name, "timeline"],
     queryFn: () => body(api.GET("/api/farm/machines/{name}/timeline", { params })),
-    refetchInterval: machine && IN_PLACE.includes(machine.state) ? false : LOOK_MS,
   });
   return (
     <div className="stack">
@@ -162,7 +159,7 @@ function Steps({ of: { spans, seconds, critical_seconds: critical } }: { of: Tim
         {spans.map((one) => {
           const [start_ms, duration_ms] = [Date.parse(one.started_at) - begin, one.seconds * 1000];
           return (
-            <li key={`${one.source} ${one.name} ${one.started_at}`} className="step">
+            <li key={`${one.source} ${one.name} ${one.started_at}`} className="span-row">
               <span className="name plain" title={when(one.started_at)}>
                 {one.name}
                 <span className="quiet">{one.source}</span>

@@ -24,7 +24,12 @@ export function NodesView() {
         <NoRows of={nodes}>{t`The farm has no node yet. A machine that is enrolled becomes one.`}</NoRows>
       </NoFarm>
       {(nodes.data?.length ?? 0) > 0 && (
-        <Table name={t`Nodes of the farm`} heads={[t`Node`, t`State`, t`Cards`, t`Memory`, t`Leases`]} last={t`Actions`}>
+        <Table
+          name={t`Nodes of the farm`}
+          heads={[t`Node`, t`State`, t`Cards`, t`Memory`, t`Leases`]}
+          last={t`Actions`}
+          spare={[3, 4]}
+        >
           {nodes.data?.map((one) => (
             <tr key={one.id}>
               <th scope="row">
@@ -39,10 +44,10 @@ export function NodesView() {
               <td>
                 <Cards of={one} />
               </td>
-              <td>
+              <td className="spare">
                 <Held of={one} />
               </td>
-              <td>{one.leases.length}</td>
+              <td className="spare">{one.leases.length}</td>
               <td>
                 <DrainButton of={one} />
               </td>
@@ -143,7 +148,7 @@ function Leases({ of }: { of: FarmNode }) {
               one.job
             )}
             <div>
-              <Link className="quiet mono" to="/run/jobs/$id" params={{ id: one.job }}>
+              <Link className="quiet" to="/run/jobs/$id" params={{ id: one.job }}>
                 {one.render || one.step ? one.job : t`the job`}
               </Link>
             </div>

@@ -1,4 +1,5 @@
 /** One run of a playbook: its machines, its tasks as they come, and how to stop or repeat it. */
+
 import { plural, t } from "@lingui/core/macro";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useParams } from "@tanstack/react-router";
@@ -6,11 +7,12 @@ import { useState } from "react";
 import { api, body, type Me, type Run, type RunTask } from "../api/client";
 import { ConfirmedAction } from "../kit/ConfirmedAction";
 import { ErrorNotice, NoRows, State, Table } from "../kit/kit";
+import { personWords } from "../kit/person";
+import { useRefreshedBy } from "../live/useRefreshedBy";
 import { timeText } from "../log/tree";
 import { usePrincipal } from "../shell/me";
 import { when } from "../videos/words";
 
-const LOOK_MS = 2000;
 const OPEN = ["queued", "running"];
 
 export function RunView() {
@@ -20,14 +22,14 @@ export function RunView() {
   const found = useQuery({
     queryKey: ["runs", id],
     queryFn: () => body(api.GET("/api/farm/runs/{run_id}", { params })),
-    refetchInterval: ({ state }) => (state.data && !OPEN.includes(state.data.state) ? false : LOOK_MS),
   });
   const run = found.data;
+  const isOpen = run !== undefined && OPEN.includes(run.state);
+  useRefreshedBy("/api/farm/runs/events", "runs", isOpen);
   const tasks = useQuery({
     // Once more when it has ended: the last tasks came with the end.
-    queryKey: ["runs", id, "tasks", run ? OPEN.includes(run.state) : true],
+    queryKey: ["runs", id, "tasks", isOpen],
     queryFn: () => body(api.GET("/api/farm/runs/{run_id}/tasks", { params })),
-    refetchInterval: run && !OPEN.includes(run.state) ? false : LOOK_MS,
     placeholderData: (before) => before,
   });
   return (
@@ -47,7 +49,7 @@ export function RunView() {
         <>
           <p className="quiet">
             {[
-              t`by ${run.requested_by}`,
+              t`by ${personWords(run.requested_by)}`,
               run.reason,
               when(run.started_at ?? run.created_at),
               run.started_at && run.ended_at ? timeText(Date.parse(run.ended_at) - Date.parse(run.started_at)) : "",

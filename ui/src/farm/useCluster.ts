@@ -1,11 +1,8 @@
 /** Nodes and jobs of the farm; they are asked for again when its events tell of a change, and not by a clock. */
-import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { useEffect } from "react";
+import { useQuery } from "@tanstack/react-query";
 import { api, body } from "../api/client";
-import { follow } from "../live/sse";
-
-/** Changes of a busy farm that come within this time are answered by one question. */
-const GATHER_MS = 1000;
+import type { Message } from "../live/sse";
+import { useRefreshedBy } from "../live/useRefreshedBy";
 
 export function useNodes() {
   const nodes = useQuery({ queryKey: ["nodes"], queryFn: () => body(api.GET("/api/farm/nodes")) });
@@ -33,30 +30,7 @@ export function useJob(id: string) {
   return job;
 }
 
-/** Opens a line to the farm while a view of it is shown, once there is a farm. */
-function useClusterEvents(enabled: boolean): void {
-  const queries = useQueryClient();
-  useEffect(() => {
-    if (!enabled) return;
-    const line = new AbortController();
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const changed = () => {
-      timer ??= setTimeout(() => {
-        timer = undefined;
-        for (const key of ["nodes", "jobs"]) void queries.invalidateQueries({ queryKey: [key] });
-      }, GATHER_MS);
-    };
-    void follow("/api/farm/cluster/events", line.signal, {
-      // What has happened while the line was not open is not told.
-      opened: changed,
-      message: ({ event }) => {
-        if (event === "cluster.changed") changed();
-        return false;
-      },
-    });
-    return () => {
-      line.abort();
-      clearTimeout(timer);
-    };
-  }, [enabled, queries]);
-}
+const tellsOfChange = ({ event }: Message) => event === "cluster.changed";
+
+/** `enabled`: once there is a farm. */
+const useClusterEvents = (enabled: boolean) => useRefreshedBy("/api/farm/cluster/events", "nodes jobs", enabled, tellsOfChange);

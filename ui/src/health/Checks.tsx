@@ -15,9 +15,8 @@ export function Checks({ name, of }: { name: string; of: readonly Check[] }) {
       {of.map((one) => (
         <tr key={one.name}>
           <th scope="row">
-            {one.name}
-            <div>
-              <State of={one.level}>{levelWords(one.level)}</State>
+            <div className="row apart">
+              {one.name} <State of={one.level}>{levelWords(one.level)}</State>
             </div>
           </th>
           <td>

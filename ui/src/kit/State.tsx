@@ -12,6 +12,7 @@ const TONES: Record<string, string> = {
   ready: "good",
   approved: "good",
   executed: "good",
+  published: "good",
   fired: "good",
   failed: "bad",
   denied: "bad",
@@ -32,7 +33,7 @@ const TONES: Record<string, string> = {
 
 const WORDS: Record<string, MessageDescriptor> = {
   queued: msg`queued`,
-  placed: msg`placed`,
+  placed: msg`waiting`,
   running: msg`running`,
   done: msg`done`,
   failed: msg`failed`,

@@ -39,7 +39,9 @@ export function KeysView() {
   return (
     <List
       name={t`Keys`}
-      heads={[t`Name`, t`Role`, t`State`, t`Expires`, t`Last used`, t`Actions`]}
+      heads={[t`Name`, t`Role`, t`State`, t`Expires`, t`Last used`]}
+      last={t`Actions`}
+      spare={[3, 4]}
       of={of}
       above={above}
       empty={t`No API key yet.`}
@@ -52,9 +54,9 @@ export function KeysView() {
             <State of={one.state} />
             {one.state === "superseded" && <p className="quiet">{t`It works until it ends: revoke it where it must not.`}</p>}
           </td>
-          <td>{one.expires_at ? when(one.expires_at) : t`never`}</td>
-          <td>{one.last_used_at ? when(one.last_used_at) : t`never`}</td>
-          <td>{isUsed(one) && <Actions of={one} onChanged={changed} onSecret={show} />}</td>
+          <td className="spare">{one.expires_at ? when(one.expires_at) : t`never`}</td>
+          <td className="spare">{one.last_used_at ? when(one.last_used_at) : t`never`}</td>
+          <td className="operations">{isUsed(one) && <Actions of={one} onChanged={changed} onSecret={show} />}</td>
         </tr>
       )}
     </List>
@@ -125,7 +127,7 @@ function Actions({ of, onChanged, onSecret }: ActionsProps) {
     onSettled: onChanged,
   });
   return (
-    <div className="row">
+    <div className="row ends">
       {of.state === "active" && permissions.includes("key:rotate") && (
         <button type="button" disabled={rotate.isPending} onClick={() => rotate.mutate()} aria-label={t`Rotate ${of.name}`}>
           {t`Rotate`}

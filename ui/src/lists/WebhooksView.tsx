@@ -107,6 +107,7 @@ function Card({ of, onChanged }: { of: Webhook; onChanged: () => unknown }) {
         <strong className="name">{of.url}</strong>
         <State of={of.active ? "active" : "off"}>{of.active ? t`active` : t`off`}</State>
       </div>
+      {of.description && <p>{of.description}</p>}
       <p className="quiet">{of.kinds.length > 0 ? of.kinds.join(", ") : t`of everything`}</p>
       {of.ended_because && <p className="problem">{of.ended_because}</p>}
       <div className="row">

@@ -1,4 +1,5 @@
 /** The queue: what is made now and where, what waits and why, in the order in which it will run. */
+
 import { plural, t } from "@lingui/core/macro";
 import { useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
@@ -7,6 +8,7 @@ import type { QueueEntry } from "../api/client";
 import { usePersonas } from "../create/usePersonas";
 import { Empty, ErrorNotice, State } from "../kit/kit";
 import { lazyPart } from "../kit/part";
+import { personWords } from "../kit/person";
 import { stateWords } from "../kit/State";
 import { useLive } from "../live/Live";
 import { usePrincipal } from "../shell/me";
@@ -163,7 +165,7 @@ function Origin({ of }: { of: QueueEntry }) {
   const personas = usePersonas().data ?? [];
   const names = of.personas.map((id) => personas.find((one) => one.id === id)?.persona?.name ?? id);
   const kind = of.kind === "preview" ? t`preview` : of.kind === "lipsync" ? t`lip sync` : "";
-  return [kind, of.project_title, names.join(", "), of.requested_by, t`since ${moment(of.created_at)}`]
+  return [kind, of.project_title, names.join(", "), personWords(of.requested_by), t`since ${moment(of.created_at)}`]
     .filter(Boolean)
     .join(" · ");
 }
@@ -173,7 +175,7 @@ function Working({ of }: { of: QueueEntry }) {
   return (
     <>
       <progress max={1} value={total ? made / total : 0} aria-label={t`Progress of ${of.title}`} />
-      <p className="facts">
+      <p className="how-far">
         {[
           stageWords(stage === "queued" ? of.state : stage),
           total ? t`frame ${number(made)} of ${number(total)}` : "",
@@ -183,7 +185,7 @@ function Working({ of }: { of: QueueEntry }) {
           .filter(Boolean)
           .join(" · ")}
       </p>
-      {of.why && <p className="quiet">{of.why}</p>}
+      {of.why && <p className="quiet">{sentence(of.why)}</p>}
     </>
   );
 }

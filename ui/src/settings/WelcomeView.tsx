@@ -166,7 +166,7 @@ function Voice({ run }: { run: FirstRun }) {
   return (
     <div className="row">
       <HearButton presenter={presenter} about={name} onHeard={() => change.mutate({ steps: { voice: "done" } })} />
-      <span className="quiet">{t`A sentence in the voice of ${name}.`}</span>
+      {name && <span className="quiet">{t`A sentence in the voice of ${name}.`}</span>}
       {me.permissions.includes("project:read") && <Link to="/pronunciations">{t`How names are spoken`}</Link>}
     </div>
   );

@@ -26,7 +26,10 @@ export function Login({ wasIn }: { wasIn: boolean }) {
           login.mutate();
         }}
       >
-        <h1>{t`Log in`}</h1>
+        <h1 className="row">
+          <img src="/page/icon.svg" alt="" width={32} height={32} /> {t`Log in to Soundstage`}
+        </h1>
+        <p className="quiet">{t`Whoever runs Soundstage here gives you a key.`}</p>
         {refusal && <ErrorNotice error={refusal} />}
         {wasIn && (
           <p className="problem" role="alert">
@@ -34,12 +37,6 @@ export function Login({ wasIn }: { wasIn: boolean }) {
             {t`What you typed and was not saved is kept in this browser: log in with a key that may change the project, and it is saved.`}
           </p>
         )}
-        <p className="quiet">
-          <Trans>
-            On the machine of the server, <code>soundstage open</code> prints a link that logs you in. From elsewhere use an API
-            key; <code>soundstage keys create</code> makes one.
-          </Trans>
-        </p>
         <label htmlFor="key-value">{t`API key`}</label>
         <input
           id="key-value"
@@ -53,6 +50,13 @@ export function Login({ wasIn }: { wasIn: boolean }) {
         <div className="row">
           <button className="primary" type="submit" disabled={login.isPending}>{t`Use this key`}</button>
         </div>
+        <details className="quiet">
+          <summary>{t`I run this server`}</summary>
+          <Trans>
+            On its machine, <code>soundstage open</code> prints a link that logs you in, and <code>soundstage keys create</code>{" "}
+            makes a key for somebody else.
+          </Trans>
+        </details>
       </form>
     </main>
   );

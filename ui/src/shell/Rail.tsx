@@ -8,6 +8,7 @@ import type { Me } from "../api/client";
 import { useApprovals } from "../approvals/useApprovals";
 import { useHealth } from "../health/useHealth";
 import { keysText } from "../kit/keys";
+import { store, useStored } from "../kit/stored";
 import { Boundary } from "../kit/Uncaught";
 import { useLive } from "../live/Live";
 import { useOptionalCall } from "../talk/ongoing";
@@ -43,10 +44,7 @@ export function Rail({ me, view, chatOpen, onChat, onPalette, onShortcuts }: Pro
       <nav aria-label={t`Views`}>
         <div className="tabs" ref={tabs}>
           {ROOMS.map((room) => (
-            <div key={room} className="room" data-room={room}>
-              <span className="room-name">{i18n.t(ROOM_NAMES[room])}</span>
-              {viewsOf(room, me).map((one) => one.path !== "/chat" && <Tab key={one.path} view={one} me={me} now={view} />)}
-            </div>
+            <RoomViews key={room} room={room} me={me} now={view} />
           ))}
         </div>
       </nav>
@@ -68,10 +66,43 @@ export function Rail({ me, view, chatOpen, onChat, onPalette, onShortcuts }: Pro
   );
 }
 
+const MIN_FOLDED = 3;
+const UNFOLDED_KEY = "soundstage.all-views";
+
+function RoomViews({ room, me, now }: { room: Room; me: Me; now: View | undefined }) {
+  const views = viewsOf(room, me).filter((one) => one.path !== "/chat");
+  const folds = views.filter((one) => one.rare).length >= MIN_FOLDED;
+  const unfolded = useStored(() => localStorage.getItem(UNFOLDED_KEY) === "true");
+  return (
+    <div className={folds && !unfolded ? "room folded" : "room"} data-room={room}>
+      <span className="room-name">{i18n.t(ROOM_NAMES[room])}</span>
+      {views.map((one) => (
+        <Tab key={one.path} view={one} me={me} now={now} />
+      ))}
+      {folds && (
+        <button
+          type="button"
+          className="plain fold"
+          aria-expanded={unfolded}
+          onClick={() => store(UNFOLDED_KEY, unfolded ? null : "true")}
+        >
+          <Icon name="more" />
+          {unfolded ? t`Less` : t`More`}
+        </button>
+      )}
+    </div>
+  );
+}
+
 function Tab({ view, me, now }: { view: View; me: Me; now: View | undefined }) {
   const beside = now?.path === "/chat" && view.path === "/videos";
   return (
-    <Link to={view.path} activeOptions={{ exact: view.path === "/" }} aria-current={now === view || beside ? "page" : undefined}>
+    <Link
+      to={view.path}
+      className={view.rare ? "rare" : undefined}
+      activeOptions={{ exact: view.path === "/" }}
+      aria-current={now === view || beside ? "page" : undefined}
+    >
       <Icon name={view.icon} />
       <span className="tab-name">{i18n.t(view.name)}</span>
       {view.path === "/talk" && <OnAir />}

@@ -41,6 +41,8 @@ export interface View {
   below?: string;
   /** Reached by links and the palette: the rail has no place for it. */
   unlisted?: boolean;
+  /** Behind “More” in the rail: few people need it every day. */
+  rare?: boolean;
   name: MessageDescriptor;
   room: Room;
   permission: string;
@@ -96,24 +98,24 @@ export const VIEWS: readonly View[] = [
   { path: "/chat", name: msg`Chat`, room: "Produce", permission: "chat:use", icon: "chat" },
   { path: "/videos", name: msg`Videos`, room: "Produce", permission: "render:read", icon: "video" },
   { path: "/queue", name: msg`Queue`, room: "Produce", permission: "render:read", icon: "queue" },
+  { path: "/run/planned", name: msg`Planned`, room: "Produce", permission: "trigger:read", icon: "clock" },
   { path: "/talk", name: msg`Talk`, room: "Produce", permission: "chat:use", icon: "microphone" },
   { path: "/publications", name: msg`Publications`, room: "Produce", permission: "publication:read", icon: "send" },
   { path: "/snapshots", name: msg`Snapshots`, room: "Produce", permission: "snapshot:read", icon: "flag" },
   { path: "/run/approvals", name: msg`Approvals`, room: "Run", permission: "approval:read", icon: "check" },
-  { path: "/run/planned", name: msg`Planned`, room: "Run", permission: "trigger:read", icon: "clock" },
   { path: "/run/machines", name: msg`Machines`, room: "Run", permission: "machine:read", icon: "server" },
-  { path: "/run/nodes", name: msg`Nodes`, room: "Run", permission: "cluster:read", icon: "card" },
-  { path: "/run/jobs", name: msg`Jobs`, room: "Run", permission: "cluster:read", icon: "boxes" },
-  { path: "/run/runs", name: msg`Runs`, room: "Run", permission: "run:read", icon: "play" },
   { path: "/run/health", name: msg`Health`, room: "Run", permission: "system:read", icon: "pulse" },
+  { path: "/run/nodes", rare: true, name: msg`Nodes`, room: "Run", permission: "cluster:read", icon: "card" },
+  { path: "/run/jobs", rare: true, name: msg`Jobs`, room: "Run", permission: "cluster:read", icon: "boxes" },
+  { path: "/run/runs", rare: true, name: msg`Runs`, room: "Run", permission: "run:read", icon: "play" },
   { path: "/run/doctor", unlisted: true, name: msg`Doctor`, room: "Run", permission: "system:read", icon: "cross" },
-  { path: "/run/log", name: msg`Log`, room: "Run", permission: "event:read", icon: "lines" },
-  { path: "/run/audit", name: msg`Audit`, room: "Run", permission: "audit:read", icon: "book" },
-  { path: "/run/keys", name: msg`Keys`, room: "Run", permission: "key:read", icon: "key" },
-  { path: "/run/policy", name: msg`Policy test`, room: "Run", permission: "policy:test", icon: "scales" },
-  { path: "/run/webhooks", name: msg`Webhooks`, room: "Run", permission: "webhook:read", icon: "hook" },
-  { path: "/run/storage", name: msg`Storage`, room: "Run", permission: "storage:collect", icon: "disk" },
-  { path: "/run/settings", name: msg`Server settings`, room: "Run", permission: "setting:read", icon: "sliders" },
+  { path: "/run/log", rare: true, name: msg`Log`, room: "Run", permission: "event:read", icon: "lines" },
+  { path: "/run/audit", rare: true, name: msg`Audit`, room: "Run", permission: "audit:read", icon: "book" },
+  { path: "/run/keys", rare: true, name: msg`Keys`, room: "Run", permission: "key:read", icon: "key" },
+  { path: "/run/policy", rare: true, name: msg`Policy test`, room: "Run", permission: "policy:test", icon: "scales" },
+  { path: "/run/webhooks", rare: true, name: msg`Webhooks`, room: "Run", permission: "webhook:read", icon: "hook" },
+  { path: "/run/storage", rare: true, name: msg`Storage`, room: "Run", permission: "storage:collect", icon: "disk" },
+  { path: "/run/settings", rare: true, name: msg`Server settings`, room: "Run", permission: "setting:read", icon: "sliders" },
 ];
 
 /** The view at an address; undefined where there is none. */

@@ -56,7 +56,11 @@ const pronunciations = createRoute({
   path: "/pronunciations",
   component: viewOf(() => import("../voices/PronunciationsView"), "PronunciationsView"),
 });
-const library = createRoute({ getParentRoute: parent, path: "/library", component: viewOf(lists, "AssetsView") });
+const library = createRoute({
+  getParentRoute: parent,
+  path: "/library",
+  component: viewOf(() => import("../create/AssetsView"), "AssetsView"),
+});
 const brands = createRoute({
   getParentRoute: parent,
   path: "/brands",

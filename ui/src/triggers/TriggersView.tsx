@@ -12,7 +12,6 @@ const useTriggers = (ended: boolean) =>
   useQuery({
     queryKey: ["triggers", ended ? "ended" : "waiting"],
     queryFn: () => body(api.GET("/api/triggers", { params: { query: { ended } } })),
-    refetchInterval: 20_000,
   });
 
 type Trigger = NonNullable<ReturnType<typeof useTriggers>["data"]>[number];

@@ -8,7 +8,8 @@ import { duration, number, stageWords } from "./words";
 
 export const ENDED = ["done", "failed", "cancelled"];
 
-export function Making({ render, me }: { render: Render | RenderSummary; me: Me }) {
+/** `titled`: its title stands above it already. */
+export function Making({ render, me, titled = false }: { render: Render | RenderSummary; me: Me; titled?: boolean }) {
   const queries = useQueryClient();
   const done = () => queries.invalidateQueries({ queryKey: ["render", render.id] });
   const path = { render_id: render.id };
@@ -26,7 +27,7 @@ export function Making({ render, me }: { render: Render | RenderSummary; me: Me 
   return (
     <section className="card" id="progress" aria-labelledby="progress-title">
       <div className="row apart">
-        <h2 id="progress-title" dir="auto">
+        <h2 id="progress-title" className={titled ? "visually-hidden" : undefined} dir="auto">
           {render.title}
         </h2>
         <State of={render.state}>{render.cancel_requested && !ended ? t`cancelling` : stateWords(render.state)}</State>
@@ -37,29 +38,31 @@ export function Making({ render, me }: { render: Render | RenderSummary; me: Me 
         </div>
       )}
       {!ended && (
-        <>
-          <progress max={1} value={total ? made / total : 0} aria-labelledby="progress-title" />
-          <dl className="figures">
-            <div>
-              <dt>{t`Stage`}</dt>
-              <dd>{stageWords(named)}</dd>
-            </div>
-            <div>
-              <dt>{t`Frames`}</dt>
-              <dd>{total ? t`${number(made)} of ${number(total)}` : "–"}</dd>
-            </div>
-            <div>
-              <dt>{t`Per second`}</dt>
-              <dd>{fps ? number(fps) : "–"}</dd>
-            </div>
-            <div>
-              <dt>{t`Left`}</dt>
-              <dd>{eta == null ? "–" : duration(eta)}</dd>
-            </div>
-          </dl>
+        <div className="at-work">
           {preview && <img className="preview" src={preview.url} alt={t`The latest frame`} />}
-          {render.waits && <p className="quiet">{render.waits}</p>}
-        </>
+          <div className="stack">
+            <progress max={1} value={total ? made / total : 0} aria-labelledby="progress-title" />
+            <dl className="figures">
+              <div>
+                <dt>{t`Stage`}</dt>
+                <dd>{stageWords(named)}</dd>
+              </div>
+              <div>
+                <dt>{t`Frames`}</dt>
+                <dd>{total ? t`${number(made)} of ${number(total)}` : "–"}</dd>
+              </div>
+              <div>
+                <dt>{t`Per second`}</dt>
+                <dd>{fps ? number(fps) : "–"}</dd>
+              </div>
+              <div>
+                <dt>{t`Left`}</dt>
+                <dd>{eta == null ? "–" : duration(eta)}</dd>
+              </div>
+            </dl>
+            {render.waits && <p className="quiet">{render.waits}</p>}
+          </div>
+        </div>
       )}
       {(cancel.error ?? retry.error) && <ErrorNotice error={cancel.error ?? retry.error} />}
       <div className="row">

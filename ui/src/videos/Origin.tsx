@@ -1,4 +1,5 @@
 /** Where a film comes from: who had it made, when, with which presenters, voices and programs, and what proves that; its files. */
+
 import { i18n } from "@lingui/core";
 import { msg, t } from "@lingui/core/macro";
 import { useQuery } from "@tanstack/react-query";
@@ -9,7 +10,8 @@ import { Problem, problemOf } from "../api/problem";
 import { usePersonas } from "../create/usePersonas";
 import { Facts } from "../kit/Facts";
 import { State } from "../kit/kit";
-import { drawnBy, fileUrl, mebibytes, number, when } from "./words";
+import { personWords } from "../kit/person";
+import { drawnBy, fileUrl, mebibytes, when } from "./words";
 
 const FILES = {
   video: msg`MP4`,
@@ -58,7 +60,7 @@ export function Origin({ render, me }: { render: RenderDetail; me: Me }) {
   const kind = SOURCES[source.slice(source.lastIndexOf("/") + 1)];
   const rows: [name: string, value: ReactNode][] = [
     [t`Made`, when(render.finished_at ?? render.created_at)],
-    [t`Requested by`, render.requested_by || "–"],
+    [t`Requested by`, personWords(render.requested_by) || "–"],
     [t`Presenters`, render.personas.map(nameOf).join(", ") || "–"],
     [t`Voice`, named("speech").join(", ") || "–"],
     [t`Picture`, [...named("face"), ...named("tracker")].join(", ") || "–"],
@@ -124,7 +126,7 @@ export function Files({ render }: { render: RenderDetail }) {
             bytes !== undefined && (
               <li key={role}>
                 <a className="button" href={fileUrl(render.id, role)} download="">
-                  {i18n.t(name)} <span className="quiet">{sizeWords(bytes)}</span>
+                  {i18n.t(name)} <span className="quiet">{mebibytes(bytes)}</span>
                 </a>
               </li>
             )
@@ -137,8 +139,6 @@ export function Files({ render }: { render: RenderDetail }) {
     </section>
   );
 }
-
-const sizeWords = (bytes: number) => (bytes < 2 ** 20 / 10 ? `${number(Math.ceil(bytes / 1024))} KiB` : mebibytes(bytes));
 
 /** As `soundstage render FILE` takes it. */
 function saveSpec(render: RenderDetail) {

@@ -1,12 +1,12 @@
 /** The player of one finished video; `?t=12.4` in its address begins there. */
 import { t } from "@lingui/core/macro";
 import type { RefObject } from "react";
-import type { Render } from "../api/client";
+import type { RenderDetail } from "../api/client";
 import { FilmVideo } from "./FilmVideo";
 import { facts } from "./words";
 
 interface Props {
-  render: Render;
+  render: RenderDetail;
   video: RefObject<HTMLVideoElement | null>;
   /** Seconds. */
   begin: number | undefined;

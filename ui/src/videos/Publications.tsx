@@ -1,8 +1,9 @@
 /** Where a film was published, how far that is, and cancelling or trying again. */
 import { msg, t } from "@lingui/core/macro";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
 import { Suspense, useState } from "react";
-import { api, body, type Me, type Publication, type Render } from "../api/client";
+import { api, body, type Me, type Publication, type PublishRequest, type Render } from "../api/client";
 import { ErrorNotice, Reason, State } from "../kit/kit";
 import { lazyPart } from "../kit/part";
 import { when } from "./words";
@@ -19,7 +20,7 @@ export const PRIVACIES = {
 
 /** Of one film: the newest first, and the button that publishes it. */
 export function Publications({ render, me }: { render: Render; me: Me }) {
-  const [open, setOpen] = useState(false);
+  const [open, setOpen] = useState<{ before?: PublishRequest } | null>(null);
   const mayRead = me.permissions.includes("publication:read");
   const found = useQuery({
     queryKey: ["publications", render.id],
@@ -33,7 +34,7 @@ export function Publications({ render, me }: { render: Render; me: Me }) {
       <div className="row apart">
         <h2 id="publications-title">{t`Publications`}</h2>
         {mayPublish && (
-          <button type="button" onPointerEnter={() => void load()} onFocus={() => void load()} onClick={() => setOpen(true)}>
+          <button type="button" onPointerEnter={() => void load()} onFocus={() => void load()} onClick={() => setOpen({})}>
             {t`Publish`}
           </button>
         )}
@@ -47,21 +48,28 @@ export function Publications({ render, me }: { render: Render; me: Me }) {
               {one.url ? <a href={one.url}>{one.url}</a> : one.wishes.title}
               <span className="quiet"> · {when(one.created_at)}</span>
             </span>
-            <PublicationState publication={one} me={me} />
+            <PublicationState publication={one} me={me} onChange={() => setOpen({ before: one.wishes })} />
           </li>
         ))}
       </ul>
       {open && (
         <Suspense>
-          <PublishDialog render={render} onClose={() => setOpen(false)} />
+          <PublishDialog render={render} before={open.before} onClose={() => setOpen(null)} />
         </Suspense>
       )}
     </section>
   );
 }
 
+interface StateProps {
+  publication: Publication;
+  me: Me;
+  /** Publishes it with other words; without it, on the page of the video. */
+  onChange?: () => void;
+}
+
 /** Its state, how much has arrived, why it waits or failed, and what can be done about that. */
-export function PublicationState({ publication, me }: { publication: Publication; me: Me }) {
+export function PublicationState({ publication, me, onChange }: StateProps) {
   const queries = useQueryClient();
   const path = { publication_id: publication.id };
   const act = useMutation({
@@ -74,6 +82,9 @@ export function PublicationState({ publication, me }: { publication: Publication
   const { state, bytes_sent, bytes_total, error, waits, cancel_requested } = publication;
   const going = !ENDED.includes(state) && state !== "processing" && !cancel_requested;
   const name = publication.wishes.title ?? publication.id;
+  const mayPublish = me.permissions.includes("publication:create");
+  // The same words would be refused again.
+  const isRefused = error?.code === "publication.refused";
   return (
     <div className="stack publication">
       <span className="row">
@@ -91,7 +102,19 @@ export function PublicationState({ publication, me }: { publication: Publication
             {t`Cancel`}
           </button>
         )}
-        {(state === "failed" || state === "cancelled") && me.permissions.includes("publication:create") && (
+        {isRefused && mayPublish && onChange && (
+          <button type="button" onClick={onChange}>
+            {t`Change it and publish`}
+            <span className="visually-hidden"> {name}</span>
+          </button>
+        )}
+        {isRefused && mayPublish && !onChange && publication.render_id && (
+          <Link className="button" to="/videos/$id" params={{ id: publication.render_id }}>
+            {t`Change it`}
+            <span className="visually-hidden"> {name}</span>
+          </Link>
+        )}
+        {(state === "failed" || state === "cancelled") && !isRefused && mayPublish && (
           <button
             type="button"
             disabled={act.isPending}

@@ -18,10 +18,12 @@ const MIN_REASON = 10;
 
 interface Props {
   render: Render;
+  /** What was wished for the last time. */
+  before: PublishRequest | undefined;
   onClose: () => void;
 }
 
-export function PublishDialog({ render, onClose }: Props) {
+export function PublishDialog({ render, before, onClose }: Props) {
   const queries = useQueryClient();
   const [connecting, setConnecting] = useState(false);
   const accounts = useQuery({
@@ -44,6 +46,7 @@ export function PublishDialog({ render, onClose }: Props) {
     captions: true,
     thumbnail: true,
     again: false,
+    ...before,
   }));
   const path = { render_id: render.id };
   // The server counts channels that have to be connected again, too.
@@ -60,7 +63,7 @@ export function PublishDialog({ render, onClose }: Props) {
   });
   const change = (values: Partial<PublishRequest>) => setWishes((now) => ({ ...now, ...values }));
   return (
-    <Modal title={t`Publish “${render.title}”`} size="wide" onClose={() => publish.isPending || onClose()}>
+    <Modal title={t`Publish “${render.title}” on YouTube`} size="wide" onClose={() => publish.isPending || onClose()}>
       {accounts.error && <ErrorNotice error={accounts.error} />}
       {accounts.data && usable.length === 0 && <Connect connecting={connecting} onConnecting={setConnecting} />}
       {usable.length > 0 && !plan.data && (
@@ -80,7 +83,7 @@ export function PublishDialog({ render, onClose }: Props) {
         )}
         {usable.length > 0 && !plan.data && (
           <button type="submit" form="publish" className="primary" disabled={plan.isPending}>
-            {t`See what is sent`}
+            {t`Next: check what is sent`}
           </button>
         )}
       </div>
@@ -154,6 +157,7 @@ function Details({ wishes, channels, error, onChange, onNext }: DetailsProps) {
         onNext();
       }}
     >
+      {channels.length === 1 && <p className="quiet">{t`Channel: ${channels[0]?.title ?? ""}`}</p>}
       {channels.length > 1 && (
         <label className="field">
           {t`Channel`}

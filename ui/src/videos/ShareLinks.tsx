@@ -9,6 +9,7 @@ import { serverNow } from "../api/reachable";
 import { ConfirmedAction } from "../kit/ConfirmedAction";
 import { CopyField } from "../kit/CopyField";
 import { ErrorNotice, State } from "../kit/kit";
+import { personWords } from "../kit/person";
 import { when } from "./words";
 
 const DAY_MS = 86_400_000;
@@ -75,7 +76,7 @@ function factsOf(link: ShareLink): string {
   const fate = link.state === "active" ? t`works until ${end}` : t`ended ${end}`;
   return [
     link.revoked_at ? t`revoked ${when(link.revoked_at)}` : fate,
-    t`made by ${link.created_by}`,
+    t`made by ${personWords(link.created_by)}`,
     plural(uses, { one: "opened once", other: "opened # times" }),
     link.last_used_at ? t`last used ${when(link.last_used_at)}` : "",
   ]

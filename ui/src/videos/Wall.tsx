@@ -7,6 +7,7 @@ import { useNear } from "../create/useNear";
 import { usePersonas } from "../create/usePersonas";
 import { NoRows, State } from "../kit/kit";
 import { useSettled } from "../kit/useSettled";
+import { Icon } from "../shell/Icon";
 import { ENDED, Making } from "./Making";
 import { pictureUrl } from "./picture";
 import { type Facets, facetsOf, PAGE_ROWS, useRenders } from "./useRenders";
@@ -21,13 +22,14 @@ export function Wall({ me }: { me: Me }) {
   const renders = useRenders(facets);
   const rows = renders.data?.pages.flatMap((page) => page.rows);
   const total = renders.data?.pages.at(-1)?.total ?? 0;
-  const made = any ? rows?.find((one) => !ENDED.includes(one.state)) : undefined;
+  const unfinished = any ? rows?.filter((one) => !ENDED.includes(one.state)) : undefined;
+  const made = unfinished?.find((one) => one.state === "running") ?? unfinished?.[0];
   return (
     <div className="stack">
       <div className="row apart">
         <h1>{t`Videos`}</h1>
         {(total > 0 || Object.keys(asked).length > 0) && (
-          <div className="row">
+          <div className="row choices-of-wall">
             <span className="quiet" role="status">
               {rows && counted(rows.length, total, !any)}
             </span>
@@ -165,7 +167,7 @@ function Tile({ row }: { row: RenderSummary }) {
     <li>
       <Link className="tile" to="/videos/$id" params={{ id: row.id }} preload={false}>
         <span className="picture">
-          {picture ? <img src={picture} alt="" loading="lazy" decoding="async" /> : <span />}
+          {picture ? <img src={picture} alt="" loading="lazy" decoding="async" /> : <Icon name="video" />}
           {row.state !== "done" && <State of={row.state} />}
         </span>
         <span className="words">

@@ -15,6 +15,7 @@ import { Publications } from "./Publications";
 import { ShareLinks } from "./ShareLinks";
 import { Transcript } from "./Transcript";
 import { mayTakeFocus } from "./VideosView";
+import { fileUrl } from "./words";
 import "./watch.css";
 
 export function Watch({ id, me }: { id: string; me: Me }) {
@@ -34,16 +35,19 @@ export function Watch({ id, me }: { id: string; me: Me }) {
     <div className="stack watch">
       <div className="row apart">
         <Link to="/videos">{t`All videos`}</Link>
-        {render?.project_id && me.permissions.includes("project:read") && (
-          <Link className="button" to="/studio/p/$slug" params={{ slug: render.project_id }}>{t`Open in the Studio`}</Link>
-        )}
+        <div className="row">
+          {render?.project_id && me.permissions.includes("project:read") && (
+            <Link className="button" to="/studio/p/$slug" params={{ slug: render.project_id }}>{t`Open in the Studio`}</Link>
+          )}
+          {isDone && <a className="button primary" href={fileUrl(id, "video")} download="">{t`Download`}</a>}
+        </div>
       </div>
       <h1 ref={heading} tabIndex={-1} dir="auto">
         {render?.title ?? (found.error ? t`No such video` : t`One moment`)}
       </h1>
       {found.error && <ErrorNotice error={found.error} />}
       {render?.trashed_at && <p className="quiet">{t`It is in the trash.`}</p>}
-      {render && !isDone && <Making render={render} me={me} />}
+      {render && !isDone && <Making render={render} me={me} titled />}
       {render && isDone && (
         <>
           <div className="watch-main">
@@ -80,7 +84,7 @@ function Failure({ render, me }: { render: RenderDetail; me: Me }) {
     enabled: asked,
   });
   const number = (scene?.index ?? 0) + 1;
-  const title = scene?.title ? `, “${scene.title}”` : "";
+  const title = scene?.title ? `, “${scene.title.replace(/[.!?…]+$/, "")}”` : "";
   const script = scene && spokenIn(render)[scene.index];
   const change = () => suggest(`Change scene ${number} of ${render.project_id} to: ${script ?? ""}`);
   return (

@@ -43,7 +43,9 @@ export function moment(iso: string): string {
 export const number = (value: number, digits = 0) =>
   i18n.number(value, { minimumFractionDigits: digits, maximumFractionDigits: digits });
 
-export const mebibytes = (bytes: number) => `${number(bytes / 2 ** 20, 1)} MiB`;
+/** In KiB where less than a tenth of a MiB would be read as nothing. */
+export const mebibytes = (bytes: number) =>
+  bytes < 2 ** 20 / 10 ? `${number(Math.ceil(bytes / 1024))} KiB` : `${number(bytes / 2 ** 20, 1)} MiB`;
 
 export const gibibytes = (mib: number) => `${number(mib / 1024, mib < 10_240 ? 1 : 0)} GiB`;
 
