@@ -176,7 +176,7 @@ async def _planned(context: ToolContext, request: EditProject) -> Plan:
                 return Plan(changes=(Change(what=what, where=where),))
             lost = [Change(what=_line("Delete", scene), where=where) for scene in scenes]
             what = f"Delete it for good with {with_it}; its videos stay"
-            return Plan(changes=(Change(what=what, where=where), *lost))
+            return Plan(changes=(Change(what=what, where=where, deletes=True), *lost))
         case "delete_scene" | "change_scene" | "move_scene":
             scene = scene_named(project, scenes, request.scene or "")
             verb = request.action.removesuffix("_scene").capitalize()
