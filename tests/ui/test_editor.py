@@ -26,7 +26,7 @@ def test_three_clicks_lead_from_an_empty_start_to_a_film_that_plays(visiting: Vi
     visit = visiting()
     page = visit.open()
     # A phone has the rooms below; the first view of Create is the new film.
-    page.get_by_role("link", name="New film" if width > PHONE_PX else "Create", exact=True).click()
+    page.get_by_role("link", name="New video" if width > PHONE_PX else "Create", exact=True).click()
     page.get_by_role("group", name="Samples").get_by_role("button").first.click()
     page.get_by_role("button", name="Make it").click()
     expect(page.locator("#film, #progress")).to_be_visible(timeout=PATIENCE_MS)
@@ -211,7 +211,7 @@ def test_saving_goes_on_when_the_server_is_back(
 @pytest.mark.slow
 def test_one_changed_word_says_which_scene_is_made_anew(visiting: Visiting, project: str) -> None:
     page = open_project(visiting(), project)
-    page.get_by_role("button", name="Make the film").click()
+    page.get_by_role("button", name="Make the video").click()
     expect(page.locator("#film")).to_be_visible(timeout=PATIENCE_MS)
     expect(page.get_by_role("button", name="Make it again", exact=True)).to_be_enabled(timeout=PATIENCE_MS)
     field(page, 2).fill("The moon did it.")

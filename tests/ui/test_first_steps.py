@@ -58,7 +58,7 @@ def test_the_reminder_leads_by_steps_to_a_film(
     visit.log_in()
     page.goto(f"{visit.url}/welcome")
     expect(leo).to_be_checked(timeout=PATIENCE_MS)
-    use.press(page.get_by_role("button", name="Make this film"))
+    use.press(page.get_by_role("button", name="Make this video"))
     wait_for(page, "document.getElementById('film')?.currentTime > 0.3")
     project = page.url.rpartition("/")[2]
     answer = httpx.get(

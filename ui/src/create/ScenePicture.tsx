@@ -57,7 +57,7 @@ export function ScenePicture({ projectId, doc, scene, number, editor, selected, 
         />
       </div>
       <figcaption className="quiet">
-        {shown ? t`Scene ${number} at “${spoken}”` : t`Layout of scene ${number}; the film has the drawn picture.`}
+        {shown ? t`Scene ${number} at “${spoken}”` : t`Layout of scene ${number}; the video has the drawn picture.`}
       </figcaption>
     </figure>
   );
