@@ -241,7 +241,15 @@ function Open({ state, me }: { state: ProjectState; me: Me }) {
             </div>
           )}
           {scene && (pane === "scene" || (!isChoice && !isShownByFilm)) && (
-            <ScenePicture projectId={project.id} doc={doc} scene={scene} number={place + 1} editor={editor} {...layerProps} />
+            <ScenePicture
+              projectId={project.id}
+              doc={doc}
+              scene={scene}
+              number={place + 1}
+              editor={editor}
+              mayPreview={mayRender}
+              {...layerProps}
+            />
           )}
           {film && (
             <FilmPane
