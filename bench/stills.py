@@ -1,6 +1,8 @@
-"""Time from an edit of a scene to its picture, by a worker that waits loaded and by one that is started.
+"""Time from an edit of a scene to its picture, by a worker that waits loaded and by one that is started, and
+to a preview of it that can be played.
 
-Edits are a sentence apart; the picture is that at the edited word, as the editor of the page asks for it.
+Edits are a sentence apart; the picture is that at the edited word, as the editor of the page asks for it. The
+previewed scene is about ten seconds long.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from soundstage.database.tenants import tenant_scope
 from soundstage.events import EventStore
 from soundstage.settings import Settings
 from studio.projects.schemas import ProjectDraft
+from studio.renders.schemas import RenderRequest
 from studio.scenes.schemas import SceneDraft
 from studio.wiring import Studio, build_studio, worker_cache
 from tests.support.waiting import eventually_async
@@ -71,7 +74,27 @@ def processor_s() -> float:
     return sum(part.ru_utime + part.ru_stime for part in parts)
 
 
-async def run(folder: Path, stills: int) -> dict[str, tuple[list[float], list[float]]]:
+async def measure_previews(studio: Studio, count: int) -> tuple[list[float], list[float]]:
+    """Returns the same of previews of a scene, and asserts that they are of about ten seconds."""
+    project = (await studio.projects.create(ProjectDraft(title="Previews", persona="nova"))).slug
+    scene = (await studio.scenes.create(project, SceneDraft(script=SENTENCES[0]))).id
+    await studio.dispatcher.start()
+    times, work = [], []
+    for number in range(count):
+        await studio.scenes.change(
+            project, scene, SceneDraft(script=" ".join([f"Preview {number}.", *SENTENCES]))
+        )
+        begun, used = time.perf_counter(), processor_s()
+        view = await studio.renders.create(RenderRequest(project=project, preview=True, scene=scene))
+        ended = await studio.renders.wait(view.id)
+        times.append(time.perf_counter() - begun)
+        work.append(processor_s() - used)
+        assert ended.state == "done" and 8000 < (ended.duration_ms or 0) < 16_000, ended
+    await studio.dispatcher.close()
+    return times, work
+
+
+async def run(folder: Path, stills: int, previews: int) -> dict[str, tuple[list[float], list[float]]]:
     settings = Settings.model_validate(
         {"state_dir": folder / "state", "out_dir": folder / "out", "personas_dir": ROOT / "personas"}
     )
@@ -86,6 +109,7 @@ async def run(folder: Path, stills: int) -> dict[str, tuple[list[float], list[fl
         found = {
             name: await measure(studio, stills, loaded=name == "loaded") for name in ("loaded", "started")
         }
+        found["preview"] = await measure_previews(studio, previews)
     await scheduler.close()
     await db.close()
     return found
@@ -94,10 +118,11 @@ async def run(folder: Path, stills: int) -> dict[str, tuple[list[float], list[fl
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--stills", type=int, default=30, help="pictures of each way (default 30)")
+    parser.add_argument("--previews", type=int, default=12, help="previews of a scene (default 12)")
     add_json_option(parser)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        found = asyncio.run(run(Path(folder), options.stills))
+        found = asyncio.run(run(Path(folder), options.stills, options.previews))
     ratio = percentile(found["loaded"][0], 0.95) / percentile(found["started"][0], 0.95)
     for name, (times, work) in found.items():
         middle, late = (percentile(times, share) * 1000 for share in (0.5, 0.95))
@@ -106,6 +131,8 @@ def main() -> int:
     print(f"p95 of a loaded worker: {ratio:.2f} of that of one that is started")
     late_ms = percentile(found["loaded"][0], 0.95) * 1000
     add_figure("edit to picture, p95; a worker that is started", late_ms, "ms", goal="< 500", ratio=ratio)
+    preview_s = percentile(found["preview"][0], 0.95)
+    add_figure("edit to a preview of a scene of 10 s, p95", preview_s, "s", goal="< 4")
     write_figures("avatar", options.json)
     return 0
 

@@ -112,6 +112,10 @@ class LocalOptions:
     models_folder: Path | None = None
 
 
+AWAITED = frozenset({"speak", "still", "preview"})
+"""Kinds of tasks that a person waits for."""
+
+
 class LocalScheduler:
     """See `farm.scheduler.Scheduler`."""
 
@@ -130,7 +134,7 @@ class LocalScheduler:
             "speak": Standby(options.command, options.niceness),
             "still": Standby(options.command, options.niceness, "still"),
         }
-        """By kind of task: a person waits for these, and most of a short task is the start of its process."""
+        """By kind of task: most of a short one is the start of its process."""
         self._folder_count = 0
         self._own_folder = options.work_dir / orphans.owner_name(os.getpid())
 
@@ -233,7 +237,7 @@ class LocalScheduler:
         """Returns whether the next task may start: one that a person waits for does not wait for a film."""
         places = self._options.concurrency
         first = self._queue.first()
-        if first is not None and self._registry.get(first).task.kind in self._standbys:
+        if first is not None and self._registry.get(first).task.kind in AWAITED:
             places += 1
         return len(self._running) < places
 

@@ -44,6 +44,8 @@ RENDER_DELETED = Failed(
     message="The render was deleted while it was made.",
     hint="Ask for it again if that was a mistake.",
 )
+PREVIEW_PRIORITY = 140
+"""A person waits for it: before every video (100 at most), after the still that they look at meanwhile."""
 SEGMENT_FILES = {"segment": "segment.mp4", "audio": "audio.wav", "words": "words.json"}
 
 
@@ -257,7 +259,7 @@ class RenderMaker:
             id=f"{new_id(making.render_id)}-{kind}",
             kind=kind,
             spec_sha256=making.spec_sha256,
-            priority=making.priority,
+            priority=PREVIEW_PRIORITY if kind == "preview" else making.priority,
             time_limit_s=self.options.time_limit_s,
             variables=_all_variables(making.spec) if kind == "preview" else (),
             trace_id=making.trace_id,

@@ -83,7 +83,8 @@ async def test_what_a_person_waits_for_does_not_wait_for_films(
     await pool.submit(await make_task("next film", "hello", priority=50))
     await pool.submit(await make_task("still", "hello", kind="still", priority=150))
     await pool.submit(await make_task("other still", "hello", kind="still", priority=150))
-    for name in ("still", "other still"):
+    await pool.submit(await make_task("preview", "hello", kind="preview", priority=140))
+    for name in ("still", "other still", "preview"):
         assert (await watched(pool, name))[-1].last
     assert "1 of 1 workers busy" in await pool.explain("next film")
     await pool.close()

@@ -108,7 +108,7 @@ def test_a_killed_server_costs_no_word_no_file_and_no_film(
         for page in pages:
             page.evaluate("window.isTheSame = true")
         field(editor, 1).fill("Before.")
-        maker.get_by_role("button", name="Make the film").click()
+        maker.get_by_role("button", name="Make the video").click()
         expect(maker.locator("#progress")).to_be_visible()
         set_upload_speed(maker, 4 * MIB)
         dialog = begin_upload(maker, path)
@@ -291,7 +291,7 @@ def test_on_a_slow_line_the_page_opens_saves_and_does_nothing_twice(
     assert scripts(operator, found) == [text.split("\n", 1)[0], f"The second one.{typed}"]
     title = operator.get(f"/api/projects/{found}").json()["title"]
     assert [one["title"] for one in operator.get("/api/projects").json()].count(title) == 1
-    page.get_by_role("button", name="Make the film").dblclick()
+    page.get_by_role("button", name="Make the video").dblclick()
     expect(page.locator("#progress, #film")).to_be_visible()
     renders = operator.get("/api/renders", params={"project": found, "kind": "video"}).json()
     assert len(renders) == 1

@@ -10,6 +10,7 @@ from editor_page import SCRIPTS, create_project, expect_saved, field, open_proje
 from page_hands import EACH_WIDTH
 from playwright.sync_api import expect
 from studio_page import PATIENCE_MS, Visiting, address, breaches, wait_for
+from waiting import eventually
 
 pytestmark = pytest.mark.browser
 PHONE_PX = 600
@@ -26,7 +27,7 @@ def test_three_clicks_lead_from_an_empty_start_to_a_film_that_plays(visiting: Vi
     visit = visiting()
     page = visit.open()
     # A phone has the rooms below; the first view of Create is the new film.
-    page.get_by_role("link", name="New film" if width > PHONE_PX else "Create", exact=True).click()
+    page.get_by_role("link", name="New video" if width > PHONE_PX else "Create", exact=True).click()
     page.get_by_role("group", name="Samples").get_by_role("button").first.click()
     page.get_by_role("button", name="Make it").click()
     expect(page.locator("#film, #progress")).to_be_visible(timeout=PATIENCE_MS)
@@ -211,7 +212,7 @@ def test_saving_goes_on_when_the_server_is_back(
 @pytest.mark.slow
 def test_one_changed_word_says_which_scene_is_made_anew(visiting: Visiting, project: str) -> None:
     page = open_project(visiting(), project)
-    page.get_by_role("button", name="Make the film").click()
+    page.get_by_role("button", name="Make the video").click()
     expect(page.locator("#film")).to_be_visible(timeout=PATIENCE_MS)
     expect(page.get_by_role("button", name="Make it again", exact=True)).to_be_enabled(timeout=PATIENCE_MS)
     field(page, 2).fill("The moon did it.")
@@ -264,3 +265,29 @@ def test_axe_finds_nothing_in_the_create_room(
         found = breaches(page)
         assert found == [], (view, json.dumps(found, indent=1))
         assert page.evaluate("document.documentElement.scrollWidth") <= width, view
+
+
+def test_a_scene_moves_before_its_video_is_made(visiting: Visiting, operator: httpx.Client) -> None:
+    project = create_project(operator, "The tide comes in.", "And goes out again.")
+    page = visiting(bypass_csp=True).open(f"projects/{project}")
+    begin = page.get_by_role("button", name="Preview")
+    field(page, 2).click()
+    begin.click()
+    wait_for(page, "document.querySelector('.canvas video')?.currentTime > 0.3")
+    expect(page.get_by_label("Preview of scene 2")).to_be_visible()
+    assert page.locator(".canvas video").evaluate("video => video.videoHeight") <= 360
+    assert breaches(page) == []
+    query = {"project": project, "kind": "preview"}
+    assert [one["state"] for one in operator.get("/api/renders", params=query).json()] == ["done"]
+    assert operator.get("/api/renders", params={"project": project, "kind": "video"}).json() == []
+    # Another word is another picture; what is drawn for the former one ends.
+    field(page, 2).fill(" ".join(["It goes out again, and comes back in the evening."] * 12))
+    expect(page.locator(".canvas video")).to_have_count(0)
+    begin.click()
+    expect(page.get_by_label("Progress of the preview")).to_be_visible()
+    eventually(lambda: len(operator.get("/api/renders", params=query).json()) == 2, "the second preview")
+    field(page, 2).fill("Gone.")
+    eventually(
+        lambda: operator.get("/api/renders", params=query).json()[0]["state"] == "cancelled",
+        "its cancellation",
+    )

@@ -99,7 +99,7 @@ def test_a_pasted_text_becomes_an_explainer_of_ten_scenes(
     assert found[2]["transition"]["kind"] == "dissolve"
     expect(script).to_have_value(parts[1])
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing lies beside the page"
-    use.press(page.get_by_role("button", name="Make the film"))
+    use.press(page.get_by_role("button", name="Make the video"))
     # Ten scenes are drawn first.
     wait_for(page, "document.getElementById('film')?.currentTime > 0.3", within_ms=2 * PATIENCE_MS)
 

@@ -10,7 +10,7 @@ from studio_page import PATIENCE_MS, REPOSITORY, Studio, Visit, Visiting, addres
 pytestmark = pytest.mark.browser
 BUILT = REPOSITORY / "app" / "page" / "built"
 RAIL = [
-    "Neuer Film",
+    "Neues Video",
     "Projekte",
     "Sprecher",
     "Aussprache",
@@ -93,7 +93,7 @@ def test_the_setting_overrides_the_browser_at_once_and_after_a_reload(visiting: 
     expect(page.get_by_role("heading", name="Was soll gesagt werden?")).to_be_visible(timeout=PATIENCE_MS)
     # Nothing that was typed is lost.
     expect(page.get_by_label("Skript")).to_have_value("Hello there.")
-    expect(page.get_by_role("link", name="Neuer Film").first).to_be_visible()
+    expect(page.get_by_role("link", name="Neues Video").first).to_be_visible()
     page.reload()
     expect(page.locator("html")).to_have_attribute("lang", "de", timeout=PATIENCE_MS)
     expect(page.get_by_role("heading", name="Was soll gesagt werden?")).to_be_visible(timeout=PATIENCE_MS)

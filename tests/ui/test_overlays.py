@@ -54,9 +54,9 @@ def test_a_title_is_put_on_a_chosen_word_and_follows_it(
     script.fill("Look: a tide! The tide comes in and goes out.")
     appears = page.get_by_label("Title 1 appears")
     expect(appears).to_have_value("gone")
-    expect(page.get_by_role("list", name="Before the film")).to_contain_text("tide", timeout=PATIENCE_MS)
+    expect(page.get_by_role("list", name="Before the video")).to_contain_text("tide", timeout=PATIENCE_MS)
     appears.select_option(label="2 · a")
-    expect(page.get_by_role("list", name="Before the film")).to_have_count(0, timeout=PATIENCE_MS)
+    expect(page.get_by_role("list", name="Before the video")).to_have_count(0, timeout=PATIENCE_MS)
     page.keyboard.press("Control+z")
     expect(appears).to_have_value("gone")
 

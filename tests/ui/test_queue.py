@@ -80,12 +80,12 @@ def test_what_waits_is_moved_and_several_are_cancelled(visiting: Visiting, busy_
     expect(waiting).to_have_count(3, timeout=PATIENCE_MS)
     page.get_by_label("Choose Tides").check()
     page.get_by_label("Choose Waves").check()
-    page.get_by_role("button", name="Cancel 2 films").click()
+    page.get_by_role("button", name="Cancel 2 videos").click()
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("It is stopped", timeout=PATIENCE_MS)
     expect(dialog.locator(".changes li")).to_have_count(2)
     assert breaches(page) == []
-    dialog.get_by_role("button", name="Cancel 2 films").click()
+    dialog.get_by_role("button", name="Cancel 2 videos").click()
     expect(dialog).to_have_count(0, timeout=PATIENCE_MS)
     # What was moved to the front runs now.
     expect(running).to_contain_text("Harbour", timeout=PATIENCE_MS)
@@ -109,7 +109,7 @@ def test_the_queue_is_worked_by_keyboard_on_a_phone(visiting: Visiting, busy_stu
     box.focus()
     page.keyboard.press("Space")
     page.keyboard.press("Tab")
-    expect(page.get_by_role("button", name="Cancel 3 films")).to_be_focused()
+    expect(page.get_by_role("button", name="Cancel 3 videos")).to_be_focused()
     page.keyboard.press("Enter")
     dialog = page.get_by_role("dialog")
     expect(dialog.locator(".changes li")).to_have_count(3, timeout=PATIENCE_MS)

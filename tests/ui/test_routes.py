@@ -41,6 +41,7 @@ def test_an_address_is_opened_left_and_reloaded_like_any_page(visiting: Visiting
     visit = visiting()
     page = visit.open("presenters")
     page.get_by_role("link", name="Projects", exact=True).click()
+    page.get_by_role("button", name="More", exact=True).click()
     page.get_by_role("link", name="Log", exact=True).click()
     page.wait_for_url(visit.url + address("log"))
     expect(page).to_have_title("Log · Soundstage")
@@ -51,7 +52,7 @@ def test_an_address_is_opened_left_and_reloaded_like_any_page(visiting: Visiting
     expect(page.get_by_role("link", name="Projects", exact=True)).to_have_attribute("aria-current", "page")
     page.goto(f"{visit.url}/no/such/view")
     expect(page.get_by_role("heading", name="Nothing is at this address")).to_be_visible(timeout=PATIENCE_MS)
-    page.get_by_role("link", name="New film", exact=True).first.click()
+    page.get_by_role("link", name="New video", exact=True).first.click()
     expect(page.get_by_role("heading", name="What should be said?")).to_be_visible(timeout=PATIENCE_MS)
 
 
@@ -79,9 +80,28 @@ def test_the_first_load_is_small_and_other_views_come_when_they_are_opened(
         sizes = sorted((path.stat().st_size, path.name) for path in files)
         assert sum(size for size, _ in sizes) <= FIRST_LOAD_KIB * 1024, sizes
     before = set(fetched)
+    visit.page.get_by_role("button", name="More", exact=True).click()
     visit.page.get_by_role("link", name="Log", exact=True).click()
     expect(visit.page.get_by_role("heading", name="Log")).to_be_visible(timeout=PATIENCE_MS)
     assert any("LogView" in path.name for path in fetched - before)
+
+
+def test_rare_views_of_the_rail_are_behind_a_button_that_stays_as_it_was_left(visiting: Visiting) -> None:
+    page = visiting().open("projects")
+    views = page.get_by_role("navigation", name="Views")
+    audit, more = (
+        views.get_by_role("link", name="Audit"),
+        views.get_by_role("button", name="More", exact=True),
+    )
+    expect(views.get_by_role("link", name="Machines")).to_be_visible()
+    expect(audit).to_be_hidden()
+    more.press("Enter")
+    expect(audit).to_be_visible()
+    page.reload()
+    audit.click()
+    views.get_by_role("button", name="Less", exact=True).click()
+    expect(views.get_by_role("link", name="Keys")).to_be_hidden()
+    expect(audit, "the view that is shown stays in the rail").to_be_visible()
 
 
 def test_the_chat_stands_beside_a_view_when_it_is_asked_for(visiting: Visiting) -> None:

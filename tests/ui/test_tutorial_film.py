@@ -195,7 +195,7 @@ def take_all(visit: Visit, pictures: Pictures) -> None:
     page.get_by_role("button", name="Add ▾").click()
     pictures.take(page, "adding", menu=page.get_by_role("menu"), picture=page.locator(".layout .canvas"))
     page.keyboard.press("Escape")
-    page.get_by_role("button", name="Make the film").click()
+    page.get_by_role("button", name="Make the video").click()
     wait_for(page, "document.getElementById('film')?.currentTime > 0.3")
     page.get_by_role("link", name="Details").click()
     page.get_by_role("button", name="Close the chat").click()
@@ -274,7 +274,7 @@ def press_make(page: Page) -> str:
     with page.expect_response(
         lambda one: one.url.endswith("/api/renders") and one.request.method == "POST"
     ) as answer:
-        page.get_by_role("button", name="Make the film").click()
+        page.get_by_role("button", name="Make the video").click()
     return str(answer.value.json()["id"])
 
 

@@ -43,14 +43,14 @@ def test_a_version_shows_what_changed_since_and_comes_back(
     expect_saved(page)
     versions.click()
     first = dialog.get_by_role("button", name=re.compile("^Version 1 "))
-    expect(first).to_contain_text("with its film", timeout=PATIENCE_MS)
+    expect(first).to_contain_text("with its video", timeout=PATIENCE_MS)
     expect(first.locator("img")).to_have_js_property("complete", True)
     assert first.locator("img").evaluate("image => image.naturalWidth") > 0
     differences = dialog.get_by_role("list", name="Differences").get_by_role("listitem")
     expect(differences.first).to_contain_text("Low water is at")
     assert differences.first.locator("del").all_text_contents() == ["High ", "noon. "]
     expect(differences.last).to_contain_text("Scene 3, gone")
-    expect(dialog).to_contain_text("Of the whole film: Title")
+    expect(dialog).to_contain_text("Of the whole video: Title")
     assert breaches(page) == []
 
     dialog.get_by_role("button", name="Go back to version 1").click()

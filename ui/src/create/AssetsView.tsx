@@ -21,7 +21,7 @@ const MAX_SHOWN = 200;
 
 const KINDS = {
   image: msg`picture`,
-  video: msg`film`,
+  video: msg`video`,
   audio: msg`sound`,
   motion: msg`motion`,
   avatar_image: msg`portrait`,
@@ -75,7 +75,7 @@ export function AssetsView() {
         />
       )}
       <NoRows of={assets}>
-        {search || kind ? t`No file fits.` : t`No files yet. Pictures, films and sounds that scenes use stand here.`}
+        {search || kind ? t`No file fits.` : t`No files yet. Pictures, videos and sounds that scenes use stand here.`}
       </NoRows>
       <ul className="asset-grid">
         {assets.data?.map((one) => (
@@ -92,9 +92,9 @@ function Upload({ onDone }: { onDone: () => void }) {
   const send = (file: File) => upload.mutate(file);
   return (
     <>
-      <FileDrop label={t`Drop a picture, a film or a sound here`} disabled={upload.isPending} onFile={send}>
+      <FileDrop label={t`Drop a picture, a video or a sound here`} disabled={upload.isPending} onFile={send}>
         <FileInput
-          label={upload.isPending ? t`Uploading ${name}` : t`Drop a picture, a film or a sound here, or choose one`}
+          label={upload.isPending ? t`Uploading ${name}` : t`Drop a picture, a video or a sound here, or choose one`}
           accept={Object.values(ACCEPTED).join()}
           disabled={upload.isPending}
           onFile={send}
@@ -192,7 +192,7 @@ function Uses({ of }: { of: Asset }) {
     <>
       <p>{t`It leaves this list for good.`}</p>
       {names.length > 0 && <p>{t`Used in ${used}: they keep what they use.`}</p>}
-      {(renders_total ?? 0) > 0 && <p>{t`Films that were made with it stay as they are.`}</p>}
+      {(renders_total ?? 0) > 0 && <p>{t`Videos that were made with it stay as they are.`}</p>}
     </>
   );
 }

@@ -45,7 +45,7 @@ export function BrandsView() {
           <button type="button" className="primary" onClick={() => edit(NEW)}>{t`New brand kit`}</button>
         )}
       </div>
-      <NoRows of={brands}>{t`No brand kit yet. One gives all films of a project the same colours, fonts and logo.`}</NoRows>
+      <NoRows of={brands}>{t`No brand kit yet. One gives all videos of a project the same colours, fonts and logo.`}</NoRows>
       <ul className="project-grid">
         {brands.data?.map((one) => (
           <Card key={one.id} brand={one} onEdit={() => edit(one)} />
@@ -84,7 +84,7 @@ function Card({ brand, onEdit }: { brand: Brand; onEdit: () => void }) {
             action={() => api.DELETE("/api/brands/{brand_id}", { params: { path: { brand_id: brand.id } } })}
             onSuccess={() => void queries.invalidateQueries({ queryKey: ["brands"] })}
           >
-            <p>{t`Films that were made with it stay as they are.`}</p>
+            <p>{t`Videos that were made with it stay as they are.`}</p>
           </ConfirmedAction>
         )}
       </div>
@@ -162,7 +162,7 @@ function BrandDialog({ brand, onClose }: { brand: Brand | Kit; onClose: () => vo
           {t`Show the name of each presenter when they first speak`}
         </label>
         <CardChoice
-          label={t`Begin with a card that has the title of the film`}
+          label={t`Begin with a card that has the title of the video`}
           card={kit.intro}
           fallback={INTRO}
           onChange={(intro) => change({ intro })}

@@ -67,7 +67,9 @@ function Open({ state, me }: { state: ProjectState; me: Me }) {
   const { serverReachable } = useLive();
   const [chosen, select] = useState(doc.scenes[0]?.key ?? "");
   const [layer, selectLayer] = useState<{ scene: string; at: number } | null>(null);
-  const [picked, pick] = useState<{ scene: string; pane: Pane } | null>(null);
+  const [picked, pick] = useState<Pane | null>(null);
+  const [isHeld, hold] = useState(false);
+  const [shownFilm, setShownFilm] = useState("");
   const [comparing, setComparing] = useState(false);
   const film = useLatestFilm(project.id);
   const filmed = useFilmed(project.id, film?.state === "done" ? film.project_version : null);
@@ -82,12 +84,22 @@ function Open({ state, me }: { state: ProjectState; me: Me }) {
     onSelect: (at: number | null) => {
       selectLayer(scene && at !== null ? { scene: scene.key, at } : null);
       pick(null);
+      hold(false);
     },
   };
   const render = useRender(project, editor, () => pick(null));
-  // Until somebody picks one: what shows the scene as it is now.
-  const isShownByFilm = film && (!isEnded(film) || !(scene && (changed?.has(scene.key) || layerProps.selected !== null)));
-  const pane: Pane = (picked?.scene === scene?.key && picked?.pane) || (isShownByFilm ? "film" : "scene");
+  if (film?.state === "done" && film.id !== shownFilm && render.begun.has(film.id)) {
+    setShownFilm(film.id);
+    hold(true);
+  }
+  // Until somebody picks one: what shows the scene as it is now, unless somebody watches.
+  const isNewer = scene !== undefined && (changed?.has(scene.key) || layerProps.selected !== null);
+  const isShownByFilm = film && (isHeld || !isEnded(film) || !isNewer);
+  const pane = picked ?? (isShownByFilm ? "film" : "scene");
+  // biome-ignore lint/correctness/useExhaustiveDependencies: once something is changed, a paused video gives way
+  useEffect(() => {
+    if (document.querySelector<HTMLVideoElement>("#film")?.paused) hold(false);
+  }, [doc]);
   const isChoice = scene !== undefined && film?.state === "done";
   const mayRender = me.permissions.includes("render:create");
   const speech = useSpeech(project.id, doc, scene, editor);
@@ -182,7 +194,7 @@ function Open({ state, me }: { state: ProjectState; me: Me }) {
         <div className="script stack">
           <p className="quiet">
             {t`${plural(doc.scenes.length, { one: "# scene", other: "# scenes" })} · about ${duration(seconds)}`}
-            {silent && ` · ${t`every scene needs words before it can be filmed`}`}
+            {silent && ` · ${t`every scene needs words before the video can be made`}`}
           </p>
           {doc.scenes.map((one, index) => (
             <SceneSection
@@ -214,25 +226,40 @@ function Open({ state, me }: { state: ProjectState; me: Me }) {
         </div>
         <aside
           className="side stack"
-          aria-label={t`Film and look`}
+          aria-label={t`Video and look`}
           onKeyDown={(event) => event.key === "Escape" && !event.defaultPrevented && scene && focusScript(scene.key)}
         >
           {isChoice && (
             // biome-ignore lint/a11y/useSemanticElements: buttons, and no fields of a form
             <div role="group" className="panes-choice" aria-label={t`Picture`}>
-              <button type="button" aria-pressed={pane === "scene"} onClick={() => pick({ scene: scene.key, pane: "scene" })}>
+              <button type="button" aria-pressed={pane === "scene"} onClick={() => pick("scene")}>
                 {t`Scene ${place + 1}`}
               </button>
-              <button type="button" aria-pressed={pane === "film"} onClick={() => pick({ scene: scene.key, pane: "film" })}>
-                {t`Film`}
+              <button type="button" aria-pressed={pane === "film"} onClick={() => pick("film")}>
+                {t`Video`}
               </button>
             </div>
           )}
           {scene && (pane === "scene" || (!isChoice && !isShownByFilm)) && (
-            <ScenePicture projectId={project.id} doc={doc} scene={scene} number={place + 1} editor={editor} {...layerProps} />
+            <ScenePicture
+              projectId={project.id}
+              doc={doc}
+              scene={scene}
+              number={place + 1}
+              editor={editor}
+              mayPreview={mayRender}
+              {...layerProps}
+            />
           )}
-          {film && (pane === "film" || !isChoice) && (
-            <FilmPane film={film} begunHere={render.begun.has(film.id)} outdated={(changed?.size ?? 0) > 0} me={me} />
+          {film && (
+            <FilmPane
+              film={film}
+              begunHere={render.begun.has(film.id)}
+              outdated={(changed?.size ?? 0) > 0}
+              hidden={isChoice && pane === "scene"}
+              me={me}
+              onPlay={() => hold(true)}
+            />
           )}
           {scene && <OnScreen scene={scene} number={place + 1} editor={editor} format={formatOf(doc.canvas)} {...layerProps} />}
           {scene && <SceneLook scene={scene} number={place + 1} editor={editor} />}
@@ -253,7 +280,7 @@ function renderWords(plan: RenderPlan | undefined, changed: Set<string> | null, 
   const anew = plan?.scenes.length ? plan.scenes_new : (changed?.size ?? count);
   const time = plan?.seconds != null && anew > 0 ? t`, about ${duration(plan.seconds)}` : "";
   if (anew === 0) return t`Make it again`;
-  if (anew === count) return t`Make the film${time}`;
+  if (anew === count) return t`Make the video${time}`;
   return t`Make it again: ${anew} of ${count} scenes anew${time}`;
 }
 
@@ -264,7 +291,7 @@ function PlanNotices({ plan, doc }: { plan: RenderPlan | undefined; doc: Doc }) 
   if (missing.length === 0 && unanchored.length === 0) return null;
   const numberOf = (id: string | null) => doc.scenes.findIndex((scene) => scene.key === id) + 1;
   return (
-    <ul className="notices" aria-label={t`Before the film`}>
+    <ul className="notices" aria-label={t`Before the video`}>
       {missing.map((one) => (
         <li key={`${one.scene} ${one.code}`}>
           {numberOf(one.scene) > 0 && `${t`Scene ${numberOf(one.scene)}`}: `}

@@ -14,21 +14,27 @@ interface Props {
   begunHere: boolean;
   /** The project has changed since. */
   outdated: boolean;
+  /** It stands by, where it was. */
+  hidden: boolean;
   me: Me;
+  onPlay: () => void;
 }
 
-export function FilmPane({ film, begunHere, outdated, me }: Props) {
+export function FilmPane({ film, begunHere, outdated, hidden, me, onPlay }: Props) {
   const video = useRef<HTMLVideoElement>(null);
   const done = film.state === "done";
   useEffect(() => {
     // A browser may refuse to play sound before a click; the button is there.
     if (done && begunHere) void video.current?.play().catch(() => undefined);
   }, [done, begunHere]);
+  useEffect(() => {
+    if (hidden) video.current?.pause();
+  }, [hidden]);
   const canvas = "canvas" in film.spec ? film.spec.canvas : undefined;
   if (!done || !canvas) return <Making render={film} me={me} />;
   return (
-    <section className="card player" aria-label={t`Film`}>
-      <FilmVideo of={film} ref={video} id="film" className={`f${formatOf(canvas).replace(":", "-")}`} />
+    <section className="card player" hidden={hidden} aria-label={t`Video`}>
+      <FilmVideo of={film} ref={video} id="film" onPlay={onPlay} className={`f${formatOf(canvas).replace(":", "-")}`} />
       <div className="about row apart">
         <p className="quiet">
           {outdated && <span className="chip warn">{t`before the last changes`}</span>}{" "}

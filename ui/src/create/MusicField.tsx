@@ -50,7 +50,7 @@ export function MusicField({ music, onChange }: { music: Music; onChange: (music
       <legend className="visually-hidden">{t`Music`}</legend>
       <FileField
         kind="audio"
-        label={t`Music under the film`}
+        label={t`Music under the video`}
         uploadLabel={t`Upload music`}
         sha256={music?.audio.sha256}
         onChoose={(sha256) => onChange(sha256 ? { ...MUSIC, ...music, audio: { sha256 } } : null)}

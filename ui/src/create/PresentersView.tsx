@@ -84,7 +84,7 @@ function Words({ entry, me }: { entry: PersonaEntry; me: Me }) {
       {entry.persona && (
         <div className="row">
           <Link className="button" to="/" search={{ presenter: entry.id }}>
-            {t`Film with ${entry.persona.name}`}
+            {t`Video with ${entry.persona.name}`}
           </Link>
           {me.permissions.includes("persona:update") && <HearButton presenter={entry} about={entry.persona.name} />}
           {entry.origin === "user" && me.permissions.includes("persona:delete") && (

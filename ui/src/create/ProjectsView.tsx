@@ -117,7 +117,7 @@ function Card({ project, me }: { project: Project; me: Me }) {
             action={() => api.DELETE("/api/projects/{ref}", { params: { path } })}
             onSuccess={() => void changed()}
           >
-            <p>{t`It goes to the trash with its scenes and versions; films that were made of it stay.`}</p>
+            <p>{t`It goes to the trash with its scenes and versions; videos that were made of it stay.`}</p>
           </ConfirmedAction>
         )}
       </div>

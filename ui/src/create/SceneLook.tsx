@@ -208,15 +208,15 @@ export function FilmLook({ editor }: { editor: Editor }) {
     );
   return (
     <fieldset className="card look">
-      <legend className="visually-hidden">{t`Look of the film`}</legend>
-      <h2>{t`Film`}</h2>
+      <legend className="visually-hidden">{t`Look of the video`}</legend>
+      <h2>{t`Video`}</h2>
       <div className="field">
         <span>{t`Presenter`}</span>
         <PresenterButton
-          label={t`Presenter of the film`}
+          label={t`Presenter of the video`}
           value={persona}
           fallback={persona}
-          onChange={(chosen) => editor.edit(t`Presenter of the film`, (doc) => ({ ...doc, persona: chosen }))}
+          onChange={(chosen) => editor.edit(t`Presenter of the video`, (doc) => ({ ...doc, persona: chosen }))}
         />
       </div>
       <BrandField editor={editor} />

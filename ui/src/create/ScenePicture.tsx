@@ -1,6 +1,7 @@
 /** The selected scene as its film will show it, at the word where the caret is; until that is drawn, its layout. */
 import { t } from "@lingui/core/macro";
 import { useEffect, useRef, useState } from "react";
+import { ErrorNotice } from "../kit/kit";
 import { formatOf } from "./boxes";
 import { CanvasLayers } from "./CanvasLayers";
 import type { Doc, SceneDoc } from "./document";
@@ -8,6 +9,7 @@ import { overlayEdits } from "./OnScreen";
 import { spokenWords, wordAt } from "./script";
 import type { Editor } from "./useEditor";
 import { faceUrl, usePersonas } from "./usePersonas";
+import { useScenePreview } from "./useScenePreview";
 
 const PAUSE_MS = 200;
 
@@ -18,10 +20,11 @@ interface Props {
   number: number;
   editor: Editor;
   selected: number | null;
+  mayPreview: boolean;
   onSelect: (at: number | null) => void;
 }
 
-export function ScenePicture({ projectId, doc, scene, number, editor, selected, onSelect }: Props) {
+export function ScenePicture({ projectId, doc, scene, number, editor, selected, mayPreview, onSelect }: Props) {
   const { data } = usePersonas();
   const entry = data?.find((one) => one.id === (scene.body.persona ?? doc.persona));
   const words = spokenWords(scene.body.script);
@@ -37,27 +40,51 @@ export function ScenePicture({ projectId, doc, scene, number, editor, selected, 
   const spoken = shown?.word ?? "";
   const src = shown?.url ?? layout;
   const format = formatOf(doc.canvas);
+  const preview = useScenePreview(projectId, scene.key, version, editor);
+  const film = selected === null ? preview.src : null;
+  const share = Math.round(100 * preview.share);
   const { replace, remove } = overlayEdits(editor, scene);
   return (
     <figure className="card layout">
       <div className={`canvas f${format.replace(":", "-")}`}>
-        {src && <img src={src} alt={t`Scene ${number}: ${entry?.persona?.name ?? ""}`} draggable={false} />}
-        <CanvasLayers
-          overlays={scene.body.overlays}
-          words={words}
-          word={word}
-          format={format}
-          selected={selected}
-          onSelect={onSelect}
-          onChange={(at, changed, group) => replace(t`Place on the picture`, at, changed, group)}
-          onRemove={(at) => {
-            onSelect(null);
-            remove(at);
-          }}
-        />
+        {src && !film && <img src={src} alt={t`Scene ${number}: ${entry?.persona?.name ?? ""}`} draggable={false} />}
+        {film ? (
+          // biome-ignore lint/a11y/useMediaCaption: the words stand beside it
+          <video src={film} controls autoPlay playsInline aria-label={t`Preview of scene ${number}`} />
+        ) : (
+          <CanvasLayers
+            overlays={scene.body.overlays}
+            words={words}
+            word={word}
+            format={format}
+            selected={selected}
+            onSelect={onSelect}
+            onChange={(at, changed, group) => replace(t`Place on the picture`, at, changed, group)}
+            onRemove={(at) => {
+              onSelect(null);
+              remove(at);
+            }}
+          />
+        )}
       </div>
-      <figcaption className="quiet">
-        {shown ? t`Scene ${number} at “${spoken}”` : t`Layout of scene ${number}; the film has the drawn picture.`}
+      {preview.isBeingMade && <progress max={1} value={preview.share} aria-label={t`Progress of the preview`} />}
+      {preview.error ? <ErrorNotice error={preview.error} /> : null}
+      <figcaption className="row apart quiet">
+        <span>
+          {preview.isBeingMade
+            ? preview.waits || t`The preview is drawn: ${share} %`
+            : film
+              ? t`Scene ${number}, small and quickly drawn`
+              : shown
+                ? t`Scene ${number} at “${spoken}”`
+                : t`Layout of scene ${number}; the video has the drawn picture.`}
+        </span>
+        {mayPreview && !film && (
+          <button type="button" disabled={preview.isBeingMade || words.length === 0} onClick={preview.begin}>
+            {`▶ ${t`Preview`}`}
+          </button>
+        )}
+        {film && <button type="button" onClick={preview.close}>{t`Back to the picture`}</button>}
       </figcaption>
     </figure>
   );

@@ -54,7 +54,7 @@ export function VersionsDialog({ project, editor, mayEdit, onClose }: Props) {
   const filmOf = (number: number) => films.data?.find((one) => one.project_version === number && one.state === "done");
   return (
     <Modal title={t`Versions`} size="wide" dismissable onClose={onClose}>
-      <NoRows of={versions}>{t`A version is kept with each film that is made. There is none yet.`}</NoRows>
+      <NoRows of={versions}>{t`A version is kept with each video that is made. There is none yet.`}</NoRows>
       {chosen && (
         <div className="versions">
           <ul aria-label={t`Versions`}>
@@ -71,7 +71,7 @@ export function VersionsDialog({ project, editor, mayEdit, onClose }: Props) {
                     <span className="words">
                       <strong>{t`Version ${one.number}`}</strong>
                       <span className="quiet">{when(one.created_at)}</span>
-                      <span className="quiet">{film ? t`with its film` : one.note}</span>
+                      <span className="quiet">{film ? t`with its video` : one.note}</span>
                     </span>
                   </button>
                 </li>
@@ -141,7 +141,7 @@ function Differences({ content, editor }: { content: Content; editor: Editor }) 
         {t`Since then:`} <del>{t`gone`}</del> <ins>{t`new`}</ins>
         {same > 0 && ` · ${plural(same, { one: "# scene is the same", other: "# scenes are the same" })}`}
       </p>
-      {look.length > 0 && <p>{t`Of the whole film: ${fieldNames(look)}`}</p>}
+      {look.length > 0 && <p>{t`Of the whole video: ${fieldNames(look)}`}</p>}
       <ol className="differences" aria-label={t`Differences`}>
         {changed.map((one) => (
           <SceneDifference key={one.key} change={one} />

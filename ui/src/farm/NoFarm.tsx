@@ -8,7 +8,7 @@ export function NoFarm({ error, children }: { error: Error | null; children: Rea
   if (error instanceof Problem && error.code === "cluster.not_configured")
     return (
       <Empty>
-        {t`This installation makes films on its own machine, without a farm. With one, its nodes, cards and jobs stand here.`}{" "}
+        {t`This installation makes videos on its own machine, without a farm. With one, its nodes, cards and jobs stand here.`}{" "}
         <code>farm.nomad.address</code>
       </Empty>
     );

@@ -15,7 +15,7 @@ export function HealthView() {
     <div className="stack">
       <div className="row apart">
         <h1>{t`Health`}</h1>
-        <Link to="/run/doctor">{t`Doctor: what a film needs on the machine of the server`}</Link>
+        <Link to="/run/doctor">{t`Doctor: what a video needs on the machine of the server`}</Link>
       </div>
       {error && <ErrorNotice error={error} />}
       {!data && !error && <p className="empty">{t`One moment`}</p>}

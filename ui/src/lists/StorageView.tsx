@@ -9,14 +9,14 @@ import { number } from "../videos/words";
 import "./lists.css";
 
 const OWNERS: Record<string, MessageDescriptor> = {
-  render: msg`Finished films`,
+  render: msg`Finished videos`,
   scene: msg`Scenes of projects`,
   blob: msg`Files that nothing holds`,
-  segment: msg`Scenes kept for the next film`,
+  segment: msg`Scenes kept for the next video`,
   asset: msg`Uploaded files`,
   upload: msg`Uploads under way`,
   persona: msg`Presenters`,
-  rendition: msg`Small forms of films and files`,
+  rendition: msg`Small forms of videos and files`,
   voice: msg`Samples of voices`,
   consent: msg`Evidence of consent`,
   brand: msg`Brand kits`,
@@ -86,7 +86,7 @@ export function StorageView() {
             {copies > 0 && (
               <tr>
                 <th scope="row">{t`Copies in the folder of finished files`}</th>
-                <td>{t`their film goes`}</td>
+                <td>{t`their video goes`}</td>
                 <td>{number(copies)}</td>
                 <td>–</td>
               </tr>
@@ -102,10 +102,10 @@ export function StorageView() {
             >
               <p>
                 {films > 0
-                  ? t`${plural(films, { one: "# finished film is", other: "# finished films are" })} among it, gone for good.`
-                  : t`No finished film is among it.`}
+                  ? t`${plural(films, { one: "# finished video is", other: "# finished videos are" })} among it, gone for good.`
+                  : t`No finished video is among it.`}
               </p>
-              <p>{t`Scenes are made again when a film needs them.`}</p>
+              <p>{t`Scenes are made again when a video needs them.`}</p>
             </ConfirmedAction>
           </div>
         </>

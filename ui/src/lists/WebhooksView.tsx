@@ -34,7 +34,7 @@ export function WebhooksView() {
       {secrets.map((one) => (
         <SecretOnce key={one.value} of={one} onClose={() => putAway(one)} />
       ))}
-      <NoRows of={webhooks}>{t`None yet. A webhook tells another program when a film is done or was published.`}</NoRows>
+      <NoRows of={webhooks}>{t`None yet. A webhook tells another program when a video is done or was published.`}</NoRows>
       <ul className="stack">
         {webhooks.data?.map((one) => (
           <Card key={one.id} of={one} onChanged={changed} />

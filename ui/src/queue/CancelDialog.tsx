@@ -30,8 +30,8 @@ export function CancelDialog({ renders, onClose, onDone }: Props) {
   const count = plan.data?.renders.length ?? renders.length;
   return (
     <Confirm
-      title={t`Cancel ${plural(count, { one: "this film", other: "# films" })}?`}
-      confirmLabel={t`Cancel ${plural(count, { one: "# film", other: "# films" })}`}
+      title={t`Cancel ${plural(count, { one: "this video", other: "# videos" })}?`}
+      confirmLabel={t`Cancel ${plural(count, { one: "# video", other: "# videos" })}`}
       danger
       busy={cancel.isPending || !plan.data || count === 0}
       error={cancel.error}

@@ -61,8 +61,8 @@ export function QueueView() {
       {!queue.data && !queue.error && <p className="empty">{t`One moment`}</p>}
       {queue.data && all.length === 0 && (
         <Empty>
-          {t`Nothing runs and nothing waits. A film that is asked for stands here until it is made.`}{" "}
-          {me.permissions.includes("project:create") && <Link to="/">{t`New film`}</Link>}
+          {t`Nothing runs and nothing waits. A video that is asked for stands here until it is made.`}{" "}
+          {me.permissions.includes("project:create") && <Link to="/">{t`New video`}</Link>}
         </Empty>
       )}
       {mayCancel && all.length > 1 && (
@@ -78,7 +78,7 @@ export function QueueView() {
           <button type="button" className="danger" disabled={marked.length === 0} onClick={() => setCancelling(marked)}>
             {marked.length === 0
               ? t`Cancel what is chosen`
-              : t`Cancel ${plural(marked.length, { one: "# film", other: "# films" })}`}
+              : t`Cancel ${plural(marked.length, { one: "# video", other: "# videos" })}`}
           </button>
         </div>
       )}

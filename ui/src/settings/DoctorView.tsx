@@ -33,7 +33,7 @@ export function DoctorView() {
         </div>
       </div>
       <p className="quiet">
-        {t`Looks at everything that a film needs on the machine of the server, which takes some seconds. Whether films are being made is told by:`}{" "}
+        {t`Looks at everything that a video needs on the machine of the server, which takes some seconds. Whether videos are being made is told by:`}{" "}
         <Link to="/run/health">{t`Health`}</Link>
       </p>
       <Examination report={report} pending={examine.isPending} />
@@ -56,7 +56,7 @@ export function Examination({ report, pending }: { report: DoctorReport | undefi
       ) : report ? (
         <>
           <State of={red > 0 ? "red" : amber > 0 ? "amber" : "green"}>
-            {red > 0 ? t`${red} to mend` : amber > 0 ? t`films can be made` : t`all is well`}
+            {red > 0 ? t`${red} to mend` : amber > 0 ? t`videos can be made` : t`all is well`}
           </State>
           {amber > 0 && <span>{t`${amber} work with less`}</span>}
           <span className="quiet">{t`${moment(report.at)}, in ${seconds} s`}</span>

@@ -39,8 +39,8 @@ export function WelcomeView() {
       <div className="row apart">
         <p role="status">
           {open > 0
-            ? t`From a fresh installation to the first film: ${needed.length - open} of ${needed.length} steps are done.`
-            : t`All that a film needs is there.`}
+            ? t`From a fresh installation to the first video: ${needed.length - open} of ${needed.length} steps are done.`
+            : t`All that a video needs is there.`}
         </p>
         <Putting away={run.data.dismissed} finished={run.data.finished} />
       </div>
@@ -118,7 +118,7 @@ function Machine() {
   const complaints = report?.checks.filter((one) => one.level !== "green") ?? [];
   return (
     <>
-      <p className="quiet">{t`Looks at what a film needs on the machine of the server: voices, fonts, encoders, room on the disk.`}</p>
+      <p className="quiet">{t`Looks at what a video needs on the machine of the server: voices, fonts, encoders, room on the disk.`}</p>
       <div className="row">
         <button type="button" disabled={examine.isPending} onClick={() => examine.mutate()}>
           {examine.isPending ? t`Looking…` : report ? t`Look again` : t`Look now`}
@@ -144,7 +144,7 @@ function Presenter({ run }: { run: FirstRun }) {
       <Faces
         value={run.presenter ?? ""}
         onChange={(presenter) => change.mutate({ presenter })}
-        legend={t`Who speaks in the first film`}
+        legend={t`Who speaks in the first video`}
       />
       {change.error && <ErrorNotice error={change.error} />}
       {me.permissions.includes("persona:create") && (
@@ -162,7 +162,7 @@ function Voice({ run }: { run: FirstRun }) {
   const presenter = useChosen(run);
   const name = presenter?.persona?.name ?? "";
   if (!me.permissions.includes("persona:update"))
-    return <p className="quiet">{t`Your key has no right to hear samples; the first film will be heard anyway.`}</p>;
+    return <p className="quiet">{t`Your key has no right to hear samples; the first video will be heard anyway.`}</p>;
   return (
     <div className="row">
       <HearButton presenter={presenter} about={name} onHeard={() => change.mutate({ steps: { voice: "done" } })} />
@@ -179,7 +179,7 @@ function Film({ run }: { run: FirstRun }) {
   const persona = presenter?.id ?? FALLBACK;
   const mayMake = me.permissions.includes("project:create") && me.permissions.includes("render:create");
   const sample = SAMPLES[1].replaceAll("*", "");
-  if (!mayMake) return <p className="quiet">{t`Your key has no right to make films.`}</p>;
+  if (!mayMake) return <p className="quiet">{t`Your key has no right to make videos.`}</p>;
   return (
     <>
       <blockquote className="quiet">{sample}</blockquote>
@@ -190,7 +190,7 @@ function Film({ run }: { run: FirstRun }) {
           disabled={make.isPending}
           onClick={() => make.mutate({ text: SAMPLES[1], persona, film: true })}
         >
-          {make.isPending ? t`One moment` : t`Make this film`}
+          {make.isPending ? t`One moment` : t`Make this video`}
         </button>
         <Link className="button" to="/" search={{ presenter: persona }}>{t`With a text of your own`}</Link>
       </div>
@@ -225,7 +225,7 @@ function Machines() {
   const me = usePrincipal();
   return (
     <Optional
-      text={t`A farm makes many films at once. \`sudo soundstage lab up\` starts one on this computer, the playbook makes one of real machines.`}
+      text={t`A farm makes many videos at once. \`sudo soundstage lab up\` starts one on this computer, the playbook makes one of real machines.`}
       guide="docs/guide/first-farm.md"
     >
       {me.permissions.includes("machine:read") && <Link to="/run/machines">{t`Machines`}</Link>} <SettingsLink q="farm." />

@@ -11,7 +11,7 @@ export const STEP_NAMES = {
   doctor: msg`Check this machine`,
   presenter: msg`Choose a presenter`,
   voice: msg`Hear the voice`,
-  film: msg`Make a first film`,
+  film: msg`Make a first video`,
   model: msg`A language model`,
   gpu: msg`Faces on a GPU`,
   machines: msg`More machines`,

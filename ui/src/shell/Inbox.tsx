@@ -25,7 +25,7 @@ export function Inbox({ notices, button, onClose }: Props) {
       <Dialog className="inbox">
         <Heading slot="title" level={2}>{t`Inbox`}</Heading>
         {notices.length === 0 && (
-          <p className="empty">{t`Nothing to look at. Films that end and calls that wait for a yes stand here.`}</p>
+          <p className="empty">{t`Nothing to look at. Videos that end and calls that wait for a yes stand here.`}</p>
         )}
         <ul>
           {notices.map((one) => (

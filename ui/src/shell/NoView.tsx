@@ -10,7 +10,7 @@ export function NoSuchView() {
     <div className="stack">
       <h1>{t`Nothing is at this address`}</h1>
       <p>
-        {t`It may be mistyped, or from another version of the page.`} <Link to="/">{t`New film`}</Link>
+        {t`It may be mistyped, or from another version of the page.`} <Link to="/">{t`New video`}</Link>
       </p>
     </div>
   );

@@ -87,7 +87,7 @@ export const ICONS = {
 } as const;
 
 export const VIEWS: readonly View[] = [
-  { path: "/", name: msg`New film`, room: "Create", permission: "project:create", icon: "film" },
+  { path: "/", name: msg`New video`, room: "Create", permission: "project:create", icon: "film" },
   { path: "/projects", below: "/studio/p/", name: msg`Projects`, room: "Create", permission: "project:read", icon: "folder" },
   { path: "/presenters", name: msg`Presenters`, room: "Create", permission: "persona:read", icon: "face" },
   { path: "/pronunciations", name: msg`Pronunciations`, room: "Create", permission: "project:read", icon: "speech" },

@@ -10,7 +10,7 @@ export const SHORTCUTS: [keys: string, words: MessageDescriptor][] = [
   ["Ctrl K", msg`Go to a view, or call a tool`],
   ["Ctrl J", msg`Open or close the chat`],
   ["?", msg`Show these keys`],
-  ["Ctrl Enter", msg`Split the scene at the caret; in a new film: make it`],
+  ["Ctrl Enter", msg`Split the scene at the caret; in a new video: make it`],
   ["Ctrl Z, Ctrl Shift Z", msg`Undo and redo in the editor`],
   ["Enter, Shift Enter", msg`Send the sentence; begin a new line`],
 ];

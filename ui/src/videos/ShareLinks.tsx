@@ -47,7 +47,7 @@ export function ShareLinks({ render, me }: { render: Render; me: Me }) {
       )}
       {fresh && <Fresh link={fresh} onClose={() => setFresh(null)} />}
       {found.data && rows.length === 0 && !making && (
-        <p className="quiet">{t`None yet. Whoever has a link sees this film without a login, until the link ends.`}</p>
+        <p className="quiet">{t`None yet. Whoever has a link sees this video without a login, until the link ends.`}</p>
       )}
       <ul className="stack">
         {rows.map((one) => (
@@ -178,7 +178,7 @@ function Revoke({ render, link, onSettled }: { render: Render; link: ShareLink; 
       action={() => api.DELETE("/api/renders/{render_id}/links/{link_id}", { params: { path } })}
       onSettled={onSettled}
     >
-      <p>{t`Whoever has it sees the film no more, at once. It cannot be taken back.`}</p>
+      <p>{t`Whoever has it sees the video no more, at once. It cannot be taken back.`}</p>
     </ConfirmedAction>
   );
 }

@@ -42,7 +42,7 @@ export function PronunciationsView() {
           </label>
         )}
       </div>
-      <p className="quiet">{t`They hold in every film, unless its project, presenter or scene has another. Write how a word sounds (“shi-vawn”), or its IPA between slashes (“/ʃɪˈvɔːn/”).`}</p>
+      <p className="quiet">{t`They hold in every video, unless its project, presenter or scene has another. Write how a word sounds (“shi-vawn”), or its IPA between slashes (“/ʃɪˈvɔːn/”).`}</p>
       {mayChange && <NewWord busy={change.isPending} onAdd={(word, spoken) => change.mutateAsync({ [word]: spoken })} />}
       {change.error && <ErrorNotice error={change.error} />}
       <NoRows of={words}>{t`No word has a pronunciation of its own yet.`}</NoRows>
