@@ -36,26 +36,26 @@ class _Trashed(Protocol):
 One = TypeVar("One", bound=_Trashed)
 
 
-def kept_for(days: int | None) -> str:
+def retention_words(days: int | None) -> str:
     """Returns how long what is in the trash can be restored, for the end of a sentence."""
     return "until it is deleted for good" if days is None else f"for {count(days, 'day')}"
 
 
-async def trashed_videos(context: ToolContext) -> Sequence[RenderSummary]:
+async def videos_in_trash(context: ToolContext) -> Sequence[RenderSummary]:
     """Returns the videos in the trash, what came in last first."""
     found = await context.services.render_list.find_page(RenderFilter(trash=True), PageRequest(MOST))
     return _last_first(found.items)
 
 
-async def trashed_projects(context: ToolContext) -> Sequence[ProjectView]:
+async def projects_in_trash(context: ToolContext) -> Sequence[ProjectView]:
     """Returns the projects in the trash, what came in last first."""
     found = await context.services.projects.find_page(ProjectFilter(trash=True), PageRequest(MOST))
     return _last_first(found.items)
 
 
-async def trashed_project(context: ToolContext, reference: str) -> ProjectView:
+async def find_project_in_trash(context: ToolContext, reference: str) -> ProjectView:
     """By id, slug or title; of several with one title what came in last. Raises `trash.not_found`."""
-    projects = await trashed_projects(context)
+    projects = await projects_in_trash(context)
     found = _named(projects, reference) or next(
         (one for one in projects if one.slug == reference.strip().casefold()), None
     )
@@ -64,11 +64,11 @@ async def trashed_project(context: ToolContext, reference: str) -> ProjectView:
     return found
 
 
-async def trashed_video(context: ToolContext, reference: str) -> RenderSummary:
+async def find_video_in_trash(context: ToolContext, reference: str) -> RenderSummary:
     """By id, the end of one, or title; of several with one title what came in last. Raises
     `trash.not_found`.
     """
-    found = _named(await trashed_videos(context), reference)
+    found = _named(await videos_in_trash(context), reference)
     if found is None:
         raise _not_found("video", reference)
     return found
@@ -131,17 +131,17 @@ class TrashAnswer(ToolResult):
             items(
                 f"{one.kind} “{one.title}”, since {one.trashed_at:%Y-%m-%d %H:%M} UTC" for one in self.things
             ),
-            f"Each can be restored {kept_for(self.days)} from then on. "
+            f"Each can be restored {retention_words(self.days)} from then on. "
             f"Say “Restore the {self.things[0].kind} {self.things[0].title} from the trash”.",
         )
 
 
 async def _plan(context: ToolContext, request: TrashRequest) -> Plan:
     if request.action == "restore_project":
-        project = await trashed_project(context, request.project)
+        project = await find_project_in_trash(context, request.project)
         where = f"project “{project.title}” ({project.id})"
         return Plan(changes=(change("Take it out of the trash, as it was", where),), seconds=0)
-    video = await trashed_video(context, request.render)
+    video = await find_video_in_trash(context, request.render)
     where = f"“{video.title}” ({video.id})"
     return Plan(changes=(change("Take the video out of the trash, as it was", where),), seconds=0)
 
@@ -159,11 +159,11 @@ async def trash(context: ToolContext, request: TrashRequest) -> TrashAnswer:
     """Show what is in the trash, or take a video or a project out of it, as it was."""
     match request.action:
         case "restore_video":
-            video = await trashed_video(context, request.render)
+            video = await find_video_in_trash(context, request.render)
             await context.services.render_editing.restore(video.id, by=context.principal.name)
             return TrashAnswer(action=request.action, title=video.title, render_id=video.id)
         case "restore_project":
-            project = await trashed_project(context, request.project)
+            project = await find_project_in_trash(context, request.project)
             await context.services.projects.restore(project.id, by=context.principal.name)
             return TrashAnswer(action=request.action, title=project.title, project_id=project.id)
     return TrashAnswer(action="list", things=await _list(context), days=context.services.trash_days)
@@ -197,8 +197,8 @@ async def _list(context: ToolContext) -> tuple[TrashedThing, ...]:
     principal = context.principal
     if not principal.may("project:read"):
         principal.require("render:read")
-    videos = await trashed_videos(context) if principal.may("render:read") else ()
-    projects = await trashed_projects(context) if principal.may("project:read") else ()
+    videos = await videos_in_trash(context) if principal.may("render:read") else ()
+    projects = await projects_in_trash(context) if principal.may("project:read") else ()
     things = [*(_thing("video", one) for one in videos), *(_thing("project", one) for one in projects)]
     return tuple(sorted(things, key=lambda one: one.trashed_at, reverse=True))
 

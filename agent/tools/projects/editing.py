@@ -27,7 +27,7 @@ from agent.tools.projects.tools import (
 from agent.tools.record import Act, ToolContext, ToolRequest, ToolResult, tool
 from agent.tools.renders.lines import LATEST
 from agent.tools.sizes import Quality, Shape, canvas_for, resize
-from agent.tools.trash import already_there, kept_for, trashed_project
+from agent.tools.trash import already_there, find_project_in_trash, retention_words
 from agent.writing.scenes import HEADING_CHARS
 from soundstage.errors import Invalid, NotFound
 from soundstage.one_line import OneLine
@@ -169,10 +169,8 @@ async def _planned(context: ToolContext, request: EditProject) -> Plan:
         case "delete":
             with_it = f"its versions and {len(scenes)} scenes"
             if not request.forever:
-                kept = kept_for(context.services.trash_days)
-                what = (
-                    f"Move it to the trash with {with_it}, where it can be restored {kept}; its videos stay"
-                )
+                how_long = retention_words(context.services.trash_days)
+                what = f"Move it to the trash with {with_it}, where it can be restored {how_long}; its videos stay"
                 return Plan(changes=(Change(what=what, where=where),))
             lost = [Change(what=_line("Delete", scene), where=where) for scene in scenes]
             what = f"Delete it for good with {with_it}; its videos stay"
@@ -392,7 +390,7 @@ async def _delete(context: ToolContext, request: EditProject) -> ProjectEdited:
     await services.projects.trash(project.id, by=by)
     done = (
         f"The project “{project.title}” is in the trash. Its videos stay. "
-        f"It can be restored {kept_for(services.trash_days)}: "
+        f"It can be restored {retention_words(services.trash_days)}: "
         f"say “Restore the project {project.title} from the trash”."
     )
     return ProjectEdited(project_id=None, project=project.title, done=done, trashed_project_id=project.id)
@@ -407,7 +405,7 @@ async def _named(context: ToolContext, request: EditProject) -> ProjectView:
     except NotFound:
         if not request.forever or request.action != "delete":
             raise
-        project = await trashed_project(context, request.project)
+        project = await find_project_in_trash(context, request.project)
     if request.action == "delete" and project.trashed_at is not None and not request.forever:
         raise already_there("project", project.title)
     return project

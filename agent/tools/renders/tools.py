@@ -27,7 +27,7 @@ from agent.tools.renders.lines import (
     render_of,
 )
 from agent.tools.sizes import Quality, Shape, canvas_for
-from agent.tools.trash import already_there, kept_for
+from agent.tools.trash import already_there, retention_words
 from soundstage.errors import Conflict
 from studio.renders.planning import refuse_cancel
 from studio.renders.schemas import RenderRequest, RenderView
@@ -47,8 +47,8 @@ async def _plan_deletion(context: ToolContext, video: RenderView, *, forever: bo
     if not forever:
         if video.trashed_at is not None:
             raise already_there("video", video.title)
-        kept = kept_for(context.services.trash_days)
-        changes = [change(f"Move the video to the trash, where it can be restored {kept}", where)]
+        how_long = retention_words(context.services.trash_days)
+        changes = [change(f"Move the video to the trash, where it can be restored {how_long}", where)]
         files = (str(context.services.out_dir / name) for name in video.out_files)
         changes += [change("Keep the file for as long as the video is there", name) for name in files]
         return Plan(changes=(*changes, *await _published(context, video)))
@@ -129,7 +129,7 @@ class Cancelled(RenderLine):
             sentence = f"“Restore the video {self.title} from the trash”"
             return page(
                 paragraph(f"The video “{self.title}” is in the trash.", self.id_in_brackets),
-                f"It can be restored {kept_for(self.days)}: say {sentence}.",
+                f"It can be restored {retention_words(self.days)}: say {sentence}.",
             )
         if self.state != "cancelled":
             return page(
