@@ -181,15 +181,15 @@ async def test_what_a_run_says_is_passed_on_as_it_comes_and_ends_with_the_run(
     page: httpx.AsyncClient, house: House
 ) -> None:
     await house.member("n-5")
-    asked = {"playbook": "playbook.yaml", "machines": ["n-5"]}
-    run = (await page.post("/api/farm/runs", json=asked)).raise_for_status().json()
+    body = {"playbook": "playbook.yaml", "machines": ["n-5"]}
+    run = (await page.post("/api/farm/runs", json=body)).raise_for_status().json()
     path = f"/api/farm/runs/{run['id']}/events"
     async with page.stream("GET", path, timeout=120) as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")
         lines = [line async for line in answer.aiter_lines()]
     ids = [int(line[4:]) for line in lines if line.startswith("id: ")]
-    told = [json.loads(line[6:]) for line in lines if line.startswith("data: ")]
-    assert ids == sorted(set(ids)) and len(told) == len(ids) >= 2
+    found = [json.loads(line[6:]) for line in lines if line.startswith("data: ")]
+    assert ids == sorted(set(ids)) and len(found) == len(ids) >= 2
     # From the middle: the rest and no more; from the end: nothing more to tell.
     middle = await page.get(path, headers={"Last-Event-ID": str(ids[0])}, timeout=120)
     assert [line for line in middle.text.splitlines() if line.startswith("id: ")] == [
@@ -211,8 +211,8 @@ async def test_the_events_of_all_runs_are_followed_and_hold_nothing_else(
         ) as client,
         client.stream("GET", "/api/runs/events") as answer,
     ):
-        asked = {"playbook": "playbook.yaml", "machines": ["n-6"]}
-        run = (await page.post("/api/farm/runs", json=asked)).raise_for_status().json()
+        body = {"playbook": "playbook.yaml", "machines": ["n-6"]}
+        run = (await page.post("/api/farm/runs", json=body)).raise_for_status().json()
         kinds = []
         async for line in answer.aiter_lines():
             if line.startswith("data: "):

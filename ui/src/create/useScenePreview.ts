@@ -24,7 +24,7 @@ interface ScenePreview {
 export function useScenePreview(project: string, scene: string, version: string, editor: Editor): ScenePreview {
   const [begun, setBegun] = useState<{ version: string; id: string } | null>(null);
   const ended = useRef(new Set<string>());
-  const asked = useSingleMutation({
+  const start = useSingleMutation({
     mutationFn: async (version: string) => {
       if (!(await editor.flush())) return null;
       const request = { project, scene, preview: true, persona: "nova", priority: 0 };
@@ -50,12 +50,12 @@ export function useScenePreview(project: string, scene: string, version: string,
   }, [id]);
   const { frames_done: made = 0, frames_total: total = 0 } = render?.progress ?? {};
   return {
-    isBeingMade: asked.isPending || (id !== null && !hasEnded),
+    isBeingMade: start.isPending || (id !== null && !hasEnded),
     share: total ? made / total : 0,
     waits: render?.waits ?? "",
-    error: asked.error ?? render?.error ?? null,
+    error: start.error ?? render?.error ?? null,
     src: id && render?.state === "done" ? fileUrl(id, "video") : null,
-    begin: () => asked.mutate(version),
+    begin: () => start.mutate(version),
     close: () => setBegun(null),
   };
 }
