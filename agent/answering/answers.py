@@ -77,7 +77,7 @@ class ReaderTurn(AskingTurn):
         self.state = replace(self.state, tools=tuple(tools))
 
     def note_waiting(self, call: ToolCall) -> None:
-        """Notes a call of this turn that waits for an approval, so that it can be taken back when it is done."""
+        """Notes a call of this turn that waits for an approval: it can be taken back when it is done."""
         self._waiting = record_of(call)
 
     async def carry_out(self, decision: Decision, parsed: Understanding | NotUnderstood) -> None:

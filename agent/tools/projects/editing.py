@@ -170,7 +170,8 @@ async def _planned(context: ToolContext, request: EditProject) -> Plan:
             with_it = f"its versions and {len(scenes)} scenes"
             if not request.forever:
                 how_long = retention_words(context.services.trash_days)
-                what = f"Move it to the trash with {with_it}, where it can be restored {how_long}; its videos stay"
+                restoring = f"where it can be restored {how_long}; its videos stay"
+                what = f"Move it to the trash with {with_it}, {restoring}"
                 return Plan(changes=(Change(what=what, where=where),))
             lost = [Change(what=_line("Delete", scene), where=where) for scene in scenes]
             what = f"Delete it for good with {with_it}; its videos stay"
