@@ -12,8 +12,8 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.types import Receive, Scope, Send
 
 from soundstage.errors import Invalid
-from soundstage.events.schemas import Event
 from soundstage.events.filter import EventFilter
+from soundstage.events.schemas import Event
 from soundstage.events.store import ALL_EVENTS, EventStore
 
 # Told to the browser: how long to wait before it comes back after a broken connection.
