@@ -313,14 +313,17 @@ class LocalScheduler:
             log=record.tail,
             waiting=waiting,
         )
-        if standby is not None:
-            standby.prepare()
         failure = failure_of(
             end, reading, program=self._options.command[0], time_limit_s=record.task.time_limit_s
         )
-        if failure is not None or reading.result is None:
-            return failure or CANCELLED
-        return await workspace.collect(reading.result)
+        try:
+            if failure is not None or reading.result is None:
+                return failure or CANCELLED
+            return await workspace.collect(reading.result)
+        finally:
+            # Not before: to start the next one takes the processor from what somebody waits for.
+            if standby is not None:
+                standby.prepare()
 
     def _blobs_dir(self) -> Path:
         return self._blobs.root.resolve()

@@ -19,6 +19,7 @@ RAIL = [
     "Papierkorb",
     "Videos",
     "Warteschlange",
+    "Geplant",
     "Gespräch",
     "Publikationen",
 ]

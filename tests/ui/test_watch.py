@@ -144,7 +144,7 @@ def test_it_says_where_it_comes_from_and_leads_to_its_project(
     origin = page.get_by_role("region", name="Where it comes from")
     for words in (
         "Nova",
-        view["requested_by"],
+        "the server’s own user",
         "made with a trained model",
         "flite",
         "signed by this installation",

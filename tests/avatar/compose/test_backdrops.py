@@ -5,12 +5,22 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from avatar.compose import sets
 from avatar.compose.background import blur_source, open_backdrop
 from avatar.compose.fitting import contain, cover
 from avatar.errors import InvalidInput
-from avatar.spec import Canvas, ColourBackground, ImageBackground, MediaRef, SourceBackground, VideoBackground
+from avatar.spec import (
+    Canvas,
+    ColourBackground,
+    ImageBackground,
+    MediaRef,
+    SetBackground,
+    SourceBackground,
+    VideoBackground,
+)
 
 CANVAS = Canvas(width=160, height=90, fps=25)
+NO_CACHE = Path("/nonexistent")
 
 
 def resolve(ref: MediaRef) -> Path:
@@ -18,13 +28,15 @@ def resolve(ref: MediaRef) -> Path:
 
 
 def test_a_colour_fills_the_canvas():
-    still = open_backdrop(ColourBackground(colour="#102030"), CANVAS, resolve).still
+    still = open_backdrop(ColourBackground(colour="#102030"), CANVAS, resolve, NO_CACHE).still
     assert still.shape == (90, 160, 3)
     assert (still == (0x30, 0x20, 0x10)).all()
 
 
 def test_a_gradient_runs_from_top_to_bottom_without_bands():
-    still = open_backdrop(ColourBackground(colour="#202020", to_colour="#404040"), CANVAS, resolve).still
+    still = open_backdrop(
+        ColourBackground(colour="#202020", to_colour="#404040"), CANVAS, resolve, NO_CACHE
+    ).still
     rows = still.astype(float).mean(axis=(1, 2))
     assert rows[0] == pytest.approx(0x20, abs=1)
     assert rows[-1] == pytest.approx(0x40, abs=1)
@@ -36,7 +48,7 @@ def test_an_image_covers_the_canvas_and_keeps_its_shape(tmp_path):
     cv2.circle(tall, (50, 200), 20, (255, 255, 255), -1)
     cv2.imwrite(str(tmp_path / "t.png"), tall)
     background = ImageBackground(image=MediaRef(path=str(tmp_path / "t.png")))
-    still = open_backdrop(background, CANVAS, resolve).still
+    still = open_backdrop(background, CANVAS, resolve, NO_CACHE).still
     assert still.shape == (90, 160, 3)
     rows, columns = np.nonzero(still[..., 0] > 128)
     assert np.ptp(rows) == pytest.approx(np.ptp(columns), abs=2)
@@ -47,15 +59,15 @@ def test_blur_takes_the_detail_and_keeps_the_mean(tmp_path):
     noise = np.random.default_rng(1).integers(0, 256, (90, 160, 3), np.uint8)
     cv2.imwrite(str(tmp_path / "n.png"), noise)
     ref = MediaRef(path=str(tmp_path / "n.png"))
-    sharp = open_backdrop(ImageBackground(image=ref), CANVAS, resolve).still
-    soft = open_backdrop(ImageBackground(image=ref, blur=1.0), CANVAS, resolve).still
+    sharp = open_backdrop(ImageBackground(image=ref), CANVAS, resolve, NO_CACHE).still
+    soft = open_backdrop(ImageBackground(image=ref, blur=1.0), CANVAS, resolve, NO_CACHE).still
     assert soft.std() < sharp.std() / 4
     assert soft.mean() == pytest.approx(sharp.mean(), abs=3)
 
 
 def test_a_video_moves_and_begins_with_its_first_picture(tmp_path, make_clip):
     clip = make_clip(tmp_path / "c.mp4", [0, 40, 80])
-    backdrop = open_backdrop(VideoBackground(video=MediaRef(path=str(clip))), CANVAS, resolve)
+    backdrop = open_backdrop(VideoBackground(video=MediaRef(path=str(clip))), CANVAS, resolve, NO_CACHE)
     assert backdrop.moving is not None
     shades = [int(np.median(next(backdrop.moving))) for _ in range(4)]
     assert shades == [8, 16, 24, 8]
@@ -64,12 +76,14 @@ def test_a_video_moves_and_begins_with_its_first_picture(tmp_path, make_clip):
 def test_a_broken_picture_is_refused(tmp_path):
     (tmp_path / "b.png").write_bytes(b"\x89PNG nothing more")
     with pytest.raises(InvalidInput) as caught:
-        open_backdrop(ImageBackground(image=MediaRef(path=str(tmp_path / "b.png"))), CANVAS, resolve)
+        open_backdrop(
+            ImageBackground(image=MediaRef(path=str(tmp_path / "b.png"))), CANVAS, resolve, NO_CACHE
+        )
     assert caught.value.code.startswith("picture.")
 
 
 def test_the_source_itself_needs_no_backdrop_of_ours():
-    assert open_backdrop(SourceBackground(), CANVAS, resolve).moving is None
+    assert open_backdrop(SourceBackground(), CANVAS, resolve, NO_CACHE).moving is None
 
 
 def test_a_blurred_source_shows_no_shadow_of_the_person():
@@ -97,3 +111,23 @@ def test_scaling_does_not_pull_hidden_colour_into_the_edge():
     small = contain(picture, 20, 20)
     seen = small[small[..., 3] > 20]
     assert seen[:, 1].max() <= 8
+
+
+def test_a_room_is_drawn_once_and_the_same_from_the_cache(tmp_path, monkeypatch):
+    form = SetBackground(name="office", light="warm")
+    first = open_backdrop(form, CANVAS, resolve, tmp_path).still
+    assert (first == sets.draw_set(form, CANVAS)).all()
+    monkeypatch.setattr(sets, "draw_set", lambda *_: pytest.fail("it was drawn before"))
+    assert (open_backdrop(form, CANVAS, resolve, tmp_path).still == first).all()
+    monkeypatch.undo()
+    [stored] = (tmp_path / "sets").iterdir()
+    stored.write_bytes(stored.read_bytes()[:200])
+    assert (open_backdrop(form, CANVAS, resolve, tmp_path).still == first).all(), (
+        "a damaged file is drawn anew"
+    )
+    other = open_backdrop(SetBackground(name="office", light="cool"), CANVAS, resolve, tmp_path).still
+    assert (other != first).any()
+    for number in range(sets.MAX_STORED + 3):
+        form = SetBackground(name="office", depth=number / 100)
+        open_backdrop(form, CANVAS, resolve, tmp_path)
+    assert len(list((tmp_path / "sets").iterdir())) == sets.MAX_STORED

@@ -1,10 +1,12 @@
 /** Brand kits: colours, fonts, logo and cards that projects take where they have none of their own. */
+
 import { t } from "@lingui/core/macro";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { api, type Brand, body } from "../api/client";
 import { ConfirmedAction } from "../kit/ConfirmedAction";
 import { ErrorNotice, NoRows } from "../kit/kit";
+import { LimitedInput } from "../kit/LimitedInput";
 import { Modal } from "../kit/Modal";
 import { usePrincipal } from "../shell/me";
 import { FileField, MusicField } from "./MusicField";
@@ -121,11 +123,11 @@ function BrandDialog({ brand, onClose }: { brand: Brand | Kit; onClose: () => vo
   const font = (name: keyof Brand["fonts"], label: string) => (
     <label className="field">
       <span>{label}</span>
-      <input
+      <LimitedInput
         value={kit.fonts[name] ?? ""}
         placeholder={t`the usual one`}
-        maxLength={80}
-        onChange={(event) => change({ fonts: { ...kit.fonts, [name]: event.target.value || null } })}
+        max={80}
+        onChange={(value) => change({ fonts: { ...kit.fonts, [name]: value || null } })}
       />
     </label>
   );
@@ -140,7 +142,7 @@ function BrandDialog({ brand, onClose }: { brand: Brand | Kit; onClose: () => vo
       >
         <label className="field">
           <span>{t`Name`}</span>
-          <input value={kit.name} required maxLength={80} onChange={(event) => change({ name: event.target.value })} />
+          <LimitedInput value={kit.name} required max={80} onChange={(value) => change({ name: value })} />
         </label>
         <div className="brand-fields">
           {colour("accent", t`Accent colour`)}
@@ -205,12 +207,12 @@ function CardChoice({ label, textLabel, card, fallback, onChange }: CardProps) {
         {label}
       </label>
       {textLabel && card && "title" in card && (
-        <input
+        <LimitedInput
           aria-label={textLabel}
           value={card.title}
           required
-          maxLength={200}
-          onChange={(event) => onChange({ ...card, title: event.target.value })}
+          max={200}
+          onChange={(value) => onChange({ ...card, title: value })}
         />
       )}
     </>

@@ -1,4 +1,5 @@
 /** From a document to a project: choose it, see the scenes that it becomes, make the project. */
+
 import { plural, t } from "@lingui/core/macro";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
@@ -7,6 +8,7 @@ import { api, body } from "../api/client";
 import { FileDrop } from "../kit/FileDrop";
 import { FileInput } from "../kit/FileInput";
 import { ErrorNotice } from "../kit/kit";
+import { LimitedInput } from "../kit/LimitedInput";
 import { Modal } from "../kit/Modal";
 import { duration } from "../videos/words";
 import { Faces } from "./PresenterPicker";
@@ -69,7 +71,7 @@ export function ImportDialog({ persona, onClose }: { persona: string; onClose: (
         >
           <label className="field">
             <span>{t`Title of the project`}</span>
-            <input value={title} maxLength={200} required onChange={(event) => setTitle(event.target.value)} />
+            <LimitedInput value={title} max={200} required onChange={setTitle} />
           </label>
           <Faces value={chosen} onChange={setChosen} legend={t`Presenter`} />
           <p className="quiet" role="status">

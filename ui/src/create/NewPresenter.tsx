@@ -1,4 +1,5 @@
 /** A presenter from a photo: the picture, a name and a voice, and the consent of the person in it. */
+
 import { i18n, type MessageDescriptor } from "@lingui/core";
 import { msg, t } from "@lingui/core/macro";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
@@ -8,6 +9,7 @@ import { serverNow } from "../api/reachable";
 import { FileDrop } from "../kit/FileDrop";
 import { FileInput } from "../kit/FileInput";
 import { ErrorNotice } from "../kit/kit";
+import { LimitedInput } from "../kit/LimitedInput";
 import { Modal } from "../kit/Modal";
 import { usePrincipal } from "../shell/me";
 import { HearButton } from "../voices/HearButton";
@@ -145,11 +147,11 @@ export function NewPresenter({ onClose, onCreated }: Props) {
         <div className="columns">
           <label className="field">
             {t`Name`}
-            <input required maxLength={80} value={name} onChange={({ target }) => setName(target.value)} />
+            <LimitedInput required max={80} value={name} onChange={setName} />
           </label>
           <label className="field">
             {t`Role`}
-            <input maxLength={120} value={title} onChange={({ target }) => setTitle(target.value)} />
+            <LimitedInput max={120} value={title} onChange={setTitle} />
           </label>
           <div className="row voice">
             <label className="field">
@@ -177,12 +179,12 @@ export function NewPresenter({ onClose, onCreated }: Props) {
           <legend>{t`Consent`}</legend>
           <label className="field">
             {t`Full name of the person in the photo`}
-            <input
+            <LimitedInput
               required
-              maxLength={200}
+              max={200}
               value={person}
-              onChange={({ target }) => {
-                setPerson(target.value);
+              onChange={(value) => {
+                setPerson(value);
                 agreeAnew();
               }}
             />

@@ -1,4 +1,5 @@
 /** Keys of programs: created with a role and an end, shown once, rotated and revoked. */
+
 import { t } from "@lingui/core/macro";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
@@ -6,6 +7,7 @@ import { api, body, type Key } from "../api/client";
 import { serverNow } from "../api/reachable";
 import { ConfirmedAction } from "../kit/ConfirmedAction";
 import { ErrorNotice, State } from "../kit/kit";
+import { LimitedInput } from "../kit/LimitedInput";
 import { usePrincipal } from "../shell/me";
 import { when } from "../videos/words";
 import { List } from "./ListViews";
@@ -87,7 +89,7 @@ function NewKey({ onCreated }: { onCreated: (name: string, key: string) => void 
     >
       <label className="field wide">
         {t`What the new key is for`}
-        <input required maxLength={100} value={name} onChange={({ target }) => setName(target.value)} />
+        <LimitedInput required max={100} value={name} onChange={setName} />
       </label>
       <label className="field">
         {t`Role`}

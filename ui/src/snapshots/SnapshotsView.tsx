@@ -1,10 +1,12 @@
 /** Named states of conversations: save this one, go on from another, delete. */
+
 import { t } from "@lingui/core/macro";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { api, body } from "../api/client";
 import { ConfirmedAction } from "../kit/ConfirmedAction";
 import { ErrorNotice, NoRows, Table } from "../kit/kit";
+import { LimitedInput } from "../kit/LimitedInput";
 import { goTo, useSession } from "../shell/session";
 import { when } from "../videos/words";
 
@@ -36,13 +38,13 @@ export function SnapshotsView() {
         }}
       >
         <label className="visually-hidden" htmlFor="snapshot-name">{t`Name of the snapshot`}</label>
-        <input
+        <LimitedInput
           id="snapshot-name"
           required
-          maxLength={80}
+          max={80}
           value={name}
           placeholder={t`Name, for instance tides`}
-          onChange={(event) => setName(event.target.value)}
+          onChange={setName}
         />
         <button type="submit" className="primary" disabled={!session || save.isPending}>{t`Save this conversation`}</button>
         {!session && <span className="quiet">{t`Say something first; then there is something to save.`}</span>}

@@ -1,4 +1,5 @@
 /** Publishing one film: connect a channel, fill in what YouTube is told, see it to the letter, send it. */
+
 import { i18n } from "@lingui/core";
 import { t } from "@lingui/core/macro";
 import { Trans } from "@lingui/react/macro";
@@ -8,6 +9,7 @@ import { api, body, type PublicationPlan, type PublishRequest, type Render } fro
 import { Problem } from "../api/problem";
 import { Facts } from "../kit/Facts";
 import { ErrorNotice } from "../kit/kit";
+import { LimitedInput } from "../kit/LimitedInput";
 import { Modal } from "../kit/Modal";
 import { usePrincipal } from "../shell/me";
 import { PRIVACIES } from "./Publications";
@@ -34,7 +36,7 @@ export function PublishDialog({ render, before, onClose }: Props) {
   });
   const usable = accounts.data?.filter((one) => one.usable) ?? [];
   const [wishes, setWishes] = useState<PublishRequest>(() => ({
-    title: render.title.slice(0, 100),
+    title: render.title,
     description: "",
     tags: [],
     category: "22",
@@ -173,7 +175,7 @@ function Details({ wishes, channels, error, onChange, onNext }: DetailsProps) {
       )}
       <label className="field">
         {t`Title`}
-        <input required maxLength={100} value={wishes.title ?? ""} onChange={({ target }) => onChange({ title: target.value })} />
+        <LimitedInput required max={100} value={wishes.title ?? ""} onChange={(title) => onChange({ title })} />
       </label>
       <label className="field">
         {t`Description`}

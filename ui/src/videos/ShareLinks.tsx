@@ -9,6 +9,7 @@ import { serverNow } from "../api/reachable";
 import { ConfirmedAction } from "../kit/ConfirmedAction";
 import { CopyField } from "../kit/CopyField";
 import { ErrorNotice, State } from "../kit/kit";
+import { LimitedInput } from "../kit/LimitedInput";
 import { personWords } from "../kit/person";
 import { when } from "./words";
 
@@ -110,7 +111,7 @@ function NewLink({ render, onCreated }: { render: Render; onCreated: (link: Crea
       <div className="row new-link">
         <label className="field wide">
           {t`Who or what it is for (viewers do not see it)`}
-          <input maxLength={100} value={name} onChange={({ target }) => setName(target.value)} />
+          <LimitedInput max={100} value={name} onChange={setName} />
         </label>
         <label className="field">
           {t`It works for`}

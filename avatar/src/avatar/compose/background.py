@@ -43,8 +43,12 @@ class Backdrop:
     moving: Iterator[Pixels] | None = None
 
 
-def open_backdrop(background: Background, canvas: Canvas, resolve: Callable[[MediaRef], Path]) -> Backdrop:
-    """The backdrop of a scene. Raises `InvalidInput` for a picture or video that cannot be read."""
+def open_backdrop(
+    background: Background, canvas: Canvas, resolve: Callable[[MediaRef], Path], cache: Path
+) -> Backdrop:
+    """The backdrop of a scene. Raises `InvalidInput` for a picture or video that cannot be read. `cache`: the
+    folder of rooms that were drawn before.
+    """
     if isinstance(background, ColourBackground):
         return Backdrop(_colours(background, canvas))
     if isinstance(background, ImageBackground):
@@ -60,9 +64,9 @@ def open_backdrop(background: Background, canvas: Canvas, resolve: Callable[[Med
         first = next(moving)
         return Backdrop(first, chain([first], moving))
     if isinstance(background, SetBackground):
-        from avatar.compose.sets import draw_set
+        from avatar.compose.sets import load_set
 
-        return Backdrop(draw_set(background, canvas))
+        return Backdrop(load_set(background, canvas, cache))
     return Backdrop(_flat(canvas, EMPTY))
 
 

@@ -206,7 +206,7 @@ def open_scene(
     if path is not None:
         shown, canvas = canvas, _stage_canvas(canvas, path.stage_scale)
         shooter = Shooter(path, shown)
-    backdrop = open_backdrop(scene.background, canvas, context.resolve)
+    backdrop = open_backdrop(scene.background, canvas, context.resolve, context.cache)
     if not scene.speaker_visible:
         composer = Composer(backdrop.still, Rect(0, 0, 0, 0))
         return SceneRenderer(None, composer, backdrop, lettering, shooter=shooter)
