@@ -23,6 +23,9 @@ from farm.worker_output import LogTail, collect, read_lines
 EndedBy = Literal["itself", "cancel", "time_limit"]
 
 POLL_S = 0.05
+END_POLL_S = 0.002
+"""Once its standard output has ended, for as long as a process takes to end after that."""
+END_WITHIN_S = 1.0
 DRAIN_S = 2.0
 
 
@@ -124,7 +127,7 @@ async def run_process(
         orphans.write_record(record, known)
         if waiting is not None:
             await waiting.order(command, folder, environment)
-        ended_by = await _until_end(process, limits, stop)
+        ended_by = await _until_end(process, readers[0], limits, stop)
     finally:
         if process.returncode is None:
             _signal_group(process, signal.SIGKILL)
@@ -144,9 +147,14 @@ async def _read_log(process: asyncio.subprocess.Process, log: LogTail) -> None:
 
 
 async def _until_end(
-    process: asyncio.subprocess.Process, limits: ProcessLimits, stop: asyncio.Event
+    process: asyncio.subprocess.Process,
+    output: asyncio.Task[None],
+    limits: ProcessLimits,
+    stop: asyncio.Event,
 ) -> EndedBy:
+    """`output` ends with its standard output: then it ends itself, and somebody may wait for that."""
     deadline = time.monotonic() + limits.time_limit_s
+    output_ended = None
     while True:
         if process.returncode is not None:
             return "itself"
@@ -156,7 +164,12 @@ async def _until_end(
         if time.monotonic() >= deadline:
             await _terminate(process, limits.grace_s)
             return "time_limit"
-        await asyncio.sleep(POLL_S)
+        if not output.done():
+            await asyncio.wait([output], timeout=POLL_S)
+            continue
+        output_ended = output_ended or time.monotonic()
+        is_ending = time.monotonic() - output_ended < END_WITHIN_S
+        await asyncio.sleep(END_POLL_S if is_ending else POLL_S)
 
 
 async def _terminate(process: asyncio.subprocess.Process, grace_s: float) -> None:

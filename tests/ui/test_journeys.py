@@ -67,7 +67,7 @@ def test_a_pasted_text_becomes_an_explainer_of_ten_scenes(
     expect(page.get_by_label("Volume")).to_be_visible(timeout=PATIENCE_MS)
     use.choose(page.get_by_label("Volume"), "quiet")
     use.choose(page.get_by_label("Captions").first, "In the picture")
-    use.choose(page.get_by_label("Spoken word"), "Stands out")
+    use.choose(page.get_by_label("Spoken word"), "Yes")
 
     script = use.reach(field(page, 2))
     page.keyboard.press("Control+Home")

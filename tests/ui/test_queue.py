@@ -53,7 +53,7 @@ def part(page: Page, name: str) -> Locator:
 def test_what_waits_is_moved_and_several_are_cancelled(visiting: Visiting, busy_studio: Studio) -> None:
     ask_for(busy_studio, "Tides", "Waves", "Harbour")
     page = visiting(busy_studio, bypass_csp=True).open("queue")
-    running, waiting = part(page, "Is made now"), part(page, "Waits, the next one first")
+    running, waiting = part(page, "Being made"), part(page, "Waiting, the next one first")
     expect(running).to_have_count(1, timeout=PATIENCE_MS)
     expect(running).to_contain_text("Tides")
     expect(running).to_contain_text(f"on {platform.node()}", timeout=PATIENCE_MS)
@@ -97,7 +97,7 @@ def test_the_queue_is_worked_by_keyboard_on_a_phone(visiting: Visiting, busy_stu
     ask_for(busy_studio, "Tides", "Waves", "Harbour")
     options: dict[str, Any] = {"bypass_csp": True, "viewport": {"width": 390, "height": 800}}
     page = visiting(busy_studio, **options).open("queue")
-    waiting = part(page, "Waits, the next one first")
+    waiting = part(page, "Waiting, the next one first")
     expect(waiting).to_have_count(2, timeout=PATIENCE_MS)
     assert breaches(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= 390

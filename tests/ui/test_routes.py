@@ -100,7 +100,7 @@ def test_rare_views_of_the_rail_are_behind_a_button_that_stays_as_it_was_left(vi
     page.reload()
     audit.click()
     views.get_by_role("button", name="Less", exact=True).click()
-    expect(views.get_by_role("link", name="Keys")).to_be_hidden()
+    expect(views.get_by_role("link", name="API keys")).to_be_hidden()
     expect(audit, "the view that is shown stays in the rail").to_be_visible()
 
 

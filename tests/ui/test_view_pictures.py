@@ -138,7 +138,7 @@ PICTURES = (
     Picture("run", "/run/runs/$id", "/run/runs/{run}", "text=Join the farm"),
     Picture("health", "/run/health", "/run/health", "tbody tr"),
     Picture("doctor", "/run/doctor", "/run/doctor", ".view h1", look),
-    Picture("log", "/run/log", "/run/log", ".log li"),
+    Picture("log", "/run/log", "/run/log", ".log li:nth-child(8)"),
     Picture("trace", "/run/log/$id", "/run/log/{film}", ".waterfall summary"),
     Picture("audit", "/run/audit", "/run/audit", "tbody tr"),
     Picture("keys", "/run/keys", "/run/keys", "tbody tr"),

@@ -68,7 +68,7 @@ export function CreateView() {
         {make.error && <ErrorNotice error={make.error} />}
         <div className="row apart">
           <span className="quiet" role="status">
-            {text.trim() ? t`about ${duration(spokenSeconds(text))}` : ""}
+            {text.trim() ? t`about ${duration(spokenSeconds(text))}` : t`Type what should be said, or take a sample.`}
           </span>
           <div className="row">
             <button

@@ -26,7 +26,12 @@ const MEDIA = "media";
 const BACKGROUNDS = { image: msg`image`, video: msg`video`, source: msg`source` };
 const FORMATS = { "16:9": [16, 9], "9:16": [9, 16], "1:1": [1, 1] } as const;
 const SIZES = [360, 720, 1080] as const;
-const CAPTIONS = { soft: msg`To switch on`, burned: msg`In the picture`, both: msg`Both`, none: msg`None` };
+const CAPTIONS = {
+  soft: msg`To switch on`,
+  burned: msg`In the picture`,
+  both: msg`In the picture, and to switch on`,
+  none: msg`None`,
+};
 const TRANSITIONS = {
   cut: msg`Cut`,
   dissolve: msg`Dissolve`,
@@ -147,7 +152,7 @@ export function SceneLook({ scene, number, editor }: { scene: SceneDoc; number: 
       <label>
         {t`Framing`}
         <select value={isInCorner ? LEFT_CORNER : (body.camera?.framing ?? "")} onChange={(event) => frame(event.target.value)}>
-          <option value="">{t`As laid out`}</option>
+          <option value="">{t`Automatic`}</option>
           <Options of={FRAMINGS} />
           <option value={LEFT_CORNER}>{t`In the left corner`}</option>
         </select>
@@ -269,7 +274,7 @@ export function FilmLook({ editor }: { editor: Editor }) {
       {burned && (
         <>
           <label>
-            {t`Captions stand`}
+            {t`Caption position`}
             <select
               value={captions.style.place}
               onChange={(event) => style(t`Place of captions`, { place: event.target.value as keyof typeof PLACES })}
@@ -278,7 +283,7 @@ export function FilmLook({ editor }: { editor: Editor }) {
             </select>
           </label>
           <label>
-            {t`Letters`}
+            {t`Caption size`}
             <select
               value={captions.style.size}
               onChange={(event) => style(t`Size of captions`, { size: Number(event.target.value) })}
@@ -288,13 +293,13 @@ export function FilmLook({ editor }: { editor: Editor }) {
             </select>
           </label>
           <label>
-            {t`Spoken word`}
+            {t`Highlight the spoken word`}
             <select
               value={captions.style.highlight ? "on" : ""}
               onChange={(event) => style(t`Spoken word`, { highlight: event.target.value ? SPOKEN_COLOUR : null })}
             >
-              <option value="">{t`Like the others`}</option>
-              <option value="on">{t`Stands out`}</option>
+              <option value="">{t`No`}</option>
+              <option value="on">{t`Yes`}</option>
             </select>
           </label>
         </>

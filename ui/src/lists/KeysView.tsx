@@ -40,7 +40,7 @@ export function KeysView() {
   );
   return (
     <List
-      name={t`Keys`}
+      name={t`API keys`}
       heads={[t`Name`, t`Role`, t`State`, t`Expires`, t`Last used`]}
       last={t`Actions`}
       spare={[3, 4]}

@@ -38,7 +38,6 @@ export function StorageView() {
   const usage = useQuery({ queryKey: ["storage", "usage"], queryFn: () => body(api.GET("/api/storage")) });
   const plan = useQuery({ queryKey: ["storage", "plan"], queryFn: () => body(api.GET("/api/storage/collection")) });
   const held = Object.entries(usage.data?.held_bytes ?? {}).sort(([, one], [, other]) => other - one);
-  const most = held[0]?.[1] ?? 0;
   const reasons = new Map<string, { kind: string; why: string; count: number; bytes: number }>();
   for (const { kind, why, bytes } of plan.data?.items ?? []) {
     const one = reasons.get(`${kind} ${why}`) ?? { kind, why, count: 0, bytes: 0 };
@@ -61,7 +60,7 @@ export function StorageView() {
               <th scope="row">{ownerWords(owner)}</th>
               <td>{size(bytes)}</td>
               <td>
-                <meter className="share" max={most} value={bytes} aria-label={t`Share`} />
+                <meter className="share" max={usage.data?.stored_bytes} value={bytes} aria-label={t`Share`} />
               </td>
             </tr>
           ))}

@@ -84,13 +84,13 @@ export function QueueView() {
       )}
       {running.length > 0 && (
         <section className="stack" aria-labelledby="queue-running">
-          <h2 id="queue-running">{t`Is made now`}</h2>
+          <h2 id="queue-running">{t`Being made`}</h2>
           <ul className="stack">{running.map((one) => item(one, <Working of={one} />))}</ul>
         </section>
       )}
       {waiting.length > 0 && (
         <section className="stack" aria-labelledby="queue-waiting">
-          <h2 id="queue-waiting">{t`Waits, the next one first`}</h2>
+          <h2 id="queue-waiting">{t`Waiting, the next one first`}</h2>
           <ol className="stack">
             {waiting.map((one) => item(one, <Waiting of={one} may={me.permissions.includes("render:update")} />))}
           </ol>

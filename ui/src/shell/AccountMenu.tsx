@@ -67,8 +67,8 @@ export function AccountMenu({ me, button, onClose, onShortcuts, onLeave }: Props
           ))}
         </MenuSection>
         <Separator />
-        <MenuItem onAction={onShortcuts} textValue={t({ message: "Keys", context: "keyboard" })}>
-          {t({ message: "Keys", context: "keyboard" })} <Keyboard>?</Keyboard>
+        <MenuItem onAction={onShortcuts} textValue={t`Keyboard shortcuts`}>
+          {t`Keyboard shortcuts`} <Keyboard>?</Keyboard>
         </MenuItem>
         {me.kind === "session" && <MenuItem onAction={onLeave}>{t`Log out`}</MenuItem>}
       </Menu>

@@ -9,7 +9,7 @@ import { mayUseSingleKey, SHORTCUTS, setSingleKey } from "./shortcuts";
 
 export function Shortcuts({ onClose }: { onClose: () => void }) {
   return (
-    <Modal title={t({ message: "Keys", context: "keyboard" })} dismissable onClose={onClose}>
+    <Modal title={t`Keyboard shortcuts`} dismissable onClose={onClose}>
       <dl className="shortcuts">
         {SHORTCUTS.map(([keys, words]) => (
           <div key={keys}>

@@ -111,7 +111,7 @@ export const VIEWS: readonly View[] = [
   { path: "/run/doctor", unlisted: true, name: msg`Doctor`, room: "Run", permission: "system:read", icon: "cross" },
   { path: "/run/log", rare: true, name: msg`Log`, room: "Run", permission: "event:read", icon: "lines" },
   { path: "/run/audit", rare: true, name: msg`Audit`, room: "Run", permission: "audit:read", icon: "book" },
-  { path: "/run/keys", rare: true, name: msg`Keys`, room: "Run", permission: "key:read", icon: "key" },
+  { path: "/run/keys", rare: true, name: msg`API keys`, room: "Run", permission: "key:read", icon: "key" },
   { path: "/run/policy", rare: true, name: msg`Policy test`, room: "Run", permission: "policy:test", icon: "scales" },
   { path: "/run/webhooks", rare: true, name: msg`Webhooks`, room: "Run", permission: "webhook:read", icon: "hook" },
   { path: "/run/storage", rare: true, name: msg`Storage`, room: "Run", permission: "storage:collect", icon: "disk" },

@@ -1,5 +1,5 @@
 /** All videos: found by words, state and presenter, in an order of one's own, and fetched as one comes near their end. */
-import { t } from "@lingui/core/macro";
+import { plural, t } from "@lingui/core/macro";
 import { Link, useLocation, useNavigate, useSearch } from "@tanstack/react-router";
 import { type ReactNode, useEffect, useLayoutEffect, useRef, useState } from "react";
 import type { Me, RenderSummary } from "../api/client";
@@ -34,6 +34,7 @@ export function Wall({ me }: { me: Me }) {
               {rows && counted(rows.length, total, !any)}
             </span>
             <Choices asked={asked} choose={setAsked} />
+            {me.permissions.includes("project:create") && <Link className="button primary" to="/">{t`New video`}</Link>}
           </div>
         )}
       </div>
@@ -158,7 +159,7 @@ function noneFound(words: string): string {
 
 function counted(shown: number, total: number, some: boolean): string {
   if (some) return t`${total} found`;
-  return shown < total ? t`${shown} of ${total}` : `${total}`;
+  return shown < total ? t`${shown} of ${total}` : t`${plural(total, { one: "# video", other: "# videos" })}`;
 }
 
 function Tile({ row }: { row: RenderSummary }) {
