@@ -13,7 +13,7 @@ from agent.answering.answers import ReaderAnswers, ReaderTurn
 from agent.answering.asking import not_understood
 from agent.answering.replies import Replies
 from agent.answering.translation import Translation
-from agent.events import Done, Emit, Failure, Notice, Text, TurnBegan, Understood
+from agent.events import ApprovalRequested, Done, Emit, Failure, Notice, Text, TurnBegan, Understood
 from agent.model.answers import ModelAnswers, Reading
 from agent.model.cost import ModelCost
 from agent.presentation import as_text
@@ -22,7 +22,7 @@ from agent.sessions.service import Conversation, OpenTurn, SessionService
 from agent.tools import Toolset
 from agent.tools.renders.lines import RenderLine
 from agent.tools.services import ToolServices
-from agent.tools.toolset import prepare_call
+from agent.tools.toolset import ToolCall, prepare_call
 from agent.turns.log import LogWriteFailed, TurnLog
 from agent.turns.render_watch import RenderWatch
 from agent.turns.tool_call import ToolCaller
@@ -167,7 +167,9 @@ class Brain:
         decision = await reading.decide(parsed)
         if decision is None:
             if isinstance(parsed, Understanding):
-                await self._answer_by_grammar(reading.caller, parsed, reading.log)
+                waiting = await self._answer_by_grammar(reading.caller, parsed, reading.log)
+                if waiting is not None:
+                    reading.note_waiting(waiting)
             return
         if (
             self.model is not None
@@ -183,15 +185,19 @@ class Brain:
             return
         await reading.carry_out(decision, parsed)
 
-    async def _answer_by_grammar(self, caller: ToolCaller, parsed: Understanding, log: TurnLog) -> None:
+    async def _answer_by_grammar(
+        self, caller: ToolCaller, parsed: Understanding, log: TurnLog
+    ) -> ToolCall | None:
+        """Returns the call where it waits for an approval."""
         log.result.backend, emit = "grammar", log.emit
         await emit(Understood(intent=parsed.intent, tool=parsed.tool))
         if parsed.tool is None:
             await emit(self._help(parsed.arguments.get("topic", ""), Replies.of(DEFAULT)))
-            return
+            return None
         call = prepare_call(self.toolset, parsed.tool, parsed.arguments)
         outcome = await caller.run(call, emit)
         await emit(outcome.text)
+        return call if isinstance(outcome.event, ApprovalRequested) else None
 
     async def _answer_by_model(
         self,

@@ -179,6 +179,9 @@ def build(settings: Settings) -> Services:
     limits = turn_limits(settings)
     tool_services = ToolServices(
         renders=studio.renders,
+        render_list=studio.render_list,
+        render_editing=studio.render_editing,
+        queue=studio.queue,
         assets=studio.assets,
         persona_library=studio.library,
         persona_service=studio.personas,
@@ -192,6 +195,7 @@ def build(settings: Settings) -> Services:
         accounts=studio.outgoing.accounts,
         author=None if limits is None else ModelAuthor(experts, limits),
         out_dir=settings.out_dir,
+        trash_days=settings.retention.trash_days,
         memory=memory,
         snapshots=snapshots,
         triggers=triggers,

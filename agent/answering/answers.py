@@ -31,6 +31,7 @@ from agent.understanding import NotUnderstood, Understanding
 from agent.understanding.corrections import wants_both
 from agent.understanding.decision import Decision
 from agent.understanding.dialogue import INSTEAD, CallRecord, Dialogue, Question
+from agent.understanding.intents import NEEDS_YES
 from agent.understanding.interpreter import Interpreter
 from agent.understanding.language import language_of
 from agent.understanding.reader import Reader
@@ -75,6 +76,10 @@ class ReaderTurn(AskingTurn):
         """Notes the tools that a language model had in this turn."""
         self.state = replace(self.state, tools=tuple(tools))
 
+    def note_waiting(self, call: ToolCall) -> None:
+        """Notes a call of this turn that waits for an approval: it can be taken back when it is done."""
+        self._waiting = record_of(call)
+
     async def carry_out(self, decision: Decision, parsed: Understanding | NotUnderstood) -> None:
         """Makes the calls of a decision, or says what it comes to."""
         if decision.about == "undo" and self.state.approval_id is not None:
@@ -117,8 +122,7 @@ class ReaderTurn(AskingTurn):
             for call, returned in self.caller.completed
             if call is not self._cancelling
         ]
-        if self._changes() or state.approval_id is not None:
-            # What waited for an approval may have been done since.
+        if self._changes():
             self.answers.worlds.forget(self.caller.principal)
         if completed:
             calls = Decision("calls", calls=tuple(call for call, _ in completed))
@@ -175,6 +179,12 @@ class ReaderTurn(AskingTurn):
         if len(calls) > 1 and EMPTY_LINE.search(self.utterance):
             # What follows an empty line is pasted more often than said.
             await self._say("ask", "part")
+            return
+        if writes and writes[0].rule in NEEDS_YES and not self._answers_question:
+            # Only what waits now: what others queue until the yes is not shown, and so not cancelled.
+            ids = [one.id for one in self.world.of_kind("render") if one.state == "queued"]
+            record = CallRecord(decision.calls[0].intent, {"renders": ids} if ids else {})
+            await self._ask_yes_or_no(Question("sure", choices=(record,)))
             return
         if writes and self._needs_yes(decision, writes):
             await self._ask_yes_or_no(Question("sure", choices=decision.calls[:1]))

@@ -17,7 +17,7 @@ from agent.tools.plan import Change
 from agent.understanding import NotUnderstood, Understanding
 from agent.understanding.decision import Decision
 from agent.understanding.dialogue import YES_OR_NO, CallRecord, Question
-from agent.understanding.slots import ENTITY_KINDS
+from agent.understanding.slots import kinds_named
 from agent.understanding.world import Thing, fold
 from soundstage.errors import Invalid
 
@@ -65,7 +65,9 @@ class AskingTurn(DecidingTurn):
         several = dict(decision.candidates[0].ambiguous)
         for slot in ("render", "project"):
             if isinstance(name := call.arguments.get(slot), str):
-                several[slot] = tuple(one for one in self.world.of_kind(slot) if fold(one.name) == fold(name))
+                kinds = kinds_named(call.intent, slot)
+                named = [one for one in self.world.of_kind(*kinds) if fold(one.name) == fold(name)]
+                several[slot] = tuple([one for one in named if not one.is_trashed] or named)
         for slot, things in several.items():
             if slot in call.arguments and len(things) > 1:
                 some = things[:CHOICES]
@@ -89,7 +91,7 @@ class AskingTurn(DecidingTurn):
             await self._ask_unsure(decision, parsed)
         elif decision.about == "missing":
             slot = question.missing[0]
-            names = [_name(one) for one in self._things_for(slot)][:CHOICES]
+            names = [_name(one) for one in self._things_for(question.intent, slot)][:CHOICES]
             await self._question(
                 replies.text("missing", slot if replies.has("missing", slot) else "about"), question, names
             )
@@ -168,12 +170,12 @@ class AskingTurn(DecidingTurn):
     async def _ask_unknown(self, decision: Decision, question: Question) -> None:
         """Asks what an unknown name means; what other servers know is left to the tool, which tells more."""
         slot, name = next(iter((decision.unknown or {}).items()))
-        kind = ENTITY_KINDS[slot][0]
+        kind = kinds_named(question.intent, slot)[0]
         if kind in _FARM_KINDS:
             call = CallRecord(question.intent, {**question.arguments, slot: name})
             await self._call(replace(decision, kind="calls", calls=(call,)))
             return
-        there = [_name(one) for one in self._things_for(slot)]
+        there = [_name(one) for one in self._things_for(question.intent, slot)]
         near = [
             found
             for found, *_ in process.extract(
@@ -193,8 +195,8 @@ class AskingTurn(DecidingTurn):
         text = self.replies.text("refuse", "unknown_kind" if kind else "unknown", **words)
         await self.log.emit(Text(text=text))
 
-    def _things_for(self, slot: str) -> list[Thing]:
-        kinds = ENTITY_KINDS.get("video" if slot == "image" else slot, ())
+    def _things_for(self, intent: str, slot: str) -> list[Thing]:
+        kinds = kinds_named(intent, "video" if slot == "image" else slot)
         return [one for one in self.world.of_kind(*kinds) if _name(one)]
 
 

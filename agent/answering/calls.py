@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +11,7 @@ from agent.colours import nearest_colour
 from agent.tools.toolset import ToolCall, Toolset, prepare_call
 from agent.understanding.dialogue import CallRecord
 from agent.understanding.intents import reverse_of
+from agent.understanding.slots import kinds_named
 from agent.understanding.world import Thing, World, fold
 
 _BY_ID: Mapping[str, str] = {"render": "render", "video": "render", "account": "channel"}
@@ -31,9 +32,14 @@ def prepare_record(toolset: Toolset, call: CallRecord, world: World) -> ToolCall
     arguments |= {name: str(number) for name, number in numbers.items() if name in arguments}
     for name, kind in _BY_ID.items():
         if name in arguments:
-            arguments[name] = _id(world, kind, str(arguments[name]))
-    if "project" in arguments and len(_named(world, "project", str(arguments["project"]))) > 1:
-        arguments["project"] = _id(world, "project", str(arguments["project"]))
+            kinds = kinds_named(call.intent, name) if name == "render" else (kind,)
+            arguments[name] = _id(world, kinds, str(arguments[name]))
+    if (
+        call.intent != "trash.restore_project"
+        and "project" in arguments
+        and len(_named(world, ("project",), str(arguments["project"]))) > 1
+    ):
+        arguments["project"] = _id(world, ("project",), str(arguments["project"]))
     if "publish_at" in arguments:
         arguments["publish_at"] = (
             datetime.fromisoformat(str(arguments["publish_at"])).astimezone().isoformat()
@@ -60,9 +66,13 @@ def with_ids(call: CallRecord, result: Mapping[str, Any]) -> CallRecord:
         arguments["render"] = render
     if tool == "edit_project" and action != "create":
         arguments["project"] = result.get("project_id")
+        if action == "delete":
+            arguments["project"] = result.get("trashed_project_id")
         arguments[_VERSION] = result.get("version")
         if action == "add_scene" and isinstance(scene := result.get("scene_id"), str):
             arguments["scene"] = scene
+    if call.intent == "trash.restore_project":
+        arguments["project"] = result.get("project_id")
     if call.intent == "triggers.create":
         arguments["trigger"] = ",".join(one["trigger_id"] for one in result.get("triggers", ()))
     if tool == "ansible":
@@ -120,11 +130,13 @@ def words_of_thing(thing: Thing, replies: Replies) -> str:
     return f"{name} ({more})" if more else name
 
 
-def _named(world: World, kind: str, name: str) -> list[Thing]:
-    return [thing for thing in world.of_kind(kind) if fold(thing.name) == fold(name)]
+def _named(world: World, kinds: Sequence[str], name: str) -> list[Thing]:
+    """Returns the things of that name, those in the trash last."""
+    found = [thing for thing in world.of_kind(*kinds) if fold(thing.name) == fold(name)]
+    return sorted(found, key=lambda one: one.is_trashed)
 
 
-def _id(world: World, kind: str, name: str) -> str:
+def _id(world: World, kinds: Sequence[str], name: str) -> str:
     """Returns the id of the newest thing of that name; the name itself where it is an id or unknown."""
-    named = _named(world, kind, name) if fold(name) else []
+    named = _named(world, kinds, name) if fold(name) else []
     return named[0].id if named else name

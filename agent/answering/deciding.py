@@ -21,11 +21,11 @@ from agent.understanding.changes import matches, replacement_in
 from agent.understanding.decision import Decision
 from agent.understanding.dialogue import YES_OR_NO, CallRecord, Dialogue, Question
 from agent.understanding.doubt import confidence, signs
-from agent.understanding.intents import READS
+from agent.understanding.intents import NEEDS_YES, READS
 from agent.understanding.interpreter import Interpreter
 from agent.understanding.values import text_after_lead
 from agent.understanding.wording import EMPTY_LINE, has_quoted_text
-from agent.understanding.world import World
+from agent.understanding.world import World, fold
 from soundstage.database import utcnow
 
 CERTAIN = 0.9
@@ -80,6 +80,9 @@ class DecidingTurn:
     async def decide(self, parsed: Understanding | NotUnderstood) -> Decision | None:
         """Returns the decision; None where the grammar's meaning is the whole of what was said."""
         dialogue, question = self.state.dialogue, self.state.dialogue.question
+        if self.state.approval_id is not None:
+            # What waited for an approval may have been done since.
+            self.answers.worlds.forget(self.caller.principal)
         if (place := self._choice()) is not None and question is not None:
             self.world = await self._world(farm=False)
             self._answers_question = True
@@ -114,6 +117,8 @@ class DecidingTurn:
         if intent not in READS or any(parsed.arguments.get(name) for name in NAMED):
             self.world = await self._world(farm=False)
         found = agreement(self.answers.interpreter.reader, exact, self.utterance, self.world)
+        if found.is_whole and (intent in NEEDS_YES or self._is_title(exact.arguments.get("render"))):
+            return Decision("calls", calls=(exact,))
         return None if found.is_whole else choose(exact, found, await self._interpret())
 
     def is_certain(self, decision: Decision) -> bool:
@@ -147,6 +152,13 @@ class DecidingTurn:
         spoken = " ".join(self.utterance.split()).casefold()
         shown = [choice.casefold() for choice in self.state.choices]
         return shown.index(spoken) if spoken in shown else None
+
+    def _is_title(self, render: object) -> bool:
+        """Returns whether a video is called by its title, for which its tool needs the id."""
+        kinds = ("render", "trashed_render")
+        return any(
+            fold(one.name) == fold(str(render or "")) for one in self.world.of_kind(*kinds) if one.name
+        )
 
     async def _world(self, *, farm: bool) -> World:
         return await self.answers.worlds.of(self.caller.principal, farm=farm)

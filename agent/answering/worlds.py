@@ -14,6 +14,9 @@ from agent.tools.services import ToolServices
 from agent.understanding.world import DRAINING, Thing, World
 from policy import Principal
 from soundstage.errors import SoundstageError
+from soundstage.paging import PageRequest
+from studio.projects.repository import ProjectFilter
+from studio.renders.listing import RenderFilter
 from studio.renders.states import RenderState
 
 MOST = 200
@@ -100,6 +103,8 @@ class Worlds:
             found += [
                 Thing("render", one.title, one.id, _STATES.get(one.state, str(one.state))) for one in renders
             ]
+            trashed = await self.services.render_list.find_page(RenderFilter(trash=True), PageRequest(MOST))
+            found += [Thing("trashed_render", one.title, one.id) for one in trashed.items]
         if principal.may("project:read"):
             found += await self._projects(principal)
         if principal.may("publication:read"):
@@ -119,6 +124,8 @@ class Worlds:
     async def _projects(self, principal: Principal) -> list[Thing]:
         projects = await self.services.projects.list(MOST)
         found = [Thing("project", one.title, one.id) for one in projects]
+        trashed = await self.services.projects.find_page(ProjectFilter(trash=True), PageRequest(MOST))
+        found += [Thing("trashed_project", one.title, one.id) for one in trashed.items]
         if projects and principal.may("scene:read"):
             titles = await self.services.scenes.titles([one.id for one in projects[:PROJECTS_WITH_SCENES]])
             found += [

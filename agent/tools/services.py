@@ -28,6 +28,9 @@ from studio.projects.service import ProjectService
 from studio.projects.versions import VersionService
 from studio.publishing.accounts import AccountService
 from studio.publishing.service import PublishingService
+from studio.queue.service import QueueService
+from studio.renders.editing import RenderEditing
+from studio.renders.listing import RenderList
 from studio.renders.service import RenderService
 from studio.scenes.service import SceneService
 
@@ -38,6 +41,9 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class ToolServices:
     renders: RenderService
+    render_list: RenderList
+    render_editing: RenderEditing
+    queue: QueueService
     assets: AssetService
     persona_library: PersonaLibrary
     persona_service: PersonaService
@@ -51,6 +57,8 @@ class ToolServices:
     accounts: AccountService
     out_dir: Path
     """Where finished videos lie under people's names."""
+    trash_days: int | None
+    """How long things stay in the trash; None: until somebody deletes them for good."""
     memory: MemoryService
     snapshots: SnapshotService
     triggers: TriggerService

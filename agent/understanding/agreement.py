@@ -16,7 +16,7 @@ from agent.understanding.dialogue import YES_OR_NO, CallRecord, Question
 from agent.understanding.intents import READS, TEXTS_OF
 from agent.understanding.reader import Reader
 from agent.understanding.several_things import texts_of_others
-from agent.understanding.slots import NUMBERS, Focus
+from agent.understanding.slots import NUMBERS, Focus, kinds_named
 from agent.understanding.when import asks_to_wait
 from agent.understanding.wording import EMPTY_LINE
 from agent.understanding.world import World, fold
@@ -65,11 +65,15 @@ def agreement(reader: Reader, exact: CallRecord, text: str, world: World) -> Agr
         spoken = before if before.rstrip().endswith(":") else spoken
     return Agreement(
         is_single=len(reader.divide(spoken, world)) == 1 and not _has_several_texts(exact, world),
-        is_named=all(exists(kind, arguments.get(kind), world) for kind in NAMED)
+        is_named=all(_is_there(exact, slot, world) for slot in NAMED)
         and (exact.intent not in OF_SNAPSHOTS or exists("snapshot", arguments.get("name"), world)),
         is_likely=_is_likely(reader, exact, text, spoken, world),
         has_odd_name=any(_is_odd(str(arguments.get(name) or ""), text) for name in ("title", "name")),
     )
+
+
+def _is_there(exact: CallRecord, slot: str, world: World) -> bool:
+    return any(exists(kind, exact.arguments.get(slot), world) for kind in kinds_named(exact.intent, slot))
 
 
 def _has_several_texts(exact: CallRecord, world: World) -> bool:

@@ -20,6 +20,10 @@ REQUIRED: Mapping[str, Sequence[Sequence[str]]] = {
     "edit_project.delete_scene": (("scene",),),
     "edit_project.delete": (("project",),),
     "cancel_render.delete": (("render",),),
+    "trash.restore_video": (("render",),),
+    "trash.restore_project": (("project",),),
+    "queue.front": (("render",),),
+    "queue.back": (("render",),),
     "write_script.draft": (("topic", "text", "from_memory"),),
     "write_script.film": (("topic", "text", "from_memory"),),
     "create_persona.create": (("photo",), ("person", "name")),
@@ -67,6 +71,8 @@ READS = frozenset(
         "snapshots.list",
         "snapshots.diff",
         "triggers.list",
+        "trash.list",
+        "queue.show",
     }
 )
 
@@ -83,8 +89,12 @@ DESTRUCTIVE = frozenset(
         "snapshots.delete",
         "memory.forget",
         "edit_project.delete_scene",
+        "queue.cancel_waiting",
     }
 )
+
+NEEDS_YES = frozenset({"queue.cancel_waiting"})
+"""What ends several things that are not named: a yes is needed even where the words are exact."""
 
 NEEDS_WORD: Mapping[str, str] = {
     "cancel_render.cancel": "ends",
@@ -98,6 +108,11 @@ NEEDS_WORD: Mapping[str, str] = {
     "change_job.stop": "ends",
     "change_machine.retire": "retires",
     "change_machine.reinstall": "reinstalls",
+    "trash.restore_video": "restores",
+    "trash.restore_project": "restores",
+    "queue.front": "moves_up",
+    "queue.back": "moves_down",
+    "queue.cancel_waiting": "ends",
 }
 """The pattern of the language files of which a sentence has a word that asks for the intent."""
 
@@ -116,12 +131,18 @@ _REVERSED: Mapping[str, str] = {
     "ansible": "cancel_run",
     "edit_project.create": "edit_project.delete",
     "triggers.create": "triggers.cancel",
+    "cancel_render.delete": "trash.restore_video",
+    "edit_project.delete": "trash.restore_project",
+    "trash.restore_video": "cancel_render.delete",
+    "trash.restore_project": "edit_project.delete",
 }
 _CARRIED: Mapping[str, Sequence[str]] = {
     "change_machine": ("machine",),
     "change_job": ("job",),
     "cancel_render": ("render",),
+    "edit_project": ("project",),
     "snapshots": ("name",),
+    "trash": ("render", "project"),
     "triggers": ("trigger",),
 }
 
@@ -134,7 +155,7 @@ def reverse_of(call: CallRecord) -> list[CallRecord]:
         project = call.arguments.get("title" if action == "rename" else "project")
         return [CallRecord("edit_project.restore", {"project": project} if project else {})]
     intent = _REVERSED.get(call.intent)
-    if intent is None:
+    if intent is None or call.arguments.get("forever"):
         return []
     if call.intent == "memory.remember":
         return [CallRecord(intent, {"about": call.arguments.get("text", "")})]

@@ -16,11 +16,11 @@ from agent.understanding.classifier import Classifier, hashes
 from agent.understanding.clauses import PERHAPS, SURE, Boundary, Divider, boundaries, features_at, parts_of
 from agent.understanding.labels import Field, fields
 from agent.understanding.sentence import Literal, Sentence, quotations, tails, text_features
-from agent.understanding.slots import ENTITY_KINDS, Filled, Focus, SlotFiller
+from agent.understanding.slots import ENTITY_KINDS, Filled, Focus, SlotFiller, kinds_named
 from agent.understanding.spelling import Spelling
 from agent.understanding.tagger import OUTSIDE, Tagger, spans
 from agent.understanding.tokens import tokenize
-from agent.understanding.world import Thing, World
+from agent.understanding.world import TRASHED, Thing, World
 
 COMMAND = re.compile(
     r"(?:uptime|df|free|nvidia-smi|systemctl|journalctl|ls\w*|uname|date|who|ps|ping|cat|ip|dmesg)\b"
@@ -67,6 +67,8 @@ NAMES_ANYTHING = frozenset(
     }
 )
 
+LIKE_RESTORING = frozenset({"edit_project.restore", "snapshots.load", "memory.recall"})
+"""What “bring back” may mean beside taking something out of the trash."""
 MOST_CHARS = 1200
 """The beginning of a sentence says what is wanted."""
 LONGEST_QUOTATION = 4000
@@ -222,7 +224,11 @@ class Reader:
         factors = np.ones(len(probabilities), np.float32)
         for start, end in spans_named:
             kinds = {one.thing.kind for one in named if (one.start, one.end) == (start, end)}
+            is_trashed = all(kind.startswith(TRASHED) for kind in kinds)
             for place, intent in enumerate(self.classifier.labels):
+                if is_trashed and intent not in LIKE_RESTORING:
+                    # Texts and new things may well be called as what somebody has deleted.
+                    continue
                 if not intent.startswith(("act.", "plan.")) and not kinds & self.kinds_of(intent):
                     factors[place] *= MISFIT
         fitting = probabilities * factors
@@ -231,7 +237,7 @@ class Reader:
     def kinds_of(self, intent: str) -> set[str]:
         """Returns the kinds of things that an intent may name; free texts may name any."""
         slots = self.slots.get(intent, ())
-        kinds = {kind for slot in slots for kind in ENTITY_KINDS.get(slot, ())}
+        kinds = {kind for slot in slots for kind in kinds_named(intent, slot)}
         return kinds | (
             {kind for some in ENTITY_KINDS.values() for kind in some} if intent in NAMES_ANYTHING else set()
         )

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from agent.understanding.spelling import Spelling
 from agent.understanding.tagger import TokenView
 from agent.understanding.tokens import Token, tokenize
-from agent.understanding.world import Mention
+from agent.understanding.world import Mention, kind_of_live
 
 _QUOTES = re.compile(
     r'"([^"]{1,4000})"|“([^”]{1,4000})”|„([^“”"]{1,4000})[“”"]|«([^»]{1,4000})»|»([^«]{1,4000})«'
@@ -100,8 +100,10 @@ class Sentence:
         return self.spelt[place] if self.spelt else word_of(self.tokens[place])
 
     def kinds_at(self, place: int) -> tuple[str, ...]:
-        """Returns the kinds that a token may name."""
-        return tuple(sorted({one.thing.kind for one in self.mentions if one.start <= place < one.end}))
+        """Returns the kinds that a token may name; the words around it tell whether it is in the trash."""
+        return tuple(
+            sorted({kind_of_live(one.thing.kind) for one in self.mentions if one.start <= place < one.end})
+        )
 
     def words(self) -> list[str]:
         """Returns the words for the classifier: names, numbers and literals by their kinds."""
@@ -111,7 +113,7 @@ class Sentence:
             here = [one for one in self.mentions if one.start == place and one.sureness >= 0.75]
             if here:
                 longest = max(one.end for one in here)
-                kinds = sorted({one.thing.kind for one in here if one.end == longest})
+                kinds = sorted({kind_of_live(one.thing.kind) for one in here if one.end == longest})
                 found.append(f"<{'|'.join(kinds)}>")
                 place = longest
                 continue

@@ -12,7 +12,7 @@ from agent.tools.machines.text import MachineState
 from agent.understanding import changes, values
 from agent.understanding.sentence import Sentence
 from agent.understanding.when import clock_time
-from agent.understanding.world import Mention, Thing, World, fold
+from agent.understanding.world import Mention, Thing, World, fold, kind_of_live
 
 ENTITY_KINDS: Mapping[str, tuple[str, ...]] = {
     "persona": ("persona",),
@@ -32,9 +32,18 @@ ENTITY_KINDS: Mapping[str, tuple[str, ...]] = {
     "other": ("snapshot",),
     "run": ("run",),
 }
+KINDS_OF_INTENT: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "trash.restore_video": {"render": ("trashed_render",)},
+    "trash.restore_project": {"project": ("trashed_project",)},
+    "cancel_render.delete": {"render": ("render", "trashed_render")},
+    "edit_project.delete": {"project": ("project", "trashed_project")},
+}
+"""Of intents that name other things by an argument than the others do; what is in the trash comes last."""
 FIXED = frozenset({"quality", "shape", "captions", "privacy", "background", "stream", "pace"})
 NUMBERS = frozenset({"limit", "count", "scenes", "lines", "version", "time_limit_s"})
-FLAGS = frozenset({"check", "from_memory", "everything", "keep_secret", "replace", "again", "ask_model"})
+FLAGS = frozenset(
+    {"check", "forever", "from_memory", "everything", "keep_secret", "replace", "again", "ask_model"}
+)
 MOMENTS = frozenset({"publish_at", "granted_at"})
 TEXTS = frozenset(
     {
@@ -80,6 +89,11 @@ _LEADING = re.compile(
 _NUMBERED = re.compile(
     r"^(?:scene|szene|number|nummer|no\.?|nr\.?|page|part|slide|shot|bit)\s*#?\s*(\S+)$", re.IGNORECASE
 )
+
+
+def kinds_named(intent: str, slot: str) -> tuple[str, ...]:
+    """Returns the kinds of things that an argument of an intent may name; none for a free text."""
+    return KINDS_OF_INTENT.get(intent, {}).get(slot) or ENTITY_KINDS.get(slot, ())
 
 
 @dataclass(slots=True)
@@ -201,7 +215,7 @@ class SlotFiller:
             if code:
                 filled.arguments[slot] = code
         elif slot in ENTITY_KINDS and not _is_new_name(intent, slot):
-            self._fill_entity(filled, slot, start, end, known)
+            self._fill_entity(filled, intent, slot, start, end, known)
         else:
             value__ = known or text.strip(_ENDS if slot != "script" else " \t\n").strip()
             filled.arguments[slot] = self._free_text(intent, slot, value__)
@@ -227,9 +241,11 @@ class SlotFiller:
             _LEADING.sub("", text).strip(" \"“”„'") if slot in ("title", "name", "topic", "about") else text
         )
 
-    def _fill_entity(self, filled: Filled, slot: str, start: int, end: int, known: str | None) -> None:
+    def _fill_entity(
+        self, filled: Filled, intent: str, slot: str, start: int, end: int, known: str | None
+    ) -> None:
         text = self.sentence.span_text(start, end)
-        kinds = ENTITY_KINDS[slot]
+        kinds = kinds_named(intent, slot)
         inside = [
             one
             for one in self.sentence.mentions
@@ -255,6 +271,7 @@ class SlotFiller:
     def _choose(self, filled: Filled, slot: str, mentions: Sequence[Mention]) -> None:
         surest = max(one.sureness for one in mentions)
         best = list(dict.fromkeys(one.thing for one in mentions if one.sureness == surest))
+        best = [one for one in best if not one.is_trashed] or best
         if (
             slot == "scene"
             and len(best) > 1
@@ -294,7 +311,7 @@ class SlotFiller:
         ):
             return next((thing for thing in things if thing.name == last), last)
         if any(word in table.groups["newest"] or word in table.groups["pronouns"] for word in lower_words):
-            return "latest" if kinds[0] in ("render", "project", "run") else None
+            return "latest" if kind_of_live(kinds[0]) in ("render", "project", "run") else None
         return None
 
     def _fill_machines(self, filled: Filled, text: str, start: int, end: int, known: str | None) -> None:
@@ -340,7 +357,7 @@ class SlotFiller:
         free = [
             one
             for one in self.sentence.mentions
-            if one.thing.kind in ENTITY_KINDS[slot]
+            if one.thing.kind in kinds_named(intent, slot)
             and one.sureness >= 0.5
             and not any(start <= one.start < end for start, end in taken)
         ]
@@ -393,6 +410,8 @@ class SlotFiller:
         for slot in missing & look.keys() & {"captions", "background"}:
             filled.arguments[slot] = look[slot]
         says_check = values.missing_cue(free, (), ("check",)) is not None
+        if "forever" in missing and values.matches("for_good", free):
+            filled.arguments["forever"] = True
         if "check" in missing and says_check and not changes.matches("denies_check", free):
             filled.arguments["check"] = True
         if "machines" in missing - filled.unknown.keys() and changes.matches("every_machine", free):

@@ -28,6 +28,11 @@ NEW_NAMES = frozenset(
     {"snapshots.save", "create_persona.create", "create_persona.change", "change_machine.accept"}
 )
 """Intents whose `name` does not exist yet."""
+FROM_TRASH = {
+    ("trash.restore_video", "render"): "trashed_render",
+    ("trash.restore_project", "project"): "trashed_project",
+}
+"""Arguments that name what is in the trash."""
 COMMON_FROM = 3
 ALSO_KIND = {"render": "project", "project": "render"}
 SEEN = 3
@@ -89,7 +94,9 @@ def join_examples(corpus: Corpus, count: int, seed: int = 4) -> Iterator[Several
 
 def kind_of(example: Example, slot: str) -> str | None:
     """Returns the kind of thing that an argument of the phrasing names."""
-    return None if slot == "name" and example.intent in NEW_NAMES else SLOT_KINDS.get(slot)
+    if slot == "name" and example.intent in NEW_NAMES:
+        return None
+    return FROM_TRASH.get((example.intent, slot)) or SLOT_KINDS.get(slot)
 
 
 def training_sentence(example: Example, chance: random.Random | None) -> Sentence:

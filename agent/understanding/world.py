@@ -25,6 +25,9 @@ DRAINING = "draining"
 IN_WORK = ("queued", "rendering")
 """The states of a video that has not ended."""
 
+TRASHED = "trashed_"
+"""What the kind of a thing in the trash begins with, before its kind outside."""
+
 _NOT_WORD = re.compile(r"[\W_]+")
 _POSSESSIVE = re.compile(r"['’]s$")
 
@@ -34,6 +37,11 @@ def fold(text: str) -> str:
     """Returns the letters and digits of a text without case and accents: “Käpt'n Blau” → “kaptnblau”."""
     plain = unicodedata.normalize("NFKD", _POSSESSIVE.sub("", text).casefold())
     return _NOT_WORD.sub("", "".join(char for char in plain if not unicodedata.combining(char)))
+
+
+def kind_of_live(kind: str) -> str:
+    """Returns what kind something in the trash is when it is restored; other kinds are as they are."""
+    return kind.removeprefix(TRASHED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +57,10 @@ class Thing:
     parent: str = ""
     number: int = 0
     text: str = field(default="", compare=False)
+
+    @property
+    def is_trashed(self) -> bool:
+        return self.kind.startswith(TRASHED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,7 @@ async def called(
     return await toolset.run(context, prepare_call(toolset, name, arguments))
 
 
-async def test_a_video_goes_with_its_files_when_somebody_else_has_agreed(
+async def test_a_video_goes_to_the_trash_with_its_files_when_somebody_else_has_agreed(
     talk: Conversing, snapshot: SentenceSnapshot
 ) -> None:
     render_id, file = await done_video(talk)
@@ -75,6 +75,17 @@ async def test_a_video_goes_with_its_files_when_somebody_else_has_agreed(
     assert reply.rpartition("\n")[0] == snapshot("waits", id=render_id, file=file)
     assert file.exists()
     assert await agreed(talk, f"Delete the video {render_id}") == snapshot("deleted", id=render_id)
+    assert file.exists() and (await talk.services.studio.renders.get(render_id)).trashed_at is not None
+    assert await talk.services.studio.renders.list() == []
+    assert await talk.told("Where is it?") == snapshot("where", id=render_id)
+
+
+async def test_a_video_that_is_deleted_for_good_is_gone_with_its_files(
+    talk: Conversing, snapshot: SentenceSnapshot
+) -> None:
+    render_id, file = await done_video(talk)
+    outcome = await agreed(talk, f"Delete the video {render_id} for good")
+    assert outcome == snapshot("deleted_for_good", id=render_id)
     assert not file.exists()
     with pytest.raises(NotFound):
         await talk.services.studio.renders.get(render_id)

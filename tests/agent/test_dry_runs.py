@@ -53,6 +53,10 @@ NOT_THERE: dict[str, tuple[dict[str, Any], str]] = {
     "edit_project.delete_scene": ({"project": "none", "scene": "1"}, "project.not_found"),
     "edit_project.restore": ({"project": "none", "version": 1}, "project.not_found"),
     "edit_project.delete": ({"project": "none"}, "project.not_found"),
+    "trash.restore_video": ({"render": "none"}, "trash.not_found"),
+    "trash.restore_project": ({"project": "none"}, "trash.not_found"),
+    "queue.front": ({"render": "rnd_nope"}, "render.not_found"),
+    "queue.back": ({"render": "rnd_nope"}, "render.not_found"),
     "change_machine.accept": ({"machine": "gpu-9"}, "machine.not_found"),
     "change_machine.choose_key": ({"machine": "gpu-9", "code": "2c91-a110-1679"}, "machine.not_found"),
     "change_machine.reinstall": ({"machine": "gpu-9"}, "machine.not_found"),
@@ -87,7 +91,7 @@ NOT_THERE: dict[str, tuple[dict[str, Any], str]] = {
     "triggers.cancel": ({"trigger": "trg_nope"}, "trigger.not_found"),
 }
 """Of each action a call about something that is not there."""
-NAMES_NOTHING = {"memory.remember"}
+NAMES_NOTHING = {"queue.cancel_waiting", "memory.remember"}
 """Takes any words: there is nothing that could be missing."""
 
 

@@ -80,13 +80,25 @@ def test_a_call_is_taken_back_by_another(call: CallRecord, reverse: CallRecord) 
     [
         "list_renders",
         "publish_render.publish",
-        "cancel_render.delete",
-        "edit_project.delete",
         "change_machine.retire",
     ],
 )
 def test_what_cannot_be_taken_back_has_no_reverse(intent: str) -> None:
     assert reverse_of(CallRecord(intent, {"render": "Tides", "machine": "atlas", "project": "Tides"})) == []
+
+
+@pytest.mark.parametrize(
+    ("intent", "thing", "reverse"),
+    [
+        ("cancel_render.delete", "render", "trash.restore_video"),
+        ("edit_project.delete", "project", "trash.restore_project"),
+    ],
+)
+def test_a_deletion_is_taken_back_from_the_trash_unless_it_was_for_good(
+    intent: str, thing: str, reverse: str
+) -> None:
+    assert reverse_of(CallRecord(intent, {thing: "Tides"})) == [CallRecord(reverse, {thing: "Tides"})]
+    assert reverse_of(CallRecord(intent, {thing: "Tides", "forever": True})) == []
 
 
 def test_needed_arguments_are_arguments_of_their_tools() -> None:

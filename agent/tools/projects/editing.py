@@ -27,8 +27,9 @@ from agent.tools.projects.tools import (
 from agent.tools.record import Act, ToolContext, ToolRequest, ToolResult, tool
 from agent.tools.renders.lines import LATEST
 from agent.tools.sizes import Quality, Shape, canvas_for, resize
+from agent.tools.trash import already_there, find_project_in_trash, retention_words
 from agent.writing.scenes import HEADING_CHARS
-from soundstage.errors import Invalid
+from soundstage.errors import Invalid, NotFound
 from soundstage.one_line import OneLine
 from studio.brands.schemas import BrandView
 from studio.projects.schemas import ProjectChange, ProjectDraft, ProjectView
@@ -114,6 +115,10 @@ class EditProject(ToolRequest):
         max_length=80,
         description="With change: the brand kit of the project by name or id, or “none”.",
     )
+    forever: bool = Field(
+        default=False,
+        description="With delete: for good and at once, also where it is in the trash already.",
+    )
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -136,6 +141,7 @@ class ProjectEdited(ToolResult):
     version: int | None = None
     lost: bool = False
     scene_id: str | None = Field(default=None, description="Of the scene that was added.")
+    trashed_project_id: str | None = Field(default=None, description="Of the project that is in the trash.")
 
     def presentation(self) -> Blocks:
         back = f"Say “Go back to version {self.version} of {self.project}” to have it as it was."
@@ -148,7 +154,7 @@ async def _planned(context: ToolContext, request: EditProject) -> Plan:
     if request.action == "create":
         persona = persona_named(context, request.persona or "nova")
         return Plan(changes=(change(f"Make a project “{request.title}” with {persona.name}"),))
-    project = await project_named(context, request.project)
+    project = await _named(context, request)
     where = f"project “{project.title}” ({project.id})"
     scenes = await context.services.scenes.list(project.id)
     if request.persona is not None:
@@ -161,17 +167,23 @@ async def _planned(context: ToolContext, request: EditProject) -> Plan:
         await _version(context, project, request)
     match request.action:
         case "delete":
-            what = f"Delete it with its versions and {len(scenes)} scenes; its videos stay"
+            with_it = f"its versions and {len(scenes)} scenes"
+            if not request.forever:
+                how_long = retention_words(context.services.trash_days)
+                restoring = f"where it can be restored {how_long}; its videos stay"
+                what = f"Move it to the trash with {with_it}, {restoring}"
+                return Plan(changes=(Change(what=what, where=where),))
             lost = [Change(what=_line("Delete", scene), where=where) for scene in scenes]
-            return Plan(changes=(Change(what=what, where=where), *lost))
+            what = f"Delete it for good with {with_it}; its videos stay"
+            return Plan(changes=(Change(what=what, where=where, deletes=True), *lost))
         case "delete_scene" | "change_scene" | "move_scene":
             scene = scene_named(project, scenes, request.scene or "")
             verb = request.action.removesuffix("_scene").capitalize()
-            chosen = request.model_dump(exclude_none=True, exclude={"action", "project", "scene"})
+            chosen = request.model_dump(exclude_none=True, exclude={"action", "project", "scene", "forever"})
             how = f" ({', '.join(f'{name}: {value}' for name, value in chosen.items())})" if chosen else ""
             return Plan(changes=(change(f"{_line(verb, scene)}{how}", where),))
         case _:
-            chosen = request.model_dump(exclude_none=True, exclude={"action", "project"})
+            chosen = request.model_dump(exclude_none=True, exclude={"action", "project", "forever"})
             how = ", ".join(f"{name}: {value}" for name, value in chosen.items())
             return Plan(changes=(change(f"{request.action.replace('_', ' ')} ({how})", where),))
 
@@ -187,10 +199,13 @@ async def _planned(context: ToolContext, request: EditProject) -> Plan:
         "delete_scene": Act("destructive", "scene:delete", approvers=0),
         "restore": Act("write", "project:update"),
         "delete": Act(
-            "destructive", "project:delete", because="a project that is deleted is gone with its versions"
+            "destructive",
+            "project:delete",
+            because="a deleted project is gone with its versions, at once or after its days in the trash",
         ),
     },
-    undo="edit_project restore goes back to an earlier version; a deleted project is gone",
+    undo="edit_project restore goes back to an earlier version; trash restores a deleted project, but not "
+    "one deleted for good",
     plan=_planned,
 )
 async def edit_project(context: ToolContext, request: EditProject) -> ProjectEdited:
@@ -367,10 +382,34 @@ async def _version(context: ToolContext, project: ProjectView, request: EditProj
 
 
 async def _delete(context: ToolContext, request: EditProject) -> ProjectEdited:
-    project = await project_named(context, request.project)
-    await context.services.projects.delete(project.id)
-    done = f"The project “{project.title}” is deleted. Its videos stay."
-    return ProjectEdited(project_id=None, project=project.title, done=done)
+    services, by = context.services, context.principal.name
+    project = await _named(context, request)
+    if request.forever:
+        await services.projects.delete(project.id, by=by)
+        done = f"The project “{project.title}” is deleted. Its videos stay."
+        return ProjectEdited(project_id=None, project=project.title, done=done)
+    await services.projects.trash(project.id, by=by)
+    done = (
+        f"The project “{project.title}” is in the trash. Its videos stay. "
+        f"It can be restored {retention_words(services.trash_days)}: "
+        f"say “Restore the project {project.title} from the trash”."
+    )
+    return ProjectEdited(project_id=None, project=project.title, done=done, trashed_project_id=project.id)
+
+
+async def _named(context: ToolContext, request: EditProject) -> ProjectView:
+    """Returns the project that is meant; what is to be deleted for good may be in the trash. Raises Conflict
+    `trash.already_there`, and `project.not_found`.
+    """
+    try:
+        project = await project_named(context, request.project)
+    except NotFound:
+        if not request.forever or request.action != "delete":
+            raise
+        project = await find_project_in_trash(context, request.project)
+    if request.action == "delete" and project.trashed_at is not None and not request.forever:
+        raise already_there("project", project.title)
+    return project
 
 
 _ACTIONS: Mapping[str, Callable[[ToolContext, EditProject], Awaitable[ProjectEdited]]] = MappingProxyType(

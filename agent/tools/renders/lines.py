@@ -49,6 +49,7 @@ class RenderLine(ToolResult):
     files: tuple[str, ...] = ()
     error_code: str | None = None
     message: str = ""
+    in_trash: bool = False
     warnings: tuple[str, ...] = Field(default=(), description="What of the wish was not met, in sentences.")
     meanwhile: NewerRender | None = Field(
         default=None, description="A newer one, where this was the last done."
@@ -67,6 +68,7 @@ class RenderLine(ToolResult):
             files=tuple(str(out_dir / name) for name in view.out_files),
             error_code=view.error.code if view.error else None,
             message=message_of(view),
+            in_trash=view.trashed_at is not None,
             warnings=tuple(notice.message for notice in view.warnings),
         )
 
@@ -79,6 +81,11 @@ class RenderLine(ToolResult):
         return Id(text=f" ({self.render_id})")
 
     def presentation(self) -> Blocks:
+        if self.in_trash:
+            return page(
+                paragraph(self.link, self.id_in_brackets, " is in the trash."),
+                f"Say “Restore the video {self.title} from the trash” to have it back.",
+            )
         if self.state == "done":
             return page(
                 paragraph(self.link, f" is done ({(self.duration_ms or 0) / 1000:.1f} s)."),

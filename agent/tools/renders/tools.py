@@ -27,6 +27,7 @@ from agent.tools.renders.lines import (
     render_of,
 )
 from agent.tools.sizes import Quality, Shape, canvas_for
+from agent.tools.trash import already_there, retention_words
 from soundstage.errors import Conflict
 from studio.renders.planning import refuse_cancel
 from studio.renders.schemas import RenderRequest, RenderView
@@ -36,11 +37,21 @@ MIB = 1 << 20
 _MAX_PUBLICATIONS = 20
 
 
-async def _plan_deletion(context: ToolContext, video: RenderView) -> Plan:
-    """Its row and each of its files by name; refuses, as the act does, a video that is being made."""
+async def _plan_deletion(context: ToolContext, video: RenderView, *, forever: bool) -> Plan:
+    """Names the video, and what becomes of its files; refuses, as the act does, a video that is being made or
+    in the trash already.
+    """
     if not video.ended:
         raise Conflict("render.active", f"This render is {video.state}.", "Cancel it first.")
     where = f"“{video.title}” ({video.id})"
+    if not forever:
+        if video.trashed_at is not None:
+            raise already_there("video", video.title)
+        how_long = retention_words(context.services.trash_days)
+        changes = [change(f"Move the video to the trash, where it can be restored {how_long}", where)]
+        files = (str(context.services.out_dir / name) for name in video.out_files)
+        changes += [change("Keep the file for as long as the video is there", name) for name in files]
+        return Plan(changes=(*changes, *await _published(context, video)))
     changes = [change("Delete the video for good; it cannot be had back", where, deletes=True)]
     changes += [change("Delete the file", str(context.services.out_dir / name)) for name in video.out_files]
     if video.outputs:
@@ -108,10 +119,18 @@ class Ticket(RenderLine):
 
 class Cancelled(RenderLine):
     deleted: bool = False
+    trashed: bool = Field(default=False, description="Whether it was moved to the trash.")
+    days: int | None = Field(default=None, description="How long it stays in the trash; none: for ever.")
 
     def presentation(self) -> Blocks:
         if self.deleted:
             return page(paragraph(f"“{self.title}” is deleted, with its files.", self.id_in_brackets))
+        if self.trashed:
+            sentence = f"“Restore the video {self.title} from the trash”"
+            return page(
+                paragraph(f"The video “{self.title}” is in the trash.", self.id_in_brackets),
+                f"It can be restored {retention_words(self.days)}: say {sentence}.",
+            )
         if self.state != "cancelled":
             return page(
                 paragraph(self.link, " is being cancelled; its workers stop now.", self.id_in_brackets)
@@ -217,7 +236,12 @@ async def show_render(context: ToolContext, request: OneRender) -> RenderLine:
 
 class EndRender(OneRender):
     action: Literal["cancel", "delete"] = Field(
-        default="cancel", description="cancel: stop making it; delete: it goes for good, with its files."
+        default="cancel",
+        description="cancel: stop making it; delete: move it to the trash with its files.",
+    )
+    forever: bool = Field(
+        default=False,
+        description="With delete: for good and at once, also where it is in the trash already.",
     )
 
 
@@ -225,7 +249,7 @@ async def _plan_end(context: ToolContext, request: EndRender) -> Plan:
     """Refuses to cancel one that has ended; of one that is cancelled already there is nothing to change."""
     target = await render_of(context, request.render)
     if request.action == "delete":
-        return await _plan_deletion(context, target)
+        return await _plan_deletion(context, target, forever=request.forever)
     refuse_cancel(target.state)
     if target.state is RenderState.CANCELLED:
         return Plan(changes=(), seconds=0)
@@ -237,22 +261,30 @@ async def _plan_end(context: ToolContext, request: EndRender) -> Plan:
     {
         "cancel": Act("destructive", "render:cancel", approvers=0),
         "delete": Act(
-            "destructive", "render:delete", because="a video that is deleted is gone with its files"
+            "destructive",
+            "render:delete",
+            because="a video that is deleted is gone with its files, at once or after its days in the trash",
         ),
     },
-    undo="ask for a cancelled video again; one that is deleted is gone",
+    undo="ask for a cancelled video again; trash restores a deleted one, but not one deleted for good",
     plan=_plan_end,
 )
 async def cancel_render(context: ToolContext, request: EndRender) -> Cancelled:
-    """Stop making a video, whose finished scenes stay in the cache; or delete one with its files."""
+    """Stop making a video, whose finished scenes stay in the cache; or move one to the trash with files."""
+    services = context.services
     target = await render_of(context, request.render)
+    if request.action == "delete" and request.forever:
+        await services.renders.delete(target.id)
+        return Cancelled.of(target, services.out_dir).model_copy(update={"deleted": True, "files": ()})
     if request.action == "delete":
-        await context.services.renders.delete(target.id)
-        return Cancelled.of(target, context.services.out_dir).model_copy(
-            update={"deleted": True, "files": ()}
+        if target.trashed_at is not None:
+            raise already_there("video", target.title)
+        await services.render_editing.trash(target.id, by=context.principal.name)
+        return Cancelled.of(target, services.out_dir).model_copy(
+            update={"trashed": True, "days": services.trash_days}
         )
-    view = await context.services.renders.cancel(target.id)
-    return Cancelled.of(view, context.services.out_dir)
+    view = await services.renders.cancel(target.id)
+    return Cancelled.of(view, services.out_dir)
 
 
 class Repeated(RenderLine):
