@@ -61,6 +61,6 @@ def test_a_brand_kit_with_a_logo_is_made_and_chosen_for_a_project(
     expect(page.locator(".saved")).to_have_text("Saved", timeout=PATIENCE_MS)
     assert operator.get(f"/api/projects/{project['id']}").json()["brand"] == kit["id"]
     # The picture of the scene has the logo: its address changes with the look.
-    expect(page.locator(".layout figcaption")).to_contain_text("Scene 1 at", timeout=PATIENCE_MS)
+    expect(page.locator(".layout figcaption span")).to_contain_text("Scene 1 at", timeout=PATIENCE_MS)
     refused = operator.delete(f"/api/brands/{kit['id']}")
     assert refused.status_code == 409

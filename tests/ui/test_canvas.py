@@ -47,7 +47,7 @@ def overlay(operator: httpx.Client, project: str) -> Callable[[Page, int], dict[
 
 def open_editor(visiting: Visiting, project: str, **options: Any) -> Page:
     page = visiting(**options).open(f"projects/{project}")
-    expect(page.locator(".layout figcaption")).to_have_text("Scene 1 at “The”", timeout=PATIENCE_MS)
+    expect(page.locator(".layout figcaption span")).to_have_text("Scene 1 at “The”", timeout=PATIENCE_MS)
     return page
 
 

@@ -59,14 +59,14 @@ def test_a_scene_is_heard_from_the_start_and_from_a_word(page: Page) -> None:
     assert layer is not None and goes is not None and layer["x"] == pytest.approx(goes["x"], abs=1)
     page.get_by_role("button", name="Stop").click()
     expect(strip.locator(".playhead")).to_be_hidden()
-    expect(page.locator(".layout figcaption")).to_have_text("Scene 1 at “The”", timeout=PATIENCE_MS)
+    expect(page.locator(".layout figcaption span")).to_have_text("Scene 1 at “The”", timeout=PATIENCE_MS)
     assert breaches(page) == []
 
     words.nth(7).click()
     again, offset, _ = wait_for_sound(page, 2)
     assert again == length and 0.5 * length < offset < length
     assert script.evaluate("field => field.selectionStart") == SCRIPT.index("goes")
-    expect(page.locator(".layout figcaption")).to_have_text("Scene 1 at “goes”", timeout=PATIENCE_MS)
+    expect(page.locator(".layout figcaption span")).to_have_text("Scene 1 at “goes”", timeout=PATIENCE_MS)
     # It ends by itself. A caret inside a word belongs to that word.
     listen = page.get_by_role("button", name="Listen", exact=False)
     expect(listen).to_be_visible()

@@ -100,7 +100,7 @@ def test_the_picture_shows_the_scene_at_the_word_of_the_caret(
     page = visiting().open(f"projects/{project}")
     script = page.get_by_label("Script of scene 1", exact=True)
     expect(script).to_have_value(SCRIPT, timeout=PATIENCE_MS)
-    words = page.locator(".layout figcaption")
+    words = page.locator(".layout figcaption span")
     expect(words).to_have_text("Scene 1 at “The”", timeout=PATIENCE_MS)
     picture = page.locator(".layout img")
     first = picture.get_attribute("src")

@@ -178,7 +178,7 @@ def take_all(visit: Visit, pictures: Pictures) -> None:
     first = page.get_by_label("Script of scene 1", exact=True)
     first.click()
     page.keyboard.press("Control+Home")
-    expect(page.locator(".layout figcaption")).to_have_text("Scene 1 at “Welcome”", timeout=PATIENCE_MS)
+    expect(page.locator(".layout figcaption span")).to_have_text("Scene 1 at “Welcome”", timeout=PATIENCE_MS)
     pictures.take(
         page,
         "editor",
@@ -221,7 +221,7 @@ def take_editor(page: Page, folder: Path) -> None:
         use = FilmHands(page, folder)
         use.choose_word(number, word)
         shown = f"Scene {number} at “{word}"
-        expect(page.locator(".layout figcaption")).to_contain_text(shown, timeout=PATIENCE_MS)
+        expect(page.locator(".layout figcaption span")).to_contain_text(shown, timeout=PATIENCE_MS)
         page.mouse.wheel(0, -5000)
         for times in page.get_by_text("When each point comes").all():
             times.click()

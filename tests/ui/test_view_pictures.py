@@ -97,7 +97,7 @@ def choose_the_changed_scene(page: Page) -> None:
     script = field(page, 3)
     script.click()
     page.keyboard.press("Control+Home")
-    expect(page.locator(".layout figcaption")).to_contain_text("Scene 3 at", timeout=PATIENCE_MS)
+    expect(page.locator(".layout figcaption span")).to_contain_text("Scene 3 at", timeout=PATIENCE_MS)
 
 
 PICTURES = (
