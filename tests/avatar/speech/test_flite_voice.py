@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,7 @@ import pytest
 from avatar.pipeline.record import voice_record
 from avatar.programs import flite_is_installed
 from avatar.spec import EspeakVoice, FliteVoice, Scene
-from avatar.speech import flite
+from avatar.speech import flite, speak
 from avatar.speech.spoken_english import in_words
 from avatar.tracks import SpeechTrack
 from recordings import SENTENCES, Speaker, samples_of
@@ -163,3 +165,38 @@ def test_an_abbreviation_that_ends_a_sentence_pauses_and_one_within_does_not(say
 
     assert gap_ms("He lives at 12 Elm Rd. Then he moved.", 5) > 250
     assert gap_ms("He lives at 12 Elm Rd. near us.", 5) < 100
+
+
+def test_a_sentence_is_spoken_once_while_somebody_edits_and_sounds_the_same(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+
+    def speech_of(script: str, name: str, cache: Path | None, **fields: Any) -> tuple[bytes, Any]:
+        track = speak(Scene(id="s", script=script, **fields), tmp_path / name, lambda ref: Path(), cache)
+        return track.wav.read_bytes(), (track.words, track.phones, track.duration_ms)
+
+    script = "The tide comes in. *High* water is at noon. Goodbye."
+    plain = speech_of(script, "plain", None)
+    assert not cache.exists()
+    assert speech_of(script, "first", cache) == plain
+    stored = {one: one.stat().st_mtime_ns for one in (cache / "sentences").iterdir()}
+    assert len(stored) == 3
+    assert speech_of(script, "second", cache) == plain
+    edited = script.replace("noon", "midnight")
+    assert speech_of(edited, "edited", cache) == speech_of(edited, "edited plain", None)
+    now = {one: one.stat().st_mtime_ns for one in (cache / "sentences").iterdir()}
+    assert len(now) == 4 and stored.items() <= now.items(), "only the other sentence was spoken"
+    # A damaged file is spoken anew; another voice, pitch or dictionary is another sound; old ones go.
+    next(iter(now)).write_bytes(b"{}")
+    assert speech_of(script, "damaged", cache) == plain
+    others: tuple[dict[str, Any], ...] = (
+        {"voice": FliteVoice(voice="rms")},
+        {"voice": FliteVoice(pace=1.2)},
+        {"pronunciation": {"tide": "tied"}},
+    )
+    for number, fields in enumerate(others):
+        got = speech_of(script, f"other{number}", cache, **fields)
+        assert got == speech_of(script, f"other plain{number}", None, **fields)
+    for one in now:
+        os.utime(one, (0, 0))
+    speech_of("Something else.", "later", cache)
+    assert not any(one.exists() for one in now)

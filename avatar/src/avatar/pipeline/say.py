@@ -28,7 +28,7 @@ def say_scene(spec: RenderSpec, scene_id: str, folder: Path, context: Context) -
     require_other_files(folder, [folder / name for name in (SOUND, SHEET)], paths_of([scene]))
     with atomic_files(folder, (SOUND, SHEET)) as work:
         context.tell(StageStarted(stage="speech", scene=scene_id))
-        speech = speak(scene, work, context.resolve)
+        speech = speak(scene, work, context.resolve, context.cache)
         context.check()
         context.tell(StageStarted(stage="timing", scene=scene_id))
         moments = (np.arange(-(-speech.duration_ms * LEVEL_HZ // 1000)) + 0.5) / LEVEL_HZ

@@ -38,7 +38,7 @@ def make_still(
     notices: list[Notice] = []
     with tempfile.TemporaryDirectory(prefix="avatar-still-") as work:
         context.tell(StageStarted(stage="speech", scene=scene_id))
-        speech = speak(scene, Path(work), context.resolve)
+        speech = speak(scene, Path(work), context.resolve, context.cache)
         track = motion_of(spec, scene, speech)
         context.tell(StageStarted(stage="prepare", scene=scene_id))
         if word is not None and speech.words:

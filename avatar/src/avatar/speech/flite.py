@@ -81,6 +81,7 @@ def from_flite(script: Script, voice: FliteVoice, task: SpeechTask) -> SpeechTra
             "voice": voice.voice,
             "rate": RATE_HZ,
             "wav": str(raw),
+            "cache": None if task.cache is None else str(task.cache / "sentences"),
             "pronunciations": _lexicon(task.pronunciation, notes),
             "pieces": [{"silence_ms": 0}, *(one.request for one in texts), {"silence_ms": 0}],
         }

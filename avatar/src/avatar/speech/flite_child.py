@@ -14,14 +14,20 @@ standard output. Positions are in samples of that WAV. Lines:
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import json
 import math
+import os
 import sys
 import tempfile
+import time
 import wave
+from pathlib import Path
 from typing import Any, NoReturn
 
 LANGUAGE = ("libflite_usenglish.so.1", "libflite_cmulex.so.1")
+MAX_STORED, STORED_S = 200, 86_400
+"""Sentences in the cache: at most so many, and for so long."""
 LONGEST_EDGE_S = 0.04
 """So much of the silence that flite puts before and behind a sentence stays; pauses are the request's."""
 
@@ -111,6 +117,8 @@ class _Flite:
         factor on all lengths; `f0_shift`: on the fundamental (slt and awb only).
         """
         library = self._library
+        # The noise in the sound is that of a sentence alone, whatever was spoken before it.
+        ctypes.CDLL(None).srand(1)
         utterance = _Pointer(library.new_utterance())
         library.utt_set_input_text(utterance, text.encode("ascii"))
         library.utt_init(utterance, self._voice)
@@ -138,7 +146,70 @@ class _Flite:
         return samples, rate, phones
 
 
-def _speak(flite: _Flite, request: dict[str, Any]) -> None:
+_Spoken = tuple[bytes, int, list[tuple[str, float, int]]]
+
+
+class _Sentences:
+    """Speaks sentences, each once: the library is loaded for the first that is not in the cache."""
+
+    def __init__(self, request: dict[str, Any]) -> None:
+        self._request = request
+        self._folder = Path(request["cache"]) if request.get("cache") else None
+        self._flite: _Flite | None = None
+
+    def speak(self, sentence: dict[str, Any]) -> _Spoken:
+        """Returns what `_Flite.synthesise` does."""
+        arguments = [sentence[name] for name in ("text", "marks", "stretch", "f0_shift")]
+        path = self._path(arguments)
+        if path is not None and (stored := _read(path)) is not None:
+            return stored
+        if self._flite is None:
+            self._flite = _Flite(self._request["voice"], self._request["pronunciations"])
+        spoken = self._flite.synthesise(*arguments)
+        if path is not None:
+            _store(path, spoken)
+        return spoken
+
+    def _path(self, arguments: list[Any]) -> Path | None:
+        if self._folder is None:
+            return None
+        voice = [self._request["voice"], self._request["pronunciations"]]
+        content = json.dumps([voice, arguments]).encode() + Path(__file__).read_bytes()
+        return self._folder / f"{hashlib.sha256(content).hexdigest()[:32]}.sentence"
+
+
+def _read(path: Path) -> _Spoken | None:
+    """Returns a stored sentence; None where there is none, or its file is damaged."""
+    try:
+        head, _, samples = path.read_bytes().partition(b"\n")
+        stored = json.loads(head)
+        if stored["sha256"] != hashlib.sha256(samples).hexdigest():
+            return None
+        return samples, stored["rate"], [tuple(one) for one in stored["phones"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _store(path: Path, spoken: _Spoken) -> None:
+    """Writes a sentence in one step, and removes old ones. A full disk stores nothing."""
+    samples, rate, phones = spoken
+    head = {"rate": rate, "phones": phones, "sha256": hashlib.sha256(samples).hexdigest()}
+    written = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        written.write_bytes(json.dumps(head).encode() + b"\n" + samples)
+        written.replace(path)
+        times = {one: one.stat().st_mtime for one in path.parent.glob("*.sentence")}
+        newest_first = sorted(times, key=lambda one: times[one], reverse=True)
+        old = time.time() - STORED_S
+        for place, one in enumerate(newest_first):
+            if place >= MAX_STORED or times[one] < old:
+                one.unlink(missing_ok=True)
+    except OSError:
+        written.unlink(missing_ok=True)
+
+
+def _speak(sentences: _Sentences, request: dict[str, Any]) -> None:
     with wave.open(request["wav"], "wb") as wav:
         wav.setnchannels(1)
         wav.setsampwidth(2)
@@ -148,7 +219,7 @@ def _speak(flite: _Flite, request: dict[str, Any]) -> None:
                 _say({"p": ["", wav.tell()]})
                 _write_silence(wav, piece["silence_ms"] * rate // 1000)
             for sentence in piece.get("sentences", ()):
-                _sentence(flite, sentence, number, wav)
+                _sentence(sentences, sentence, number, wav)
                 if sentence["pause_ms"]:
                     _say({"p": ["", wav.tell()]})
                     _write_silence(wav, sentence["pause_ms"] * rate // 1000)
@@ -159,10 +230,8 @@ def _speak(flite: _Flite, request: dict[str, Any]) -> None:
         _say({"done": wav.tell()})
 
 
-def _sentence(flite: _Flite, sentence: dict[str, Any], piece: int, wav: wave.Wave_write) -> None:
-    samples, rate, phones = flite.synthesise(
-        sentence["text"], sentence["marks"], sentence["stretch"], sentence["f0_shift"]
-    )
+def _sentence(sentences: _Sentences, sentence: dict[str, Any], piece: int, wav: wave.Wave_write) -> None:
+    samples, rate, phones = sentences.speak(sentence)
     if rate != wav.getframerate():
         _fail("rate")
     edge = round(LONGEST_EDGE_S * rate)
@@ -192,10 +261,10 @@ def _write_silence(wav: wave.Wave_write, samples: int) -> None:
 
 def main() -> None:
     request = json.load(sys.stdin)
-    flite = _Flite(request["voice"], request["pronunciations"])
+    sentences = _Sentences(request)
     _say({"rate": request["rate"]})
     try:
-        _speak(flite, request)
+        _speak(sentences, request)
     except OSError as error:
         _fail("disk", errno=error.errno, reason=error.strerror or "write failed")
     sys.stdout.flush()

@@ -85,13 +85,16 @@ class Script:
 
 @dataclass(frozen=True, slots=True)
 class SpeechTask:
-    """Holds how a voice reads a script, and the WAV to write, with so much silence before and behind."""
+    """Holds how a voice reads a script, and the WAV to write, with so much silence before and behind.
+    `cache`: the folder of sentences that were spoken before; None speaks all of them.
+    """
 
     language: str
     pronunciation: dict[str, str]
     wav: Path
     lead_in_ms: int
     tail_ms: int
+    cache: Path | None = None
 
 
 def parse_script(text: str) -> Script:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from avatar.encode.atomic import write_error
@@ -21,24 +22,27 @@ from avatar.tracks import Phone, SpeechNote, SpeechTrack
 SILENT_HZ = 48_000
 
 
-def speak(scene: Scene, workdir: Path, resolve: Callable[[MediaRef], Path]) -> SpeechTrack:
+def speak(
+    scene: Scene, workdir: Path, resolve: Callable[[MediaRef], Path], cache: Path | None = None
+) -> SpeechTrack:
     """Make or read the sound of one scene.
 
     Writes `workdir/speech.wav`, 16-bit mono, `lead_in_ms` and `tail_ms` of silence included, a whole number
     of milliseconds long. Words are the script's, as written, without marks. A `duration_ms` of the scene is
-    met within 2 % or 250 ms, or a note `speech.duration_missed` says why not. Raises InvalidInput or
+    met within 2 % or 250 ms, or a note `speech.duration_missed` says why not. `cache`: a folder for sentences
+    that are likely to be spoken again soon, as while somebody edits. Raises InvalidInput or
     Unavailable with a `speech.*` code, or `render.disk_full`.
     """
     workdir.mkdir(parents=True, exist_ok=True)
     try:
-        return _speak(scene, workdir / "speech.wav", resolve)
+        return _speak(scene, workdir / "speech.wav", resolve, cache)
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
         raise write_error(error, workdir / "speech.wav") from error
 
 
-def _speak(scene: Scene, wav: Path, resolve: Callable[[MediaRef], Path]) -> SpeechTrack:
+def _speak(scene: Scene, wav: Path, resolve: Callable[[MediaRef], Path], cache: Path | None) -> SpeechTrack:
     if scene.silent:
         return _silence(wav, scene.duration_ms or 0)
     script = deliver(parse_script(scene.script or ""), scene.mood)
@@ -51,7 +55,7 @@ def _speak(scene: Scene, wav: Path, resolve: Callable[[MediaRef], Path]) -> Spee
         )
 
     def say(words: Script, voice: Voice) -> SpeechTrack:
-        return _say(words, voice, _task(scene, words, wav))
+        return _say(words, voice, replace(_task(scene, words, wav), cache=cache))
 
     if scene.duration_ms is None:
         return say(script, scene.voice)
