@@ -64,7 +64,8 @@ def test_every_tool_has_a_rule_and_every_rule_a_tool() -> None:
 
 
 def test_there_are_few_tools() -> None:
-    assert len(ALL_TOOLS) <= 30
+    """A request to a model carries ten of them (`test_offered_tools.py`); people read all in `help`."""
+    assert len(ALL_TOOLS) <= 32
 
 
 @pytest.mark.parametrize("tool", ALL_TOOLS, ids=lambda tool: tool.name)
