@@ -56,7 +56,7 @@ def test_the_palette_says_which_right_is_missing(visiting: Visiting) -> None:
 
 OPENED: dict[str, Callable[[Page], None]] = {
     "Go to, or do": lambda page: page.keyboard.press("Control+k"),
-    "Keys": lambda page: page.keyboard.press("?"),
+    "Keyboard shortcuts": lambda page: page.keyboard.press("?"),
     "Inbox": lambda page: page.get_by_role("button", name="Inbox").press("Enter"),
 }
 
