@@ -106,7 +106,7 @@ async def farm_of_two(studio: Studio) -> None:
 
 def test_a_sentence_becomes_a_video_that_plays_with_captions(made: Visit) -> None:
     page = made.page
-    page.locator(".made").click()
+    page.locator("a.made").click()
     wait_for(page, "document.getElementById('video')?.readyState >= 2")
     assert page.locator("#video").evaluate("v => [v.videoWidth, v.videoHeight, v.error]") == [640, 360, None]
     page.locator("#video").evaluate("v => { v.muted = true; return v.play(); }")
@@ -279,5 +279,5 @@ def test_a_video_that_failed_says_why_where_it_was_asked_for(
     visit.say("Make a video in 360p where Nova says: Hello")
     expect(page.locator(".made .chip")).to_have_text("failed", timeout=PATIENCE_MS)
     said = page.locator(".made .quiet").inner_text()
-    page.locator(".made").click()
+    page.locator("a.made").click()
     expect(page.locator(".view .problem strong")).to_have_text(said, timeout=PATIENCE_MS)

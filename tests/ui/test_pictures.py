@@ -33,7 +33,7 @@ def test_pictures_of_a_desk_in_light_and_dark_and_of_a_phone(
         expect(page.locator(".turn", has_text=sentence)).to_be_visible(timeout=PATIENCE_MS)
     expect(page.locator(".thinking")).to_have_count(0, timeout=PATIENCE_MS)
     expect(page.locator(".made .chip")).to_have_text("done", timeout=PATIENCE_MS)
-    page.locator(".made").click()
+    page.locator("a.made").click()
     play_a_moment(page, 0.4, "#video")
     _take(page, folder / "mission-control-light.png")
     page.emulate_media(color_scheme="dark")

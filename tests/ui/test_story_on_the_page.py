@@ -161,8 +161,8 @@ def test_the_whole_story_is_clicked_through(guarded: Studio, enter: Callable[...
 
     order = f"make a 360p three-scene video about tides with Nova from this text: {TEXT}"
     say(ada, order)
-    expect(ada.locator(".made")).to_be_visible(timeout=PATIENCE_MS)
-    render_id = _last_part(ada.locator(".made"))
+    expect(ada.locator("a.made")).to_be_visible(timeout=PATIENCE_MS)
+    render_id = _last_part(ada.locator("a.made"))
     say(ada, "why is it waiting?")
     why = ada.locator(".turn").last.locator(".reply")
     expect(why).to_have_text(
