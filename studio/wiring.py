@@ -34,6 +34,7 @@ from studio.people.service import PeopleService
 from studio.personas.health import PersonaHealthService
 from studio.personas.library import PersonaLibrary
 from studio.personas.pictures import PersonaPictures
+from studio.personas.portrait_previews import CLIPS, PortraitPreviews
 from studio.personas.service import PersonaService
 from studio.personas.shared_files import SharedPersonaFiles
 from studio.personas.speaking import PersonaSpeech
@@ -96,6 +97,7 @@ class Studio:
     idempotency: IdempotencyService
     outgoing: Outgoing
     personas: PersonaService
+    portrait_previews: PortraitPreviews
     persona_health: PersonaHealthService
     persona_validation: PersonaValidation
     persona_watch: PersonaWatch
@@ -120,6 +122,7 @@ class Studio:
     async def close_previews(self) -> None:
         """Ends what is being made for those who look, and not for films."""
         await self.persona_pictures.close()
+        await self.portrait_previews.previews.close()
         await self.stills.previews.close()
         await self.scene_speech.previews.close()
         await self.renditions.close()
@@ -233,6 +236,9 @@ def build_studio(
         idempotency=IdempotencyService(db, timedelta(hours=settings.limits.idempotency_hours)),
         outgoing=build_outgoing(settings, db, events, blobs),
         personas=personas,
+        portrait_previews=PortraitPreviews(
+            personas, admission, ScenePreviews(CLIPS, db, blobs, scheduler, speech_worker_binary)
+        ),
         persona_health=PersonaHealthService(db, blobs, library, consents, admission, speech),
         persona_validation=PersonaValidation(),
         persona_watch=PersonaWatch(library, db, events, files),

@@ -113,13 +113,11 @@ async def get_consent(session: AsyncSession, consent_id: str) -> ConsentRow:
 
 async def record(session: AsyncSession, draft: ConsentDraft, *, consent_id: str | None = None) -> ConsentRow:
     """Writes a consent down within the caller's transaction, under a new id unless one is given."""
-    granted_at = start_of_day_utc(draft.granted_at)
-    if granted_at > utcnow():
-        raise Invalid(
-            "consent.in_future", "A consent cannot have been given in the future.", "Check `granted_at`."
-        )
     row = ConsentRow(
-        id=consent_id or new_id("cns"), person=draft.person, purpose=draft.purpose, granted_at=granted_at
+        id=consent_id or new_id("cns"),
+        person=draft.person,
+        purpose=draft.purpose,
+        granted_at=_granted_at(draft),
     )
     await Consents(session).add(row)
     if draft.evidence is not None:
@@ -130,6 +128,15 @@ async def record(session: AsyncSession, draft: ConsentDraft, *, consent_id: str 
         row.evidence_sha256 = asset.sha256
         await References(session).hold(f"consent:{row.id}", "evidence", asset.sha256, asset.bytes)
     return row
+
+
+def _granted_at(draft: ConsentDraft) -> datetime:
+    granted_at = start_of_day_utc(draft.granted_at)
+    if granted_at > utcnow():
+        raise Invalid(
+            "consent.in_future", "A consent cannot have been given in the future.", "Check `granted_at`."
+        )
+    return granted_at
 
 
 def end(row: ConsentRow) -> None:
@@ -154,6 +161,14 @@ def as_recorded(row: ConsentRow) -> Consent:
         purpose=row.purpose,
         evidence=evidence,
     )
+
+
+def as_stated(draft: ConsentDraft) -> Consent:
+    """Returns a consent that is not on record, for what is shown once and stored nowhere. Raises Invalid
+    `consent.in_future`.
+    """
+    granted_at = _granted_at(draft).isoformat()
+    return Consent(id="unrecorded", person=draft.person, granted_at=granted_at, purpose=draft.purpose)
 
 
 def view_of(row: ConsentRow) -> ConsentView:

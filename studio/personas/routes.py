@@ -32,6 +32,7 @@ from studio.personas.schemas import (
     PersonaValidity,
     PersonaView,
     PortraitCheck,
+    PortraitPreviewDraft,
     PortraitReport,
 )
 from studio.personas.video_studio import StudioJob, StudioOrder, job_of, job_of_order, request_of
@@ -72,6 +73,18 @@ async def check_portrait(request: PortraitCheck, studio: StudioDep, _: CreatePer
     nothing.
     """
     return await studio.personas.check(request)
+
+
+@router.post(
+    "/preview",
+    response_class=Response,
+    responses={200: {"content": {"video/mp4": {}}}},
+)
+async def preview_portrait(request: PortraitPreviewDraft, studio: StudioDep, _: CreatePersonas) -> Response:
+    """Returns the photo in motion, speaking, before a persona is created from it: a small MP4, made in
+    seconds and stored nowhere.
+    """
+    return Response(await studio.portrait_previews.draw(request), media_type="video/mp4")
 
 
 @router.get("/{persona_id}")

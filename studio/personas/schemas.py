@@ -201,6 +201,16 @@ class PortraitReport(BaseModel):
     remarks: list[PortraitRemark]
 
 
+class PortraitPreviewDraft(PortraitCheck):
+    """The same photo in motion: who speaks in which voice, before what background, and what."""
+
+    voice: Voice = FliteVoice()
+    style: PersonaStyle = PersonaStyle()
+    text: str | None = Field(
+        default=None, min_length=1, max_length=300, description="None: a greeting in the style's language"
+    )
+
+
 class PersonaChange(_Strict):
     """Only what is given changes; null is the same as leaving it out. The face stays: another face is another
     persona.

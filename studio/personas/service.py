@@ -28,7 +28,7 @@ from soundstage.database import Database, new_id
 from soundstage.errors import Conflict, Forbidden, Invalid, NotFound
 from studio.assets.repository import Assets
 from studio.assets.sniffing import SNIFF_BYTES, Family, FileType, sniff
-from studio.consents.service import ConsentService, record
+from studio.consents.service import ConsentService, as_stated, record
 from studio.personas.library import PersonaLibrary
 from studio.personas.schemas import (
     CreatedPersona,
@@ -102,15 +102,23 @@ class PersonaService:
         """Measures a photo as `create` would, and keeps nothing. Raises `consent.required` before, and the
         worker's codes (`face.not_found`) after it.
         """
-        _require_consent(request)
-        if request.consent_id is not None:
-            async with self.db.session() as session:
-                await self.consents.valid(session, request.consent_id, "The face of a real person")
-        media = await self._media(request.media, _PICTURES)
+        media, _ = await self.require_portrait(request)
         result, notices = await self._measure(media, request.face_index)
         for file in result.files:
             await drop_unheld(self.db, self.blobs, file.sha256)
         return PortraitReport(remarks=[PortraitRemark(code=one.code, message=one.message) for one in notices])
+
+    async def require_portrait(self, request: PortraitCheck) -> tuple[MediaRef, Consent]:
+        """Returns the photo, and the consent to its use: as on record, or as the request states it. Raises
+        `consent.required`, `consent.revoked`, `consent.in_future`, `asset.not_found` and `persona.no_face`.
+        """
+        _require_consent(request)
+        if request.consent is not None:
+            consent = as_stated(request.consent)
+        else:
+            async with self.db.session() as session:
+                consent = await self.consents.valid(session, request.consent_id, "The face of a real person")
+        return await self._media(request.media, _PICTURES), consent
 
     async def plan(self, draft: PersonaDraft, *, stored: bool = True) -> str:
         """The id that `create` would give; raises what it would raise before it measures, and keeps nothing.

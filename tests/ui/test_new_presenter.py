@@ -20,6 +20,7 @@ from studio_page import (
     Visit,
     Visiting,
     breaches,
+    play_a_moment,
     studio_up,
 )
 from voice_server import VoiceServer, voice_server
@@ -125,7 +126,13 @@ def test_a_photo_becomes_a_presenter_who_is_deleted_again(
     # She smiles.
     remarks = dialog.get_by_role("list", name="What could be better in the photo")
     expect(remarks).to_contain_text("shows teeth", timeout=PATIENCE_MS)
+    dialog.get_by_role("button", name="Preview", exact=True).click()
+    preview = dialog.get_by_label("Preview of the presenter")
+    expect(preview).to_be_visible(timeout=PATIENCE_MS)
+    play_a_moment(page, 0.5, ".portrait-preview video")
     dialog.get_by_label("Voice").select_option("vera")
+    # What was seen is not how the presenter will be.
+    expect(preview).to_have_count(0)
     expect(dialog.locator("blockquote")).to_contain_text("I, Eileen Collins, agree")
     assert breaches(page) == []
     create.click()

@@ -3,7 +3,7 @@
 import { i18n, type MessageDescriptor } from "@lingui/core";
 import { msg, t } from "@lingui/core/macro";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { useState } from "react";
+import { useRef, useState } from "react";
 import { type Asset, api, body, type PersonaEntry } from "../api/client";
 import { serverNow } from "../api/reachable";
 import { FileDrop } from "../kit/FileDrop";
@@ -17,6 +17,7 @@ import { useOwnVoice } from "../voices/ownVoice";
 import { CameraPicture } from "./CameraPicture";
 import { ConsentRecorder } from "./ConsentRecorder";
 import { Thumbnail } from "./MediaDialog";
+import { PortraitPreview } from "./PortraitPreview";
 import { UploadNote } from "./UploadNote";
 import { ACCEPTED, useUpload } from "./useAssets";
 import { usable, usePersonas } from "./usePersonas";
@@ -45,11 +46,14 @@ export function NewPresenter({ onClose, onCreated }: Props) {
   const [recording, setRecording] = useState(false);
   const [refused, setRefused] = useState(false);
   const [chosenService, setService] = useState("");
+  /** When the box was ticked, by the server's clock. */
+  const agreedAt = useRef<Promise<number> | null>(null);
   const service = chosenService || (ownVoice.services[0] ?? "");
   /** What was agreed to was another photo, or another person. */
   const agreeAnew = () => {
     setAgreed(false);
     setEvidence(null);
+    agreedAt.current = null;
   };
   const upload = useUpload(setPhoto);
   // The voice of a real person is given to no other.
@@ -60,12 +64,15 @@ export function NewPresenter({ onClose, onCreated }: Props) {
   const statement = own
     ? t`I, ${who}, agree that videos are made in which a likeness of me, drawn from my photo, speaks texts that others write, in a voice that is cloned from this recording.`
     : t`I, ${who}, agree that videos are made in which a likeness of me, drawn from my photo, speaks texts that others write.`;
-  const consent = async () => ({
-    person: person.trim(),
-    purpose: statement,
-    granted_at: new Date(await serverNow()).toISOString(),
-    evidence: evidence?.id ?? null,
-  });
+  const consent = async () => {
+    agreedAt.current ??= serverNow();
+    return {
+      person: person.trim(),
+      purpose: statement,
+      granted_at: new Date(await agreedAt.current).toISOString(),
+      evidence: evidence?.id ?? null,
+    };
+  };
   const check = useQuery({
     queryKey: ["portrait", photo?.id],
     // Nothing is measured before the person has agreed.
@@ -75,8 +82,9 @@ export function NewPresenter({ onClose, onCreated }: Props) {
     staleTime: Infinity,
     retry: false,
   });
+  const voiceOfLike = like?.persona && { voice: like.persona.voice, style: like.persona.style };
   const voice = async () => {
-    if (!own || !evidence) return like?.persona && { voice: like.persona.voice, style: like.persona.style };
+    if (!own || !evidence) return voiceOfLike;
     const cloned = await ownVoice.clone({ name, said: statement, recording: evidence.id, service, consent: await consent() });
     return { voice: cloned, style: { ...like?.persona?.style, language: i18n.locale === "de" ? "de" : "en-us" } };
   };
@@ -201,7 +209,15 @@ export function NewPresenter({ onClose, onCreated }: Props) {
           )}
           <blockquote>{statement}</blockquote>
           <label className="row">
-            <input type="checkbox" required checked={agreed} onChange={({ target }) => setAgreed(target.checked)} />
+            <input
+              type="checkbox"
+              required
+              checked={agreed}
+              onChange={({ target }) => {
+                agreedAt.current = null;
+                setAgreed(target.checked);
+              }}
+            />
             {t`This person has read this and agrees`}
           </label>
           {own && (
@@ -217,6 +233,13 @@ export function NewPresenter({ onClose, onCreated }: Props) {
             {check.error && <ErrorNotice error={check.error} />}
             {check.data && <Remarks of={check.data.remarks} />}
           </div>
+        )}
+        {photo && agreed && check.data && like?.persona && (
+          <PortraitPreview
+            key={`${photo.id} ${like.id}`}
+            request={async () => ({ media: photo.id, consent: await consent(), ...voiceOfLike })}
+            borrowed={own ? like.persona.name : ""}
+          />
         )}
         {create.error && <ErrorNotice error={create.error} />}
         <div className="row ends">
