@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from avatar.spec import Consent, Face, MediaRef, RigFace, Voice
 from sqlalchemy.ext.asyncio import AsyncSession
 

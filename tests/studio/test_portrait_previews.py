@@ -18,14 +18,19 @@ from studio.wiring import Studio
 ENVIRONMENT = Path(__file__).parents[2] / "avatar" / ".venv"
 WORKER = ENVIRONMENT / "bin" / "avatar"
 PHOTO = next(ENVIRONMENT.glob("lib/*/site-packages/skimage/data/astronaut.png"), Path("astronaut.png"))
+NO_FACE = PHOTO.with_name("brick.png")
 CONSENT = {"person": "Eileen C.", "purpose": "course videos", "granted_at": "2026-01-05"}
 
+pytestmark = pytest.mark.skipif(
+    not PHOTO.exists(), reason="the worker's environment has no photo: scripts/setup test"
+)
 
-async def upload(studio: Studio, path: Path) -> str:
+
+async def upload(studio: Studio, content: bytes) -> str:
     async def chunks() -> AsyncIterator[bytes]:
-        yield path.read_bytes()
+        yield content
 
-    return str((await studio.assets.upload(chunks(), AssetLabels(name=path.name))).id)
+    return str((await studio.assets.upload(chunks(), AssetLabels(name="photo"))).id)
 
 
 def request(media: str, change: dict[str, Any] | None = None) -> PortraitPreviewDraft:
@@ -41,13 +46,12 @@ def streams(clip: bytes, folder: Path) -> dict[str, str]:
     return {line.split(",")[0]: line for line in printed.splitlines()}
 
 
-@pytest.mark.skipif(not PHOTO.exists(), reason="the worker's environment has no photo: scripts/setup test")
 async def test_a_photo_speaks_and_neither_the_clip_nor_a_consent_is_stored(
     drawing: Any, blobs: Any, tmp_path: Path
 ) -> None:
     assert os.access(WORKER, os.X_OK), "the worker is not installed: run `make setup`"
     studio = drawing(str(WORKER))
-    photo = await upload(studio, PHOTO)
+    photo = await upload(studio, PHOTO.read_bytes())
     before = {one.sha256 async for one in blobs.iterate()}
     draft = request(photo, {"text": "Hello.", "voice": {"kind": "espeak"}, "style": {"mood": "warm"}})
     clip = await studio.portrait_previews.draw(draft)
@@ -60,10 +64,9 @@ async def test_a_photo_speaks_and_neither_the_clip_nor_a_consent_is_stored(
     assert await studio.portrait_previews.draw(draft) == clip
 
 
-async def test_a_preview_needs_what_the_persona_would_need(drawing: Any, tmp_path: Path) -> None:
+async def test_a_preview_needs_what_the_persona_would_need(drawing: Any) -> None:
     studio = drawing(str(WORKER))
-    (image := tmp_path / "photo.jpg").write_bytes(b"\xff\xd8\xff\xe0\x00\x10JFIF\x00" + bytes(2000))
-    photo = await upload(studio, image)
+    photo = await upload(studio, b"\xff\xd8\xff\xe0\x00\x10JFIF\x00" + bytes(2000))
     service = {"kind": "openai", "base_url": "http://elsewhere.example", "api_key_env": "KEY"}
     cloned = {**service, "cloned": True}
     for change, code in (
@@ -80,7 +83,7 @@ async def test_a_preview_needs_what_the_persona_would_need(drawing: Any, tmp_pat
 
 async def test_a_photo_without_a_face_is_refused_in_the_workers_words(drawing: Any) -> None:
     studio = drawing(str(WORKER))
-    photo = await upload(studio, PHOTO.with_name("brick.png"))
+    photo = await upload(studio, NO_FACE.read_bytes())
     with pytest.raises(SoundstageError) as caught:
         await studio.portrait_previews.draw(request(photo))
     assert caught.value.code == "face.not_found"
