@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, cast
 
@@ -23,6 +24,30 @@ _HASH = select(_LINES.c.sha256).where(_LINES.c.number == bindparam("number"))
 _ADD = insert(_LINES)
 
 
+@dataclass(frozen=True, slots=True)
+class AuditFilter:
+    """Which lines: of kinds that begin with `kind`, by `actor`, and `about` an id that is their subject,
+    session or trace. Empty ones exclude nothing.
+    """
+
+    kind: str = ""
+    actor: str = ""
+    about: str = ""
+
+    def conditions(self) -> tuple[ColumnElement[bool], ...]:
+        found: list[ColumnElement[bool]] = []
+        if self.kind:
+            found.append(AuditLine.kind.startswith(self.kind, autoescape=True))
+        if self.actor:
+            found.append(AuditLine.actor == self.actor)
+        if self.about:
+            found.append(_is_about(self.about))
+        return tuple(found)
+
+
+ALL_LINES = AuditFilter()
+
+
 class ChainHead(Queries):
     """Reads the head of the chain and appends lines to it."""
 
@@ -41,16 +66,21 @@ class ChainHead(Queries):
 
 
 class AuditLines(Queries):
-    async def after(self, number: int, limit: int, tenant: str | None = None) -> Sequence[AuditLine]:
+    async def after(
+        self, number: int, limit: int, tenant: str | None = None, criteria: AuditFilter = ALL_LINES
+    ) -> Sequence[AuditLine]:
         """Oldest first; of one tenant when it is named."""
-        query = select(AuditLine).where(AuditLine.number > number, *_of(tenant))
+        query = select(AuditLine).where(AuditLine.number > number, *_of(tenant), *criteria.conditions())
         return await self._all(query.order_by(AuditLine.number).limit(limit))
 
-    async def page(self, tenant: str | None, newest_first: bool, request: PageRequest) -> Page[AuditLine]:
+    async def page(
+        self, tenant: str | None, newest_first: bool, request: PageRequest, criteria: AuditFilter = ALL_LINES
+    ) -> Page[AuditLine]:
         """Of one tenant when it is named."""
         order = Order(AuditLine.number, descending=newest_first, has_number=True)
-        scope = {"of": tenant, "newest_first": newest_first}
-        return await select_page(self._session, AuditLine, order, request, where=_of(tenant), scope=scope)
+        scope = {"of": tenant, "newest_first": newest_first, **asdict(criteria)}
+        where = (*_of(tenant), *criteria.conditions())
+        return await select_page(self._session, AuditLine, order, request, where=where, scope=scope)
 
     async def last_of(self, kind: str) -> datetime | None:
         """Returns when the newest line of a kind was written. Reads the whole table."""
@@ -71,12 +101,12 @@ class AuditLines(Queries):
 
     async def about(self, record_id: str, limit: int, tenant: str | None) -> Sequence[AuditLine]:
         """Returns lines of which it is the trace, the session or the subject."""
-        matches = (
-            AuditLine.trace_id == record_id,
-            AuditLine.session_id == record_id,
-            AuditLine.subject == record_id,
+        query = (
+            select(AuditLine)
+            .where(_is_about(record_id), *_of(tenant))
+            .order_by(AuditLine.number)
+            .limit(limit)
         )
-        query = select(AuditLine).where(or_(*matches), *_of(tenant)).order_by(AuditLine.number).limit(limit)
         return await self._all(query)
 
     async def of_traces(self, traces: Collection[str], limit: int, tenant: str | None) -> Sequence[AuditLine]:
@@ -93,6 +123,12 @@ class AuditLines(Queries):
             .returning(AuditLine.number)
         )
         return sorted((await self._session.execute(gone)).scalars())
+
+
+def _is_about(record_id: str) -> ColumnElement[bool]:
+    return or_(
+        AuditLine.trace_id == record_id, AuditLine.session_id == record_id, AuditLine.subject == record_id
+    )
 
 
 def _of(tenant: str | None) -> tuple[ColumnElement[bool], ...]:

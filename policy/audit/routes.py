@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Path, Query
 
 from policy.audit.head import Head
+from policy.audit.repository import AuditFilter
 from policy.audit.schemas import AuditHead, AuditLineOut, AuditTrail, AuditVerdict
 from policy.audit.service import AuditLog
 from policy.guard import require_permission
@@ -29,13 +30,19 @@ async def read_audit(
     after: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
     sort: AuditSort = "number",
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    kind: Annotated[str, Query(max_length=40, description="its beginning, such as `tool.`")] = "",
+    actor: Annotated[str, Query(max_length=200)] = "",
+    about: Annotated[str, Query(max_length=200, description="an id: subject, session or trace")] = "",
 ) -> list[AuditLineOut]:
     """One's tenant's, oldest first, or newest first with `sort=-number`. `Link` leads to the next page.
     Who follows the log names the last line seen by `after`, and gets no total: counting reads all lines.
     """
+    criteria = AuditFilter(kind, actor, about)
     if after:
-        return await audit.read(after, limit, principal.tenant)
-    page = await audit.find_page(principal.tenant, paging.ask(limit), newest_first=sort == "-number")
+        return await audit.read(after, limit, principal.tenant, criteria)
+    page = await audit.find_page(
+        principal.tenant, paging.ask(limit), newest_first=sort == "-number", criteria=criteria
+    )
     return paging.answer(page)
 
 

@@ -16,7 +16,7 @@ from policy.audit.head import Head, HeadFile
 from policy.audit.models import AuditLine
 from policy.audit.recorded_head import ChainKey, Origin, RecordedHead
 from policy.audit.redactable import COMMITMENTS, commitments, detach, matches, render
-from policy.audit.repository import TENANT, AuditLines, ChainHead
+from policy.audit.repository import ALL_LINES, TENANT, AuditFilter, AuditLines, ChainHead
 from policy.audit.schemas import AuditHead, AuditLineOut, AuditTrail, AuditVerdict
 from policy.audit.verification import KEYED, ChainBrokenError, ChainCheck, judge
 from policy.principal import DEFAULT_TENANT
@@ -170,18 +170,25 @@ class AuditLog:
             lines = await AuditLines(session).newest(1, None)
         return AuditHead.model_validate(lines[0], from_attributes=True) if lines else None
 
-    async def read(self, after: int, limit: int, tenant: str | None = None) -> list[AuditLineOut]:
+    async def read(
+        self, after: int, limit: int, tenant: str | None = None, criteria: AuditFilter = ALL_LINES
+    ) -> list[AuditLineOut]:
         """Returns lines after a number, oldest first. Tenant None: of all tenants (local administrator)."""
         async with self._db.session() as session:
-            lines = await AuditLines(session).after(after, limit, tenant)
+            lines = await AuditLines(session).after(after, limit, tenant, criteria)
         return [_out(line) for line in lines]
 
     async def find_page(
-        self, tenant: str | None, request: PageRequest, *, newest_first: bool = False
+        self,
+        tenant: str | None,
+        request: PageRequest,
+        *,
+        newest_first: bool = False,
+        criteria: AuditFilter = ALL_LINES,
     ) -> Page[AuditLineOut]:
         """Returns a page of lines from a cursor on. Tenant None: of all tenants (local administrator)."""
         async with self._db.session() as session:
-            page = await AuditLines(session).page(tenant, newest_first, request)
+            page = await AuditLines(session).page(tenant, newest_first, request, criteria)
             return page.of([_out(line) for line in page.items])
 
     async def newest(self, limit: int, tenant: str | None = None) -> list[AuditLineOut]:

@@ -10,7 +10,14 @@ from soundstage.paging import PAGED, PagingDep, SearchText
 from studio.consents.disclosure import redact_spec
 from studio.guards import CreateProjects, DeleteProjects, ReadProjects, UpdateProjects
 from studio.projects.repository import ProjectFilter, ProjectSort
-from studio.projects.schemas import ProjectChange, ProjectDraft, ProjectView, VersionDetail, VersionView
+from studio.projects.schemas import (
+    ProjectChange,
+    ProjectDraft,
+    ProjectSummary,
+    ProjectView,
+    VersionDetail,
+    VersionView,
+)
 from studio.tags import TagQuery
 from studio.wiring import StudioDep
 
@@ -28,10 +35,11 @@ async def list_projects(
     tag: TagQuery = None,
     trash: Annotated[bool, Query(description="those in the trash, and no others")] = False,
     limit: Annotated[int, Query(ge=1, le=1000)] = 200,
-) -> list[ProjectView]:
+) -> list[ProjectSummary]:
     """Latest change first. `Link` leads to the next page, `X-Total-Count` counts all that match."""
     criteria = ProjectFilter(sort, q, persona, tag or (), trash)
-    return paging.answer(await studio.projects.find_page(criteria, paging.ask(limit)))
+    page = await studio.projects.find_page(criteria, paging.ask(limit))
+    return paging.answer(page.of(await studio.render_list.summarize_projects(page.items)))
 
 
 @router.post("", status_code=status.HTTP_201_CREATED)

@@ -72,6 +72,17 @@ class ProjectView(Look):
     updated_at: datetime
 
 
+class ProjectSummary(ProjectView):
+    """A project in a list. `picture` is of its latest finished video, of which `duration_ms` is the length
+    and `video_at` when it was ordered; None without one.
+    """
+
+    scenes_total: int = 0
+    picture: str | None = None
+    duration_ms: int | None = None
+    video_at: datetime | None = None
+
+
 class VersionView(BaseModel):
     number: int
     note: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -16,6 +16,7 @@ from soundstage.database import Database
 from soundstage.paging import Order, Page, PageRequest, both_ways, contains_words, select_page
 from soundstage.views import read_view
 from studio.projects.repository import Projects
+from studio.projects.schemas import ProjectSummary, ProjectView
 from studio.projects.service import project_of
 from studio.renders.making import spec_of
 from studio.renders.models import Render, RenderOutput, RenderSegment, Segment
@@ -28,6 +29,7 @@ from studio.renders.schemas import (
 )
 from studio.renders.states import TERMINAL, RenderState
 from studio.scenes.models import SceneRow
+from studio.scenes.repository import Scenes
 from studio.tags import has_tags
 
 RenderSort = Literal["-created", "created", "title", "-title", "duration", "-duration"]
@@ -138,6 +140,31 @@ class RenderList:
             scenes = await find_failed_scenes(session, failed)
             rows = [summary_of(row, outputs.get(row.id, ()), scenes.get(row.id)) for row in page.items]
         return page.of(rows)
+
+    async def summarize_projects(self, projects: Sequence[ProjectView]) -> list[ProjectSummary]:
+        """Returns them with the number of their scenes and their latest finished video."""
+        ids = [project.id for project in projects]
+        async with self._db.session() as session:
+            scenes = await Scenes(session).count_by_project(ids)
+            videos = {row.project_id: row for row in await Renders(session).latest_of_projects(ids)}
+            outputs: dict[str, list[RenderOutput]] = {}
+            for output in await Renders(session).outputs([row.id for row in videos.values()]):
+                outputs.setdefault(output.render_id, []).append(output)
+            return [
+                ProjectSummary(
+                    **project.model_dump(),
+                    scenes_total=scenes.get(project.id, 0),
+                    **_video_of(videos.get(project.id), outputs),
+                )
+                for project in projects
+            ]
+
+
+def _video_of(row: Render | None, outputs: Mapping[str, Sequence[RenderOutput]]) -> dict[str, Any]:
+    if row is None:
+        return {}
+    picture = picture_url(row, outputs.get(row.id, ()))
+    return {"picture": picture, "duration_ms": row.duration_ms, "video_at": row.created_at}
 
 
 def summary_of(

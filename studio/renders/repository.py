@@ -116,6 +116,21 @@ class Renders(Repository[Render]):
             await self._session.execute(delete(table).where(table.render_id.in_(ids)))
         await self._session.execute(delete(Render).where(Render.id.in_(ids)))
 
+    async def latest_of_projects(self, project_ids: Collection[str]) -> Sequence[Render]:
+        """Returns the newest finished video of each project that has one; those in the trash do not count."""
+        if not project_ids:
+            return ()
+        finished = (
+            Render.project_id.in_(project_ids),
+            Render.kind == "video",
+            Render.state == RenderState.DONE,
+            Render.trashed_at.is_(None),
+        )
+        # Ids grow with time.
+        newest = select(func.max(Render.id)).where(*finished).group_by(Render.project_id)
+        query = select(Render).where(Render.id.in_(newest))
+        return await self._all(query.options(defer(Render.spec, raiseload=True), defer(Render.worker_log)))
+
     async def outputs(self, ids: Collection[str]) -> Sequence[RenderOutput]:
         if not ids:
             return ()

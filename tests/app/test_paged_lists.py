@@ -150,5 +150,31 @@ async def test_the_audit_log_pages_both_ways_and_its_followers_cost_no_count(
     assert [line["number"] for line in followed.json()] == numbers[3:5]
     assert "X-Total-Count" not in followed.headers and "next" not in followed.links
     link = (await http.get("/api/audit?limit=4")).links["next"]["url"]
-    turned = await http.get(f"{link}&sort=-number")
-    assert turned.json()["code"] == "page.bad_cursor"
+    for other in ("&sort=-number", "&kind=test."):
+        turned = await http.get(f"{link}{other}")
+        assert turned.json()["code"] == "page.bad_cursor"
+
+
+async def test_the_audit_log_is_filtered_by_kind_person_and_what_it_is_about(
+    http: httpx.AsyncClient, services: Services
+) -> None:
+    lines = [
+        ("tool.called", "ada", "rnd_1"),
+        ("tool.ended", "bob", "rnd_2"),
+        ("toolbox.opened", "ada", "rnd_1"),
+    ]
+    async with services.database.transaction() as session:
+        for kind, actor, subject in lines:
+            await services.audit.record(session, AuditEntry(kind=kind, actor=actor, subject=subject))
+        foreign = AuditEntry(kind="tool.called", actor="ada", subject="rnd_1", tenant="acme")
+        await services.audit.record(session, foreign)
+
+    async def found(query: str) -> list[tuple[str, str, str]]:
+        answer = (await http.get(f"/api/audit?{query}")).raise_for_status()
+        return [(line["kind"], line["actor"], line["subject"]) for line in answer.json()]
+
+    assert await found("kind=tool.") == lines[:2]
+    assert await found("kind=tool.&actor=bob") == lines[1:2]
+    assert await found("about=rnd_1&sort=-number") == [lines[2], lines[0]]
+    assert await found("about=rnd_1&after=1&kind=toolbox") == lines[2:]
+    assert await found("kind=%25ended") == []

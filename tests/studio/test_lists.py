@@ -16,6 +16,7 @@ from studio.assets.models import Asset
 from studio.projects.models import Project
 from studio.renders.models import Render, RenderOutput
 from studio.renders.schemas import RenderRequest
+from studio.scenes.models import SceneRow
 
 pytestmark = pytest.mark.each_database
 
@@ -123,6 +124,39 @@ async def test_renders_are_found_by_words_state_kind_persona_and_project(client:
     assert await find("project=tides") == [1]
     assert await find(f"before={render_id(3)}") == [2, 1]
     assert (await client.get("/api/renders?q=" + "a+" * 9)).json()["code"] == "page.too_many_words"
+
+
+async def test_a_listed_project_has_the_number_of_its_scenes_and_its_latest_video(
+    client: Any, db: Any
+) -> None:
+    names = ("filmed", "empty")
+    await add(
+        db,
+        Project,
+        [{"id": one, "tenant": "default", "slug": one, "title": one, "look": {}} for one in names],
+    )
+    scenes = [
+        {"id": f"scn_{number}", "tenant": "default", "project_id": "filmed", "position": number, "body": {}}
+        for number in range(3)
+    ]
+    await add(db, SceneRow, scenes)
+    of = {"project_id": "filmed", "duration_ms": 4000}
+    later = [
+        render_row(3, **of, kind="preview"),
+        render_row(4, **of, state="failed"),
+        render_row(5, **of, trashed_at=BEGIN),
+    ]
+    await add(db, Render, [render_row(1, **of) | {"duration_ms": 1000}, render_row(2, **of)])
+    for one in later:
+        await add(db, Render, [one])
+    poster = {"role": "poster", "sha256": "sha256:" + "ab" * 32, "media_type": "image/png", "bytes": 1}
+    await add(db, RenderOutput, [{"render_id": render_id(2), "tenant": "default", "name": "p.png", **poster}])
+    found = {one["id"]: one for one in (await client.get("/api/projects")).json()}
+    one = found["filmed"]
+    assert (one["scenes_total"], one["duration_ms"]) == (3, 4000)
+    assert one["picture"] == f"/api/renders/{render_id(2)}/thumbnail?v=abababababab"
+    assert datetime.fromisoformat(one["video_at"]) == BEGIN + timedelta(seconds=2)
+    assert (found["empty"]["scenes_total"], found["empty"]["picture"]) == (0, None)
 
 
 async def test_projects_assets_and_publications_are_paged_and_searched_in_the_same_way(

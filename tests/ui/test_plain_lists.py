@@ -1,9 +1,12 @@
-"""The plain lists of the page in a real Chromium: they show what the API has. The audit log is not tested."""
+"""The plain lists of the page in a real Chromium: they show what the API has."""
 
 from __future__ import annotations
 
+import re
+
 import httpx
 import pytest
+from page_hands import EACH_WIDTH
 from playwright.sync_api import expect
 from studio_page import PATIENCE_MS, Studio, Visiting, address, breaches
 
@@ -30,3 +33,33 @@ def test_keys_are_listed_and_no_publication(visiting: Visiting, studio: Studio) 
     page.goto(visit.url + address("publications"))
     expect(page.locator(".view .empty")).to_contain_text("Nothing was published", timeout=PATIENCE_MS)
     assert breaches(page) == []
+
+
+@EACH_WIDTH
+def test_the_audit_log_is_filtered_and_the_address_says_so(
+    visiting: Visiting, studio: Studio, width: int
+) -> None:
+    with httpx.Client(base_url=studio.url, headers=studio.headers, timeout=60, trust_env=False) as operator:
+        for name in ("Sea colours", "Shore colours"):
+            operator.post("/api/brands", json={"name": f"{name} {width}"}).raise_for_status()
+        operator.post("/api/chat", json={"message": "list the projects"}).raise_for_status()
+    visit = visiting(bypass_csp=True)
+    page = visit.open()
+    page.goto(visit.url + address("audit"))
+    rows = page.locator("tbody tr")
+    created = rows.filter(has_text="created a brand kit")
+    expect(created.first).to_be_visible(timeout=PATIENCE_MS)
+    expect(rows.filter(has_text="said something").first).to_be_visible()
+    page.get_by_label("What", exact=True).select_option("brand.")
+    expect(rows.filter(has_text="said something")).to_have_count(0, timeout=PATIENCE_MS)
+    brands = created.count()
+    assert brands >= 2 and page.url.endswith("/run/audit?kind=brand.")
+    created.first.get_by_role("link").filter(visible=True).click()
+    # All records of that brand kit, of whatever kind.
+    expect(page.get_by_label("Id of a thing")).to_have_value(re.compile("^brd_"), timeout=PATIENCE_MS)
+    expect(created).to_have_count(1, timeout=PATIENCE_MS)
+    page.get_by_label("Who").fill("nobody of that name")
+    expect(page.locator(".view .empty")).to_contain_text("No record is like that", timeout=PATIENCE_MS)
+    assert breaches(page) == []
+    page.reload()
+    expect(page.get_by_label("Who")).to_have_value("nobody of that name", timeout=PATIENCE_MS)

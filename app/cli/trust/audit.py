@@ -30,12 +30,16 @@ def register(cli: typer.Typer) -> None:
             int | None, typer.Option(min=0, help="Show the lines after this number, the oldest first.")
         ] = None,
         limit: Annotated[int, typer.Option(min=1, max=1000)] = 100,
+        kind: Annotated[str, typer.Option(help="The beginning of their kind, such as `tool.`.")] = "",
+        who: Annotated[str, typer.Option(help="Only what this client did.")] = "",
+        about: Annotated[str, typer.Option(help="An id: of what was changed, a session or a trace.")] = "",
         as_json: JsonFlag = False,
     ) -> None:
         """List the last lines, the newest first."""
         printer = output(as_json)
         order = {"sort": "-number"} if after is None else {"after": after}
-        found, total = call_studio(lambda api: api.get_page("/api/audit", limit=limit, **order))
+        criteria = {"kind": kind, "actor": who, "about": about}
+        found, total = call_studio(lambda api: api.get_page("/api/audit", limit=limit, **order, **criteria))
         rows = ([second(line["at"]) if field == "at" else line[field] for field in FIELDS] for line in found)
         columns = ["number", "at", "kind", "who", "about", "trace"]
         printer.listing(found, columns, rows, empty="The audit log is empty.")

@@ -30,6 +30,7 @@ export type Trace = Schemas["TraceView"];
 export type LogLine = Schemas["LogLineView"];
 export type Snapshot = Schemas["SnapshotOut"];
 export type Project = Schemas["ProjectView"];
+export type ProjectSummary = Schemas["ProjectSummary"];
 export type Asset = Schemas["AssetView"];
 export type Brand = Schemas["BrandView"];
 export type Publication = Schemas["PublicationView"];

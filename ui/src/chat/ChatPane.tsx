@@ -65,6 +65,7 @@ export function ChatPane({ takesFocus, onClose }: { takesFocus: boolean; onClose
               ))}
             </select>
           )}
+          {talk.session && <button type="button" className="plain" onClick={() => goTo("")}>{t`New chat`}</button>}
           {onClose && (
             <button type="button" className="plain icon close" aria-label={t`Close the chat`} onClick={onClose}>
               ×

@@ -80,7 +80,7 @@ function Words({ entry, me }: { entry: PersonaEntry; me: Me }) {
     <div className="words">
       <h2>{name}</h2>
       {entry.persona?.title && <p>{entry.persona.title}</p>}
-      {entry.persona && <p className="quiet">{t`Voice: ${voiceWords(entry)} · ${entry.persona.style.language}`}</p>}
+      {entry.persona && <p className="quiet">{t`Voice: ${voiceWords(entry)}`}</p>}
       {entry.persona && (
         <div className="row">
           <Link className="button" to="/" search={{ presenter: entry.id }}>

@@ -1,17 +1,18 @@
 /** Projects, the latest change first: open, rename, delete. */
 
-import { t } from "@lingui/core/macro";
+import { plural, t } from "@lingui/core/macro";
 import { Trans } from "@lingui/react/macro";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useState } from "react";
-import { api, body, type Me, type Project } from "../api/client";
+import { api, body, type Me, type ProjectSummary } from "../api/client";
 import { ConfirmedAction } from "../kit/ConfirmedAction";
 import { ErrorNotice, NoRows } from "../kit/kit";
 import { RenameField } from "../kit/RenameField";
 import { useSettled } from "../kit/useSettled";
 import { usePrincipal } from "../shell/me";
-import { when } from "../videos/words";
+import { pictureUrl } from "../videos/picture";
+import { clock, when } from "../videos/words";
 import { Face } from "./PresenterPicker";
 import { usePersonas } from "./usePersonas";
 import "./create.css";
@@ -72,10 +73,11 @@ export function ProjectsList({ me, limit }: { me: Me; limit?: number }) {
   );
 }
 
-function Card({ project, me }: { project: Project; me: Me }) {
+function Card({ project, me }: { project: ProjectSummary; me: Me }) {
   const queries = useQueryClient();
   const [renaming, setRenaming] = useState(false);
   const presenter = usePersonas().data?.find((one) => one.id === project.persona);
+  const picture = pictureUrl({ picture: project.picture ?? null }, 320);
   const path = { ref: project.id };
   const changed = () => queries.invalidateQueries({ queryKey: ["projects"] });
   const rename = useMutation({
@@ -87,7 +89,10 @@ function Card({ project, me }: { project: Project; me: Me }) {
   });
   return (
     <li className="card project">
-      <Face entry={presenter} width={64} />
+      <span className="frame">
+        {picture ? <img src={picture} alt="" loading="lazy" /> : <Face entry={presenter} width={160} />}
+        {project.duration_ms != null && <span className="length">{clock(project.duration_ms)}</span>}
+      </span>
       <div className="words">
         {renaming ? (
           <RenameField label={t`New title`} value={project.title} onRename={(title) => rename.mutate(title)} />
@@ -97,7 +102,12 @@ function Card({ project, me }: { project: Project; me: Me }) {
           </Link>
         )}
         <span className="quiet">
-          {presenter?.persona?.name ?? project.persona} · {when(project.updated_at)}
+          {presenter?.persona?.name ?? project.persona} ·{" "}
+          {t`${plural(project.scenes_total, { one: "# scene", other: "# scenes" })}`}
+        </span>
+        <span className="quiet">
+          {when(project.updated_at)}
+          {project.video_at && project.updated_at > project.video_at && ` · ${t`changed since its video`}`}
         </span>
         {rename.error && <ErrorNotice error={rename.error} />}
       </div>

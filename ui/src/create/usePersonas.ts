@@ -1,4 +1,6 @@
 /** The presenters that can speak, by id. */
+import { i18n, type MessageDescriptor } from "@lingui/core";
+import { msg, t } from "@lingui/core/macro";
 import { useQuery } from "@tanstack/react-query";
 import { api, body, type PersonaEntry } from "../api/client";
 
@@ -15,8 +17,33 @@ export function faceUrl(entry: PersonaEntry | undefined, width: number): string 
   return entry?.imageUrl ? `${entry.imageUrl}&width=${WIDTHS.find((one) => one >= dense) ?? WIDTHS.at(-1)}` : undefined;
 }
 
-/** “flite slt”, in words for people. */
-export function voiceWords(entry: PersonaEntry): string {
-  const voice = entry.persona?.voice as { engine?: string; kind?: string; name?: string; voice?: string } | undefined;
-  return [voice?.engine ?? voice?.kind, voice?.name ?? voice?.voice].filter(Boolean).join(" · ");
+/** Of flite's voices: https://github.com/festvox/flite. */
+const FLITE_VOICES: Record<string, MessageDescriptor> = {
+  slt: msg`woman`,
+  rms: msg`man`,
+  awb: msg`man, Scottish`,
+};
+
+/** “woman · American English”: whose voice is heard, and in which language. */
+export function voiceWords({ persona }: PersonaEntry): string {
+  if (!persona) return "";
+  const { voice } = persona;
+  return [who(voice), languageWords(persona.style.language)].filter(Boolean).join(" · ");
+}
+
+function who(voice: NonNullable<PersonaEntry["persona"]>["voice"]): string {
+  if ("cloned" in voice && voice.cloned) return t`a person’s own, cloned`;
+  if (voice.kind === "flite") return i18n.t(FLITE_VOICES[voice.voice] ?? { id: voice.voice });
+  if (voice.kind === "espeak") return voice.variant?.startsWith("f") ? t`woman, synthetic` : t`man, synthetic`;
+  // Of the file's name, such as en_US-amy-medium.
+  if (voice.kind === "piper") return voice.voice.split("-")[1] ?? voice.voice;
+  return voice.kind === "openai" ? voice.voice : voice.voice_id;
+}
+
+function languageWords(tag: string): string {
+  try {
+    return new Intl.DisplayNames(i18n.locale || "en", { type: "language" }).of(tag) ?? tag;
+  } catch {
+    return tag;
+  }
 }

@@ -77,31 +77,3 @@ export function PublicationsView() {
     </List>
   );
 }
-
-export function AuditView() {
-  const query = { limit: MAX_ROWS, sort: "-number" as const };
-  const of = useQuery({ queryKey: ["audit"], queryFn: () => body(api.GET("/api/audit", { params: { query } })) });
-  return (
-    <List
-      name={t`Audit`}
-      heads={[t`Number`, t`When`, t`What`, t`Who`, t({ message: "On", context: "subject of a record" })]}
-      spare={[3, 4]}
-      of={of}
-      empty={t`Nothing was recorded yet.`}
-    >
-      {(one) => (
-        <tr key={one.number}>
-          <th scope="row">{one.number}</th>
-          <td className="when">{when(one.at)}</td>
-          <td>
-            {one.kind}
-            <div className="quiet instead">{personWords(one.actor)}</div>
-            <div className="quiet mono instead">{one.subject}</div>
-          </td>
-          <td className="spare">{personWords(one.actor)}</td>
-          <td className="mono spare">{one.subject}</td>
-        </tr>
-      )}
-    </List>
-  );
-}

@@ -41,6 +41,12 @@ export function WelcomeView() {
           {open > 0
             ? t`From a fresh installation to the first video: ${needed.length - open} of ${needed.length} steps are done.`
             : t`All that a video needs is there.`}
+          {open === 0 && (
+            <>
+              {" "}
+              <Link to="/">{t`Make a new video`}</Link>
+            </>
+          )}
         </p>
         <Putting away={run.data.dismissed} finished={run.data.finished} />
       </div>
@@ -138,11 +144,12 @@ function Machine() {
 
 function Presenter({ run }: { run: FirstRun }) {
   const me = usePrincipal();
+  const chosen = useChosen(run);
   const change = useChangeFirstRun();
   return (
     <>
       <Faces
-        value={run.presenter ?? ""}
+        value={chosen?.id ?? ""}
         onChange={(presenter) => change.mutate({ presenter })}
         legend={t`Who speaks in the first video`}
       />
@@ -178,6 +185,7 @@ function Film({ run }: { run: FirstRun }) {
   const make = useNewProject();
   const persona = presenter?.id ?? FALLBACK;
   const mayMake = me.permissions.includes("project:create") && me.permissions.includes("render:create");
+  const isMade = run.steps.some((one) => one.step === "film" && one.state === "done");
   const sample = SAMPLES[1].replaceAll("*", "");
   if (!mayMake) return <p className="quiet">{t`Your key has no right to make videos.`}</p>;
   return (
@@ -186,7 +194,7 @@ function Film({ run }: { run: FirstRun }) {
       <div className="row">
         <button
           type="button"
-          className="primary"
+          className={isMade ? "" : "primary"}
           disabled={make.isPending}
           onClick={() => make.mutate({ text: SAMPLES[1], persona, film: true })}
         >

@@ -5,6 +5,7 @@ import { useLingui } from "@lingui/react";
 import { type AsyncRouteComponent, createRootRoute, createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
 import type { ReactNode } from "react";
 import { fetchPart } from "../kit/part";
+import type { AuditSearch } from "../lists/AuditView";
 import type { Facets } from "../videos/useRenders";
 import { Frame } from "./Frame";
 import { NoSuchView, ViewProblem } from "./NoView";
@@ -173,7 +174,16 @@ const trace = createRoute({
   remountDeps: ({ params }) => params,
   component: viewOf(() => import("../log/TraceView"), "TraceView"),
 });
-const audit = createRoute({ getParentRoute: parent, path: "/run/audit", component: viewOf(lists, "AuditView") });
+const audit = createRoute({
+  getParentRoute: parent,
+  path: "/run/audit",
+  validateSearch: ({ kind, actor, about }: Record<string, unknown>): AuditSearch => ({
+    ...(kind ? { kind: String(kind) } : {}),
+    ...(actor ? { actor: String(actor) } : {}),
+    ...(about ? { about: String(about) } : {}),
+  }),
+  component: viewOf(() => import("../lists/AuditView"), "AuditView"),
+});
 const keys = createRoute({
   getParentRoute: parent,
   path: "/run/keys",
