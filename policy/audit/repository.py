@@ -26,7 +26,7 @@ _ADD = insert(_LINES)
 
 @dataclass(frozen=True, slots=True)
 class AuditFilter:
-    """Which lines: of kinds that begin with `kind`, by `actor`, and `about` an id that is their subject,
+    """Selects lines of kinds that begin with `kind`, by `actor`, and `about` an id that is their subject,
     session or trace. Empty ones exclude nothing.
     """
 

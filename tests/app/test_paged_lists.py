@@ -169,12 +169,12 @@ async def test_the_audit_log_is_filtered_by_kind_person_and_what_it_is_about(
         foreign = AuditEntry(kind="tool.called", actor="ada", subject="rnd_1", tenant="acme")
         await services.audit.record(session, foreign)
 
-    async def found(query: str) -> list[tuple[str, str, str]]:
+    async def find(query: str) -> list[tuple[str, str, str]]:
         answer = (await http.get(f"/api/audit?{query}")).raise_for_status()
         return [(line["kind"], line["actor"], line["subject"]) for line in answer.json()]
 
-    assert await found("kind=tool.") == lines[:2]
-    assert await found("kind=tool.&actor=bob") == lines[1:2]
-    assert await found("about=rnd_1&sort=-number") == [lines[2], lines[0]]
-    assert await found("about=rnd_1&after=1&kind=toolbox") == lines[2:]
-    assert await found("kind=%25ended") == []
+    assert await find("kind=tool.") == lines[:2]
+    assert await find("kind=tool.&actor=bob") == lines[1:2]
+    assert await find("about=rnd_1&sort=-number") == [lines[2], lines[0]]
+    assert await find("about=rnd_1&after=1&kind=toolbox") == lines[2:]
+    assert await find("kind=%25ended") == []

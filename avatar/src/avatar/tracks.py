@@ -45,6 +45,17 @@ class SpeechNote:
 
 
 @dataclass(frozen=True, slots=True)
+class SpokenTurn:
+    """A turn of one of several speakers: the words first_word..last_word-1, from `start_ms` to `end_ms`."""
+
+    speaker: str
+    first_word: int
+    last_word: int
+    start_ms: int
+    end_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class SpeechTrack:
     """The voice of one scene. Its samples stay on disk (16-bit mono WAV): memory does not grow with time."""
 
@@ -56,6 +67,8 @@ class SpeechTrack:
     notes: tuple[SpeechNote, ...] = ()
     phone_source: str = "engine"
     """Where phone times come from: engine | aligned | recognised | energy."""
+    turns: tuple[SpokenTurn, ...] = ()
+    """Who says what; empty where one speaker says all."""
 
 
 @dataclass(frozen=True, slots=True)

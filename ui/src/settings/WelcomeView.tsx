@@ -185,7 +185,7 @@ function Film({ run }: { run: FirstRun }) {
   const make = useNewProject();
   const persona = presenter?.id ?? FALLBACK;
   const mayMake = me.permissions.includes("project:create") && me.permissions.includes("render:create");
-  const isMade = run.steps.some((one) => one.step === "film" && one.state === "done");
+  const hasFilm = run.steps.some((one) => one.step === "film" && one.state === "done");
   const sample = SAMPLES[1].replaceAll("*", "");
   if (!mayMake) return <p className="quiet">{t`Your key has no right to make videos.`}</p>;
   return (
@@ -194,7 +194,7 @@ function Film({ run }: { run: FirstRun }) {
       <div className="row">
         <button
           type="button"
-          className={isMade ? "" : "primary"}
+          className={hasFilm ? "" : "primary"}
           disabled={make.isPending}
           onClick={() => make.mutate({ text: SAMPLES[1], persona, film: true })}
         >

@@ -76,7 +76,7 @@ def _draw(design: Design, target: Path) -> None:
     from avatar.compose.layout import Rect
     from avatar.encode.poster import write_png
     from avatar.engines.rig import open_rig
-    from avatar.pipeline.scene_renderer import draw_at_rest
+    from avatar.pipeline.own_background import draw_at_rest
 
     engine = open_rig(design, PICTURE_SIZE, 25, alpha=False)
     picture = draw_at_rest(engine, Rect(0, 0, *PICTURE_SIZE), alpha=False)

@@ -57,7 +57,8 @@ def stage_scene(scene: Scene, canvas: Canvas) -> Scene:
     before a drawn set, unless the scene has a background of its own.
     """
     framing = scene.camera.framing
-    if framing is None:
+    # Several speakers stand where their own layouts say.
+    if framing is None or scene.speakers:
         return scene
     layouts = _LYING if shape_of(canvas) == "16:9" else _UPRIGHT
     changed: dict[str, object] = {"layout": layouts[framing]}
@@ -106,7 +107,7 @@ def camera_path(
     along = (np.arange(frames) + 0.5) / frames
     push = camera.push_in
     looks *= 1 + push * along if push >= 0 else 1 - push * (1 - along)
-    if not scene.speaker_visible:
+    if not scene.faces:
         return CameraPath(tuple(looks.tolist()), (0.5, 0.5))
     box = scene.layout.box
     centre = (

@@ -24,9 +24,18 @@ ENGINE_MODULES = {
 
 
 def open_engine(
-    face: Face, size: tuple[int, int], fps: int, *, resolve: Resolve, cache: Path, alpha: bool
+    face: Face,
+    size: tuple[int, int],
+    fps: int,
+    *,
+    resolve: Resolve,
+    cache: Path,
+    alpha: bool,
+    span: int | None = None,
 ) -> FaceEngine:
-    """The engine without networks for `face`, drawing pictures of `size` (width, height) in pixels.
+    """The engine without networks for `face`, drawing pictures of `size` (width, height) in pixels. The
+    shoulders of a drawn character fit into the middle `span` of the width, in pixels; its arms may reach
+    further.
 
     `alpha` asks for the speaker alone (BGRA, background removed); otherwise the picture is opaque.
     Raises `Unavailable` when the engine's packages are missing, and whatever the engine says about its input.
@@ -34,7 +43,7 @@ def open_engine(
     if isinstance(face, RigFace):
         from avatar.engines.rig import open_rig
 
-        return open_rig(face.design or face.character, size, fps, alpha)
+        return open_rig(face.design or face.character, size, fps, alpha, span)
     if isinstance(face, PhotoFace):
         from avatar.engines.mesh import open_photo
 

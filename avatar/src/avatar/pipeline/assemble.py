@@ -92,7 +92,7 @@ def assemble_video(
 
 def _poster_ms(spec: RenderSpec, segments: Sequence[SegmentFiles], reels: Sequence[Reel]) -> int:
     """The moment of the first scene in which somebody is seen."""
-    seen = [number for number, scene in enumerate(spec.scenes) if scene.speaker_visible]
+    seen = [number for number, scene in enumerate(spec.scenes) if scene.faces]
     number = seen[0] if seen else 0
     return round(start_frames(reels)[number] * 1000 / spec.canvas.rate) + segments[number].record.poster_ms
 

@@ -21,15 +21,15 @@ def require_consent(scene: Scene) -> None:
     """Raises `InvalidInput` (`consent.required`) when `scene` shows or imitates somebody who has not
     agreed.
     """
-    if scene.speaker_visible:
-        require_face_consent(scene.face)
-    voice = _other_voice(scene)
-    if voice is not None and voice.cloned and voice.consent is None:
-        raise InvalidInput(
-            "consent.required",
-            "The cloned voice imitates a person, and no consent of theirs is recorded.",
-            "Record who agreed, when and for what purpose, in the voice's `consent`.",
-        )
+    for face in scene.faces:
+        require_face_consent(face)
+    for voice in _other_voices(scene):
+        if voice.cloned and voice.consent is None:
+            raise InvalidInput(
+                "consent.required",
+                "The cloned voice imitates a person, and no consent of theirs is recorded.",
+                "Record who agreed, when and for what purpose, in the voice's `consent`.",
+            )
 
 
 def require_face_consent(face: Face) -> None:
@@ -44,16 +44,12 @@ def require_face_consent(face: Face) -> None:
 
 def consents(scene: Scene) -> tuple[Consent, ...]:
     """The recorded consents behind a scene."""
-    found = []
-    if isinstance(scene.face, PhotoFace | VideoFace) and scene.speaker_visible:
-        found.append(scene.face.consent)
-    if (voice := _other_voice(scene)) is not None:
-        found.append(voice.consent)
+    found = [face.consent for face in scene.faces if isinstance(face, PhotoFace | VideoFace)]
+    found += [voice.consent for voice in _other_voices(scene)]
     return tuple(consent for consent in found if consent is not None)
 
 
-def _other_voice(scene: Scene) -> OpenAIVoice | QwenVoice | PiperVoice | None:
-    """The voice that speaks, where it may be somebody's."""
-    if scene.audio is not None or isinstance(scene.voice, EspeakVoice | FliteVoice):
-        return None
-    return scene.voice
+def _other_voices(scene: Scene) -> list[OpenAIVoice | QwenVoice | PiperVoice]:
+    """The voices of a scene that may be somebody's."""
+    voices = () if scene.audio is not None else (one.voice for one in scene.cast)
+    return [voice for voice in voices if not isinstance(voice, EspeakVoice | FliteVoice)]

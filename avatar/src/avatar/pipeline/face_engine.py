@@ -70,8 +70,10 @@ def open_face(
     *,
     alpha: bool,
     low: bool = False,
+    span: int | None = None,
 ) -> FaceOpened:
-    """The engine that the scene names, or the best for it here; `low` takes least of a card.
+    """The engine that the scene names, or the best for it here; `low` takes least of a card, `span` is that
+    of `open_engine`.
 
     Raises what the engine says about its input; Unavailable `torch.unavailable`, `weights.missing` for a
     named engine.
@@ -81,7 +83,13 @@ def open_face(
     driven_by = _driven_by(face, context)
     if not uses_networks(chosen.engine):
         engine = open_engine(
-            face, size, spec.canvas.whole_fps, resolve=context.resolve, cache=context.cache, alpha=alpha
+            face,
+            size,
+            spec.canvas.whole_fps,
+            resolve=context.resolve,
+            cache=context.cache,
+            alpha=alpha,
+            span=span,
         )
         return FaceOpened(engine, chosen, undriven=driven_by)
     if spec.canvas.rate.denominator != 1:
@@ -119,6 +127,12 @@ def _driven_by(face: Face, context: Context) -> str:
         return ""
     path = context.resolve(face.driving)
     return face.driving.name or path.name
+
+
+def quick_scene(scene: Scene) -> Scene:
+    """Returns the scene with the faces of all speakers as `quick` has them."""
+    cast = [one.model_copy(update={"face": quick(one.face)}) for one in (scene.host, *scene.speakers)]
+    return scene.with_cast(cast)
 
 
 def quick(face: Face) -> Face:

@@ -106,8 +106,7 @@ def _written(
     ):
         loop.write(frames, writer)
     report = renderer.report()
-    found = renderer.mouth.verdict()
-    for notice in (*report.notices, *(() if found is None else (found,))):
+    for notice in (*report.notices, *renderer.mouth_notices()):
         warn(notice.model_copy(update={"scene": scene.id}))
     return Drawn(writer.frames, renderer.engines(), renderer.use(scene.id), tuple(report.lost_face_frames))
 

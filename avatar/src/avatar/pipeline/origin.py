@@ -42,7 +42,7 @@ def source_type(
     """
     drew = {engine.name for engine in engines}
     drew |= {engine.name for segment in segments for engine in segment.record.engines}
-    voices = [scene.voice.kind for scene in spec.scenes if scene.audio is None and not scene.silent]
+    voices = [voice.kind for scene in spec.scenes for voice in scene.voices]
     spoke = any(kind != "espeak" for kind in voices)
     return digital_source_type(
         real_footage=any(list(media_of(scene)) for scene in spec.scenes),

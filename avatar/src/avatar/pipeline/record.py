@@ -77,8 +77,19 @@ def read_record(path: Path) -> SegmentRecord:
         ) from error
 
 
+def voice_records(scene: Scene) -> tuple[EngineRecord, ...]:
+    """Returns a record of each voice that is heard in a scene; none of a silent one."""
+    if scene.silent:
+        return ()
+    if not scene.speakers:
+        return (voice_record(scene),)
+    return tuple(dict.fromkeys(voice_record(scene.of_turn(turn)) for turn in scene.turns))
+
+
 def voice_record(scene: Scene) -> EngineRecord:
-    """Records the voice: a supplied sound, the installed espeak-ng, or a service with its model."""
+    """Records the voice of a scene with one speaker: a supplied sound, the installed espeak-ng, or a service
+    with its model.
+    """
     if scene.audio is not None:
         return EngineRecord(
             role="speech", name="supplied audio", version="as supplied", licence="as supplied"

@@ -8,7 +8,7 @@ from avatar.encode.atomic import atomic_files
 from avatar.pipeline.assemble import assemble_video
 from avatar.pipeline.consent import require_consent
 from avatar.pipeline.context import Context
-from avatar.pipeline.face_engine import quick
+from avatar.pipeline.face_engine import quick_scene
 from avatar.pipeline.files import require_outputs
 from avatar.pipeline.scene_media import paths_of
 from avatar.pipeline.segment import draw_segment
@@ -41,8 +41,7 @@ def preview_spec(spec: RenderSpec, scene_id: str) -> RenderSpec:
         update={"preset": "ultrafast", "crf": max(PREVIEW_CRF, spec.output.video.crf)}
     )
     output = spec.output.model_copy(update={"video": video, "poster": False})
-    scene = spec.scene(scene_id)
-    scene = scene.model_copy(update={"face": quick(scene.face)})
+    scene = quick_scene(spec.scene(scene_id))
     return spec.model_copy(update={"canvas": _small(spec.canvas), "scenes": (scene,), "output": output})
 
 

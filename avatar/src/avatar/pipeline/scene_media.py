@@ -34,10 +34,12 @@ def media_of(scene: Scene) -> Iterator[tuple[str, MediaRef]]:
     """Every file a scene refers to, with the part it plays."""
     if scene.audio is not None:
         yield "audio", scene.audio
-    if scene.speaker_visible and scene.face.kind != "rig":
-        yield "face", scene.face.image if scene.face.kind == "photo" else scene.face.video
-        if scene.face.kind == "photo" and scene.face.driving is not None:
-            yield "driving", scene.face.driving
+    for face in scene.faces:
+        if face.kind == "rig":
+            continue
+        yield "face", face.image if face.kind == "photo" else face.video
+        if face.kind == "photo" and face.driving is not None:
+            yield "driving", face.driving
     background = scene.background
     if background.kind in ("image", "video"):
         yield "background", background.image if background.kind == "image" else background.video

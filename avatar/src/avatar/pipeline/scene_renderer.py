@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -31,17 +30,17 @@ from avatar.compose.overlays import (
 from avatar.compose.shapes import shape_mask
 from avatar.compose.text import letters_of
 from avatar.encode.provenance import EngineRecord
-from avatar.engines.base import EngineReport, FaceEngine, Layer
-from avatar.engines.registry import open_engine
+from avatar.engines.base import EngineReport, Layer
 from avatar.errors import Unavailable
+from avatar.pipeline.cast import Cast, is_cast, open_cast
 from avatar.pipeline.context import Context
 from avatar.pipeline.face_engine import FaceOpened, open_face
 from avatar.pipeline.mouth_check import MouthCheck
+from avatar.pipeline.own_background import source_background
 from avatar.pipeline.record import engine_records
 from avatar.spec import (
     Canvas,
     EngineUse,
-    Face,
     Notice,
     PhotoFace,
     RenderSpec,
@@ -50,7 +49,7 @@ from avatar.spec import (
     VideoFace,
 )
 from avatar.timing import frames_of
-from avatar.tracks import CHANNELS, ControlTrack, SpeechTrack
+from avatar.tracks import ControlTrack, SpeechTrack
 
 Warn = Callable[[Notice], None]
 
@@ -95,9 +94,12 @@ class SceneRenderer:
         lettering: Lettering,
         own_background: Callable[[Layer], Pixels] | None = None,
         shooter: Shooter | None = None,
+        cast: Cast | None = None,
     ) -> None:
         self._face = face
         self._engine = None if face is None else face.engine
+        self._cast = cast
+        self._faces = [face for face in (face, *(() if cast is None else cast.faces)) if face is not None]
         self._composer = composer
         self._backdrop = backdrop
         self._lettering = lettering
@@ -115,11 +117,16 @@ class SceneRenderer:
     def wants_processes(self) -> bool:
         """Returns whether processes should share the painting, each running through all `frame_states`."""
         reads_files = self._backdrop.moving is not None
-        return self._engine is not None and self._engine.info.holds_lock and not reads_files
+        hold_lock = all(face.engine.info.holds_lock for face in self._faces)
+        return bool(self._faces) and hold_lock and not reads_files
 
     def frame_states(self, track: ControlTrack) -> Generator[FrameState]:
         """One per frame of `track`."""
-        faces = iter([None] * track.frames) if self._engine is None else self._engine.items(track)
+        faces: Iterator[Any]
+        if self._cast is not None:
+            faces = self._cast.items()
+        else:
+            faces = iter([None] * track.frames) if self._engine is None else self._engine.items(track)
         for index, face in enumerate(faces):
             sprites = tuple(self._lettering.sprites_at(index))
             moving = self._backdrop.moving
@@ -130,7 +137,15 @@ class SceneRenderer:
 
         `onto` is where it is painted; without it in memory of our own.
         """
+        if self._cast is not None:
+            return self._paint_cast(self._cast.sprites(state.index, state.face), state, onto)
         return self.compose(self.draw(state), state, onto)
+
+    def _paint_cast(self, speakers: tuple[Sprite, ...], state: FrameState, onto: Planes | None) -> Planes:
+        if self._shooter is None:
+            return self._composer.paint(None, (*speakers, *state.sprites), state.backdrop, onto)
+        stage = self._composer.paint(None, speakers, state.backdrop)
+        return self._shoot(stage, state, onto)
 
     def draw(self, state: FrameState) -> Layer | None:
         """The engine's part of `paint`: the face alone."""
@@ -148,7 +163,11 @@ class SceneRenderer:
             backdrop = self._own_background(layer)
         if self._shooter is None:
             return self._composer.paint(layer, state.sprites, backdrop, onto)
-        stage = self._composer.paint(layer, (), backdrop)
+        return self._shoot(self._composer.paint(layer, (), backdrop), state, onto)
+
+    def _shoot(self, stage: Planes, state: FrameState, onto: Planes | None) -> Planes:
+        if self._shooter is None:
+            raise ValueError("no camera moves in this scene")
         frame = self._shooter.shoot(stage, state.index, state.sprites, onto)
         self._composer.recycle(stage)
         return frame
@@ -157,30 +176,47 @@ class SceneRenderer:
         """Take back a painted frame that has been encoded."""
         (self._composer if self._shooter is None else self._shooter).recycle(planes)
 
+    def mouth_notices(self) -> Iterator[Notice]:
+        """Yields what is wrong with drawn mouths, once all are drawn. Raises InvalidInput
+        `face.mouth_still`.
+        """
+        if self._cast is not None:
+            yield from self._cast.verdicts()
+        elif self.mouth is not None and (found := self.mouth.verdict()) is not None:
+            yield found
+
     def report(self) -> EngineReport:
+        if self._cast is not None:
+            return self._cast.report()
         return EngineReport() if self._engine is None else self._engine.report()
 
     def engines(self) -> tuple[EngineRecord, ...]:
         """Returns the engines that took part; complete once the last frame is drawn."""
+        if self._cast is not None:
+            return self._cast.engines()
         if self._engine is None:
             return ()
         return engine_records(self._engine.info.parts or (self._engine.info,), self.report().trackers)
 
     def use(self, scene_id: str) -> EngineUse | None:
-        """Returns the engine that draws the face, and why; None where no person is shown."""
-        return None if self._face is None else self._face.use(scene_id)
+        """Returns the engine that draws the face, of several the first, and why; None where no person is
+        shown.
+        """
+        return self._faces[0].use(scene_id) if self._faces else None
 
     @property
     def takes_least(self) -> bool:
         """Returns whether it could not take less of a card."""
-        return self._face is None or self._face.takes_least
+        return all(face.takes_least for face in self._faces)
 
     @property
     def on_processor(self) -> bool:
         """Returns whether networks draw the face without a card, in fp32."""
-        return self._face is not None and self._face.on_processor
+        return any(face.on_processor for face in self._faces)
 
     def close(self) -> None:
+        if self._cast is not None:
+            self._cast.close()
         if self._engine is not None:
             self._engine.close()
 
@@ -207,9 +243,13 @@ def open_scene(
         shown, canvas = canvas, _stage_canvas(canvas, path.stage_scale)
         shooter = Shooter(path, shown)
     backdrop = open_backdrop(scene.background, canvas, context.resolve, context.cache)
-    if not scene.speaker_visible:
+    if not scene.faces:
         composer = Composer(backdrop.still, Rect(0, 0, 0, 0))
         return SceneRenderer(None, composer, backdrop, lettering, shooter=shooter)
+    if is_cast(scene):
+        cast = open_cast(spec, scene, speech, canvas, context, warn, low=low)
+        composer = Composer(backdrop.still, Rect(0, 0, 0, 0))
+        return SceneRenderer(None, composer, backdrop, lettering, shooter=shooter, cast=cast)
     box = engine_box(scene, place(scene.layout.box, canvas), context)
     face = open_face(
         spec, scene, (box.width, box.height), speech, context, alpha=_without_background(scene), low=low
@@ -305,39 +345,3 @@ def _behind_layer(still: Pixels, box: Rect, mask: Pixels | None, blur: float, la
     """
     whole = np.ascontiguousarray(layer.pixels[..., :3])
     return _behind(still, blur_source(whole, layer.pixels[..., 3], blur), box, mask)
-
-
-def source_background(face: Face, box: Rect, fps: int, blur: float, context: Context) -> Pixels:
-    """Returns the blurred background of the first picture of `face`; uint8 BGR of the box' size.
-
-    A photo's background stands still; behind a motion video it is that of each layer that is seen.
-    """
-    whole = _first_picture(face, box, fps, context, alpha=False)
-    person = _first_picture(face, box, fps, context, alpha=True)
-    return blur_source(np.ascontiguousarray(whole[..., :3]), person[..., 3], blur)
-
-
-def _first_picture(face: Face, box: Rect, fps: int, context: Context, *, alpha: bool) -> Pixels:
-    engine = open_engine(
-        face, (box.width, box.height), fps, resolve=context.resolve, cache=context.cache, alpha=alpha
-    )
-    with closing(engine):
-        return draw_at_rest(engine, box, alpha=alpha)
-
-
-def draw_at_rest(engine: FaceEngine, box: Rect, *, alpha: bool) -> Pixels:
-    """Returns a face that does nothing, on its base: uint8 BGR of the box' size, with `alpha` BGRA of
-    the face alone.
-    """
-    at_rest = ControlTrack(fps=25, curves={name: np.zeros(1, np.float32) for name in CHANNELS})
-    layer = engine.draw(next(iter(engine.items(at_rest))))
-    channels = 4 if alpha else 3
-    picture = (
-        np.zeros((box.height, box.width, channels), np.uint8) if engine.base is None else engine.base.copy()
-    )
-    if alpha:
-        height, width = layer.pixels.shape[:2]
-        picture[layer.y : layer.y + height, layer.x : layer.x + width] = layer.pixels
-        return picture
-    lay(picture, Rect(0, 0, box.width, box.height), Sprite(layer.pixels, layer.x, layer.y))
-    return picture

@@ -13,7 +13,7 @@ from avatar.pipeline.consent import require_consent
 from avatar.pipeline.context import Context
 from avatar.pipeline.files import require_other_files
 from avatar.pipeline.frames import draw_frames
-from avatar.pipeline.record import SegmentRecord, read_record, to_spoken_words, voice_record
+from avatar.pipeline.record import SegmentRecord, read_record, to_spoken_words, voice_records
 from avatar.pipeline.resuming import count_resumed_parts, report_resumed
 from avatar.pipeline.scene_media import paths_of
 from avatar.pipeline.scene_sound import write_scene_sound
@@ -56,6 +56,7 @@ def make_segment(spec: RenderSpec, scene_id: str, folder: Path, context: Context
 def draw_segment(spec: RenderSpec, scene_id: str, folder: Path, context: Context) -> SegmentFiles:
     """As `make_segment`, for a step of a longer job: who has the result calls `context.forget`."""
     from avatar.pipeline.acting import motion_of
+    from avatar.pipeline.cast import host_of
     from avatar.speech import speak
 
     scene = spec.scene(scene_id)
@@ -74,7 +75,7 @@ def draw_segment(spec: RenderSpec, scene_id: str, folder: Path, context: Context
             warn(Notice(code=note.code, message=note.message, scene=scene_id))
         context.check()
         context.tell(StageStarted(stage="timing", scene=scene_id))
-        track = motion_of(spec, scene, speech)
+        track = motion_of(spec, *host_of(scene, speech, spec.canvas))
         context.check()
         before = count_resumed_parts(context)
         drawn = draw_frames(spec, scene, speech, track, work / SEGMENT, context, warn)
@@ -88,7 +89,7 @@ def draw_segment(spec: RenderSpec, scene_id: str, folder: Path, context: Context
             duration_ms=speech.duration_ms,
             words=to_spoken_words(speech.words),
             phone_source=speech.phone_source,
-            engines=(*(() if scene.silent else (voice_record(scene),)), *drawn.engines),
+            engines=(*voice_records(scene), *drawn.engines),
             engine_use=drawn.use,
             poster_ms=poster_ms(track),
             warnings=tuple(notices),

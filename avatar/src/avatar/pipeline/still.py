@@ -11,7 +11,7 @@ from avatar.encode.poster import write_png
 from avatar.encode.provenance import picture_metadata
 from avatar.pipeline.consent import require_consent
 from avatar.pipeline.context import Context
-from avatar.pipeline.face_engine import quick
+from avatar.pipeline.face_engine import quick_scene
 from avatar.pipeline.files import describe, require_other_files
 from avatar.pipeline.origin import software, source_type
 from avatar.pipeline.scene_media import paths_of
@@ -29,17 +29,18 @@ def make_still(
     with `word`, the place of a word from 0 on, the frame shortly after that word has begun.
     """
     from avatar.pipeline.acting import motion_of
+    from avatar.pipeline.cast import host_of
     from avatar.speech import speak
 
     scene = spec.scene(scene_id)
-    scene = scene.model_copy(update={"face": quick(scene.face)})
+    scene = quick_scene(scene)
     require_consent(scene)
     require_other_files(target, [target], paths_of([scene]))
     notices: list[Notice] = []
     with tempfile.TemporaryDirectory(prefix="avatar-still-") as work:
         context.tell(StageStarted(stage="speech", scene=scene_id))
         speech = speak(scene, Path(work), context.resolve, context.cache)
-        track = motion_of(spec, scene, speech)
+        track = motion_of(spec, *host_of(scene, speech, spec.canvas))
         context.tell(StageStarted(stage="prepare", scene=scene_id))
         if word is not None and speech.words:
             ms = speech.words[min(max(0, word), len(speech.words) - 1)].start_ms + SETTLED_MS

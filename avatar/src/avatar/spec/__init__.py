@@ -1,6 +1,6 @@
 """The wire types of the pipeline (pydantic only), shared by the control side and the worker."""
 
-from avatar.spec.acting import GESTURES, MOODS, Mood
+from avatar.spec.acting import GESTURES, MOODS, Mood, Turn, split_turns
 from avatar.spec.base import Colour, MediaRef, SpecModel, canonical_json, content_hash
 from avatar.spec.camera import Camera, CameraCut, Framing, Music, SoundEffect, Transition
 from avatar.spec.captions import Captions, CaptionStyle
@@ -13,6 +13,7 @@ from avatar.spec.needs import (
     EngineNeeds,
     Requirements,
     needs_of,
+    needs_of_all,
     without_card,
 )
 from avatar.spec.overlay import (
@@ -81,13 +82,16 @@ from avatar.spec.render import (
     json_schema,
 )
 from avatar.spec.scene import (
+    HOST,
     AvatarLayout,
     Background,
     ColourBackground,
     ImageBackground,
+    LayoutMove,
     Scene,
     SetBackground,
     SourceBackground,
+    Speaker,
     VideoBackground,
     is_spoken,
 )
@@ -96,6 +100,7 @@ __all__ = [
     "BETTER",
     "ENGINE_NEEDS",
     "GESTURES",
+    "HOST",
     "LOCAL_VOICES",
     "MOODS",
     "Anchor",
@@ -130,6 +135,7 @@ __all__ = [
     "HighlightOverlay",
     "ImageBackground",
     "ImageOverlay",
+    "LayoutMove",
     "LipsyncSpec",
     "ListItem",
     "ListOverlay",
@@ -162,6 +168,7 @@ __all__ = [
     "SoundEffect",
     "SourceBackground",
     "SpanEnded",
+    "Speaker",
     "SpecModel",
     "Stage",
     "StageStarted",
@@ -169,6 +176,7 @@ __all__ = [
     "TimeAnchor",
     "TitleOverlay",
     "Transition",
+    "Turn",
     "VideoBackground",
     "VideoCodec",
     "VideoEngine",
@@ -182,7 +190,9 @@ __all__ = [
     "is_spoken",
     "json_schema",
     "needs_of",
+    "needs_of_all",
     "parse_progress",
     "random_design",
+    "split_turns",
     "without_card",
 ]

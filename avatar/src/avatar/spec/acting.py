@@ -1,9 +1,10 @@
-"""Moods and gestures by name, and their marks in a script: `[mood warm]`, `[gesture wave]`."""
+"""Moods and gestures by name, and marks in a script: `[mood warm]`, `[gesture wave]`, `[speaker mei]`."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal, cast, get_args
 
 from avatar.spec.sentences import ends_sentence
@@ -17,23 +18,29 @@ Gesture = Literal[
 MOODS: tuple[str, ...] = get_args(Mood)
 GESTURES: tuple[str, ...] = get_args(Gesture)
 _VALUES = {"mood": MOODS, "gesture": GESTURES}
-ACTING_MARK = re.compile(r"(?P<kind>mood|gesture)[\s:=]+(?P<value>[^\[\]\n]+)", re.IGNORECASE)
-_IN_SCRIPT = re.compile(r"(?<!\\)\[(?P<mark>(?:mood|gesture)\b[^\[\]\n]{0,80})\]", re.IGNORECASE)
+SPEAKER_NAME = r"[a-z0-9][a-z0-9-]{0,62}"
+ACTING_MARK = re.compile(r"(?P<kind>mood|gesture|speaker)[\s:=]+(?P<value>[^\[\]\n]+)", re.IGNORECASE)
+_IN_SCRIPT = re.compile(r"(?<!\\)\[(?P<mark>(?:mood|gesture|speaker)\b[^\[\]\n]{0,80})\]", re.IGNORECASE)
 
 
 def read_acting_mark(text: str) -> tuple[str, str] | None:
-    """Returns ("mood" or "gesture", its value) of a mark's text without brackets; None for another mark.
+    """Returns ("mood", "gesture" or "speaker", its value) of a mark's text without brackets; None for another
+    mark.
 
-    Raises ValueError with the names that exist, when there is no such mood or gesture.
+    Raises ValueError with the names that exist, when there is no such mood or gesture. Which speakers there
+    are is the scene's to say.
     """
     match = ACTING_MARK.fullmatch(text.strip())
     if match is None:
-        if re.fullmatch(r"(?:mood|gesture)[\s:=]*", text.strip(), re.IGNORECASE):
+        if re.fullmatch(r"(?:mood|gesture|speaker)[\s:=]*", text.strip(), re.IGNORECASE):
             raise ValueError(f"[{text}] names nothing; write for example [gesture wave] or [mood warm]")
         return None
     kind = match["kind"].lower()
     value = "-".join(match["value"].lower().replace("_", " ").split())
-    if value not in _VALUES[kind]:
+    if kind == "speaker":
+        if not re.fullmatch(SPEAKER_NAME, value):
+            raise ValueError(f"{value!r} is no name of a speaker: small letters, digits and hyphens")
+    elif value not in _VALUES[kind]:
         raise ValueError(f"there is no {kind} {value!r}; there are: {', '.join(_VALUES[kind])}")
     return kind, value
 
@@ -42,6 +49,29 @@ def check_acting_marks(script: str) -> None:
     """Raises ValueError as `read_acting_mark` does, for the first mark of `script` that names nothing."""
     for match in _IN_SCRIPT.finditer(script):
         read_acting_mark(match["mark"])
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A part of a script that one speaker says."""
+
+    speaker: str
+    text: str
+
+
+def split_turns(script: str, first: str) -> list[Turn]:
+    """Returns the parts of a script between its `[speaker NAME]` marks, in order, without those marks and
+    without parts that are empty; `first` speaks before the first mark.
+    """
+    turns: list[Turn] = []
+    speaker, begin = first, 0
+    marks = [match for match in _IN_SCRIPT.finditer(script) if match["mark"].lower().startswith("speaker")]
+    for match in [*marks, None]:
+        if text := script[begin : len(script) if match is None else match.start()].strip():
+            turns.append(Turn(speaker, text))
+        if match is not None and (mark := read_acting_mark(match["mark"])) is not None:
+            speaker, begin = mark[1], match.end()
+    return turns
 
 
 def sentence_starts(words: Sequence[str]) -> list[int]:

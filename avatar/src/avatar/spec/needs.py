@@ -4,7 +4,7 @@ puts it into the tasks that it gives to a farm.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal
@@ -116,4 +116,22 @@ def needs_of(face: Face, requested: Requirements = NO_REQUIREMENTS) -> EngineNee
         plain,
         memory_mib=max(plain.memory_mib, best.memory_mib),
         compute=max(plain.compute, best.compute),
+    )
+
+
+def needs_of_all(faces: Sequence[Face], requested: Requirements = NO_REQUIREMENTS) -> EngineNeeds:
+    """Returns the requirements of engines that draw these faces beside each other: the first's name, the most
+    demanding card and node, and the memory of all on it.
+    """
+    first, *others = faces or (RigFace(),)
+    found = [needs_of(first, requested), *map(needs_of, others)]
+    if len(found) == 1:
+        return found[0]
+    hardest = max(found, key=lambda one: (one.gpus, one.vram_mib, one.memory_mib))
+    beside = [one for one in found if one is not hardest]
+    return replace(
+        hardest,
+        vram_mib=hardest.vram_mib + sum(one.vram_mib for one in beside if one.gpus),
+        memory_mib=hardest.memory_mib + sum(one.memory_mib for one in beside),
+        compute=max(one.compute for one in found),
     )

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from avatar.spec.acting import Mood, check_acting_marks
+from avatar.spec.acting import SPEAKER_NAME, Mood, Turn, check_acting_marks, split_turns
 from avatar.spec.base import Colour, MediaRef, SpecModel
 from avatar.spec.camera import Camera, SoundEffect, Transition
 from avatar.spec.movement import Movement
 from avatar.spec.needs import Requirements
-from avatar.spec.overlay import Box, Overlay
+from avatar.spec.overlay import Anchor, Box, Overlay
 from avatar.spec.persona import Face, FliteVoice, RigFace, Voice
 
 MAX_SCRIPT_CHARS = 200_000
 _SPOKEN = frozenset(("Lu", "Ll", "Lt", "Lm", "Lo", "Nd", "Nl", "No", "So", "Sm", "Sc"))
 """Unicode categories that are said: letters, numbers, symbols."""
+
+
+class LayoutMove(SpecModel):
+    """From a moment on, the speaker's box goes to another one, slowly at both ends."""
+
+    at: Anchor
+    box: Box
+    ms: int = Field(default=600, ge=0, le=10_000, description="how long it takes; 0 jumps")
 
 
 class AvatarLayout(SpecModel):
@@ -27,6 +36,7 @@ class AvatarLayout(SpecModel):
     shape: Literal["rectangle", "rounded", "circle"] = "rectangle"
     fit: Literal["cover", "contain"] = "cover"
     visible: bool = True
+    moves: tuple[LayoutMove, ...] = Field(default=(), max_length=50)
 
 
 class ColourBackground(SpecModel):
@@ -70,10 +80,28 @@ Background = Annotated[
 ]
 
 
+HOST = "host"
+"""The scene's own speaker, in `[speaker host]`."""
+MAX_GUESTS = 3
+
+
+class Speaker(SpecModel):
+    """Another speaker of a scene: says what stands behind `[speaker NAME]` in the script, listens else."""
+
+    name: str = Field(pattern=f"^{SPEAKER_NAME}$")
+    face: Face = RigFace()
+    voice: Voice = FliteVoice()
+    movement: Movement = Movement()
+    mood: Mood = "neutral"
+    layout: AvatarLayout = Field(
+        default=AvatarLayout(), description="with the whole canvas as box all speakers share it evenly"
+    )
+
+
 class Scene(SpecModel):
     """The unit that is rendered, cached and retried. `script` marks: `[pause 500ms]`, `*emphasis*`,
-    `[mood warm]`, `[gesture wave]`, and SSML: `break`, `emphasis`, `sub`, `say-as`, `prosody rate`. Without
-    script and audio it is silent for `duration_ms`: a title card.
+    `[mood warm]`, `[gesture wave]`, `[speaker mei]`, and SSML: `break`, `emphasis`, `sub`, `say-as`,
+    `prosody rate`. Without script and audio it is silent for `duration_ms`: a title card.
     """
 
     id: str = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")
@@ -91,6 +119,9 @@ class Scene(SpecModel):
         description="of brows, lids, mouth, head and voice; `[mood …]` in the script changes it",
     )
     layout: AvatarLayout = AvatarLayout()
+    speakers: tuple[Speaker, ...] = Field(
+        default=(), max_length=MAX_GUESTS, description="others in the scene; `camera.framing` is not for them"
+    )
     background: Background = SourceBackground()
     overlays: tuple[Overlay, ...] = ()
     camera: Camera = Camera()
@@ -112,7 +143,19 @@ class Scene(SpecModel):
         if self.silent and self.duration_ms is None:
             raise ValueError("a scene needs a script or an audio file, or as a silent one a `duration_ms`")
         check_acting_marks(self.script or "")
+        self._check_speakers()
         return self
+
+    def _check_speakers(self) -> None:
+        names = [speaker.name for speaker in self.speakers]
+        if HOST in names or len(set(names)) != len(names):
+            raise ValueError(f"names of speakers differ from each other and from {HOST!r}")
+        if names and (self.audio is not None or self.duration_ms is not None):
+            raise ValueError("a scene with several speakers takes no `audio` and no `duration_ms`")
+        for turn in self.turns:
+            if turn.speaker not in (HOST, *names):
+                known = ", ".join((HOST, *names))
+                raise ValueError(f"there is no speaker {turn.speaker!r} in this scene; there are: {known}")
 
     @property
     def silent(self) -> bool:
@@ -122,6 +165,51 @@ class Scene(SpecModel):
     @property
     def speaker_visible(self) -> bool:
         return self.layout.visible and self.camera.framing != "voice_over"
+
+    @property
+    def host(self) -> Speaker:
+        """The scene's own speaker, as the others are."""
+        own = {name: getattr(self, name) for name in ("face", "voice", "movement", "mood", "layout")}
+        return Speaker.model_construct(name=HOST, **own)
+
+    @property
+    def cast(self) -> tuple[Speaker, ...]:
+        """All speakers, the scene's own first; nobody is visible in a voice-over."""
+        cast = (self.host, *self.speakers)
+        if self.camera.framing != "voice_over":
+            return cast
+        hidden = AvatarLayout(visible=False)
+        return tuple(speaker.model_copy(update={"layout": hidden}) for speaker in cast)
+
+    @property
+    def faces(self) -> tuple[Face, ...]:
+        """The faces that are seen."""
+        return tuple(speaker.face for speaker in self.cast if speaker.layout.visible)
+
+    @property
+    def voices(self) -> tuple[Voice, ...]:
+        """The voices that are heard, each speaker's once; none for a supplied sound or a silent scene."""
+        if self.silent or self.audio is not None:
+            return ()
+        speaking = {turn.speaker for turn in self.turns}
+        return tuple(speaker.voice for speaker in self.cast if speaker.name in speaking)
+
+    @property
+    def turns(self) -> tuple[Turn, ...]:
+        return tuple(split_turns(self.script or "", HOST))
+
+    def of_turn(self, turn: Turn) -> Scene:
+        """Returns a scene in which the speaker of a turn says it alone, without silence around it."""
+        [speaker] = [one for one in self.cast if one.name == turn.speaker]
+        own = {field: getattr(speaker, field) for field in ("face", "voice", "movement", "mood", "layout")}
+        return self.model_copy(
+            update={**own, "script": turn.text, "speakers": (), "lead_in_ms": 0, "tail_ms": 0}
+        )
+
+    def with_cast(self, cast: Sequence[Speaker]) -> Scene:
+        """Returns the scene with other faces and voices for the speakers of `cast`, in its order."""
+        host, *others = cast
+        return self.model_copy(update={"face": host.face, "voice": host.voice, "speakers": tuple(others)})
 
 
 def is_spoken(text: str) -> bool:

@@ -104,16 +104,25 @@ def decode_into(path: Path, writer: WavWriter) -> Decoded:
 
 def read_resampled(wav: Path, to_hz: int, start_ms: int, end_ms: int) -> Samples:
     """A span of a WAV at another rate (the aligner wants 16 kHz)."""
-    resampler = MonoResampler("s16", to_hz, wav.name)
+    parts = list(resample_blocks(wav, to_hz, start_ms, end_ms))
+    return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int16)
+
+
+def resample_blocks(wav: Path, to_hz: int, start_ms: int = 0, end_ms: int | None = None) -> Iterator[Samples]:
+    """Yields a span of a WAV at another rate, block by block."""
     source_hz = rate_hz(wav)
-    parts: list[Samples] = []
+    if source_hz == to_hz:
+        yield from blocks(wav, start_ms, end_ms)
+        return
+    resampler = MonoResampler("s16", to_hz, wav.name)
+    read = False
     for block in blocks(wav, start_ms, end_ms):
         frame = av.AudioFrame.from_ndarray(block[np.newaxis, :], format="s16", layout="mono")
         frame.sample_rate = source_hz
-        parts += [_mono(out) for out in resampler.resample(frame)]
-    if parts:
-        parts += [_mono(out) for out in resampler.resample(None)]
-    return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int16)
+        read = True
+        yield from map(_mono, resampler.resample(frame))
+    if read:
+        yield from map(_mono, resampler.resample(None))
 
 
 def _mono(frame: av.AudioFrame) -> Samples:

@@ -17,6 +17,7 @@ from avatar.speech.espeak import synthesise
 from avatar.speech.markup import Script, SpeechTask, parse_script
 from avatar.speech.sound import WavWriter
 from avatar.speech.timed import Stretch, build_track
+from avatar.speech.turns import speak_turns
 from avatar.tracks import Phone, SpeechNote, SpeechTrack
 
 SILENT_HZ = 48_000
@@ -45,6 +46,8 @@ def speak(
 def _speak(scene: Scene, wav: Path, resolve: Callable[[MediaRef], Path], cache: Path | None) -> SpeechTrack:
     if scene.silent:
         return _silence(wav, scene.duration_ms or 0)
+    if scene.speakers:
+        return speak_turns(scene, wav, lambda part, folder: speak(part, folder, resolve, cache))
     script = deliver(parse_script(scene.script or ""), scene.mood)
     if scene.audio is not None:
         track = from_recording(resolve(scene.audio), script, _task(scene, script, wav))

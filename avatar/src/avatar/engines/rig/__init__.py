@@ -10,12 +10,14 @@ from avatar.spec.design import Design
 __all__ = ["RigEngine", "load_character", "open_rig"]
 
 
-def open_rig(character: str | Design, size: tuple[int, int], fps: int, alpha: bool) -> RigEngine:
+def open_rig(
+    character: str | Design, size: tuple[int, int], fps: int, alpha: bool, span: int | None = None
+) -> RigEngine:
     """The engine for a drawn character by its name or its design, `size` = (width, height) in pixels.
 
     `alpha=False` draws it in its own studio, `alpha=True` alone, as BGRA with straight alpha.
     Raises InvalidInput `face.unknown_character`.
     """
     if isinstance(character, Design):
-        return RigEngine(build_character(character), size, fps, alpha)
-    return RigEngine(load_character(character), size, fps, alpha)
+        return RigEngine(build_character(character), size, fps, alpha, span)
+    return RigEngine(load_character(character), size, fps, alpha, span)

@@ -57,13 +57,16 @@ def _reach_of(arm: ArmPose | None) -> int:
     return 1 if x + hand <= ARM_REACHES[1] and x <= 205.0 else 2
 
 
-def framing(size: tuple[int, int], top: float) -> Frame:
-    """Head and shoulders for any picture shape: the head with room to move is never cut."""
-    width, height = size
+def framing(size: tuple[int, int], top: float, span: int | None = None) -> Frame:
+    """Head and shoulders for any picture shape: the head with room to move is never cut. The shoulders fit
+    into the middle `span` pixels of the width.
+    """
+    height = size[1]
+    width = size[0] if span is None else min(span, size[0])
     scale = min(height / 440.0, width / 310.0)
     headroom = (26.0 - top) * scale
     eye_line = 0.425 * height if width >= height else 0.39 * height
-    return Frame(scale, width / 2, max(eye_line, headroom))
+    return Frame(scale, size[0] / 2, max(eye_line, headroom))
 
 
 def _without_alpha(pixels: Pixels) -> Pixels:
@@ -73,13 +76,15 @@ def _without_alpha(pixels: Pixels) -> Pixels:
 class RigEngine:
     """A `FaceEngine`. The figure is drawn over a copy of the studio, in the only box it can ever reach."""
 
-    def __init__(self, character: Character, size: tuple[int, int], fps: int, alpha: bool) -> None:
+    def __init__(
+        self, character: Character, size: tuple[int, int], fps: int, alpha: bool, span: int | None = None
+    ) -> None:
         self.info = INFO
         self.size = size
         self._fps = fps
         self._alpha = alpha
         self._figure = Figure(character)
-        self._frame = framing(size, character.top)
+        self._frame = framing(size, character.top, span)
         wall = np.zeros((size[1], size[0], 4), np.uint8) if alpha else studio(character.backdrop, size)
         if not alpha:  # Cut out, its soft edges would lie over themselves: there each frame draws it.
             self._figure.draw_behind(self._units(skia.Surface(wall, skia.kBGRA_8888_ColorType).getCanvas()))

@@ -1,0 +1,188 @@
+"""The speakers of a scene that has several, or one that moves: faces, tracks and places; the scene renderer
+draws them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import numpy as np
+
+from avatar.compose.background import blur_source
+from avatar.compose.blend import Sprite
+from avatar.compose.colour import Pixels
+from avatar.compose.layout import Rect
+from avatar.compose.seats import BoxPath, box_path, share_canvas, speaker_sprite
+from avatar.encode.provenance import EngineRecord
+from avatar.engines.base import EngineReport
+from avatar.pipeline.acting import motion_of
+from avatar.pipeline.context import Context
+from avatar.pipeline.face_engine import FaceOpened, open_face
+from avatar.pipeline.mouth_check import MouthCheck
+from avatar.pipeline.own_background import source_background
+from avatar.pipeline.record import engine_records
+from avatar.spec import AvatarLayout, Canvas, Notice, RenderSpec, RigFace, Scene, SourceBackground
+from avatar.speech.turns import script_of, track_of
+from avatar.timing import frames_of
+from avatar.tracks import ControlTrack, SpeechTrack
+
+ARMS_REACH = 1.8
+"""Arms of characters that are cut out reach over the sides of their boxes, in widths of them."""
+
+
+def is_cast(scene: Scene) -> bool:
+    """Returns whether the speakers of a staged scene are drawn as a cast: several, or one that moves."""
+    return bool(scene.speakers or scene.layout.moves) and any(one.layout.visible for one in scene.cast)
+
+
+def solo_scenes(scene: Scene, speech: SpeechTrack, canvas: Canvas) -> Iterator[tuple[Scene, SpeechTrack]]:
+    """Yields each speaker of a scene as the only one of it, with what they say and where they are."""
+    layouts = share_canvas(scene.cast, canvas)
+    for speaker, layout in zip(scene.cast, layouts, strict=True):
+        if not scene.speakers:
+            yield scene, speech
+            return
+        folder = speech.wav.parent / f"speaker-{speaker.name}"
+        folder.mkdir(exist_ok=True)
+        own = {name: getattr(speaker, name) for name in ("face", "voice", "movement", "mood")}
+        change = {**own, "layout": layout, "script": script_of(scene, speaker.name), "speakers": ()}
+        yield scene.model_copy(update=change), track_of(speech, speaker.name, folder / "speech.wav")
+
+
+@dataclass(slots=True)
+class Seat:
+    """A visible speaker. `behind` is the blurred ground of their own picture, where that is wanted."""
+
+    layout: AvatarLayout
+    face: FaceOpened
+    path: BoxPath
+    track: ControlTrack
+    behind: Pixels | None
+    blur: float
+    mouth: MouthCheck
+
+    def sprite(self, index: int, item: Any) -> Sprite:
+        """Returns the speaker in a frame; several threads call it at once."""
+        engine = self.face.engine
+        layer = engine.draw(item)
+        self.mouth.see(index, layer, engine.base)
+        base = engine.base if self.behind is None else self.behind
+        if self.blur > 0 and engine.info.whole_picture:
+            whole = np.ascontiguousarray(layer.pixels[..., :3])
+            base = blur_source(whole, layer.pixels[..., 3], self.blur)
+        rect = self.path.at(index)
+        if self.is_bare and (rect.width, rect.height) == engine.size:
+            return Sprite(layer.pixels, rect.x + layer.x, rect.y + layer.y)
+        return speaker_sprite(base, layer, rect, engine.size, self.layout)
+
+    @property
+    def is_bare(self) -> bool:
+        """Returns whether a layer is all there is to see."""
+        base = self.face.engine.base
+        return (
+            self.layout.shape == "rectangle"
+            and self.behind is None
+            and self.blur == 0
+            and base is not None
+            and base.shape[2] == 4
+            and not base[..., 3].any()
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """The opened speakers of a scene, the lowest first."""
+
+    seats: tuple[Seat, ...]
+
+    @property
+    def faces(self) -> tuple[FaceOpened, ...]:
+        return tuple(seat.face for seat in self.seats)
+
+    def items(self) -> Iterator[tuple[Any, ...]]:
+        """Yields what each engine draws a frame from, frame by frame."""
+        return zip(*(seat.face.engine.items(seat.track) for seat in self.seats), strict=True)
+
+    def sprites(self, index: int, items: tuple[Any, ...]) -> tuple[Sprite, ...]:
+        return tuple(seat.sprite(index, item) for seat, item in zip(self.seats, items, strict=True))
+
+    def report(self) -> EngineReport:
+        """Joins the reports of all engines."""
+        reports = [seat.face.engine.report() for seat in self.seats]
+        facts: dict[str, Any] = {}
+        for one in reports:
+            facts |= one.facts
+        return EngineReport(
+            notices=list(chain.from_iterable(one.notices for one in reports)),
+            trackers=list(chain.from_iterable(one.trackers for one in reports)),
+            lost_face_frames=sorted(chain.from_iterable(one.lost_face_frames for one in reports)),
+            facts=facts,
+        )
+
+    def engines(self) -> tuple[EngineRecord, ...]:
+        parts = chain.from_iterable(
+            seat.face.engine.info.parts or (seat.face.engine.info,) for seat in self.seats
+        )
+        return engine_records(dict.fromkeys(parts), self.report().trackers)
+
+    def verdicts(self) -> Iterator[Notice]:
+        """Yields what is wrong with mouths. Raises InvalidInput `face.mouth_still`."""
+        for seat in self.seats:
+            if (notice := seat.mouth.verdict()) is not None:
+                yield notice
+
+    def close(self) -> None:
+        with ExitStack() as stack:
+            for seat in self.seats:
+                stack.callback(seat.face.engine.close)
+
+
+def open_cast(
+    spec: RenderSpec,
+    scene: Scene,
+    speech: SpeechTrack,
+    canvas: Canvas,
+    context: Context,
+    warn: Callable[[Notice], None],
+    *,
+    low: bool = False,
+) -> Cast:
+    """Opens the engines of all visible speakers of a staged scene, or none."""
+    frames = frames_of(speech.duration_ms, float(canvas.rate))
+    seats: list[Seat] = []
+    with ExitStack() as opened:
+        for number, (solo, own_speech) in enumerate(solo_scenes(scene, speech, canvas)):
+            if not solo.layout.visible:
+                continue
+            path = box_path(solo.layout, speech.words, frames, canvas, scene.id, warn)
+            blur = solo.background.blur if isinstance(solo.background, SourceBackground) else 0.0
+            alpha = blur > 0 or (
+                not isinstance(solo.background, SourceBackground) and solo.layout.shape == "rectangle"
+            )
+            span = None
+            if alpha and isinstance(solo.face, RigFace) and solo.layout.shape == "rectangle":
+                span, path = path.size[0], path.widen(ARMS_REACH)
+            face = open_face(spec, solo, path.size, own_speech, context, alpha=alpha, low=low, span=span)
+            opened.callback(face.engine.close)
+            # Two who move in step look like one behind a mirror.
+            seeded = spec.model_copy(update={"seed": spec.seed + number})
+            track = motion_of(seeded, solo, own_speech)
+            moving_ground = face.engine.info.whole_picture
+            behind = None
+            if blur > 0 and not moving_ground:
+                box = Rect(0, 0, *path.size)
+                behind = source_background(solo.face, box, canvas.whole_fps, blur, context)
+            for notice in () if low else face.notices():
+                warn(notice.model_copy(update={"scene": scene.id}))
+            seats.append(Seat(solo.layout, face, path, track, behind, blur, MouthCheck(solo.face, track)))
+        opened.pop_all()
+    return Cast(tuple(seats))
+
+
+def host_of(scene: Scene, speech: SpeechTrack, canvas: Canvas) -> tuple[Scene, SpeechTrack]:
+    """Returns the scene's own speaker as the only one, with what they say."""
+    return next(iter(solo_scenes(scene, speech, canvas)))
