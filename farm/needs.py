@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from avatar.spec import Face, Requirements, needs_of
+from avatar.spec import EngineNeeds, Face, Requirements, Scene, needs_of, needs_of_all
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,15 @@ class Needs:
         """Returns what the engine behind this face declares, or what the request asks for where that is
         more.
         """
-        found = needs_of(face, requirements)
+        return cls._declared(needs_of(face, requirements))
+
+    @classmethod
+    def of_scene(cls, scene: Scene) -> Needs:
+        """Returns the same for all faces of a scene, which one worker draws."""
+        return cls._declared(needs_of_all(scene.faces or (scene.face,), scene.requirements))
+
+    @classmethod
+    def _declared(cls, found: EngineNeeds) -> Needs:
         return cls(
             found.engine, found.gpus, found.vram_mib, memory_mib=found.memory_mib, compute=found.compute
         )

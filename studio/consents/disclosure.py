@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from avatar.spec import Consent, Face, LipsyncSpec, RenderSpec, VideoFace, Voice
+from avatar.spec import Consent, Face, LipsyncSpec, RenderSpec, Scene, VideoFace, Voice
 
 from policy import Principal
 from studio.personas.schemas import Persona
@@ -35,11 +35,16 @@ def redact_spec(principal: Principal, spec: Spec) -> Spec:
         return spec
     if isinstance(spec, LipsyncSpec):
         return spec.model_copy(update={"face": _redact_party(spec.face)})
-    scenes = tuple(
-        scene.model_copy(update={"face": _redact_party(scene.face), "voice": _redact_party(scene.voice)})
-        for scene in spec.scenes
+    return spec.model_copy(update={"scenes": tuple(map(_redact_scene, spec.scenes))})
+
+
+def _redact_scene(scene: Scene) -> Scene:
+    return scene.with_cast(
+        [
+            one.model_copy(update={"face": _redact_party(one.face), "voice": _redact_party(one.voice)})
+            for one in scene.all_speakers
+        ]
     )
-    return spec.model_copy(update={"scenes": scenes})
 
 
 def _redact_party(party: Party) -> Party:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from avatar.spec import LOCAL_VOICES, LipsyncSpec, RenderSpec, Voice
+from avatar.spec import LOCAL_VOICES, Face, LipsyncSpec, RenderSpec, Scene, Speaker, Voice
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from soundstage.errors import Forbidden, Invalid
@@ -42,12 +42,16 @@ class Admission:
         self._check_size(spec)
         scenes = []
         for scene in spec.scenes:
-            self.check_voice(scene.voice)
-            face = await self.consents.stamp_face(session, scene.face)
-            voice = await self.consents.stamp_voice(session, scene.voice)
-            scenes.append(scene.model_copy(update={"face": face, "voice": voice}))
+            cast = [await self._admit_speaker(session, one) for one in scene.all_speakers]
+            scenes.append(scene.with_cast(cast))
         words = await pronunciations_of(session, spec)
         return spec.model_copy(update={"scenes": tuple(scenes), "pronunciation": words})
+
+    async def _admit_speaker(self, session: AsyncSession, speaker: Speaker) -> Speaker:
+        self.check_voice(speaker.voice)
+        face = await self.consents.stamp_face(session, speaker.face)
+        voice = await self.consents.stamp_voice(session, speaker.voice)
+        return speaker.model_copy(update={"face": face, "voice": voice})
 
     def check_voice(self, voice: Voice) -> None:
         """An HTTP voice sends the script and a key to its URL, so only the operator may say where that is."""
@@ -96,14 +100,24 @@ def variables_in(voice: Voice) -> tuple[str, ...]:
     return (name,) if name else ()
 
 
+def variables_of_scene(scene: Scene) -> tuple[str, ...]:
+    """Returns the variables of all its voices."""
+    voices = (one.voice for one in scene.all_speakers)
+    return tuple(sorted({name for voice in voices for name in variables_in(voice)}))
+
+
 def voices_in(spec: RenderSpec | LipsyncSpec) -> list[Voice]:
-    return [] if isinstance(spec, LipsyncSpec) else [scene.voice for scene in spec.scenes]
+    if isinstance(spec, LipsyncSpec):
+        return []
+    return [one.voice for scene in spec.scenes for one in scene.all_speakers]
 
 
 def consents_in(spec: RenderSpec | LipsyncSpec) -> set[str]:
     """Ids of the consents behind its faces and voices."""
-    parties = (
-        [spec.face] if isinstance(spec, LipsyncSpec) else [p for s in spec.scenes for p in (s.face, s.voice)]
-    )
+    if isinstance(spec, LipsyncSpec):
+        parties: list[Face | Voice] = [spec.face]
+    else:
+        casts = (one for scene in spec.scenes for one in scene.all_speakers)
+        parties = [party for one in casts for party in (one.face, one.voice)]
     found = (getattr(party, "consent", None) for party in parties)
     return {consent.id for consent in found if consent is not None}

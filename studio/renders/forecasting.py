@@ -105,12 +105,10 @@ class Forecaster:
             ]
         if row.kind == "preview":
             scene = spec.scene(row.scene_id or spec.scenes[0].id)
-            needs = Needs.of(scene.face, scene.requirements)
+            needs = Needs.of_scene(scene)
             return [self._times.estimate("preview", needs, work_of(row.spec, scene.id))]
         return [
-            self._times.estimate(
-                "segment", Needs.of(scene.face, scene.requirements), work_of(row.spec, scene.id)
-            )
+            self._times.estimate("segment", Needs.of_scene(scene), work_of(row.spec, scene.id))
             for scene in spec.scenes
             if left is None or scene.id in left
         ]
@@ -133,6 +131,6 @@ def _moment(at_s: float) -> datetime | None:
 def _largest(row: Render) -> Needs:
     """Of its scenes the one that is hardest to place: a forecast may be late by that, never early."""
     spec = spec_of(row)
-    parties = spec.scenes if isinstance(spec, RenderSpec) else (spec,)
-    needs = [Needs.of(party.face, party.requirements) for party in parties]
-    return max(needs, key=lambda one: (one.gpus, one.vram_mib, one.memory_mib))
+    if not isinstance(spec, RenderSpec):
+        return Needs.of(spec.face, spec.requirements)
+    return max(map(Needs.of_scene, spec.scenes), key=lambda one: (one.gpus, one.vram_mib, one.memory_mib))

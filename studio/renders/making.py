@@ -24,7 +24,7 @@ from soundstage.tracing import span
 from studio.consents.service import check_consents
 from studio.references.dropping import drop_unheld
 from studio.references.repository import References
-from studio.renders.admission import consents_in, variables_in, voices_in
+from studio.renders.admission import consents_in, variables_of_scene, voices_in
 from studio.renders.delivery import deliver, file_names, free_names
 from studio.renders.journal import RenderJournal
 from studio.renders.lost_files import DAMAGED_INPUT_CODES, RECREATED, LostFiles
@@ -199,9 +199,9 @@ class RenderMaker:
             sources=frozenset({*hashes_in(scene), *(f"consent:{consent}" for consent in consents_in(only))}),
             priority=making.priority,
             time_limit_s=self.options.time_limit_s,
-            variables=variables_in(scene.voice),
+            variables=variables_of_scene(scene),
             trace_id=making.trace_id,
-            needs=Needs.of(scene.face, scene.requirements),
+            needs=Needs.of_scene(scene),
         )
 
     async def _segment(self, making: Making, order: SegmentOrder) -> SegmentDone:
@@ -246,7 +246,7 @@ class RenderMaker:
         scene_id = next(iter(making.board.scenes)) if making.scene_id is None else making.scene_id
         if isinstance(making.spec, RenderSpec):
             scene = making.spec.scene(scene_id)
-            needs = Needs.of(scene.face, scene.requirements)
+            needs = Needs.of_scene(scene)
             task = self._task(making, "preview", scene_id=scene_id, needs=needs)
         else:
             needs = Needs.of(making.spec.face, making.spec.requirements)
@@ -338,7 +338,7 @@ def _output(row: Render, file: OutputFile) -> RenderOutput:
 
 def _all_variables(spec: RenderSpec | LipsyncSpec) -> tuple[str, ...]:
     scenes = spec.scenes if isinstance(spec, RenderSpec) else ()
-    return tuple(sorted({name for scene in scenes for name in variables_in(scene.voice)}))
+    return tuple(sorted({name for scene in scenes for name in variables_of_scene(scene)}))
 
 
 async def _all_or_first_failure(parts: list[Coroutine[Any, Any, SegmentDone]]) -> list[SegmentDone]:

@@ -105,9 +105,7 @@ def estimate_scenes(
     """Returns what each scene takes that has to be made, by its id."""
     stored = spec.model_dump(mode="json")
     return {
-        scene.id: times.estimate(
-            "segment", Needs.of(scene.face, scene.requirements), work_of(stored, scene.id)
-        )
+        scene.id: times.estimate("segment", Needs.of_scene(scene), work_of(stored, scene.id))
         for scene in spec.scenes
         if scene.id not in finished
     }

@@ -332,7 +332,16 @@ class RenderService:
     async def _draft_of_project(self, request: RenderRequest, ref: str) -> RenderDraft:
         film, project_id = await self._film(ref)
         spec = spec_of_project(film.title, film.look, film.scenes, self.library, film.overlays, film.music)
-        personas = tuple(dict.fromkeys(body.persona or film.look.persona for _, _, body in film.scenes))
+        personas = tuple(
+            dict.fromkeys(
+                name
+                for _, _, body in film.scenes
+                for name in (
+                    body.persona or film.look.persona,
+                    *(speaker.persona for speaker in body.speakers),
+                )
+            )
+        )
         return RenderDraft(request, spec, personas, project_id)
 
     async def _film(self, ref: str) -> tuple[Film, str]:

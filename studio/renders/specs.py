@@ -18,6 +18,7 @@ from avatar.spec import (
     RenderSpec,
     Requirements,
     Scene,
+    Speaker,
     Transition,
     at_rate,
 )
@@ -159,7 +160,8 @@ def spec_of_project(
                 f"Scene {named} says nothing.",
                 "Give it a script or a sound file, or a `duration_ms` as a silent one.",
             )
-        spec_scenes.append(scene_of(scene_id, body, library.get(body.persona or look.persona)))
+        guests = [library.get(speaker.persona) for speaker in body.speakers]
+        spec_scenes.append(scene_of(scene_id, body, library.get(body.persona or look.persona), guests))
     return _checked(
         title=title,
         canvas=look.canvas,
@@ -172,19 +174,37 @@ def spec_of_project(
     )
 
 
-def scene_of(scene_id: str, body: SceneBody, persona: Persona) -> Scene:
-    """Returns the scene of a spec; what the body leaves open is the persona's."""
+def scene_of(scene_id: str, body: SceneBody, persona: Persona, guests: Sequence[Persona] = ()) -> Scene:
+    """Returns the scene of a spec; what the body leaves open is the persona's. `guests` are the personas of
+    its `speakers`.
+    """
+    requirements = persona.requirements
+    pronunciation: dict[str, str] = {}
+    for guest in guests:
+        requirements = requirements.raise_to(guest.requirements)
+        pronunciation |= guest.style.pronunciation
     return _scene(
         id=scene_id,
         script=body.script.strip() or None,
         audio=body.audio,
         language=body.language or persona.style.language,
-        pronunciation={**persona.style.pronunciation, **body.pronunciation},
+        pronunciation={**pronunciation, **persona.style.pronunciation, **body.pronunciation},
         face=persona.face,
         voice=persona.voice,
         movement=persona.style.movement,
         mood=body.mood or persona.style.mood,
         layout=body.layout or persona.style.layout,
+        speakers=tuple(
+            Speaker(
+                name=guest.id,
+                face=guest.face,
+                voice=guest.voice,
+                movement=guest.style.movement,
+                mood=speaker.mood or guest.style.mood,
+                layout=speaker.layout or guest.style.layout,
+            )
+            for speaker, guest in zip(body.speakers, guests, strict=True)
+        ),
         background=body.background or persona.style.background,
         overlays=body.overlays,
         camera=body.camera or Camera(),
@@ -193,7 +213,7 @@ def scene_of(scene_id: str, body: SceneBody, persona: Persona) -> Scene:
         lead_in_ms=body.lead_in_ms,
         tail_ms=body.tail_ms,
         duration_ms=body.duration_ms,
-        requirements=persona.requirements,
+        requirements=requirements,
     )
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from avatar.spec import AvatarLayout, RenderSpec, Scene
+from avatar.spec import AvatarLayout, Movement, RenderSpec, Scene
 from avatar.spec.speech_sheet import SpeechSheet
 
 from soundstage.errors import NotFound
 from studio.personas.speaking import Utterance, no_voice
-from studio.renders.admission import variables_in
+from studio.renders.admission import variables_of_scene
 from studio.renders.service import RenderService
 from studio.scene_previews.making import PreviewKind, ScenePreviews
 
@@ -48,7 +48,7 @@ class SceneSpeech:
         Raises what `RenderService.spec_of_scene` and `ScenePreviews.open` do.
         """
         scene = (await self.renders.spec_of_scene(project, scene_id)).scene(scene_id)
-        variables = variables_in(scene.voice) if scene.audio is None else ()
+        variables = variables_of_scene(scene) if scene.audio is None else ()
         return await self.previews.open(_voice_alone(scene), scene_id, variables=variables)
 
     def sound(self, scene_id: str, key: str) -> bytes:
@@ -63,5 +63,7 @@ class SceneSpeech:
 def _voice_alone(scene: Scene) -> RenderSpec:
     """Returns a spec without what is only seen, so that another look does not speak the scene anew."""
     defaults = {name: Scene.model_fields[name].get_default() for name in SEEN}
-    audible = scene.model_copy(update={**defaults, "layout": AvatarLayout(visible=False)})
+    hidden = {"layout": AvatarLayout(visible=False), "movement": Movement()}
+    speakers = tuple(one.model_copy(update=hidden) for one in scene.speakers)
+    audible = scene.model_copy(update={**defaults, **hidden, "speakers": speakers})
     return RenderSpec(scenes=(audible,))

@@ -67,12 +67,13 @@ def _quick(spec: RenderSpec) -> RenderSpec:
 
 
 def _with_built_in_voice(scene: Scene) -> Scene:
-    if scene.audio is None and isinstance(scene.voice, (FliteVoice, EspeakVoice)):
-        return scene
-    change: dict[str, object] = {"voice": FliteVoice()}
-    if scene.script:
-        change["audio"] = None
-    return scene.model_copy(update=change)
+    built_in = (FliteVoice, EspeakVoice)
+    cast = [
+        one if isinstance(one.voice, built_in) else one.model_copy(update={"voice": FliteVoice()})
+        for one in scene.all_speakers
+    ]
+    quick = scene.with_cast(cast)
+    return quick.model_copy(update={"audio": None}) if scene.script else quick
 
 
 def _even(pixels: float) -> int:

@@ -5,11 +5,21 @@ from __future__ import annotations
 from datetime import datetime
 
 from avatar.spec import AvatarLayout, Background, Camera, MediaRef, Mood, Overlay, SoundEffect, Transition
-from avatar.spec.scene import MAX_SCRIPT_CHARS
+from avatar.spec.scene import MAX_GUESTS, MAX_SCRIPT_CHARS
 from avatar.spec.speech_sheet import TimedWord
 from pydantic import BaseModel, Field
 
 from soundstage.one_line import OneLine
+
+
+class SceneSpeaker(BaseModel, extra="forbid"):
+    """Another speaker of a scene, `[speaker PERSONA]` in the script. None of `mood` and `layout`: the
+    persona's; who has the whole picture as layout shares it with the others.
+    """
+
+    persona: str = Field(max_length=80)
+    mood: Mood | None = None
+    layout: AvatarLayout | None = None
 
 
 class SceneBody(BaseModel, extra="forbid"):
@@ -26,6 +36,9 @@ class SceneBody(BaseModel, extra="forbid"):
     pronunciation: dict[str, str] = Field(default_factory=dict)
     mood: Mood | None = Field(default=None, description="of brows, lids, mouth and head")
     layout: AvatarLayout | None = None
+    speakers: tuple[SceneSpeaker, ...] = Field(
+        default=(), max_length=MAX_GUESTS, description="others beside the scene's persona"
+    )
     background: Background | None = None
     overlays: tuple[Overlay, ...] = ()
     camera: Camera | None = None

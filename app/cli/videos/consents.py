@@ -71,10 +71,13 @@ async def spec_with_consents(
     """
     if options.person is not None:
         _require_one_face(spec)
-    scenes = [
-        scene.model_copy(update={"face": await _face_with_consent(api, scene.face, folder, options)})
-        for scene in spec.scenes
-    ]
+    scenes = []
+    for scene in spec.scenes:
+        cast = []
+        for one in scene.all_speakers:
+            face = await _face_with_consent(api, one.face, folder, options)
+            cast.append(one.model_copy(update={"face": face}))
+        scenes.append(scene.with_cast(cast))
     return spec.model_copy(update={"scenes": tuple(scenes)})
 
 
@@ -90,7 +93,7 @@ async def _face_with_consent(api: StudioApi, face: Face, folder: Path, options: 
 
 def _without_consent(spec: RenderSpec) -> Iterator[MediaRef]:
     """Returns the files of faces without a consent, in the order of scenes."""
-    for face in (scene.face for scene in spec.scenes):
+    for face in (one.face for scene in spec.scenes for one in scene.all_speakers):
         if not isinstance(face, RigFace) and face.consent is None:
             yield face.image if isinstance(face, PhotoFace) else face.video
 

@@ -131,7 +131,7 @@ def _driven_by(face: Face, context: Context) -> str:
 
 def quick_scene(scene: Scene) -> Scene:
     """Returns the scene with the faces of all speakers as `quick` has them."""
-    cast = [one.model_copy(update={"face": quick(one.face)}) for one in (scene.host, *scene.speakers)]
+    cast = [one.model_copy(update={"face": quick(one.face)}) for one in scene.all_speakers]
     return scene.with_cast(cast)
 
 

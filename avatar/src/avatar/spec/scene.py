@@ -173,9 +173,14 @@ class Scene(SpecModel):
         return Speaker.model_construct(name=HOST, **own)
 
     @property
+    def all_speakers(self) -> tuple[Speaker, ...]:
+        """All speakers, the scene's own first."""
+        return (self.host, *self.speakers)
+
+    @property
     def cast(self) -> tuple[Speaker, ...]:
-        """All speakers, the scene's own first; nobody is visible in a voice-over."""
-        cast = (self.host, *self.speakers)
+        """All speakers as they are staged: nobody is visible in a voice-over."""
+        cast = self.all_speakers
         if self.camera.framing != "voice_over":
             return cast
         hidden = AvatarLayout(visible=False)
@@ -207,7 +212,7 @@ class Scene(SpecModel):
         )
 
     def with_cast(self, cast: Sequence[Speaker]) -> Scene:
-        """Returns the scene with other faces and voices for the speakers of `cast`, in its order."""
+        """Returns the scene with other faces and voices, those of `cast`, which is as `all_speakers`."""
         host, *others = cast
         return self.model_copy(update={"face": host.face, "voice": host.voice, "speakers": tuple(others)})
 
