@@ -20,6 +20,7 @@ import { OnScreen } from "./OnScreen";
 import { FilmLook, SceneLook } from "./SceneLook";
 import { ScenePicture } from "./ScenePicture";
 import { focusScript, SceneSection } from "./SceneSection";
+import { SpeakerPlaces } from "./SpeakerPlaces";
 import { fetchState } from "./save";
 import { secondsOf } from "./script";
 import { type Editor, useEditor } from "./useEditor";
@@ -262,6 +263,7 @@ function Open({ state, me }: { state: ProjectState; me: Me }) {
             />
           )}
           {scene && <OnScreen scene={scene} number={place + 1} editor={editor} format={formatOf(doc.canvas)} {...layerProps} />}
+          {scene && <SpeakerPlaces scene={scene} number={place + 1} editor={editor} />}
           {scene && <SceneLook scene={scene} number={place + 1} editor={editor} />}
           <FilmLook editor={editor} />
         </aside>

@@ -493,7 +493,7 @@ interface MomentProps {
 }
 
 /** A word of the script, chosen by its place in it. */
-function Moment({ label, name, anchor, words, edge, always, onChange }: MomentProps) {
+export function Moment({ label, name, anchor, words, edge, always, onChange }: MomentProps) {
   const place = anchor?.at === "word" ? placeOf(anchor, words) : -1;
   const gone = anchor?.at === "word" && place < 0;
   const timed = anchor?.at === "time" && anchor.ms > 0;

@@ -86,7 +86,13 @@ export function SceneLook({ scene, number, editor }: { scene: SceneDoc; number: 
   const background = body.background;
   const kind = background?.kind === "set" ? background.name : (background?.kind ?? "");
   const [choosing, setChoosing] = useState(false);
-  const inCorner = { box: LEFT_BOXES[formatOf(editor.doc.canvas)], shape: "rounded", fit: "cover", visible: true } as const;
+  const inCorner = {
+    box: LEFT_BOXES[formatOf(editor.doc.canvas)],
+    shape: "rounded",
+    fit: "cover",
+    visible: true,
+    moves: body.layout?.moves ?? [],
+  } as const;
   const isInCorner = !body.camera?.framing && isSame(body.layout, inCorner);
   const frame = (value: string) => {
     const camera = { push_in: 0, cuts: [], cut_at_sentences: false, ...body.camera, framing: codeOf(FRAMINGS, value) ?? null };
@@ -149,14 +155,16 @@ export function SceneLook({ scene, number, editor }: { scene: SceneDoc; number: 
           />
         </label>
       )}
-      <label>
-        {t`Framing`}
-        <select value={isInCorner ? LEFT_CORNER : (body.camera?.framing ?? "")} onChange={(event) => frame(event.target.value)}>
-          <option value="">{t`Automatic`}</option>
-          <Options of={FRAMINGS} />
-          <option value={LEFT_CORNER}>{t`In the left corner`}</option>
-        </select>
-      </label>
+      {body.speakers.length === 0 && (
+        <label>
+          {t`Framing`}
+          <select value={isInCorner ? LEFT_CORNER : (body.camera?.framing ?? "")} onChange={(event) => frame(event.target.value)}>
+            <option value="">{t`Automatic`}</option>
+            <Options of={FRAMINGS} />
+            <option value={LEFT_CORNER}>{t`In the left corner`}</option>
+          </select>
+        </label>
+      )}
       <label>
         {t`Begins with`}
         <select

@@ -19,8 +19,10 @@ import {
   splitScene,
 } from "./document";
 import { GestureMenu } from "./GestureMenu";
+import { speakerMark } from "./marks";
 import { focusOnScreen } from "./OnScreen";
 import { PresenterButton } from "./PresenterPicker";
+import { SpeakerMarks, Speakers } from "./SceneSpeakers";
 import { ScriptField } from "./ScriptField";
 import { SpeechStrip } from "./SpeechStrip";
 import { caretOf, secondsOf, spokenWords, wordAt } from "./script";
@@ -114,6 +116,7 @@ export const SceneSection = memo(function SceneSection(props: Props) {
               fallback={persona}
               onChange={(chosen) => edit(t`Presenter`, (doc) => changeScene(doc, key, { persona: chosen }))}
             />
+            <Speakers scene={scene} number={number} edit={edit} persona={persona} />
             {changed && <span className="chip warn">{t`changed`}</span>}
             <span className="quiet length">≈ {t`${Math.max(1, Math.round(secondsOf(body)))} s`}</span>
             <span className="tools">
@@ -169,6 +172,9 @@ export const SceneSection = memo(function SceneSection(props: Props) {
           <button type="button" title={t`To what is on screen in this scene; Escape leads back`} onClick={focusOnScreen}>
             {t`On screen`} ↘
           </button>
+          {body.speakers.length > 0 && (
+            <SpeakerMarks scene={scene} persona={persona} onChoose={(name) => insert(t`Speaker`, speakerMark(name))} />
+          )}
           <GestureMenu onChoose={(gesture) => insert(t`Gesture`, `[gesture ${gesture}]`)} />
           <span className="apart-left">
             <button

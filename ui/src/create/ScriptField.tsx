@@ -2,7 +2,7 @@
 import { t } from "@lingui/core/macro";
 import { useRef } from "react";
 
-const MARK = /(\[(?:pause|mood|gesture)\b[^\]\n]*\]|\*[^*\n]+\*)/i;
+const MARK = /(\[(?:pause|mood|gesture|speaker)\b[^\]\n]*\]|\*[^*\n]+\*)/i;
 
 export type CaretAction = (caret: number, end: number) => void;
 

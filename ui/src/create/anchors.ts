@@ -112,6 +112,50 @@ export function moveOverlays(
   }));
 }
 
+type Layout = NonNullable<SceneBody["layout"]>;
+export type Move = Layout["moves"][number];
+type Places = Pick<SceneBody, "layout" | "speakers">;
+
+/** The places of all speakers of a scene with other moves. */
+export function changeMoves({ layout, speakers }: Places, change: (moves: Move[]) => Move[]): Places {
+  const changed = <Place extends Layout | null | undefined>(place: Place): Place =>
+    place?.moves.length ? { ...place, moves: change(place.moves) } : place;
+  return { layout: changed(layout), speakers: speakers.map((one) => ({ ...one, layout: changed(one.layout) })) };
+}
+
+/** Moves of a script that has become another. */
+export function followMoves(body: SceneBody, after: string): Places {
+  const [was, is] = [spokenWords(body.script), spokenWords(after)];
+  const places = followedPlaces(was, is);
+  return changeMoves(body, (moves) => moveMoves(moves, was, is, places));
+}
+
+const moveMoves = (
+  moves: Move[],
+  before: readonly string[],
+  after: readonly string[],
+  places: readonly (number | null)[],
+): Move[] => moves.map((one) => ({ ...one, at: follow(one.at, before, after, places) }));
+
+/** Places in both parts of a scene that is split: a move goes with its word. */
+export function splitMoves(body: SceneBody, first: string, second: string): [Places, Places] {
+  const [all, head, rest] = [spokenWords(body.script), spokenWords(first), spokenWords(second)];
+  const goes = ({ at }: Move) => at.at === "word" && placeOf(at, all) >= head.length;
+  const stays = all.map((_, at) => (at < head.length ? at : null));
+  const moved = all.map((_, at) => (at < head.length ? null : at - head.length));
+  return [
+    changeMoves(body, (moves) =>
+      moveMoves(
+        moves.filter((one) => !goes(one)),
+        all,
+        head,
+        stays,
+      ),
+    ),
+    changeMoves(body, (moves) => moveMoves(moves.filter(goes), all, rest, moved)),
+  ];
+}
+
 /** Those of a scene that is split before the word `place`: an overlay goes with the word it begins on. */
 export function splitOverlays(
   overlays: readonly Overlay[],

@@ -1,6 +1,7 @@
 /** A project as the editor holds it: pure values and pure changes, with undo and redo; nothing here knows the server. */
 import type { Project, Scene } from "../api/client";
-import { appendOverlays, followWords, splitOverlays } from "./anchors";
+import { appendOverlays, followMoves, followWords, splitMoves, splitOverlays } from "./anchors";
+import { joinScripts, joinSpeakers, withSpeakerOf } from "./marks";
 import { EMPTY_BODY } from "./script";
 
 export type SceneBody = Omit<Scene, "id" | "project_id" | "position" | "created_at" | "updated_at">;
@@ -59,7 +60,9 @@ export const changeScene = (doc: Doc, key: string, change: Partial<SceneBody>): 
 /** Other words in a scene; its overlays stay on theirs. */
 export const changeScript = (doc: Doc, key: string, script: string): Doc => {
   const body = doc.scenes.find((scene) => scene.key === key)?.body;
-  return body ? changeScene(doc, key, { script, overlays: followWords(body.overlays, body.script, script) }) : doc;
+  if (!body) return doc;
+  const overlays = followWords(body.overlays, body.script, script);
+  return changeScene(doc, key, { ...followMoves(body, script), script, overlays });
 };
 
 /** A new scene after the one with `key`, or first; it looks like the one before it. */
@@ -83,7 +86,11 @@ export function splitScene(doc: Doc, key: string, caret: number, newSceneKey: st
   if (!body) return doc;
   const [script, rest] = [body.script.slice(0, caret).trimEnd(), body.script.slice(caret).trimStart()];
   const [stay, go] = splitOverlays(body.overlays, body.script, script, rest);
-  return changeScene(addScene(changeScene(doc, key, { script, overlays: stay }), key, newSceneKey, rest), newSceneKey, {
+  const [here, there] = splitMoves(body, script, rest);
+  const first = changeScene(doc, key, { ...here, script, overlays: stay });
+  return changeScene(addScene(first, key, newSceneKey, rest), newSceneKey, {
+    ...there,
+    script: withSpeakerOf(body.script, caret, rest),
     overlays: go,
   });
 }
@@ -94,10 +101,12 @@ export function mergeWithPrevious(doc: Doc, key: string): Doc {
   const scene = doc.scenes[place];
   const before = doc.scenes[place - 1];
   if (!scene || !before) return doc;
-  const script = [before.body.script, scene.body.script].filter(Boolean).join(" ");
+  const script = joinScripts(before.body.script, scene.body.script);
   const own = followWords(before.body.overlays, before.body.script, script);
   const overlays = [...own, ...appendOverlays(scene.body.overlays, scene.body.script, script)];
-  return removeScene(changeScene(doc, before.key, { script, overlays }), key);
+  // The moves of the scene before stay; those of the other began from a place that is left.
+  const places = followMoves({ ...before.body, speakers: joinSpeakers(before.body, scene.body) }, script);
+  return removeScene(changeScene(doc, before.key, { ...places, script, overlays }), key);
 }
 
 export function moveScene(doc: Doc, key: string, by: number): Doc {

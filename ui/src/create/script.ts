@@ -1,7 +1,15 @@
 /** What every view needs of a script: its spoken words, its length, an empty scene; and whether two values hold the same. */
 import type { SceneBody } from "./document";
 
-export const EMPTY_BODY: SceneBody = { script: "", title: "", overlays: [], lead_in_ms: 300, tail_ms: 500, pronunciation: {} };
+export const EMPTY_BODY: SceneBody = {
+  script: "",
+  title: "",
+  overlays: [],
+  speakers: [],
+  lead_in_ms: 300,
+  tail_ms: 500,
+  pronunciation: {},
+};
 
 /** Marks such as `[pause 500ms]` and `*` are not spoken. */
 export const spokenWords = (script: string): string[] =>

@@ -61,7 +61,8 @@ def stage_scene(scene: Scene, canvas: Canvas) -> Scene:
     if framing is None or scene.speakers:
         return scene
     layouts = _LYING if shape_of(canvas) == "16:9" else _UPRIGHT
-    changed: dict[str, object] = {"layout": layouts[framing]}
+    layout = layouts[framing].model_copy(update={"moves": scene.layout.moves})
+    changed: dict[str, object] = {"layout": layout}
     if framing in _NEEDS_A_SET and scene.background == SourceBackground():
         changed["background"] = SetBackground()
     return scene.model_copy(update=changed)

@@ -1,0 +1,89 @@
+/** Who else speaks in a scene: their faces beside its presenter, and the marks that say whose words follow. */
+import { t } from "@lingui/core/macro";
+import { Suspense, useState } from "react";
+import { IconAction } from "../kit/IconAction";
+import { lazyPart } from "../kit/part";
+import { changeScene, type SceneDoc } from "./document";
+import { addSpeaker, HOST, MAX_SPEAKERS, removeSpeaker, replaceSpeaker } from "./marks";
+import { PresenterButton } from "./PresenterPicker";
+import type { Editor } from "./useEditor";
+import { usePersonas } from "./usePersonas";
+
+const load = () => import("./PresenterDialog");
+const PresenterDialog = lazyPart(async () => ({ default: (await load()).PresenterDialog }));
+
+interface Props {
+  scene: SceneDoc;
+  number: number;
+  edit: Editor["edit"];
+  /** Of the project. */
+  persona: string;
+}
+
+export function Speakers({ scene, number, edit, persona }: Props) {
+  const [adding, setAdding] = useState(false);
+  const { key, body } = scene;
+  const nameOf = useNames();
+  const change = (what: string, changed: Partial<SceneDoc["body"]>) => edit(what, (doc) => changeScene(doc, key, changed));
+  const isThere = (id: string) => body.speakers.some((one) => one.persona === id);
+  return (
+    <>
+      {body.speakers.map((one) => (
+        <span key={one.persona} className="row speaker">
+          <PresenterButton
+            label={t`Speaker of scene ${number}`}
+            value={one.persona}
+            fallback={persona}
+            onChange={(chosen) => !isThere(chosen) && change(t`Speaker`, replaceSpeaker(body, one.persona, chosen))}
+          />
+          <IconAction
+            label={t`Remove ${nameOf(one.persona)} from scene ${number}`}
+            onPress={() => change(t`Remove a speaker`, removeSpeaker(body, one.persona))}
+          >
+            ×
+          </IconAction>
+        </span>
+      ))}
+      {body.speakers.length < MAX_SPEAKERS && (
+        <IconAction label={t`Add a speaker to scene ${number}`} onPress={() => setAdding(true)}>
+          +
+        </IconAction>
+      )}
+      {adding && (
+        <Suspense>
+          <PresenterDialog
+            title={t`Who else speaks in scene ${number}`}
+            value=""
+            onChange={(chosen) => !isThere(chosen) && change(t`Add a speaker`, addSpeaker(body, chosen))}
+            onClose={() => setAdding(false)}
+          />
+        </Suspense>
+      )}
+    </>
+  );
+}
+
+/** A button for each speaker of a scene. */
+export function SpeakerMarks({
+  scene,
+  persona,
+  onChoose,
+}: {
+  scene: SceneDoc;
+  persona: string;
+  onChoose: (name: string) => void;
+}) {
+  const nameOf = useNames();
+  const { body } = scene;
+  const all = [{ name: HOST, persona: body.persona ?? persona }, ...body.speakers.map((one) => ({ name: one.persona, ...one }))];
+  return all.map((one) => (
+    <button key={one.name} type="button" title={t`The words behind the caret are theirs`} onClick={() => onChoose(one.name)}>
+      {t`${nameOf(one.persona)} speaks`}
+    </button>
+  ));
+}
+
+function useNames() {
+  const personas = usePersonas().data;
+  return (id: string) => personas?.find((one) => one.id === id)?.persona?.name ?? id;
+}
