@@ -86,7 +86,13 @@ export function SceneLook({ scene, number, editor }: { scene: SceneDoc; number: 
   const background = body.background;
   const kind = background?.kind === "set" ? background.name : (background?.kind ?? "");
   const [choosing, setChoosing] = useState(false);
-  const inCorner = { box: LEFT_BOXES[formatOf(editor.doc.canvas)], shape: "rounded", fit: "cover", visible: true } as const;
+  const inCorner: NonNullable<SceneBody["layout"]> = {
+    box: LEFT_BOXES[formatOf(editor.doc.canvas)],
+    shape: "rounded",
+    fit: "cover",
+    visible: true,
+    moves: [],
+  };
   const isInCorner = !body.camera?.framing && isSame(body.layout, inCorner);
   const frame = (value: string) => {
     const camera = { push_in: 0, cuts: [], cut_at_sentences: false, ...body.camera, framing: codeOf(FRAMINGS, value) ?? null };
