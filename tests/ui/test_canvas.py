@@ -1,15 +1,16 @@
-"""Overlays are dragged, resized and aligned on the picture, by mouse, by keyboard and in fields."""
+"""Overlays are dragged, resized, rotated and aligned on the picture, by mouse, by keyboard and in fields."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from editor_page import create_project, expect_saved, scenes
 from playwright.sync_api import Page, expect
-from studio_page import PATIENCE_MS, Visiting, breaches
+from studio_page import PATIENCE_MS, Visiting, breaches, run_script
 
 pytestmark = pytest.mark.browser
 SCRIPT = "The tide comes in, and the tide goes out."
@@ -158,23 +159,134 @@ def test_what_is_not_seen_at_the_word_has_no_frame_and_an_arrow_has_two_ends(
     assert moved["tail"] == ARROW["tail"]
 
 
-def test_a_finger_drags_on_a_phone(
-    visiting: Visiting, project: str, overlay: Callable[[Page, int], dict[str, Any]]
-) -> None:
-    page = open_editor(visiting, project, viewport={"width": 390, "height": 844}, has_touch=True)
+def swipe(page: Page, start: tuple[float, float], by: tuple[float, float]) -> None:
+    """Drags by a finger from a place of the picture, in fractions of it."""
     page.locator(".layers").scroll_into_view_if_needed()
     bounds = page.locator(".layers").bounding_box()
     assert bounds is not None
     session = page.context.new_cdp_session(page)
 
-    def touch(kind: str, x: float, y: float) -> None:
+    def touch(kind: str, share: float) -> None:
+        x, y = start[0] + share * by[0], start[1] + share * by[1]
         place = {"x": bounds["x"] + x * bounds["width"], "y": bounds["y"] + y * bounds["height"]}
         points = [] if kind == "touchEnd" else [place]
         session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
 
-    touch("touchStart", 0.2, 0.2)
+    touch("touchStart", 0)
     for share in (0.3, 0.6, 1.0):
-        touch("touchMove", 0.2 + 0.3 * share, 0.2 + 0.4 * share)
-    touch("touchEnd", 0, 0)
+        touch("touchMove", share)
+    touch("touchEnd", 1)
+
+
+def test_a_finger_drags_on_a_phone(
+    visiting: Visiting, project: str, overlay: Callable[[Page, int], dict[str, Any]]
+) -> None:
+    page = open_editor(visiting, project, viewport={"width": 390, "height": 844}, has_touch=True)
+    swipe(page, (0.2, 0.2), (0.3, 0.4))
     box = overlay(page, 0)["box"]
     assert box["x"] == pytest.approx(0.4, abs=0.013) and box["y"] == pytest.approx(0.5, abs=0.013)
+
+
+def read_degrees(page: Page, name: str) -> float:
+    """The angle at which a frame is drawn, by its matrix on the page."""
+    frame = page.get_by_role("button", name=f"{name}: place on the picture")
+    found: float = frame.evaluate(
+        "one => { const { a, b } = new DOMMatrix(getComputedStyle(one).transform);"
+        " return 180 / Math.PI * Math.atan2(b, a); }"
+    )
+    return round(found, 1)
+
+
+def place_of_handle(page: Page, handle: str) -> tuple[float, float]:
+    """The middle of a handle of the selected layer, in fractions of the picture."""
+    outer = page.locator(".layers").bounding_box()
+    inner = page.locator(f".layer-frame.selected .handle.{handle}").bounding_box()
+    assert outer is not None and inner is not None
+    return (
+        (inner["x"] + inner["width"] / 2 - outer["x"]) / outer["width"],
+        (inner["y"] + inner["height"] / 2 - outer["y"]) / outer["height"],
+    )
+
+
+def test_boxes_at_random_angles_keep_the_opposite_corner_and_snap(built_page: None, tmp_path: Path) -> None:
+    found = run_script(Path(__file__).with_name("rotation_edits.ts"), tmp_path, "5000", "1")
+    assert found["wrong"] == []
+    assert min(found["counts"].values()) > 200
+
+
+def test_an_overlay_is_rotated_by_its_handle_and_resized_in_its_own_axes(
+    visiting: Visiting, project: str, overlay: Callable[[Page, int], dict[str, Any]]
+) -> None:
+    page = open_editor(visiting, project)
+    picture = page.locator(".layout img").get_attribute("src")
+    page.get_by_role("button", name="Title 1: place on the picture").click()
+    # The middle of the title: there is no room above it.
+    middle = (0.25, 0.2)
+    x, y = place_of_handle(page, "rotate")
+    assert x == pytest.approx(middle[0], abs=0.005) and y > 0.3
+    ratio = 16 / 9
+    # The handle hangs below; to the left of the middle it is a quarter turn on.
+    drag(page, (x, y), ((middle[1] - y) / ratio - 0.002, middle[1] - y - 0.003), drop=False)
+    expect(page.locator(".degrees")).to_have_text("90°")
+    page.mouse.up()
+    expect(page.locator(".degrees")).to_have_count(0)
+    assert overlay(page, 0)["rotation_deg"] == 90 and read_degrees(page, "Title 1") == 90
+    expect(page.locator(".layout img")).not_to_have_attribute("src", str(picture), timeout=PATIENCE_MS)
+    page.get_by_role("button", name="Undo").click()
+    assert overlay(page, 0)["rotation_deg"] == 0 and read_degrees(page, "Title 1") == 0
+    page.get_by_role("button", name="Redo").click()
+    assert overlay(page, 0)["rotation_deg"] == 90
+
+    page.keyboard.down("Shift")
+    x, y = place_of_handle(page, "rotate")
+    drag(page, (x, y), (0.02, -0.11))
+    page.keyboard.up("Shift")
+    saved = overlay(page, 0)
+    assert saved["rotation_deg"] % 15 == 0 and saved["rotation_deg"] not in (0, 90)
+    assert saved["box"] == TITLE["box"]
+
+    fixed = place_of_handle(page, "top-left")
+    corner = place_of_handle(page, "bottom-right")
+    drag(page, corner, (0.06, 0.05))
+    assert place_of_handle(page, "bottom-right") == pytest.approx(
+        (corner[0] + 0.06, corner[1] + 0.05), abs=0.008
+    )
+    assert place_of_handle(page, "top-left") == pytest.approx(fixed, abs=0.006)
+    assert overlay(page, 0)["rotation_deg"] == saved["rotation_deg"]
+
+
+def test_keys_and_a_field_rotate_and_an_arrow_has_no_angle(
+    visiting: Visiting, project: str, overlay: Callable[[Page, int], dict[str, Any]]
+) -> None:
+    page = open_editor(visiting, project, bypass_csp=True)
+    page.get_by_role("button", name="Title 1: place on the picture").focus()
+    for key in (".", ".", ",", "Shift+>", "Shift+>", "Shift+<"):
+        page.keyboard.press(key)
+    assert overlay(page, 0)["rotation_deg"] == 16
+    page.get_by_role("button", name="Undo").click()
+    assert overlay(page, 0)["rotation_deg"] == 0
+
+    page.locator(".layer summary").first.click()
+    page.get_by_label("Title 1: rotation in degrees").fill("-12.5")
+    assert overlay(page, 0)["rotation_deg"] == -12.5 and read_degrees(page, "Title 1") == -12.5
+    page.get_by_label("Title 1: rotation in degrees").fill("181")
+    assert overlay(page, 0)["rotation_deg"] == -12.5
+    assert breaches(page) == []
+    page.locator(".layer summary").nth(2).click()
+    expect(page.get_by_label("Arrow 3: head, left")).to_be_visible()
+    expect(page.get_by_label("Arrow 3: rotation in degrees")).to_have_count(0)
+    page.get_by_role("button", name="Arrow 3: its head").focus()
+    page.keyboard.press(".")
+    assert overlay(page, 2)["head"] == ARROW["head"] and "rotation_deg" not in overlay(page, 2)
+
+
+def test_a_finger_rotates_on_a_phone(
+    visiting: Visiting, project: str, overlay: Callable[[Page, int], dict[str, Any]]
+) -> None:
+    page = open_editor(visiting, project, viewport={"width": 390, "height": 844}, has_touch=True)
+    page.get_by_role("button", name="Title 1: place on the picture").tap()
+    x, y = place_of_handle(page, "rotate")
+    swipe(page, (x, y), (-0.12, -0.06))
+    degrees = overlay(page, 0)["rotation_deg"]
+    assert 20 < degrees < 90 and read_degrees(page, "Title 1") == degrees
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

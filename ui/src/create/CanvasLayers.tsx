@@ -1,4 +1,4 @@
-/** The frames of overlays over the picture of a scene: drag, resize by eight handles, snap, and the same by the keyboard. */
+/** The frames of overlays over the picture of a scene: drag, resize by eight handles, rotate, snap, and the same by the keyboard. */
 import { t } from "@lingui/core/macro";
 import { type KeyboardEvent, type PointerEvent, useRef, useState } from "react";
 import type { Overlay } from "./anchors";
@@ -17,6 +17,17 @@ import {
   WHOLE,
 } from "./boxes";
 import { layerName } from "./OnScreen";
+import {
+  boundsOf,
+  cursorOf,
+  draggedAngle,
+  handlePlace,
+  resized,
+  resizedAlongAxes,
+  rotationOf,
+  snappedBounds,
+  withRotation,
+} from "./rotation";
 
 const STEP = 0.01;
 const BIG_STEP = 0.05;
@@ -26,6 +37,9 @@ const ARROWS: Record<string, Point> = {
   ArrowUp: { x: 0, y: -1 },
   ArrowDown: { x: 0, y: 1 },
 };
+/** Degrees of a press of the comma or the full stop, and of what Shift makes of them on English and German keyboards. */
+const ROTATIONS: Record<string, number> = { ",": -1, "<": -1, ";": -1, ".": 1, ">": 1, ":": 1 };
+const BIG_ROTATION = 15;
 
 interface Props {
   overlays: readonly Overlay[];
@@ -44,7 +58,8 @@ interface Props {
 interface Drag {
   at: number;
   from: Point;
-  change: (by: Point, free: boolean) => { overlay: Overlay; guides: Guide[] };
+  /** `from`: where the pointer was, in fractions of the canvas. */
+  change: (by: Point, event: PointerEvent, from: Point) => { overlay: Overlay; guides: Guide[] };
   overlay: Overlay;
   guides: Guide[];
   moved: boolean;
@@ -70,7 +85,8 @@ export function CanvasLayers({ overlays, words, word, format, selected, onSelect
     if (!drag || !bounds) return null;
     const by = { x: (event.clientX - drag.from.x) / bounds.width, y: (event.clientY - drag.from.y) / bounds.height };
     if (by.x === 0 && by.y === 0) return drag;
-    return { ...drag, ...drag.change(by, event.altKey), moved: true };
+    const from = { x: (drag.from.x - bounds.left) / bounds.width, y: (drag.from.y - bounds.top) / bounds.height };
+    return { ...drag, ...drag.change(by, event, from), moved: true };
   };
   /** A browser may leave out the last movement: the place where it was dropped counts. */
   const drop = (event: PointerEvent<HTMLElement>) => {
@@ -81,6 +97,8 @@ export function CanvasLayers({ overlays, words, word, format, selected, onSelect
 
   const pressed = (event: KeyboardEvent, at: number, moveBy: (by: Point, resize: boolean) => Overlay) => {
     const arrow = ARROWS[event.key];
+    const rotation = ROTATIONS[event.key];
+    const overlay = overlays[at];
     if (event.key === "Escape") {
       if (drag) setDrag(null);
       else onSelect(null);
@@ -88,6 +106,9 @@ export function CanvasLayers({ overlays, words, word, format, selected, onSelect
     else if (arrow && !event.ctrlKey && !event.metaKey) {
       const step = event.shiftKey ? BIG_STEP : STEP;
       onChange(at, moveBy({ x: arrow.x * step, y: arrow.y * step }, event.altKey), "arrows");
+    } else if (rotation && overlay && overlay.kind !== "arrow" && !event.ctrlKey && !event.metaKey && !event.altKey) {
+      const by = event.shiftKey ? rotation * BIG_ROTATION : rotation;
+      onChange(at, withRotation(overlay, rotationOf(overlay) + by), "rotation");
     } else return;
     event.preventDefault();
   };
@@ -126,15 +147,41 @@ export function CanvasLayers({ overlays, words, word, format, selected, onSelect
           });
         const box = boxOf(overlay, format);
         if (!box) return null;
-        const change = (sides: (typeof HANDLES)[number]) => (by: Point, free: boolean) => {
+        const degrees = rotationOf(overlay);
+        const lines = () => {
           const others = order.filter((one) => one !== at).flatMap((one) => overlays[one] ?? []);
-          const boxes = others.flatMap((one) => boxOf(one, format) ?? []);
-          const raw = dragged(box, sides, by);
-          const found = free ? { box: raw, guides: [] } : snapped(raw, sides, linesOf(format, boxes));
+          return linesOf(
+            format,
+            others.flatMap((one) => {
+              const other = boxOf(one, format);
+              return other ? boundsOf(other, rotationOf(one), format) : [];
+            }),
+          );
+        };
+        const move: Drag["change"] = (by, { altKey }) => {
+          const raw = dragged(box, WHOLE, by);
+          const found = altKey ? { box: raw, guides: [] } : snappedBounds(raw, degrees, format, lines());
           return { overlay: { ...overlay, box: found.box } as Overlay, guides: found.guides };
         };
-        const byKeys = (by: Point, resize: boolean) =>
-          ({ ...overlay, box: dragged(box, resize ? ["right", "bottom"] : WHOLE, by) }) as Overlay;
+        const resize =
+          (sides: (typeof HANDLES)[number]): Drag["change"] =>
+          (by, { altKey }) => {
+            const raw = resized(box, sides, by, degrees, format);
+            // The sides of a rotated box lie along no line.
+            const found = altKey || degrees !== 0 ? { box: raw, guides: [] } : snapped(raw, sides, lines());
+            return { overlay: { ...overlay, box: found.box } as Overlay, guides: found.guides };
+          };
+        const rotate: Drag["change"] = (by, { altKey, shiftKey }, from) => {
+          const snap = altKey ? "none" : shiftKey ? "steps" : "quarters";
+          return { overlay: withRotation(overlay, draggedAngle({ box, degrees, format }, from, by, snap)), guides: [] };
+        };
+        const byKeys = (by: Point, resize: boolean) => {
+          const changed = resize ? resizedAlongAxes(box, ["right", "bottom"], by, degrees, format) : dragged(box, WHOLE, by);
+          return { ...overlay, box: changed } as Overlay;
+        };
+        // Where it was before the drag: the handle keeps its side under the pointer.
+        const before = overlays[at] ?? overlay;
+        const handle = handlePlace(boxOf(before, format) ?? box, rotationOf(before), format);
         return (
           <button
             key={at}
@@ -142,24 +189,40 @@ export function CanvasLayers({ overlays, words, word, format, selected, onSelect
             className={state}
             aria-label={t`${name}: place on the picture`}
             aria-pressed={at === selected}
-            title={t`Drag it, or move it with the arrow keys; with Alt they resize it`}
-            style={styleOf(box)}
+            title={t`Drag it, or move it with the arrow keys; with Alt they resize it. The comma and the full stop rotate it.`}
+            style={{ ...styleOf(box), ...(degrees !== 0 && { transform: `rotate(${degrees}deg)` }) }}
             onFocus={() => onSelect(at)}
             onKeyDown={(event) => pressed(event, at, byKeys)}
-            onPointerDown={begin(at, overlay, change(WHOLE))}
+            onPointerDown={begin(at, overlay, move)}
             {...listeners}
           >
             {at === selected &&
-              HANDLES.map((sides) => (
+              HANDLES.map((sides, place) => (
                 <span
                   key={sides.join("-")}
                   className={`handle ${sides.join("-")}`}
-                  onPointerDown={begin(at, overlay, change(sides))}
+                  style={{ cursor: cursorOf(place, degrees) }}
+                  onPointerDown={begin(at, overlay, resize(sides))}
                 />
               ))}
+            {at === selected && (
+              <span
+                className="handle rotate"
+                style={{ top: percent(handle) }}
+                title={t`Rotate: Shift in steps of 15°, Alt without snapping`}
+                onPointerDown={begin(at, overlay, rotate)}
+              >
+                <svg viewBox="0 0 12 12" aria-hidden="true">
+                  <path d="M9.6 7.6A4 4 0 1 1 9.2 3.6M9.6 1.4v2.6H7" />
+                </svg>
+              </span>
+            )}
           </button>
         );
       })}
+      {drag && rotationOf(drag.overlay) !== rotationOf(overlays[drag.at] ?? drag.overlay) && (
+        <output className="degrees">{degreesText(rotationOf(drag.overlay))}</output>
+      )}
       {drag?.guides.map(({ axis, at }) => (
         <span key={axis} className={`guide ${axis}`} style={{ [axis === "x" ? "left" : "top"]: percent(at) }} />
       ))}
@@ -168,6 +231,7 @@ export function CanvasLayers({ overlays, words, word, format, selected, onSelect
 }
 
 const percent = (share: number) => `${100 * share}%`;
+const degreesText = (degrees: number) => `${degrees}°`;
 const styleOf = ({ x, y, width, height }: Box) => ({
   left: percent(x),
   top: percent(y),

@@ -8,6 +8,7 @@ import { type Anchor, anchorAt, type Overlay, placeOf } from "./anchors";
 import { boxOf, type Format, safeArea } from "./boxes";
 import { changeScene, type SceneDoc } from "./document";
 import { MediaDialog, Thumbnail } from "./MediaDialog";
+import { PlaceFields } from "./PlaceFields";
 import { MAX_POINTS } from "./save";
 import { isSame, spokenWords, wordAt } from "./script";
 import { useAssets } from "./useAssets";
@@ -46,6 +47,7 @@ const PLACES = {
 type Place = keyof typeof BOXES;
 const SOUND_DB = -12;
 const TIMES = { fade_ms: 200, opacity: 1, z: 0 };
+const BOXED = { ...TIMES, rotation_deg: 0 };
 const INK = { colour: "#ffffff", accent: "#35b6c9" };
 
 /** What lies there already: captions in the lower part, and the presenter on one side. */
@@ -56,7 +58,7 @@ interface Taken {
 }
 
 function created(kind: Kind, text: string, start: Anchor, { isBelow, framing, format }: Taken): Overlay {
-  const base = { ...TIMES, start };
+  const base = { ...BOXED, start };
   // In the generated types this kind is called “TitleOverlay”.
   if (kind === "title")
     return {
@@ -87,7 +89,7 @@ function created(kind: Kind, text: string, start: Anchor, { isBelow, framing, fo
   }
   if (kind === "arrow") {
     const points = { tail: { x: 0.2, y: 0.75 }, head: { x: 0.4, y: 0.5 } };
-    return { ...base, ...INK, ...points, kind, bend: 0.18, label: text, width: 0.007 };
+    return { ...TIMES, start, ...INK, ...points, kind, bend: 0.18, label: text, width: 0.007 };
   }
   if (kind === "highlight")
     return { ...base, kind, box: AROUND_FACE, shape: "rectangle", accent: "#ffc94d", width: 0.006, dim: DIM };
@@ -97,7 +99,7 @@ function created(kind: Kind, text: string, start: Anchor, { isBelow, framing, fo
 
 function createdMedia({ kind, sha256, name, media_type }: Asset, start: Anchor): Overlay {
   const file = { sha256, name, media_type };
-  const base = { ...TIMES, start, box: BOXES.right, fit: "contain", corner_radius: 0 } as const;
+  const base = { ...BOXED, start, box: BOXES.right, fit: "contain", corner_radius: 0 } as const;
   if (kind === "image") return { ...base, kind: "image", image: file };
   return { ...base, kind: "video", video: file, from_ms: 0, loop: false, gain_db: null };
 }
@@ -287,78 +289,6 @@ function PointTimes({ overlay, label, words, onChange }: PointProps) {
             onChange={(anchor) => onChange({ ...overlay, items: overlay.items.with(at, { ...item, at: anchor }) })}
           />
         ))}
-      </div>
-    </details>
-  );
-}
-
-interface PercentProps {
-  name: string;
-  label: string;
-  value: number;
-  least: number;
-  most: number;
-  onChange: (value: number) => void;
-}
-
-/** What is typed stays as it is until it is a number that may be; leaving the field shows what holds. */
-function PercentField({ name, label, value, least, most, onChange }: PercentProps) {
-  const [text, setText] = useState<string | null>(null);
-  return (
-    <label className="moment">
-      {name}
-      <input
-        type="number"
-        aria-label={label}
-        min={least}
-        max={most}
-        step="any"
-        value={text ?? value}
-        onChange={({ target }) => {
-          setText(target.value);
-          if (target.value !== "" && target.validity.valid) onChange(target.valueAsNumber);
-        }}
-        onBlur={() => setText(null)}
-      />
-    </label>
-  );
-}
-
-/** Numbers of what can be dragged on the picture, in hundredths of its width and height. */
-function PlaceFields({ overlay, label, format, onChange }: Pick<RowProps, "overlay" | "label" | "format" | "onChange">) {
-  const percents = (name: string, value: number, least: number, most: number, write: (value: number) => Overlay) => (
-    <PercentField
-      key={name}
-      name={name}
-      label={`${label}: ${name}`}
-      value={Math.round(value * 1000) / 10}
-      least={least}
-      most={most}
-      // As dragged: not 0.12300000000000001.
-      onChange={(percent) => onChange(write(Math.round(percent * 10) / 1000), `place ${name}`)}
-    />
-  );
-  const box = boxOf(overlay, format);
-  return (
-    <details>
-      <summary>{t`Place on the picture, in %`}</summary>
-      <div className="place">
-        {box && (
-          <>
-            {percents(t`left`, box.x, -100, 200, (x) => ({ ...overlay, box: { ...box, x } }) as Overlay)}
-            {percents(t`top`, box.y, -100, 200, (y) => ({ ...overlay, box: { ...box, y } }) as Overlay)}
-            {percents(t`width`, box.width, 1, 200, (width) => ({ ...overlay, box: { ...box, width } }) as Overlay)}
-            {percents(t`height`, box.height, 1, 200, (height) => ({ ...overlay, box: { ...box, height } }) as Overlay)}
-          </>
-        )}
-        {overlay.kind === "arrow" && (
-          <>
-            {percents(t`tail, left`, overlay.tail.x, 0, 100, (x) => ({ ...overlay, tail: { ...overlay.tail, x } }))}
-            {percents(t`tail, top`, overlay.tail.y, 0, 100, (y) => ({ ...overlay, tail: { ...overlay.tail, y } }))}
-            {percents(t`head, left`, overlay.head.x, 0, 100, (x) => ({ ...overlay, head: { ...overlay.head, x } }))}
-            {percents(t`head, top`, overlay.head.y, 0, 100, (y) => ({ ...overlay, head: { ...overlay.head, y } }))}
-          </>
-        )}
       </div>
     </details>
   );

@@ -13,7 +13,7 @@ export interface Point {
   x: number;
   y: number;
 }
-type Side = "left" | "top" | "right" | "bottom";
+export type Side = "left" | "top" | "right" | "bottom";
 type Axis = "x" | "y";
 /** The sides that a handle moves; all four move the box. */
 export const HANDLES: readonly (readonly Side[])[] = [

@@ -27,9 +27,12 @@ from avatar.spec import (
     ArrowOverlay,
     Canvas,
     HighlightOverlay,
+    ImageOverlay,
     ListOverlay,
     LowerThirdOverlay,
+    TextOverlay,
     TitleOverlay,
+    VideoOverlay,
 )
 
 TITLE_SIZE, SUBTITLE_SIZE = 0.12, 0.052
@@ -39,6 +42,8 @@ LABEL_SIZE = 0.042
 """Of the letters against the height at most; upright pictures count 0.6 of their height."""
 _QUIET = "#d5dde6"
 _STEPS = 64
+BoxedOverlay = TextOverlay | ImageOverlay | VideoOverlay | TitleOverlay | LowerThirdOverlay | ListOverlay
+"""Overlays that are drawn into a box."""
 
 
 def unit_px(canvas: Canvas) -> float:
@@ -52,7 +57,7 @@ def title_card(overlay: TitleOverlay, canvas: Canvas, fonts: Fonts) -> Sprite:
     """Large words over a bar and smaller ones, in the middle of the box, with a soft shadow; all smaller
     where the box is too low for them.
     """
-    area = _area(overlay, canvas, _title_place(canvas))
+    area = area_of(overlay, canvas)
     room = (area.width, area.height)
     style = TextStyle(overlay.colour, bold=True, align=overlay.align, font=overlay.font)
     small = TextStyle(overlay.colour, bold=False, align=overlay.align, font=overlay.font)
@@ -83,7 +88,7 @@ def title_card(overlay: TitleOverlay, canvas: Canvas, fonts: Fonts) -> Sprite:
 
 def lower_third(overlay: LowerThirdOverlay, canvas: Canvas, fonts: Fonts) -> Sprite:
     """A panel as wide as its words, with a bar in the accent's colour on the side of the picture's edge."""
-    area = _area(overlay, canvas, _lower_third_place(canvas))
+    area = area_of(overlay, canvas)
     unit = unit_px(canvas)
     pad, bar = round(0.026 * unit), round(0.009 * unit)
     room = (area.width - 2 * pad - bar, area.height)
@@ -119,7 +124,7 @@ def lower_third(overlay: LowerThirdOverlay, canvas: Canvas, fonts: Fonts) -> Spr
 
 def list_sprites(overlay: ListOverlay, canvas: Canvas, fonts: Fonts) -> tuple[Sprite | None, list[Sprite]]:
     """The panel with its heading (None where there is neither), and a sprite for each item."""
-    area = _area(overlay, canvas, list_place(canvas))
+    area = area_of(overlay, canvas)
     unit = unit_px(canvas)
     pad = round(0.035 * unit)
     room = area.width - 2 * pad
@@ -207,7 +212,7 @@ def arrow(overlay: ArrowOverlay, canvas: Canvas, fonts: Fonts, progress: float) 
 
 
 def highlight(overlay: HighlightOverlay, canvas: Canvas) -> Sprite:
-    """A frame around the box; with `dim` a veil over all the rest."""
+    """A frame around the box, rotated with it; with `dim` a veil over all the rest."""
     box = place(overlay.box, canvas)
     width = overlay.width * canvas.height
     surface, pixels = blank(canvas.width, canvas.height)
@@ -219,6 +224,8 @@ def highlight(overlay: HighlightOverlay, canvas: Canvas) -> Sprite:
         radius = 0.08 * min(box.width, box.height)
         outline.addRoundRect(shape, radius, radius)
     with surface as drawn:
+        if overlay.rotation_deg:
+            drawn.rotate(overlay.rotation_deg, box.x + box.width / 2, box.y + box.height / 2)
         if overlay.dim > 0:
             drawn.save()
             drawn.clipPath(outline, skia.ClipOp.kDifference, True)
@@ -304,8 +311,13 @@ def _with_shadow(pixels: Pixels, sigma: float) -> Pixels:
     return np.dstack([colour, whole * 255]).round().astype(np.uint8)
 
 
-def _area(overlay: TitleOverlay | LowerThirdOverlay | ListOverlay, canvas: Canvas, usual: Rect) -> Rect:
-    return usual if overlay.box is None else place(overlay.box, canvas)
+def area_of(overlay: BoxedOverlay, canvas: Canvas) -> Rect:
+    """Returns the box of `overlay` in pixels; without one its usual place."""
+    if overlay.box is not None:
+        return place(overlay.box, canvas)
+    if isinstance(overlay, LowerThirdOverlay):
+        return _lower_third_place(canvas)
+    return list_place(canvas) if isinstance(overlay, ListOverlay) else _title_place(canvas)
 
 
 def _title_place(canvas: Canvas) -> Rect:

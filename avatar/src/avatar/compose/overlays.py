@@ -19,8 +19,17 @@ from avatar.compose.colour import Pixels
 from avatar.compose.fitting import contain, cover
 from avatar.compose.fonts import Fonts
 from avatar.compose.footage import footage
-from avatar.compose.graphics import arrow, highlight, list_sprites, lower_third, title_card
+from avatar.compose.graphics import (
+    BoxedOverlay,
+    area_of,
+    arrow,
+    highlight,
+    list_sprites,
+    lower_third,
+    title_card,
+)
 from avatar.compose.layout import Rect, place
+from avatar.compose.rotation import rotate
 from avatar.compose.shapes import round_mask
 from avatar.compose.text import TextStyle, drawable, text_in_box
 from avatar.spec import (
@@ -138,10 +147,11 @@ class _Opener:
             warn_missing_glyphs(text[1], self.scene, self.warn)
         if isinstance(overlay, ListOverlay):
             panel, rows = list_sprites(overlay, self.canvas, self.fonts)
+            rotated = partial(self._rotated, overlay)
             if panel is not None:
-                yield track(start, panel)
+                yield track(start, rotated(panel))
             for begin, row in zip(self._item_starts(overlay, start, end), rows, strict=True):
-                yield track(begin, row, enter=ITEM_ENTER)
+                yield track(begin, rotated(row), enter=ITEM_ENTER)
         elif isinstance(overlay, ArrowOverlay):
             enter = overlay.enter or Animation(kind="fade", ms=600)
             grown = track(start, None, enter=enter)
@@ -149,10 +159,13 @@ class _Opener:
             yield grown
         elif isinstance(overlay, VideoOverlay):
             moving = track(start, None)
-            moving.pictures = _video(overlay, place(overlay.box, self.canvas), self.canvas, self.resolve)
+            frames = _video(overlay, place(overlay.box, self.canvas), self.canvas, self.resolve)
+            moving.pictures = map(partial(self._rotated, overlay), frames)
             yield moving
+        elif isinstance(overlay, HighlightOverlay):
+            yield track(start, highlight(overlay, self.canvas))
         else:
-            yield track(start, self._still(overlay))
+            yield track(start, self._rotated(overlay, self._still(overlay)))
 
     def _track(
         self, overlay: Overlay, end: int, start: int, still: Sprite | None, *, enter: Animation | None = None
@@ -168,15 +181,17 @@ class _Opener:
             iter(()) if still is None else repeat(still),
         )
 
-    def _still(
-        self, overlay: TextOverlay | ImageOverlay | TitleOverlay | LowerThirdOverlay | HighlightOverlay
-    ) -> Sprite:
+    def _rotated(self, overlay: BoxedOverlay, sprite: Sprite) -> Sprite:
+        """Returns the sprite at the angle of its overlay. It is rotated before it is animated: slides and
+        wipes go along the picture, as they are named.
+        """
+        return rotate(sprite, overlay.rotation_deg, area_of(overlay, self.canvas))
+
+    def _still(self, overlay: TextOverlay | ImageOverlay | TitleOverlay | LowerThirdOverlay) -> Sprite:
         if isinstance(overlay, TitleOverlay):
             return title_card(overlay, self.canvas, self.fonts)
         if isinstance(overlay, LowerThirdOverlay):
             return lower_third(overlay, self.canvas, self.fonts)
-        if isinstance(overlay, HighlightOverlay):
-            return highlight(overlay, self.canvas)
         box = place(overlay.box, self.canvas)
         if isinstance(overlay, ImageOverlay):
             return _image(overlay, box, self.resolve)

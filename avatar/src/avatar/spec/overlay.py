@@ -78,7 +78,16 @@ class _Overlay(SpecModel):
     )
 
 
-class TextOverlay(_Overlay):
+class _Boxed(_Overlay):
+    rotation_deg: float = Field(
+        default=0.0,
+        ge=-180.0,
+        le=180.0,
+        description="clockwise, about the middle of the box; of the usual place where there is no box",
+    )
+
+
+class TextOverlay(_Boxed):
     kind: Literal["text"] = "text"
     box: Box
     text: str = Field(min_length=1, max_length=2000)
@@ -90,7 +99,7 @@ class TextOverlay(_Overlay):
     size: float = Field(default=0.12, ge=0.01, le=0.5, description="largest letters, against the height")
 
 
-class _Media(_Overlay):
+class _Media(_Boxed):
     box: Box
     fit: Literal["contain", "cover", "stretch"] = "contain"
     crop: Crop | None = None
@@ -128,7 +137,7 @@ class _Words(_Overlay):
     accent: Colour = "#35b6c9"
 
 
-class TitleOverlay(_Words):
+class TitleOverlay(_Words, _Boxed):
     """A title card's words: a large line, a bar in the accent's colour, a smaller line."""
 
     kind: Literal["title"] = "title"
@@ -137,7 +146,7 @@ class TitleOverlay(_Words):
     align: Literal["left", "centre"] = "centre"
 
 
-class LowerThirdOverlay(_Words):
+class LowerThirdOverlay(_Words, _Boxed):
     """Name and role of who speaks, low on one side of the picture."""
 
     kind: Literal["lower_third"] = "lower_third"
@@ -154,7 +163,7 @@ class ListItem(SpecModel):
     at: Anchor | None = None
 
 
-class ListOverlay(_Words):
+class ListOverlay(_Words, _Boxed):
     """A list whose items come one after the other, with the words they belong to."""
 
     kind: Literal["list"] = "list"
@@ -175,7 +184,7 @@ class ArrowOverlay(_Words):
     width: float = Field(default=0.007, ge=0.001, le=0.05, description="of its line, against the height")
 
 
-class HighlightOverlay(_Overlay):
+class HighlightOverlay(_Boxed):
     """A frame around a part of the picture; `dim` darkens all the rest."""
 
     kind: Literal["highlight"] = "highlight"
