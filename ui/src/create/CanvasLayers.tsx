@@ -41,8 +41,16 @@ const ARROWS: Record<string, Point> = {
 const ROTATIONS: Record<string, number> = { ",": -1, "<": -1, ";": -1, ".": 1, ">": 1, ":": 1 };
 const BIG_ROTATION = 15;
 
+/** A person in the picture. */
+export interface PresenterFrame {
+  name: string;
+  box: Box;
+}
+
 interface Props {
   overlays: readonly Overlay[];
+  /** They lie below the overlays, and count behind them in `selected`, `onSelect` and `onChange`. */
+  presenters: readonly PresenterFrame[];
   words: readonly string[];
   /** Index of the spoken word that the picture shows. */
   word: number;
@@ -65,8 +73,20 @@ interface Drag {
   moved: boolean;
 }
 
-export function CanvasLayers({ overlays, words, word, format, selected, onSelect, onChange, onRemove }: Props) {
+export function CanvasLayers({
+  overlays: layers,
+  presenters,
+  words,
+  word,
+  format,
+  selected,
+  onSelect,
+  onChange,
+  onRemove,
+}: Props) {
   const area = useRef<HTMLDivElement>(null);
+  const overlays = [...layers, ...presenters.map(asOverlay)];
+  const isPresenter = (at: number) => at >= layers.length;
   const [drag, setDrag] = useState<Drag | null>(null);
   const isShown = (at: number) => {
     const overlay = overlays[at];
@@ -102,11 +122,21 @@ export function CanvasLayers({ overlays, words, word, format, selected, onSelect
     if (event.key === "Escape") {
       if (drag) setDrag(null);
       else onSelect(null);
-    } else if (event.key === "Delete" || event.key === "Backspace") onRemove(at);
-    else if (arrow && !event.ctrlKey && !event.metaKey) {
+    } else if (event.key === "Delete" || event.key === "Backspace") {
+      if (isPresenter(at)) return;
+      onRemove(at);
+    } else if (arrow && !event.ctrlKey && !event.metaKey) {
       const step = event.shiftKey ? BIG_STEP : STEP;
       onChange(at, moveBy({ x: arrow.x * step, y: arrow.y * step }, event.altKey), "arrows");
-    } else if (rotation && overlay && overlay.kind !== "arrow" && !event.ctrlKey && !event.metaKey && !event.altKey) {
+    } else if (
+      rotation &&
+      overlay &&
+      !isPresenter(at) &&
+      overlay.kind !== "arrow" &&
+      !event.ctrlKey &&
+      !event.metaKey &&
+      !event.altKey
+    ) {
       const by = event.shiftKey ? rotation * BIG_ROTATION : rotation;
       onChange(at, withRotation(overlay, rotationOf(overlay) + by), "rotation");
     } else return;
@@ -125,7 +155,7 @@ export function CanvasLayers({ overlays, words, word, format, selected, onSelect
       {order.map((at) => {
         const overlay = drag?.at === at ? drag.overlay : overlays[at];
         if (!overlay) return null;
-        const name = layerName(overlay, at);
+        const name = presenters[at - layers.length]?.name ?? layerName(overlay, at);
         const state = at === selected ? "layer-frame selected" : "layer-frame";
         if (overlay.kind === "arrow")
           return (["tail", "head"] as const).map((end) => {
@@ -189,7 +219,11 @@ export function CanvasLayers({ overlays, words, word, format, selected, onSelect
             className={state}
             aria-label={t`${name}: place on the picture`}
             aria-pressed={at === selected}
-            title={t`Drag it, or move it with the arrow keys; with Alt they resize it. The comma and the full stop rotate it.`}
+            title={
+              isPresenter(at)
+                ? t`Drag it, or move it with the arrow keys; with Alt they resize it.`
+                : t`Drag it, or move it with the arrow keys; with Alt they resize it. The comma and the full stop rotate it.`
+            }
             style={{ ...styleOf(box), ...(degrees !== 0 && { transform: `rotate(${degrees}deg)` }) }}
             onFocus={() => onSelect(at)}
             onKeyDown={(event) => pressed(event, at, byKeys)}
@@ -205,7 +239,7 @@ export function CanvasLayers({ overlays, words, word, format, selected, onSelect
                   onPointerDown={begin(at, overlay, resize(sides))}
                 />
               ))}
-            {at === selected && (
+            {at === selected && !isPresenter(at) && (
               <span
                 className="handle rotate"
                 style={{ top: percent(handle) }}
@@ -230,6 +264,9 @@ export function CanvasLayers({ overlays, words, word, format, selected, onSelect
   );
 }
 
+const LOWEST = -101;
+const asOverlay = ({ box }: PresenterFrame) =>
+  ({ kind: "highlight", box, start: { at: "time", ms: 0 }, z: LOWEST }) as unknown as Overlay;
 const percent = (share: number) => `${100 * share}%`;
 const degreesText = (degrees: number) => `${degrees}°`;
 const styleOf = ({ x, y, width, height }: Box) => ({

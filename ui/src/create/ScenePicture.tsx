@@ -2,10 +2,11 @@
 import { t } from "@lingui/core/macro";
 import { useEffect, useRef, useState } from "react";
 import { ErrorNotice } from "../kit/kit";
-import { formatOf } from "./boxes";
+import { type Box, formatOf } from "./boxes";
 import { CanvasLayers } from "./CanvasLayers";
 import type { Doc, SceneDoc } from "./document";
 import { overlayEdits } from "./OnScreen";
+import { presenterFrames } from "./SpeakerPlaces";
 import { spokenWords, wordAt } from "./script";
 import type { Editor } from "./useEditor";
 import { faceUrl, usePersonas } from "./usePersonas";
@@ -44,6 +45,7 @@ export function ScenePicture({ projectId, doc, scene, number, editor, selected, 
   const film = selected === null ? preview.src : null;
   const share = Math.round(100 * preview.share);
   const { replace, remove } = overlayEdits(editor, scene);
+  const presenters = presenterFrames(scene, editor, data);
   return (
     <figure className="card layout">
       <div className={`canvas f${format.replace(":", "-")}`}>
@@ -54,12 +56,18 @@ export function ScenePicture({ projectId, doc, scene, number, editor, selected, 
         ) : (
           <CanvasLayers
             overlays={scene.body.overlays}
+            presenters={presenters.map(({ title, box }) => ({ name: title, box }))}
             words={words}
             word={word}
             format={format}
             selected={selected}
             onSelect={onSelect}
-            onChange={(at, changed, group) => replace(t`Place on the picture`, at, changed, group)}
+            onChange={(at, changed, group) => {
+              const presenter = presenters[at - scene.body.overlays.length];
+              if (!presenter) return replace(t`Place on the picture`, at, changed, group);
+              if ("box" in changed && changed.box)
+                presenter.setLayout(t`Place on the picture`, { ...presenter.layout, box: changed.box as Box }, group);
+            }}
             onRemove={(at) => {
               onSelect(null);
               remove(at);

@@ -1,6 +1,7 @@
 /** Where the speakers of a scene are, how they feel, and when they go elsewhere. */
 import { i18n } from "@lingui/core";
 import { msg, t } from "@lingui/core/macro";
+import type { PersonaEntry } from "../api/client";
 import { anchorAt, type Move } from "./anchors";
 import type { Box } from "./boxes";
 import { changeScene, type SceneBody, type SceneDoc } from "./document";
@@ -63,6 +64,28 @@ export function speakersOf({ key, body }: SceneDoc, editor: Editor) {
         group && `${group} ${key} ${one.name}`,
       ),
   }));
+}
+
+/** Where each presenter that is seen stands, as the renderer shares the picture (avatar/compose/seats.py). */
+export function presenterFrames(scene: SceneDoc, editor: Editor, personas: readonly PersonaEntry[] | undefined) {
+  const framing = scene.body.camera?.framing;
+  const isShared = scene.body.speakers.length > 0;
+  // A framing alone says where the presenter is.
+  if (framing && (!isShared || framing === "voice_over")) return [];
+  const all = speakersOf(scene, editor).map((one) => {
+    const persona = personas?.find((entry) => entry.id === one.persona)?.persona;
+    const layout = one.layout ?? (persona?.style.layout as Layout | undefined) ?? PLAIN;
+    return { ...one, layout, title: persona?.name ?? one.persona };
+  });
+  const seen = all.filter(({ layout }) => layout.visible);
+  const sharing = isShared ? seen.filter(({ layout }) => isSame(layout.box, WHOLE)) : [];
+  const share = 1 / Math.max(1, sharing.length);
+  const isUpright = editor.doc.canvas.height > editor.doc.canvas.width;
+  return seen.map((one) => {
+    const at = sharing.length > 1 ? sharing.indexOf(one) : -1;
+    const own = isUpright ? { x: 0, y: at * share, width: 1, height: share } : { x: at * share, y: 0, width: share, height: 1 };
+    return { ...one, box: at < 0 ? one.layout.box : own };
+  });
 }
 
 export function SpeakerPlaces({ scene, number, editor }: Props) {

@@ -55,8 +55,9 @@ export function withSpeakerOf(script: string, caret: number, rest: string): stri
 
 /** Two scripts as one: the second begins with its own host. */
 export function joinScripts(first: string, second: string): string {
-  const speaks = speakerAt(first, first.length) === HOST || !second || second.toLowerCase().startsWith("[speaker");
-  return [first, speaks ? second : `${speakerMark(HOST)} ${second}`].filter(Boolean).join(" ");
+  const isHost = speakerAt(first, first.length) === HOST || !second || second.toLowerCase().startsWith("[speaker");
+  const joined = [first, isHost ? second : `${speakerMark(HOST)} ${second}`].filter(Boolean).join(" ");
+  return joined.match(MARK) ? renameSpeaker(joined, "", HOST) : joined;
 }
 
 /** The speakers of two scenes that become one. */
