@@ -22,7 +22,11 @@ function start(word: () => string): Doc {
     const overlays = [1, 5, 9].map((place) => ({
       kind: "text", text: `${at} ${place}`, box: { x: 0, y: 0, width: 1, height: 1 }, start: anchorAt(words, place), end: null,
     }));
-    return { key: `s${at}`, body: { ...EMPTY_BODY, script, overlays: overlays as unknown as Overlay[] } };
+    // Moves begin where the overlays do: they stand on the same words ever after.
+    const moves = overlays.map(({ start }, number) => ({ at: start, box: { x: 0, y: 0, width: 1, height: 1 }, ms: 10 * at + number }));
+    const layout = { box: { x: 0, y: 0, width: 1, height: 1 }, shape: "rectangle", fit: "cover", visible: true, moves };
+    const body = { ...EMPTY_BODY, script, overlays, layout, speakers: [{ persona: "mei", layout }] };
+    return { key: `s${at}`, body: body as unknown as Doc["scenes"][number]["body"] };
   });
   return { title: "", persona: "nova", canvas: { width: 2, height: 2, fps: 10 }, output: {} as Doc["output"], scenes };
 }
@@ -36,6 +40,19 @@ function standing(doc: Doc): Map<string, string> {
       found.set("text" in one ? one.text : "", one.start.at === "word" ? (words[placeOf(one.start, words)] ?? "") : "");
   }
   return found;
+}
+
+/** Moves that stand elsewhere than the overlay that began with them. */
+function strayed(doc: Doc): string[] {
+  const overlays = new Map(doc.scenes.flatMap(({ body }) => body.overlays.map((one) => ["text" in one ? one.text : "", one.start])));
+  return doc.scenes.flatMap(({ body }) =>
+    [body.layout, ...body.speakers.map((one) => one.layout)].flatMap((layout) =>
+      (layout?.moves ?? []).flatMap(({ at, ms }) => {
+        const like = overlays.get(`${Math.floor(ms / 10)} ${[1, 5, 9][ms % 10]}`);
+        return JSON.stringify(like) === JSON.stringify(at) ? [] : [`${ms}: ${JSON.stringify(at)} and ${JSON.stringify(like)}`];
+      }),
+    ),
+  );
 }
 
 const orderIn = (doc: Doc) =>
@@ -79,6 +96,7 @@ for (const [name, word] of [["unique", unique], ["repeated", some]] as const) {
     const places = orderIn(doc);
     const { doc: next, what, gone, renamed } = edited(doc, word);
     const after = standing(next);
+    if (what !== "join" && what !== "split") wrong.push(...strayed(next).map((one) => `${what}: ${one}`));
     if (after.size !== before.size) wrong.push(`${name} ${what}: ${before.size} overlays became ${after.size}`);
     if (name === "unique")
       for (const [text, stood] of before) {
