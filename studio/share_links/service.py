@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hmac
+import html
+import re
 import secrets
 from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -46,6 +49,15 @@ RECENT = 1024
 log = get_logger(__name__)
 
 
+_CUE = re.compile(r"-->[^\n]*\n(?P<text>(?:[^\n]+\n?)+)")
+
+
+def text_of_captions(vtt: str) -> str:
+    """Returns the words of a WebVTT file on one line, without times and marks."""
+    lines = (re.sub(r"<[^>]*>", "", cue["text"]) for cue in _CUE.finditer(vtt))
+    return html.unescape(" ".join(" ".join(lines).split()))
+
+
 @dataclass(frozen=True, slots=True)
 class SharedVideo:
     """A video as its link shows it, with its files by role."""
@@ -54,6 +66,8 @@ class SharedVideo:
     files: dict[str, RenderOutput]
     shows_captions: bool
     """Whether its picture has the captions already."""
+    transcript: str = ""
+    """What is said, without times; empty where the video has no captions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +144,15 @@ class ShareLinkService:
         if self._counted.take(link.id) == 0:
             await self._record_use(link, opened=True)
         captions = (render.spec.get("output") or {}).get("captions") or {}
-        return SharedVideo(render.title, files, Captions(mode=captions.get("mode", "soft")).burned)
+        burned = Captions(mode=captions.get("mode", "soft")).burned
+        return SharedVideo(render.title, files, burned, await self._transcript(files.get("vtt")))
+
+    async def _transcript(self, captions: RenderOutput | None) -> str:
+        if captions is None:
+            return ""
+        with suppress(NotFound, OSError, UnicodeDecodeError):
+            return text_of_captions((await self.blobs.read(captions.sha256)).decode())
+        return ""
 
     async def open_file(self, token: str, role: str) -> tuple[RenderOutput, Path]:
         """Returns a file of the video, and where it lies. Raises `share_link.closed`."""

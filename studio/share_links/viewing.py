@@ -36,7 +36,12 @@ async def show_shared_video(token: str, request: Request, studio: StudioDep) -> 
         return _refusal(request, error)
     parts = [part for part, role in PARTS.items() if role in video.files]
     shown = video_page(
-        video.title, SHARED_PREFIX + token, parts, _language(request), shows_captions=video.shows_captions
+        video.title,
+        SHARED_PREFIX + token,
+        parts,
+        _language(request),
+        shows_captions=video.shows_captions,
+        transcript=video.transcript,
     )
     return _page(shown)
 

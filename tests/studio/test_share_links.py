@@ -23,6 +23,7 @@ from studio.renders.schemas import RenderRequest
 from studio.retention.service import RetentionRules
 from studio.share_links import service
 from studio.share_links.models import ShareLink
+from studio.share_links.page import video_page
 from studio.share_links.schemas import ShareLinkDraft
 from studio.wiring import Studio, build_studio
 
@@ -343,3 +344,15 @@ async def test_a_link_of_one_video_is_none_of_another(client: Any, rooms: Studio
     link = await link_to(client, video)
     answer = await client.delete(f"/api/renders/{other}/links/{link['id']}")
     assert (answer.status_code, answer.json()["code"]) == (404, "share_link.not_found")
+
+
+def test_the_page_of_a_link_has_the_words_of_the_captions() -> None:
+    vtt = (
+        "WEBVTT\n\n1\n00:00.000 --> 00:01.000 line:80%\n<c.now>Rise</c> &amp; fall\nof <b>tides</b>\n\n"
+        "NOTE a remark\n\n00:01.000 --> 00:02.000\nEnd &lt;here&gt;.\n"
+    )
+    text = service.text_of_captions(vtt)
+    assert text == "Rise & fall of tides End <here>."
+    page = video_page("T", "/shared/x", ["video", "captions"], "de", shows_captions=False, transcript=text)
+    assert "<summary>Was gesagt wird</summary><p>Rise &amp; fall of tides End &lt;here&gt;.</p>" in page
+    assert "<details>" not in video_page("T", "/shared/x", ["video"], "de", shows_captions=False)
