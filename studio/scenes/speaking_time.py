@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from avatar.spec import without_acting_marks
+
 WORDS_PER_MINUTE = 160
 """The pace of the voice that comes with the worker (avatar.spec.FliteVoice)."""
 SIGN_MS = 220
@@ -19,7 +21,7 @@ _END = re.compile(r"[.!?…。！？](?:\s|$)|[。！？]")
 def speaking_ms(text: str) -> int:
     """Returns milliseconds, within a quarter of what a voice needs for ordinary prose."""
     pauses = sum(int(match[1]) for match in _PAUSE.finditer(text))
-    prose = _PAUSE.sub(" ", text)
+    prose = _PAUSE.sub(" ", without_acting_marks(text))
     signs = sum(1 for char in prose if _is_a_sign(char))
     words = sum(1 for word in _WORD.findall(prose) if any(map(_is_alphabetic, word)))
     spoken = words * 60_000 // WORDS_PER_MINUTE + signs * SIGN_MS

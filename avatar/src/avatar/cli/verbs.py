@@ -61,7 +61,7 @@ def segment(arguments: Namespace, context: Context) -> Finished:
         frames=result.record.frames,
         warnings=result.record.warnings,
         lost_face_frames=result.record.lost_face_frames,
-        engines=() if result.record.engine_use is None else (result.record.engine_use,),
+        engines=result.record.engine_uses,
         peak_vram_mib=context.holder.peak_mib,
     )
 

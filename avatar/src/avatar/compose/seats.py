@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -19,7 +22,7 @@ from avatar.spec import AvatarLayout, Box, Canvas, Speaker
 from avatar.tracks import Word
 
 Boxes = npt.NDArray[np.float64]
-"""x, y, width and height in shares of the canvas, shape (frames, 4)."""
+"""x, y, width and height in pixels of the canvas, shape (frames, 4)."""
 
 
 def share_canvas(cast: Sequence[Speaker], canvas: Canvas) -> list[AvatarLayout]:
@@ -39,36 +42,52 @@ def share_canvas(cast: Sequence[Speaker], canvas: Canvas) -> list[AvatarLayout]:
 
 
 @dataclass(frozen=True, slots=True)
+class PixelBox:
+    """A box in pixels of the canvas. One that moves has fractions: whole pixels would make it jerk."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+    @property
+    def rect(self) -> Rect:
+        return Rect(round(self.x), round(self.y), max(2, round(self.width)), max(2, round(self.height)))
+
+    @property
+    def is_whole(self) -> bool:
+        return all(side.is_integer() for side in (self.x, self.y, self.width, self.height))
+
+
+@dataclass(frozen=True, slots=True)
 class BoxPath:
     """The box of a speaker in each frame, and `size`, (width, height) in pixels, in which the face is drawn:
     as high as the highest box, and as wide as the widest shape at that height.
     """
 
-    rects: tuple[Rect, ...]
+    boxes: Boxes
     size: tuple[int, int]
 
-    def at(self, index: int) -> Rect:
-        return self.rects[min(index, len(self.rects) - 1)]
+    def at(self, index: int) -> PixelBox:
+        return PixelBox(*self.boxes[min(index, len(self.boxes) - 1)].tolist())
 
     def widen(self, by: float) -> BoxPath:
         """Returns the path with boxes that reach further to both sides."""
-        rects = tuple(_widen(rect, round(rect.width * by)) for rect in self.rects)
-        return BoxPath(rects, (round(self.size[0] * by), self.size[1]))
-
-
-def _widen(rect: Rect, width: int) -> Rect:
-    return Rect(rect.x - (width - rect.width) // 2, rect.y, width, rect.height)
+        x, y, width, height = self.boxes.T
+        stands = (np.mod(self.boxes, 1) == 0).all(axis=1)
+        wider = np.where(stands, np.rint(width * by), width * by)
+        beside = np.where(stands, (wider - width) // 2, (wider - width) / 2)
+        return BoxPath(
+            np.column_stack([x - beside, y, wider, height]), (round(self.size[0] * by), self.size[1])
+        )
 
 
 def box_path(
     layout: AvatarLayout, words: Sequence[Word], frames: int, canvas: Canvas, scene: str, warn: Warn
 ) -> BoxPath:
     """Returns the path of a speaker's box. A move whose word is not said is left out with a warning."""
-    if not layout.moves:
-        rect = place(layout.box, canvas)
-        return BoxPath((rect,), (rect.width, rect.height))
     rate = float(canvas.rate)
-    boxes: Boxes = np.tile(_numbers(layout.box), (max(1, frames), 1))
+    boxes: Boxes = np.tile(_pixels(layout.box, canvas), (max(1, frames), 1))
     found = [(moment_ms(move.at, words, scene, warn), move) for move in layout.moves]
     for ms, move in sorted(((ms, move) for ms, move in found if ms is not None), key=lambda one: one[0]):
         first = round(ms * rate / 1000)
@@ -78,58 +97,111 @@ def box_path(
         if move.ms > 0:
             along = np.clip((np.arange(len(along)) + 0.5) * 1000 / rate / move.ms, 0, 1)
         eased = (along * along * (3 - 2 * along))[:, np.newaxis]
-        boxes[first:] = boxes[first] + (_numbers(move.box) - boxes[first]) * eased
-    rects = tuple(place(Box(x=x, y=y, width=w, height=h), canvas) for x, y, w, h in boxes.tolist())
-    height = max(rect.height for rect in rects)
-    width = max(round(height * rect.width / rect.height) for rect in rects)
-    return BoxPath(rects, (width, height))
+        # Rounded, so that it ends on whole pixels.
+        boxes[first:] = np.round(boxes[first] + (_pixels(move.box, canvas) - boxes[first]) * eased, 6)
+    highest = boxes[:, 3].max()
+    return BoxPath(boxes, (round((highest * boxes[:, 2] / boxes[:, 3]).max()), round(highest)))
 
 
-def _numbers(box: Box) -> Boxes:
-    return np.array([box.x, box.y, box.width, box.height])
+def _pixels(box: Box, canvas: Canvas) -> Boxes:
+    rect = place(box, canvas)
+    return np.array([rect.x, rect.y, rect.width, rect.height], np.float64)
 
 
 def speaker_sprite(
-    base: Pixels | None, layer: Layer, rect: Rect, size: tuple[int, int], layout: AvatarLayout
+    base: Pixels | None, layer: Layer, box: PixelBox, size: tuple[int, int], layout: AvatarLayout
 ) -> Sprite:
-    """Returns a drawn speaker at `rect`, cut to the shape of the layout.
+    """Returns a drawn speaker in `box`, cut to the shape of the layout.
 
     base: what never changes, (height, width, 3 or 4) of `size`; None where the layer is all. The picture is
     scaled as the layout's `fit` says, about its middle.
     """
-    picture = _flat(base, layer, size)
-    scales = rect.width / size[0], rect.height / size[1]
-    scale = max(scales) if layout.fit == "cover" else min(scales)
-    width, height = max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
-    if (width, height) != size:
-        method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-        picture = np.asarray(cv2.resize(picture, (width, height), interpolation=method), np.uint8)
-    # Where it is larger than its box it is cut, where it is smaller it lies in the middle.
-    left, top = max(0, (width - rect.width) // 2), max(0, (height - rect.height) // 2)
-    picture = np.ascontiguousarray(picture[top : top + rect.height, left : left + rect.width])
-    height, width = picture.shape[:2]
-    mask = shape_mask(layout.shape, width, height)
-    alpha = np.asarray(cv2.extractChannel(picture, 3), np.uint8) if picture.shape[2] == 4 else None
-    if mask is not None:
-        alpha = mask if alpha is None else np.asarray(cv2.multiply(alpha, mask, scale=1 / 255), np.uint8)
-    x, y = rect.x + (rect.width - width) // 2, rect.y + (rect.height - height) // 2
-    return Sprite(picture, x, y, alpha=alpha)
-
-
-def _flat(base: Pixels | None, layer: Layer, size: tuple[int, int]) -> Pixels:
-    """Returns the layer over the base as one picture of `size`: BGR where the base is opaque or the layer
-    covers all, else BGRA with straight alpha.
-    """
     width, height = size
-    if base is None and layer.pixels.shape[:2] == (height, width):
-        return layer.pixels
-    whole = Rect(0, 0, width, height)
+    covers = layout.fit == "cover"
+    scale = (max if covers else min)(box.width / width, box.height / height)
+    left, top = box.x + (box.width - width * scale) / 2, box.y + (box.height - height * scale) / 2
+    frame = box.rect if covers else PixelBox(left, top, width * scale, height * scale).rect
+    picture = layer.pixels
+    if base is None:
+        left, top = left + layer.x * scale, top + layer.y * scale
+    else:
+        picture = _flat(base, layer, size)
+    picture, seen = _scaled(picture, left, top, scale, frame)
+    mask = _mask(layout.shape, frame.width, frame.height)
+    if mask is None:
+        return Sprite(picture, seen.x, seen.y)
+    mask = mask[seen.y - frame.y :, seen.x - frame.x :][: seen.height, : seen.width]
+    if picture.shape[2] == 4:
+        alpha = np.asarray(cv2.extractChannel(picture, 3), np.uint8)
+        mask = np.asarray(cv2.multiply(alpha, mask, scale=1 / 255), np.uint8)
+    return Sprite(picture, seen.x, seen.y, alpha=mask)
+
+
+@lru_cache(maxsize=8)
+def _mask(shape: Literal["rectangle", "rounded", "circle"], width: int, height: int) -> Pixels | None:
+    return shape_mask(shape, width, height)
+
+
+def _scaled(picture: Pixels, left: float, top: float, scale: float, frame: Rect) -> tuple[Pixels, Rect]:
+    """Returns what `frame` shows of a picture with its corner at (`left`, `top`), and where that is."""
+    height, width = picture.shape[:2]
+    first = math.floor(left), math.floor(top)
+    last = math.ceil(left + width * scale), math.ceil(top + height * scale)
+    seen = Rect(*first, last[0] - first[0], last[1] - first[1]).within(frame)
+    if seen.empty:
+        return picture[:0, :0], seen
+    if scale == 1 and left.is_integer() and top.is_integer():
+        cut = picture[seen.y - int(top) :, seen.x - int(left) :][: seen.height, : seen.width]
+        return np.ascontiguousarray(cut), seen
+    has_alpha = picture.shape[2] == 4
+    if has_alpha:  # Between straight colours of a figure and of nothing lies a dark edge.
+        picture = _premultiplied(picture)
+    shrink = math.floor(1 / scale)
+    if shrink > 1:  # Linear sampling skips pixels of a picture more than twice as large.
+        to = math.ceil(width / shrink), math.ceil(height / shrink)
+        picture = np.asarray(cv2.resize(picture, to, interpolation=cv2.INTER_AREA), np.uint8)
+    step_x, step_y = picture.shape[1] / width / scale, picture.shape[0] / height / scale
+    # Pixels are looked up at their middles.
+    matrix = np.array(
+        [
+            [step_x, 0, (seen.x + 0.5 - left) * step_x - 0.5],
+            [0, step_y, (seen.y + 0.5 - top) * step_y - 0.5],
+        ]
+    )
+    scaled = np.asarray(
+        cv2.warpAffine(
+            picture,
+            matrix,
+            (seen.width, seen.height),
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REPLICATE,
+        ),
+        np.uint8,
+    )
+    return _straight(scaled) if has_alpha else scaled, seen
+
+
+def _premultiplied(picture: Pixels) -> Pixels:
+    alpha = np.asarray(cv2.extractChannel(picture, 3), np.uint8)
+    weight = cv2.merge([alpha, alpha, alpha, np.full_like(alpha, 255)])
+    return np.asarray(cv2.multiply(picture, weight, scale=1 / 255), np.uint8)
+
+
+def _straight(picture: Pixels) -> Pixels:
+    """Undoes `_premultiplied`; what cannot be seen gets no colour."""
+    alpha = np.asarray(cv2.extractChannel(picture, 3), np.uint8)
+    weight = cv2.merge([alpha, alpha, alpha, np.full_like(alpha, 255)])
+    return np.asarray(cv2.divide(picture, weight, scale=255), np.uint8)
+
+
+def _flat(base: Pixels, layer: Layer, size: tuple[int, int]) -> Pixels:
+    """Returns the layer over the base as one picture of `size`; of the channels of the base."""
+    whole = Rect(0, 0, *size)
     sprite = Sprite(layer.pixels, layer.x, layer.y)
-    if base is not None and base.shape[2] == 3:
-        picture = base.copy()
+    picture = base.copy()
+    if base.shape[2] == 3:
         lay(picture, whole, sprite)
         return picture
-    picture = np.zeros((height, width, 4), np.uint8) if base is None else base.copy()
     part = sprite.rect.within(whole)
     if part.empty:
         return picture

@@ -85,7 +85,7 @@ def assemble_video(
         engines=tuple(
             use.model_copy(update={"scene": scene.id})
             for scene, segment in zip(spec.scenes, segments, strict=True)
-            if (use := segment.record.engine_use) is not None
+            for use in segment.record.engine_uses
         ),
     )
 

@@ -21,7 +21,7 @@ from avatar.encode.provenance import EngineRecord
 from avatar.engines.base import EngineReport
 from avatar.pipeline.acting import motion_of
 from avatar.pipeline.context import Context
-from avatar.pipeline.face_engine import FaceOpened, open_face
+from avatar.pipeline.face_engine import FaceOpened, engine_box, open_face
 from avatar.pipeline.mouth_check import MouthCheck
 from avatar.pipeline.own_background import source_background
 from avatar.pipeline.record import engine_records
@@ -55,13 +55,15 @@ def solo_scenes(scene: Scene, speech: SpeechTrack, canvas: Canvas) -> Iterator[t
 
 @dataclass(slots=True)
 class Seat:
-    """A visible speaker. `behind` is the blurred ground of their own picture, where that is wanted."""
+    """A visible speaker. base: what their layers lie on, None for nothing; `blur` is that of the ground of
+    their own picture.
+    """
 
     layout: AvatarLayout
     face: FaceOpened
     path: BoxPath
     track: ControlTrack
-    behind: Pixels | None
+    base: Pixels | None
     blur: float
     mouth: MouthCheck
 
@@ -70,27 +72,11 @@ class Seat:
         engine = self.face.engine
         layer = engine.draw(item)
         self.mouth.see(index, layer, engine.base)
-        base = engine.base if self.behind is None else self.behind
+        base = self.base
         if self.blur > 0 and engine.info.whole_picture:
             whole = np.ascontiguousarray(layer.pixels[..., :3])
             base = blur_source(whole, layer.pixels[..., 3], self.blur)
-        rect = self.path.at(index)
-        if self.is_bare and (rect.width, rect.height) == engine.size:
-            return Sprite(layer.pixels, rect.x + layer.x, rect.y + layer.y)
-        return speaker_sprite(base, layer, rect, engine.size, self.layout)
-
-    @property
-    def is_bare(self) -> bool:
-        """Returns whether a layer is all there is to see."""
-        base = self.face.engine.base
-        return (
-            self.layout.shape == "rectangle"
-            and self.behind is None
-            and self.blur == 0
-            and base is not None
-            and base.shape[2] == 4
-            and not base[..., 3].any()
-        )
+        return speaker_sprite(base, layer, self.path.at(index), engine.size, self.layout)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,19 +152,21 @@ def open_cast(
             span = None
             if alpha and isinstance(solo.face, RigFace) and solo.layout.shape == "rectangle":
                 span, path = path.size[0], path.widen(ARMS_REACH)
-            face = open_face(spec, solo, path.size, own_speech, context, alpha=alpha, low=low, span=span)
+            box = engine_box(solo, Rect(0, 0, *path.size), context)
+            size = (box.width, box.height)
+            face = open_face(spec, solo, size, own_speech, context, alpha=alpha, low=low, span=span)
             opened.callback(face.engine.close)
             # Two who move in step look like one behind a mirror.
             seeded = spec.model_copy(update={"seed": spec.seed + number})
             track = motion_of(seeded, solo, own_speech)
-            moving_ground = face.engine.info.whole_picture
-            behind = None
-            if blur > 0 and not moving_ground:
-                box = Rect(0, 0, *path.size)
-                behind = source_background(solo.face, box, canvas.whole_fps, blur, context)
+            base = face.engine.base
+            if blur > 0 and not face.engine.info.whole_picture:
+                base = source_background(solo.face, Rect(0, 0, *size), canvas.whole_fps, blur, context)
+            elif base is not None and base.shape[2] == 4 and not base[..., 3].any():
+                base = None
             for notice in () if low else face.notices():
                 warn(notice.model_copy(update={"scene": scene.id}))
-            seats.append(Seat(solo.layout, face, path, track, behind, blur, MouthCheck(solo.face, track)))
+            seats.append(Seat(solo.layout, face, path, track, base, blur, MouthCheck(solo.face, track)))
         opened.pop_all()
     return Cast(tuple(seats))
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from avatar.compose.fitting import contain_size
+from avatar.compose.footage import footage_size
+from avatar.compose.layout import Rect
 from avatar.engines.base import FaceEngine
 from avatar.engines.neural.choice import Chosen, choose, require_weights, uses_networks
 from avatar.engines.registry import open_engine
@@ -127,6 +130,28 @@ def _driven_by(face: Face, context: Context) -> str:
         return ""
     path = context.resolve(face.driving)
     return face.driving.name or path.name
+
+
+def engine_box(scene: Scene, box: Rect, context: Context) -> Rect:
+    """`box` for fit `cover`; for `contain` the largest box inside it with the shape of the photo or video.
+
+    A drawn character has no shape of its own and fills any box.
+    """
+    if scene.layout.fit == "cover":
+        return box
+    if isinstance(scene.face, PhotoFace):
+        from avatar.engines.mesh.preparation import upright_size
+
+        face = scene.face
+        portrait = context.resolve(face.portrait) if face.portrait is not None else None
+        natural = upright_size(context.resolve(face.image), portrait, face.face_index, context.cache)
+    elif isinstance(scene.face, VideoFace):
+        path = context.resolve(scene.face.video)
+        natural = footage_size(path, scene.face.video.name or path.name)
+    else:
+        return box
+    width, height = contain_size(natural, box.width, box.height)
+    return Rect(box.x + (box.width - width) // 2, box.y + (box.height - height) // 2, width, height)
 
 
 def quick_scene(scene: Scene) -> Scene:

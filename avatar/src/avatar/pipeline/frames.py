@@ -40,7 +40,7 @@ class Drawn:
 
     frames: int
     engines: tuple[EngineRecord, ...]
-    use: EngineUse | None
+    uses: tuple[EngineUse, ...]
     lost_face_frames: tuple[tuple[int, int], ...]
 
 
@@ -108,7 +108,7 @@ def _written(
     report = renderer.report()
     for notice in (*report.notices, *renderer.mouth_notices()):
         warn(notice.model_copy(update={"scene": scene.id}))
-    return Drawn(writer.frames, renderer.engines(), renderer.use(scene.id), tuple(report.lost_face_frames))
+    return Drawn(writer.frames, renderer.engines(), renderer.uses(scene.id), tuple(report.lost_face_frames))
 
 
 @contextmanager

@@ -35,7 +35,7 @@ class SegmentRecord(SpecModel):
     words: tuple[SpokenWord, ...]
     phone_source: str
     engines: tuple[EngineRecord, ...]
-    engine_use: EngineUse | None = None
+    engine_uses: tuple[EngineUse, ...] = ()
     warnings: tuple[Notice, ...] = ()
     lost_face_frames: tuple[tuple[int, int], ...] = ()
 

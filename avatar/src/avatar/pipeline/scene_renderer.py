@@ -16,9 +16,7 @@ from avatar.compose.camera import Shooter, camera_path, stage_scene
 from avatar.compose.colour import Pixels, Planes
 from avatar.compose.composer import Composer
 from avatar.compose.cues import make_cues
-from avatar.compose.fitting import contain_size
 from avatar.compose.fonts import Fonts
-from avatar.compose.footage import footage_size
 from avatar.compose.layout import Rect, place
 from avatar.compose.overlays import (
     FONTS_HINT,
@@ -34,7 +32,7 @@ from avatar.engines.base import EngineReport, Layer
 from avatar.errors import Unavailable
 from avatar.pipeline.cast import Cast, is_cast, open_cast
 from avatar.pipeline.context import Context
-from avatar.pipeline.face_engine import FaceOpened, open_face
+from avatar.pipeline.face_engine import FaceOpened, engine_box, open_face
 from avatar.pipeline.mouth_check import MouthCheck
 from avatar.pipeline.own_background import source_background
 from avatar.pipeline.record import engine_records
@@ -42,11 +40,9 @@ from avatar.spec import (
     Canvas,
     EngineUse,
     Notice,
-    PhotoFace,
     RenderSpec,
     Scene,
     SourceBackground,
-    VideoFace,
 )
 from avatar.timing import frames_of
 from avatar.tracks import ControlTrack, SpeechTrack
@@ -198,11 +194,9 @@ class SceneRenderer:
             return ()
         return engine_records(self._engine.info.parts or (self._engine.info,), self.report().trackers)
 
-    def use(self, scene_id: str) -> EngineUse | None:
-        """Returns the engine that draws the face, of several the first, and why; None where no person is
-        shown.
-        """
-        return self._faces[0].use(scene_id) if self._faces else None
+    def uses(self, scene_id: str) -> tuple[EngineUse, ...]:
+        """Returns the engines that draw the faces, each once, and why; none where no person is shown."""
+        return tuple(dict.fromkeys(face.use(scene_id) for face in self._faces))
 
     @property
     def takes_least(self) -> bool:
@@ -313,28 +307,6 @@ def _captions(
     soft = "The soft ones beside the video are whole."
     warn(Notice(code="captions.no_font", message=f"{message} {soft} {FONTS_HINT}", scene=scene.id))
     return None
-
-
-def engine_box(scene: Scene, box: Rect, context: Context) -> Rect:
-    """`box` for fit `cover`; for `contain` the largest box inside it with the shape of the photo or video.
-
-    A drawn character has no shape of its own and fills any box.
-    """
-    if scene.layout.fit == "cover":
-        return box
-    if isinstance(scene.face, PhotoFace):
-        from avatar.engines.mesh.preparation import upright_size
-
-        face = scene.face
-        portrait = context.resolve(face.portrait) if face.portrait is not None else None
-        natural = upright_size(context.resolve(face.image), portrait, face.face_index, context.cache)
-    elif isinstance(scene.face, VideoFace):
-        path = context.resolve(scene.face.video)
-        natural = footage_size(path, scene.face.video.name or path.name)
-    else:
-        return box
-    width, height = contain_size(natural, box.width, box.height)
-    return Rect(box.x + (box.width - width) // 2, box.y + (box.height - height) // 2, width, height)
 
 
 def _behind_layer(still: Pixels, box: Rect, mask: Pixels | None, blur: float, layer: Layer) -> Pixels:

@@ -90,7 +90,7 @@ def draw_segment(spec: RenderSpec, scene_id: str, folder: Path, context: Context
             words=to_spoken_words(speech.words),
             phone_source=speech.phone_source,
             engines=(*voice_records(scene), *drawn.engines),
-            engine_use=drawn.use,
+            engine_uses=drawn.uses,
             poster_ms=poster_ms(track),
             warnings=tuple(notices),
             lost_face_frames=drawn.lost_face_frames,

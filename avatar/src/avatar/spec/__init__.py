@@ -1,6 +1,6 @@
 """The wire types of the pipeline (pydantic only), shared by the control side and the worker."""
 
-from avatar.spec.acting import GESTURES, MOODS, Mood, Turn, split_turns
+from avatar.spec.acting import GESTURES, MOODS, Mood, Turn, split_turns, without_acting_marks
 from avatar.spec.base import Colour, MediaRef, SpecModel, canonical_json, content_hash
 from avatar.spec.camera import Camera, CameraCut, Framing, Music, SoundEffect, Transition
 from avatar.spec.captions import Captions, CaptionStyle
@@ -93,8 +93,8 @@ from avatar.spec.scene import (
     SourceBackground,
     Speaker,
     VideoBackground,
-    is_spoken,
 )
+from avatar.spec.sentences import is_spoken
 
 __all__ = [
     "BETTER",
@@ -194,5 +194,6 @@ __all__ = [
     "parse_progress",
     "random_design",
     "split_turns",
+    "without_acting_marks",
     "without_card",
 ]

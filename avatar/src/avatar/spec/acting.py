@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, cast, get_args
 
-from avatar.spec.sentences import ends_sentence
+from avatar.spec.sentences import ends_sentence, is_spoken
 
 Mood = Literal["neutral", "warm", "serious", "excited", "sad", "surprised"]
 Gesture = Literal[
@@ -21,6 +21,10 @@ _VALUES = {"mood": MOODS, "gesture": GESTURES}
 SPEAKER_NAME = r"[a-z0-9][a-z0-9-]{0,62}"
 ACTING_MARK = re.compile(r"(?P<kind>mood|gesture|speaker)[\s:=]+(?P<value>[^\[\]\n]+)", re.IGNORECASE)
 _IN_SCRIPT = re.compile(r"(?<!\\)\[(?P<mark>(?:mood|gesture|speaker)\b[^\[\]\n]{0,80})\]", re.IGNORECASE)
+
+
+_ANY_MARK = re.compile(r"(?<!\\)\[[^\W\d_][^\[\]\n]{0,80}\]|(?<!\\)</?[A-Za-z][^<>]*>")
+_PAUSE = re.compile(r"(?<!\\)\[pause\b[^\[\]\n]{0,80}\]", re.IGNORECASE)
 
 
 def read_acting_mark(text: str) -> tuple[str, str] | None:
@@ -51,6 +55,11 @@ def check_acting_marks(script: str) -> None:
         read_acting_mark(match["mark"])
 
 
+def without_acting_marks(script: str) -> str:
+    """Returns a script without its marks of moods, gestures and speakers."""
+    return _IN_SCRIPT.sub(" ", script)
+
+
 @dataclass(frozen=True, slots=True)
 class Turn:
     """A part of a script that one speaker says."""
@@ -60,15 +69,23 @@ class Turn:
 
 
 def split_turns(script: str, first: str) -> list[Turn]:
-    """Returns the parts of a script between its `[speaker NAME]` marks, in order, without those marks and
-    without parts that are empty; `first` speaks before the first mark.
+    """Returns the parts of a script between its `[speaker NAME]` marks, in order, without those marks;
+    `first` speaks before the first mark. A part without words is no turn: its pauses lengthen the turn before
+    it, or at the start the one behind it.
     """
     turns: list[Turn] = []
-    speaker, begin = first, 0
+    speaker, begin, pauses = first, 0, ""
     marks = [match for match in _IN_SCRIPT.finditer(script) if match["mark"].lower().startswith("speaker")]
     for match in [*marks, None]:
-        if text := script[begin : len(script) if match is None else match.start()].strip():
-            turns.append(Turn(speaker, text))
+        text = script[begin : len(script) if match is None else match.start()].strip()
+        if is_spoken(_ANY_MARK.sub(" ", text)):
+            turns.append(Turn(speaker, f"{pauses} {text}".strip()))
+            pauses = ""
+        elif turns:
+            longer = " ".join([turns[-1].text, *_PAUSE.findall(text)])
+            turns[-1] = replace(turns[-1], text=longer)
+        else:
+            pauses = " ".join([pauses, *_PAUSE.findall(text)])
         if match is not None and (mark := read_acting_mark(match["mark"])) is not None:
             speaker, begin = mark[1], match.end()
     return turns

@@ -150,7 +150,7 @@ class MediaFacts(SpecModel):
 
 
 class EngineUse(SpecModel):
-    """The engine that drew the face of a scene. `why_not` says in a sentence each why a better engine did
+    """The engine that drew a face of a scene. `why_not` says in a sentence each why a better engine did
     not.
     """
 
@@ -174,7 +174,7 @@ class Finished(SpecModel):
     lost_face_frames: tuple[tuple[int, int], ...] = Field(
         default=(), description="inclusive frame ranges where the last good face was reused"
     )
-    engines: tuple[EngineUse, ...] = Field(default=(), description="what drew each scene's face")
+    engines: tuple[EngineUse, ...] = Field(default=(), description="what drew the faces of each scene")
     media: MediaFacts | None = Field(default=None, description="the answer of `avatar probe`")
     sight: PictureReport | None = Field(default=None, description="the answer of `avatar look`")
     peak_vram_mib: int | None = Field(

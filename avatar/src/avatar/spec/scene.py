@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
@@ -17,8 +16,6 @@ from avatar.spec.overlay import Anchor, Box, Overlay
 from avatar.spec.persona import Face, FliteVoice, RigFace, Voice
 
 MAX_SCRIPT_CHARS = 200_000
-_SPOKEN = frozenset(("Lu", "Ll", "Lt", "Lm", "Lo", "Nd", "Nl", "No", "So", "Sm", "Sc"))
-"""Unicode categories that are said: letters, numbers, symbols."""
 
 
 class LayoutMove(SpecModel):
@@ -215,8 +212,3 @@ class Scene(SpecModel):
         """Returns the scene with other faces and voices, those of `cast`, which is as `all_speakers`."""
         host, *others = cast
         return self.model_copy(update={"face": host.face, "voice": host.voice, "speakers": tuple(others)})
-
-
-def is_spoken(text: str) -> bool:
-    """True with at least one letter, digit or symbol such as an emoji, % or +; voices say symbols by name."""
-    return any(char in "%&@#" or unicodedata.category(char) in _SPOKEN for char in text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
 SENTENCE_ENDS = frozenset(".!?…。！？؟۔।")
 CLOSERS = "\"'»”’)]}）」』"
@@ -27,6 +28,9 @@ ca
 _NAMES_FOLLOW = frozenset(_NAMES_FOLLOW_TEXT.split())
 """Abbreviations behind which the sentence always goes on, whatever the next word looks like."""
 
+_SPOKEN = frozenset(("Lu", "Ll", "Lt", "Lm", "Lo", "Nd", "Nl", "No", "So", "Sm", "Sc"))
+"""Unicode categories that are said: letters, numbers, symbols."""
+
 _INITIALS = re.compile(r"^(?:\w\.)+\w?\.?$")
 
 
@@ -50,3 +54,8 @@ def ends_sentence(word: str, following: str | None) -> bool:
     """Returns whether a sentence ends with `word`, as far as the text tells."""
     bare = word.rstrip(CLOSERS)
     return bool(bare) and bare[-1] in SENTENCE_ENDS and not is_abbreviation(word, following)
+
+
+def is_spoken(text: str) -> bool:
+    """True with at least one letter, digit or symbol such as an emoji, % or +; voices say symbols by name."""
+    return any(char in "%&@#" or unicodedata.category(char) in _SPOKEN for char in text)

@@ -238,7 +238,7 @@ def make_mouth_segment(
             words=to_spoken_words(speech.words),
             phone_source=speech.phone_source,
             engines=(voice_record(scene), *engine_records((INFO,), report.trackers)),
-            engine_use=EngineUse(scene=scene.id, engine=INFO.name, asked=INFO.name, mode=engine.mode),
+            engine_uses=(EngineUse(scene=scene.id, engine=INFO.name, asked=INFO.name, mode=engine.mode),),
             poster_ms=min(speech.duration_ms // 2, 5000),
             warnings=tuple(notices),
             lost_face_frames=tuple(report.lost_face_frames),

@@ -200,7 +200,7 @@ def write_segment(
             words=() if speech is None else to_spoken_words(speech.words),
             phone_source="engine" if speech is None else speech.phone_source,
             engines=drawn if speech is None else (voice_record(scene), *drawn),
-            engine_use=EngineUse(scene=SCENE, engine=INFO.name, asked=INFO.name, mode=source.mode),
+            engine_uses=(EngineUse(scene=SCENE, engine=INFO.name, asked=INFO.name, mode=source.mode),),
             poster_ms=min(duration_ms // 2, 5000),
             warnings=(*source.notices, *notices),
             lost_face_frames=tuple(ranges(np.isin(np.arange(writer.frames), source.lost()))),
