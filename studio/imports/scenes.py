@@ -116,8 +116,12 @@ def as_script(text: str) -> str:
 
 
 def _is_mark(text: str) -> bool:
+    if _PAUSE.fullmatch(text.strip()):
+        return True
     try:
-        return _PAUSE.fullmatch(text.strip()) is not None or read_acting_mark(text) is not None
+        # Imported scenes have one speaker: [Speaker 2] is what a transcript writes.
+        mark = read_acting_mark(text)
+        return mark is not None and mark[0] != "speaker"
     except ValueError:
         return False
 

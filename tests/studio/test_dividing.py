@@ -154,6 +154,7 @@ def test_headings_keep_what_they_say_and_lose_their_marks() -> None:
     [
         ("The tide comes in twice a day, and it follows the moon.", 3500, 6000),
         ("One [pause 2000ms] two", 2500, 3200),
+        ("[speaker mei] [mood warm] One [gesture wave] two [speaker host]", 500, 1200),
         ("潮は一日に二回来ます。", 2000, 3500),
         ("", 0, 0),
     ],

@@ -288,6 +288,7 @@ async def test_what_fails_in_the_middle_leaves_no_project_and_no_picture(
         ("Be [mood warm], not [mood purple].", "Be [mood warm], not \\[mood purple]."),
         ("if a <b and c> d", "if a \\<b and c> d"),
         ("[1] stays", "[1] stays"),
+        ("[Speaker 2] Yes.", "\\[Speaker 2] Yes."),
     ],
 )
 def test_what_only_looks_like_a_mark_is_spoken(prose: str, script: str) -> None:

@@ -70,6 +70,11 @@ class SpeechTrack:
     turns: tuple[SpokenTurn, ...] = ()
     """Who says what; empty where one speaker says all."""
 
+    @property
+    def speaker_changes(self) -> tuple[int, ...]:
+        """Returns the numbers of the words with which another speaker begins."""
+        return tuple(after.first_word for one, after in pairwise(self.turns) if one.speaker != after.speaker)
+
 
 @dataclass(frozen=True, slots=True)
 class GestureCue:

@@ -113,3 +113,13 @@ def test_a_set_fills_every_shape_and_depth_takes_its_edges(name):
         assert edges[1] <= edges[0] + 0.1
     warm, cool = (draw_set(SetBackground(name=name, light=light), CANVAS) for light in ("warm", "cool"))
     assert warm[..., 2].mean() > cool[..., 2].mean() and warm[..., 0].mean() < cool[..., 0].mean()
+
+
+def test_the_camera_looks_between_two_speakers():
+    own = {"box": {"x": 0.0, "y": 0.0, "width": 0.4, "height": 1.0}}
+    guest = {"name": "mei", "layout": {"box": {"x": 0.6, "y": 0.0, "width": 0.4, "height": 1.0}}}
+    scene = Scene.model_validate(
+        {"id": "s", "script": "x", "camera": {"push_in": 0.06}, "layout": own, "speakers": [guest]}
+    )
+    path = camera_path(stage_scene(scene, CANVAS), WORDS, 300, CANVAS, lambda _: None)
+    assert path.centre == pytest.approx((0.5, 0.42))

@@ -179,3 +179,11 @@ def test_right_to_left_words_stay_in_the_order_they_are_said():
 
 def test_no_words_make_no_cues():
     assert make_cues([], 1000) == []
+
+
+def test_no_caption_holds_words_of_two_speakers():
+    words = words_of("Is it high? Yes it is and now good night", per_letter_ms=30)
+    together = make_cues(words, words[-1].end_ms + 200)
+    assert len(together) == 1
+    cues = make_cues(words, words[-1].end_ms + 200, turns=(3, 6))
+    assert [" ".join(cue.lines) for cue in cues] == ["Is it high?", "Yes it is", "and now good night"]

@@ -127,6 +127,8 @@ def test_the_record_names_both_voices_and_one_engine(segment: SegmentFiles) -> N
     names = [(one.role, one.name, one.version) for one in segment.record.engines]
     assert ("speech", "flite", "cmu_us_slt") in names and ("speech", "flite", "cmu_us_rms") in names
     assert [name for role, name, _ in names if role == "face"] == ["rig"]
+    assert [use.engine for use in segment.record.engine_uses] == ["rig"]
+    assert segment.record.speaker_changes == (6, 10)
 
 
 def test_an_overlay_on_a_word_of_the_second_speaker_comes_with_it(
@@ -204,16 +206,22 @@ def test_a_scene_that_cannot_be_spoken_is_refused(change: dict[str, Any], words:
 
 
 @pytest.mark.parametrize(
-    ("script", "speakers"),
+    ("script", "turns"),
     [
-        ("[speaker mei] Yes.", ["mei"]),
-        ("[speaker mei] [speaker host] Yes.", [HOST]),
-        ("Yes. [speaker mei]", [HOST]),
-        (r"Yes \[speaker mei] no.", [HOST]),
+        ("[speaker mei] Yes.", [("mei", "Yes.")]),
+        ("[speaker mei] [speaker host] Yes.", [(HOST, "Yes.")]),
+        ("Yes. [speaker mei]", [(HOST, "Yes.")]),
+        (r"Yes \[speaker mei] no.", [(HOST, r"Yes \[speaker mei] no.")]),
+        ("Yes. [speaker mei] [mood warm] … [speaker host] No.", [(HOST, "Yes."), (HOST, "No.")]),
+        ("Yes. [speaker mei] [pause 1s] [speaker mei] No.", [(HOST, "Yes. [pause 1s]"), ("mei", "No.")]),
+        ("[speaker mei] [pause 1s] [speaker host] No.", [(HOST, "[pause 1s] No.")]),
     ],
 )
-def test_turns_without_words_are_nobodys(script: str, speakers: list[str]) -> None:
-    assert [turn.speaker for turn in Scene.model_validate(talk(script=script)).turns] == speakers
+def test_parts_without_words_are_nobodys_turn_and_their_pauses_stay(
+    script: str, turns: list[tuple[str, str]]
+) -> None:
+    scene = Scene.model_validate(talk(script=script))
+    assert [(turn.speaker, turn.text) for turn in scene.turns] == turns
 
 
 def test_marks_alone_are_no_script(tmp_path: Path) -> None:

@@ -65,9 +65,11 @@ def test_a_removed_background_shows_ours_around_the_person_and_the_person_in_fro
     assert np.abs(cut[60:110, 140:180] - plain[60:110, 140:180]).mean() < 3
 
 
-def test_contain_keeps_the_shape_of_the_photo_inside_its_box(still_of):
+@pytest.mark.parametrize("speakers", [(), ({"name": "mei", "layout": {"visible": False}},)])
+def test_contain_keeps_the_shape_of_the_photo_inside_its_box(still_of, speakers):
     """The photo is 512 x 600, so in a wide box it leaves the sides free."""
     shown = still_of(
+        speakers=speakers,
         background={"kind": "colour", "colour": "#00c000"},
         layout={
             "fit": "contain",

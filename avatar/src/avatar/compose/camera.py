@@ -14,6 +14,7 @@ from avatar.compose.anchors import moment_ms
 from avatar.compose.blend import Sprite, lay
 from avatar.compose.colour import Planes
 from avatar.compose.layout import Rect, merge_rects, shape_of
+from avatar.compose.seats import share_canvas
 from avatar.spec import AvatarLayout, Box, Canvas, Framing, Notice, Scene, SetBackground, SourceBackground
 from avatar.spec.sentences import ends_sentence
 from avatar.tracks import Word
@@ -110,12 +111,11 @@ def camera_path(
     looks *= 1 + push * along if push >= 0 else 1 - push * (1 - along)
     if not scene.faces:
         return CameraPath(tuple(looks.tolist()), (0.5, 0.5))
-    box = scene.layout.box
-    centre = (
-        float(np.clip(box.x + FACE[0] * box.width, 0, 1)),
-        float(np.clip(box.y + FACE[1] * box.height, 0, 1)),
-    )
-    return CameraPath(tuple(looks.tolist()), centre)
+    boxes = [layout.box for layout in share_canvas(scene.cast, canvas) if layout.visible]
+    x, y = zip(*((box.x + FACE[0] * box.width, box.y + FACE[1] * box.height) for box in boxes), strict=True)
+    # In the middle of several: nearer to one it would cut through the face of another.
+    middle = np.clip([(min(x) + max(x)) / 2, (min(y) + max(y)) / 2], 0, 1)
+    return CameraPath(tuple(looks.tolist()), (float(middle[0]), float(middle[1])))
 
 
 def _sentence_cuts(words: Sequence[Word]) -> list[tuple[int | None, Framing]]:

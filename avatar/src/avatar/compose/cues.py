@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -52,14 +52,16 @@ def make_cues(
     max_chars: int = 42,
     max_lines: int = 2,
     language: str = "en",
+    turns: Collection[int] = (),
 ) -> list[Cue]:
     """Cues of at most `max_lines` lines of `max_chars` columns that never overlap and end with the video.
+    `turns`: numbers of the words with which another speaker begins; no cue holds words of two.
 
     Of all ways to cut the words the one that reads best is taken: cues of 0.8 to 6 s and at most 17 columns
     a second where the voice leaves time for it, that end with a sentence, else at a comma, else before a
     phrase, never with an abbreviation that the sentence goes on behind.
     """
-    pieces = [piece for piece in pieces_of(words, language, max_chars) if piece.start_ms < total_ms]
+    pieces = [piece for piece in pieces_of(words, language, max_chars, turns) if piece.start_ms < total_ms]
     cues: list[Cue] = []
     free_from = 0
     for first, last in _best_cuts(pieces, total_ms, max_chars, max_lines):
@@ -112,7 +114,9 @@ def _cue_cost(
     group = pieces[first:last]
     start, spoken_until = group[0].start_ms, group[-1].end_ms
     if last - first > 1 and (
-        spoken_until - start > MAX_CUE_MS or _fewest_lines(group, max_chars, max_lines) is None
+        any(piece.opens_turn for piece in group[1:])
+        or spoken_until - start > MAX_CUE_MS
+        or _fewest_lines(group, max_chars, max_lines) is None
     ):
         return _IMPOSSIBLE
     following = pieces[last].start_ms if last < len(pieces) else total_ms

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Protocol
@@ -53,7 +53,7 @@ class TimedWord(Protocol):
 class Piece:
     """Holds what no line's end parts. `spaced`: a space lies before it, in the middle of a line.
 
-    `break_cost` is what ending a line or a cue behind it costs.
+    `break_cost` is what ending a line or a cue behind it costs. `opens_turn`: another speaker begins with it.
     """
 
     text: str
@@ -61,6 +61,7 @@ class Piece:
     end_ms: int
     spaced: bool = True
     break_cost: float = PLAIN
+    opens_turn: bool = False
 
 
 def columns(text: str) -> int:
@@ -68,14 +69,20 @@ def columns(text: str) -> int:
     return sum(_column(char) for char in text)
 
 
-def pieces_of(words: Sequence[TimedWord], language: str, max_chars: int) -> list[Piece]:
+def pieces_of(
+    words: Sequence[TimedWord], language: str, max_chars: int, turns: Collection[int] = ()
+) -> list[Piece]:
     """The words of a scene as pieces of at most `max_chars` columns, each with the cost of a break after it.
+    `turns`: numbers of the words with which another speaker begins.
 
     Chinese, Japanese and Thai have no spaces: BudouX cuts them by phrases, whose times follow from their
     share of the word. Khmer, Lao and Burmese are cut between letters.
     """
     parts: list[tuple[str, int, int, bool]] = []
-    for word in words:
+    opening: set[int] = set()
+    for place, word in enumerate(words):
+        if place in turns:
+            opening.add(len(parts))
         texts = [one for part in _segments(word.text, language) for one in _fit(part, max_chars)]
         total, at = sum(map(columns, texts)) or 1, 0
         for number, text in enumerate(texts):
@@ -87,7 +94,10 @@ def pieces_of(words: Sequence[TimedWord], language: str, max_chars: int) -> list
         _cost(text, parts[index + 1] if index + 1 < len(parts) else None)
         for index, (text, *_) in enumerate(parts)
     ]
-    return [Piece(*part, break_cost=cost) for part, cost in zip(parts, costs, strict=True)]
+    return [
+        Piece(*part, break_cost=cost, opens_turn=number in opening)
+        for number, (part, cost) in enumerate(zip(parts, costs, strict=True))
+    ]
 
 
 def _cost(text: str, after: tuple[str, int, int, bool] | None) -> float:

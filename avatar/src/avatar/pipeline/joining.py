@@ -73,7 +73,8 @@ def film_cues(spec: RenderSpec, segments: Sequence[SegmentFiles], reels: Sequenc
         start, end = (round(frame * 1000 / spec.canvas.rate) for frame in (starts[number], last))
         words = segment.record.words
         length = max(end - start, min(words[-1].end_ms if words else 0, segment.record.duration_ms))
-        for cue in make_cues(words, length, form.max_chars_per_line, form.max_lines, scene.language):
+        turns = segment.record.speaker_changes
+        for cue in make_cues(words, length, form.max_chars_per_line, form.max_lines, scene.language, turns):
             begins = max(start + cue.start_ms, cues[-1].end_ms if cues else 0)
             if start + cue.end_ms > begins:
                 cues.append(Cue(begins, start + cue.end_ms, cue.lines, cue.words))

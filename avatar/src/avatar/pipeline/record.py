@@ -33,6 +33,8 @@ class SegmentRecord(SpecModel):
     duration_ms: int
     poster_ms: int
     words: tuple[SpokenWord, ...]
+    speaker_changes: tuple[int, ...] = ()
+    """Numbers of the words with which another speaker begins."""
     phone_source: str
     engines: tuple[EngineRecord, ...]
     engine_uses: tuple[EngineUse, ...] = ()

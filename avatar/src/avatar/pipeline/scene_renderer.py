@@ -293,7 +293,12 @@ def _captions(
     if not form.burned:
         return None
     cues = make_cues(
-        speech.words, speech.duration_ms, form.max_chars_per_line, form.max_lines, scene.language
+        speech.words,
+        speech.duration_ms,
+        form.max_chars_per_line,
+        form.max_lines,
+        scene.language,
+        speech.speaker_changes,
     )
     warn_missing_font(form.style.font, fonts, scene.id, warn)
     captions = BurnedCaptions(cues, form, spec.canvas, fonts)

@@ -88,6 +88,7 @@ def draw_segment(spec: RenderSpec, scene_id: str, folder: Path, context: Context
             frames=drawn.frames,
             duration_ms=speech.duration_ms,
             words=to_spoken_words(speech.words),
+            speaker_changes=speech.speaker_changes,
             phone_source=speech.phone_source,
             engines=(*voice_records(scene), *drawn.engines),
             engine_uses=drawn.uses,
