@@ -161,7 +161,7 @@ def sources(tree: Path, suffixes: tuple[str, ...] = (".py", ".ts", ".tsx")) -> l
         skipped = _SKIPPED | _SKIPPED_AT_TOP if Path(folder) == tree else _SKIPPED
         folders[:] = [name for name in folders if not name.startswith(".") and name not in skipped]
         found += [str((Path(folder) / name).relative_to(tree)) for name in files if name.endswith(suffixes)]
-    return sorted(name for name in found if not name.endswith("schema.d.ts"))
+    return sorted(name for name in found if not name.endswith(("schema.d.ts", "api/limits.ts")))
 
 
 def findings(tree: Path) -> list[Finding]:

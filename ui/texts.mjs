@@ -8,9 +8,9 @@ import ts from "typescript";
 
 const LOCALES = "src/locales";
 const ALLOWED = "texts_allowed.txt";
-const SKIPPED = /schema\.d\.ts$|^src\/face\/|^src\/locales\//;
+const SKIPPED = /schema\.d\.ts$|^src\/api\/limits\.ts$|^src\/face\/|^src\/locales\//;
 /** Attributes that are read or heard. `name` is one of a component, and a key of a form in HTML. */
-const READ = /^(label|title|placeholder|alt|about|tip|legend|confirmLabel|last|textValue|words|empty|always|aria-label|name)$/;
+const READ = /^(label|title|placeholder|alt|about|tip|legend|confirmLabel|last|textValue|words|empty|always|patternWords|aria-label|name)$/;
 const WORD = /\p{L}{2}/u;
 const SENTENCE = /^\p{Lu}\p{Ll}+(\s.*)?$|\p{L}+\s\p{L}+\s\p{L}+/u;
 const problems = [];
@@ -80,7 +80,7 @@ function isRead(node) {
   const attribute = ts.findAncestor(node, ts.isJsxAttribute);
   if (attribute) {
     const [name, tag] = [attribute.name.getText(), attribute.parent.parent.tagName.getText()];
-    const read = READ.test(name) && !(name === "name" && (/^[a-z]/.test(tag) || tag.endsWith("Icon")));
+    const read = READ.test(name) && !(name === "name" && /^([a-z]|Field$|RenameField$)|Icon$/.test(tag));
     const direct = node.parent === attribute || !ts.findAncestor(node, (one) => one !== node && isCode(one, attribute));
     if (direct) return read && WORD.test(node.text);
   } else if (isShown(node)) return WORD.test(node.text);

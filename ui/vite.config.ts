@@ -10,6 +10,7 @@ const TOGETHER = [
     name: "first",
     test: /node_modules\/(react|react-dom|scheduler|use-sync-external-store|openapi-fetch|@tanstack\/(history|router-core|store))\/|query-core\/build\/modern\/(?!infinite|mutation|queries)|vite\/preload-helper|src\/(api\/(client|problem|reachable)|kit\/part)\.ts/,
   },
+  { name: "fields", test: /src\/(kit\/(Field|Form|RenameField|rules)|api\/limits)\.tsx?/ },
   {
     name: "views",
     test: /mutationObserver|useMutation|src\/(kit\/(useSettled|ConfirmedAction)|create\/usePersonas|videos\/words)\.tsx?/,

@@ -291,6 +291,7 @@ class SnapshotService:
                 "snapshot.bad_name",
                 f"A snapshot cannot be called {name!r}: a name holds no slashes, and is not only dots.",
                 "Choose another name.",
+                field="name",
             )
         snapshot = await snapshots.by_name(principal.tenant, principal.id, _key(name))
         if snapshot is not None and not replace:
@@ -298,6 +299,7 @@ class SnapshotService:
                 "snapshot.exists",
                 f"There is a snapshot called {snapshot.name!r} already.",
                 f"Say “save this over {snapshot.name}”, or choose another name.",
+                field="name",
             )
         if snapshot is None and await snapshots.count(principal.tenant, principal.id) >= self.maximum:
             raise Conflict(

@@ -158,7 +158,10 @@ class MachineService:
         if change.name is not None and change.name != machine.name:
             if await Machines(session).by_name(change.name) is not None:
                 raise Conflict(
-                    "machine.name_taken", f"Another machine is called {change.name}.", "Choose another name."
+                    "machine.name_taken",
+                    f"Another machine is called {change.name}.",
+                    "Choose another name.",
+                    field="name",
                 )
             machine.name = change.name
         if change.pool is not None:

@@ -46,6 +46,8 @@ def problem_of(error: SoundstageError) -> dict[str, Any]:
     }
     if error.hint:
         document["hint"] = error.hint
+    if error.field:
+        document["errors"] = [{"path": f"body.{error.field}", "message": error.message}]
     if current := trace_id():
         document["trace_id"] = current
     return document

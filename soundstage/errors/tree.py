@@ -10,7 +10,8 @@ class SoundstageError(Exception):
     """Base of every expected failure.
 
     `code` is stable and documented (`project.not_found`), `message` says what happened to what, `hint` says
-    what to do next. `headers` go out with the HTTP answer (`WWW-Authenticate`, `Retry-After`).
+    what to do next. `headers` go out with the HTTP answer (`WWW-Authenticate`, `Retry-After`). `field` is
+    the path of the field of the request's body that is to blame (`name`, `consent.person`).
     """
 
     default_status: ClassVar[int] = 500
@@ -23,6 +24,7 @@ class SoundstageError(Exception):
         status: int | None = None,
         *,
         headers: Mapping[str, str] | None = None,
+        field: str = "",
     ) -> None:
         super().__init__(message)
         self.code = code
@@ -30,13 +32,15 @@ class SoundstageError(Exception):
         self.hint = hint
         self.status = self.default_status if status is None else status
         self.headers = dict(headers or {})
+        self.field = field
 
     def __str__(self) -> str:
         return f"{self.code}: {self.message}" + (f" ({self.hint})" if self.hint else "")
 
     def __reduce__(self) -> tuple[object, tuple[object, ...], dict[str, object]]:
         # Exception's own form would call us again with the message alone, and a process pool would then hang.
-        return (type(self), (self.code, self.message, self.hint, self.status), {"headers": self.headers})
+        state: dict[str, object] = {"headers": self.headers, "field": self.field}
+        return (type(self), (self.code, self.message, self.hint, self.status), state)
 
 
 class Invalid(SoundstageError):

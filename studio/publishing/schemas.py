@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from avatar.spec import Failed
-from pydantic import AfterValidator, BaseModel, Field, model_validator
+from pydantic import AfterValidator, BaseModel, Field, ValidationInfo, field_validator
 
 from soundstage.moments import Moment
 from studio.publishing.states import TERMINAL, PublicationState
@@ -15,6 +15,7 @@ from studio.publishing.states import TERMINAL, PublicationState
 TITLE_CHARS = 100
 DESCRIPTION_BYTES = 5000
 TAGS_CHARS = 500
+MIN_REASON_CHARS = 10
 
 Privacy = Literal["private", "unlisted", "public"]
 
@@ -61,20 +62,31 @@ class PublishRequest(BaseModel, extra="forbid"):
     made_for_kids: bool = False
     synthetic: bool = Field(default=True, description="tell viewers that it is altered or synthetic")
     synthetic_reason: str = Field(
-        default="", max_length=500, description="why viewers need not be told; wanted with `synthetic: false`"
+        default="",
+        max_length=500,
+        validate_default=True,
+        description="why viewers need not be told; wanted with `synthetic: false`",
     )
     notify_subscribers: bool = False
     captions: bool = Field(default=True, description="upload the captions, where the render has some")
     thumbnail: bool = Field(default=True, description="use the poster as thumbnail")
     again: bool = Field(default=False, description="publish it although this channel has it already")
 
-    @model_validator(mode="after")
-    def _consistent(self) -> PublishRequest:
-        if self.publish_at is not None and self.privacy != "private":
+    # Of a field, not of the whole: the refusal names the field.
+    @field_validator("publish_at")
+    @classmethod
+    def _private_until_then(cls, value: Moment | None, info: ValidationInfo) -> Moment | None:
+        if value is not None and info.data.get("privacy", "private") != "private":
             raise ValueError("`publish_at` needs privacy `private`; YouTube makes it public at that time")
-        if not self.synthetic and len(self.synthetic_reason.strip()) < 10:
-            raise ValueError("`synthetic: false` needs a `synthetic_reason` of at least 10 characters")
-        return self
+        return value
+
+    @field_validator("synthetic_reason")
+    @classmethod
+    def _reason_unless_told(cls, value: str, info: ValidationInfo) -> str:
+        if not info.data.get("synthetic", True) and len(value.strip()) < MIN_REASON_CHARS:
+            needs = f"needs a `synthetic_reason` of at least {MIN_REASON_CHARS} characters"
+            raise ValueError(f"`synthetic: false` {needs}")
+        return value
 
 
 class UploadRequest(PublishRequest):

@@ -239,10 +239,14 @@ def _check_end(expires_at: datetime, now: datetime) -> None:
             "share_link.expires_in_the_past",
             "The link would have ended already.",
             "Choose a later `expires_at`.",
+            field="expires_at",
         )
     if expires_at > now + LONGEST:
         raise Invalid(
-            "share_link.too_long", "A link lasts a year at most.", "Choose an earlier `expires_at`."
+            "share_link.too_long",
+            "A link lasts a year at most.",
+            "Choose an earlier `expires_at`.",
+            field="expires_at",
         )
 
 

@@ -10,7 +10,7 @@ from datetime import timedelta
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from soundstage.database import Database, utcnow
-from soundstage.errors import Conflict, NotFound
+from soundstage.errors import Conflict, NotFound, SoundstageError
 from soundstage.events import EventStore
 from soundstage.http import Destinations, resolve
 from soundstage.sealing import Sealer
@@ -53,7 +53,7 @@ class WebhookService:
 
     async def create(self, draft: WebhookDraft, *, created_by: str) -> CreatedWebhook:
         """It is told of what happens from now on. The secret is in the answer and nowhere else, ever."""
-        await resolve(draft.url, self.destinations)
+        await self._check_url(draft.url)
         secret = new_secret()
         sealed = self.sealer.seal(secret)
         seen = await self.events.last_id()
@@ -72,7 +72,7 @@ class WebhookService:
     async def change(self, webhook_id: str, change: WebhookChange) -> WebhookView:
         """Switched on again it is told of what happens from then on, and deliveries that waited go out."""
         if change.url is not None:
-            await resolve(change.url, self.destinations)
+            await self._check_url(change.url)
         seen = await self.events.last_id()
         async with self.db.transaction() as session:
             row = await _webhook_of(session, webhook_id)
@@ -86,6 +86,14 @@ class WebhookService:
             view = _view_of(row)
         self.wake()
         return view
+
+    async def _check_url(self, url: str) -> None:
+        """Raises what `resolve` raises, with the field that is to blame."""
+        try:
+            await resolve(url, self.destinations)
+        except SoundstageError as error:
+            error.field = "url"
+            raise
 
     async def rotate(self, webhook_id: str) -> CreatedWebhook:
         """A new secret; the old one signs too for a day, so that the receiver can change over in peace."""

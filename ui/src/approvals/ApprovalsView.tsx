@@ -5,7 +5,9 @@ import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useParams } from "@tanstack/react-router";
 import { useId, useState } from "react";
 import { type Approval, api, type Me } from "../api/client";
+import { VoteRequest } from "../api/limits";
 import { callWords } from "../kit/calls";
+import { Field } from "../kit/Field";
 import { ErrorNotice, NoRows, State, Table } from "../kit/kit";
 import { Marked } from "../kit/Marked";
 import { PlanChanges } from "../kit/PlanChanges";
@@ -99,13 +101,14 @@ function Card({ approval, me, marked }: { approval: Approval; me: Me; marked: bo
       {vote.error && <ErrorNotice error={vote.error} />}
       {may ? (
         <div className="row decision">
-          <label className="visually-hidden" htmlFor={field}>{t`Reason`}</label>
-          <input
-            id={field}
-            value={reason}
-            maxLength={500}
+          <Field
+            bare
+            of={VoteRequest}
+            name="reason"
+            label={t`Reason`}
             placeholder={t`Reason (kept in the audit log)`}
-            onChange={(event) => setReason(event.target.value)}
+            value={reason}
+            onChange={setReason}
           />
           <button
             type="button"

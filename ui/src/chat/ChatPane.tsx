@@ -4,6 +4,8 @@ import { t } from "@lingui/core/macro";
 import { useQuery } from "@tanstack/react-query";
 import { useEffect, useRef, useState } from "react";
 import { api, body } from "../api/client";
+import { ChatRequest } from "../api/limits";
+import { Field } from "../kit/Field";
 import { keysText } from "../kit/keys";
 import { ErrorNotice } from "../kit/kit";
 import { goTo } from "../shell/session";
@@ -107,14 +109,18 @@ export function ChatPane({ takesFocus, onClose }: { takesFocus: boolean; onClose
           if (!busy) send(text);
         }}
       >
-        <label className="visually-hidden" htmlFor="utterance">{t`Your sentence`}</label>
-        <textarea
+        <Field
+          bare
+          rows={2}
           id="utterance"
           ref={field}
+          of={ChatRequest}
+          name="message"
+          required={false}
+          label={t`Your sentence`}
           value={text}
-          maxLength={220000}
           placeholder={t`Make a video where Nova says: Hello`}
-          onChange={(event) => setText(event.target.value)}
+          onChange={setText}
           onKeyDown={(event) => {
             if (event.key === "Enter" && !event.shiftKey && !event.nativeEvent.isComposing) {
               event.preventDefault();

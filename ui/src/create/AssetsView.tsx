@@ -4,6 +4,7 @@ import { msg, t } from "@lingui/core/macro";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { type Asset, api, body, type Me } from "../api/client";
+import { AssetChange } from "../api/limits";
 import { ConfirmedAction } from "../kit/ConfirmedAction";
 import { FileDrop } from "../kit/FileDrop";
 import { FileInput } from "../kit/FileInput";
@@ -131,7 +132,14 @@ function Card({ asset, me }: { asset: Asset; me: Me }) {
         </a>
       )}
       {renaming ? (
-        <RenameField label={t`New name`} value={asset.name} onRename={(name) => rename.mutate(name)} />
+        <RenameField
+          of={AssetChange}
+          name="name"
+          label={t`New name`}
+          value={asset.name}
+          error={rename.error}
+          onRename={rename.mutate}
+        />
       ) : (
         <strong dir="auto">{asset.name}</strong>
       )}
@@ -147,7 +155,6 @@ function Card({ asset, me }: { asset: Asset; me: Me }) {
         <br />
         {when(asset.created_at)}
       </span>
-      {rename.error && <ErrorNotice error={rename.error} />}
       <div className="row">
         <a className="button plain" href={`${asset.url}?download=true`} download={asset.name}>
           {t`Download`}

@@ -4,9 +4,11 @@ import { t } from "@lingui/core/macro";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { api, type Brand, body } from "../api/client";
+import { BrandChange, BrandFonts, TitleCard } from "../api/limits";
 import { ConfirmedAction } from "../kit/ConfirmedAction";
-import { ErrorNotice, NoRows } from "../kit/kit";
-import { LimitedInput } from "../kit/LimitedInput";
+import { Field } from "../kit/Field";
+import { Form, FormError } from "../kit/Form";
+import { NoRows } from "../kit/kit";
 import { Modal } from "../kit/Modal";
 import { usePrincipal } from "../shell/me";
 import { FileField, MusicField } from "./MusicField";
@@ -121,29 +123,21 @@ function BrandDialog({ brand, onClose }: { brand: Brand | Kit; onClose: () => vo
     />
   );
   const font = (name: keyof Brand["fonts"], label: string) => (
-    <label className="field">
-      <span>{label}</span>
-      <LimitedInput
-        value={kit.fonts[name] ?? ""}
-        placeholder={t`the usual one`}
-        max={80}
-        onChange={(value) => change({ fonts: { ...kit.fonts, [name]: value || null } })}
-      />
-    </label>
+    <Field
+      of={BrandFonts}
+      name={name}
+      path={`fonts.${name}`}
+      label={label}
+      required={false}
+      value={kit.fonts[name] ?? ""}
+      placeholder={t`the usual one`}
+      onChange={(value) => change({ fonts: { ...kit.fonts, [name]: value || null } })}
+    />
   );
   return (
     <Modal title={id === null ? t`New brand kit` : t`Brand kit ${brand.name}`} size="wide" onClose={onClose}>
-      <form
-        className="stack"
-        onSubmit={(event) => {
-          event.preventDefault();
-          save.mutate();
-        }}
-      >
-        <label className="field">
-          <span>{t`Name`}</span>
-          <LimitedInput value={kit.name} required max={80} onChange={(value) => change({ name: value })} />
-        </label>
+      <Form className="stack" error={save.error} onSubmit={save.mutate}>
+        <Field of={BrandChange} name="name" label={t`Name`} value={kit.name} onChange={(value) => change({ name: value })} />
         <div className="brand-fields">
           {colour("accent", t`Accent colour`)}
           {colour("text", t`Colour of letters`)}
@@ -176,12 +170,12 @@ function BrandDialog({ brand, onClose }: { brand: Brand | Kit; onClose: () => vo
           fallback={outro()}
           onChange={(outro) => change({ outro })}
         />
-        {save.error && <ErrorNotice error={save.error} />}
+        <FormError />
         <div className="row ends">
           <button type="button" onClick={onClose}>{t`Cancel`}</button>
           <button type="submit" className="primary" disabled={save.isPending}>{t`Save`}</button>
         </div>
-      </form>
+      </Form>
     </Modal>
   );
 }
@@ -207,11 +201,13 @@ function CardChoice({ label, textLabel, card, fallback, onChange }: CardProps) {
         {label}
       </label>
       {textLabel && card && "title" in card && (
-        <LimitedInput
-          aria-label={textLabel}
+        <Field
+          bare
+          of={TitleCard}
+          name="title"
+          path="outro.title"
+          label={textLabel}
           value={card.title}
-          required
-          max={200}
           onChange={(value) => onChange({ ...card, title: value })}
         />
       )}

@@ -5,6 +5,8 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useParams } from "@tanstack/react-router";
 import { Suspense, useEffect, useRef, useState } from "react";
 import { api, body, type Me, type Project, type ProjectState, type RenderPlan } from "../api/client";
+import { ProjectChange } from "../api/limits";
+import { Field } from "../kit/Field";
 import { IconAction } from "../kit/IconAction";
 import { ErrorNotice, Reason } from "../kit/kit";
 import { lazyPart } from "../kit/part";
@@ -138,15 +140,16 @@ function Open({ state, me }: { state: ProjectState; me: Me }) {
       <h1 className="visually-hidden">{doc.title}</h1>
       <header className="editor-bar">
         <Link to="/projects">{t`Projects`}</Link>
-        <input
+        <Field
+          bare
           className="title"
           dir="auto"
-          aria-label={t`Title of the project`}
+          of={ProjectChange}
+          name="title"
+          label={t`Title of the project`}
           value={doc.title}
           disabled={!mayEdit}
-          onChange={(event) =>
-            event.target.value && editor.edit(t`Title`, (one) => ({ ...one, title: event.target.value }), "title")
-          }
+          onChange={(title) => title && editor.edit(t`Title`, (one) => ({ ...one, title }), "title")}
         />
         <span className="quiet saved" role="status">
           {i18n.t(SAVE_WORDS[editor.saveState])}

@@ -5,10 +5,12 @@ import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
 import { api, body } from "../api/client";
+import { postImports } from "../api/limits";
+import { Field } from "../kit/Field";
 import { FileDrop } from "../kit/FileDrop";
 import { FileInput } from "../kit/FileInput";
+import { Form, FormError } from "../kit/Form";
 import { ErrorNotice } from "../kit/kit";
-import { LimitedInput } from "../kit/LimitedInput";
 import { Modal } from "../kit/Modal";
 import { duration } from "../videos/words";
 import { Faces } from "./PresenterPicker";
@@ -59,20 +61,10 @@ export function ImportDialog({ persona, onClose }: { persona: string; onClose: (
   const plan = outline.data;
   return (
     <Modal title={t`Import a document`} size="wide" onClose={onClose}>
-      {!plan && <Chooser busy={outline.isPending} onChoose={open} />}
-      {outline.error && <ErrorNotice error={outline.error} />}
+      {!plan && <Chooser busy={outline.isPending} error={outline.error} source={source} onChoose={open} />}
       {plan && source && (
-        <form
-          className="stack"
-          onSubmit={(event) => {
-            event.preventDefault();
-            make.mutate(source);
-          }}
-        >
-          <label className="field">
-            <span>{t`Title of the project`}</span>
-            <LimitedInput value={title} max={200} required onChange={setTitle} />
-          </label>
+        <Form className="stack" error={make.error} onSubmit={() => make.mutate(source)}>
+          <Field of={postImports} name="title" label={t`Title of the project`} value={title} onChange={setTitle} />
           <Faces value={chosen} onChange={setChosen} legend={t`Presenter`} />
           <p className="quiet" role="status">
             {t`${plural(plan.scenes.length, { one: "# scene", other: "# scenes" })} · about ${duration(plan.seconds)}`}
@@ -93,14 +85,14 @@ export function ImportDialog({ persona, onClose }: { persona: string; onClose: (
               </li>
             ))}
           </ol>
-          {make.error && <ErrorNotice error={make.error} />}
+          <FormError />
           <div className="row ends">
             <button type="button" onClick={() => outline.reset()}>{t`Another document`}</button>
             <button type="submit" className="primary" disabled={make.isPending || plan.scenes.length === 0}>
               {t`Make the project`}
             </button>
           </div>
-        </form>
+        </Form>
       )}
       {!plan && (
         <div className="row ends">
@@ -111,7 +103,16 @@ export function ImportDialog({ persona, onClose }: { persona: string; onClose: (
   );
 }
 
-function Chooser({ busy, onChoose }: { busy: boolean; onChoose: (source: Source) => void }) {
+interface ChooserProps {
+  busy: boolean;
+  /** Why `source` could not be read. */
+  error: Error | null;
+  source: Source | null;
+  onChoose: (source: Source) => void;
+}
+
+function Chooser({ busy, error, source, onChoose }: ChooserProps) {
+  const isOf = (kind: "file" | "url" | "text") => source !== null && kind in source;
   const [url, setUrl] = useState("");
   const [text, setText] = useState("");
   return (
@@ -122,42 +123,38 @@ function Chooser({ busy, onChoose }: { busy: boolean; onChoose: (source: Source)
           {busy ? t`Reading it` : t`or drop it here: PowerPoint, Word, Markdown, text or HTML. Speaker notes become the script.`}
         </p>
       </FileDrop>
-      <form
-        className="row"
-        onSubmit={(event) => {
-          event.preventDefault();
-          onChoose({ url: url.trim() });
-        }}
-      >
-        <input
+      {isOf("file") && error && <ErrorNotice error={error} />}
+      <Form className="row" error={isOf("url") ? error : null} onSubmit={() => onChoose({ url: url.trim() })}>
+        <Field
+          bare
           type="url"
-          aria-label={t`Address of a page or file`}
+          of={postImports}
+          name="url"
+          label={t`Address of a page or file`}
           placeholder="https://…"
-          value={url}
           required
-          onChange={(event) => setUrl(event.target.value)}
+          value={url}
+          onChange={setUrl}
         />
         <button type="submit" disabled={busy}>{t`Read the page`}</button>
-      </form>
-      <form
-        className="stack"
-        onSubmit={(event) => {
-          event.preventDefault();
-          onChoose({ text });
-        }}
-      >
-        <textarea
-          aria-label={t`Text or Markdown`}
+        <FormError />
+      </Form>
+      <Form className="stack" error={isOf("text") ? error : null} onSubmit={() => onChoose({ text })}>
+        <Field
+          bare
+          of={postImports}
+          name="text"
+          label={t`Text or Markdown`}
           placeholder={t`Or paste a text. A heading of Markdown begins a new scene.`}
           rows={5}
           value={text}
-          required
-          onChange={(event) => setText(event.target.value)}
+          onChange={setText}
         />
+        <FormError />
         <div className="row ends">
           <button type="submit" disabled={busy || !text.trim()}>{t`Use this text`}</button>
         </div>
-      </form>
+      </Form>
     </div>
   );
 }

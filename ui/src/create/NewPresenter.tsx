@@ -5,11 +5,13 @@ import { msg, t } from "@lingui/core/macro";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useRef, useState } from "react";
 import { type Asset, api, body, type PersonaEntry } from "../api/client";
+import { ConsentDraft, PersonaDraft } from "../api/limits";
 import { serverNow } from "../api/reachable";
+import { Field } from "../kit/Field";
 import { FileDrop } from "../kit/FileDrop";
 import { FileInput } from "../kit/FileInput";
+import { Form, FormError } from "../kit/Form";
 import { ErrorNotice } from "../kit/kit";
-import { LimitedInput } from "../kit/LimitedInput";
 import { Modal } from "../kit/Modal";
 import { usePrincipal } from "../shell/me";
 import { HearButton } from "../voices/HearButton";
@@ -122,13 +124,7 @@ export function NewPresenter({ onClose, onCreated }: Props) {
   };
   return (
     <Modal title={t`New presenter`} size="wide" onClose={() => create.isPending || onClose()}>
-      <form
-        className="stack new-presenter"
-        onSubmit={(event) => {
-          event.preventDefault();
-          if (photo) create.mutate();
-        }}
-      >
+      <Form className="stack new-presenter" error={create.error} onSubmit={() => photo && create.mutate()}>
         <fieldset className="stack">
           <legend>{t`Photo`}</legend>
           {posing ? (
@@ -153,14 +149,8 @@ export function NewPresenter({ onClose, onCreated }: Props) {
           <UploadNote of={upload} />
         </fieldset>
         <div className="columns">
-          <label className="field">
-            {t`Name`}
-            <LimitedInput required max={80} value={name} onChange={setName} />
-          </label>
-          <label className="field">
-            {t`Role`}
-            <LimitedInput max={120} value={title} onChange={setTitle} />
-          </label>
+          <Field of={PersonaDraft} name="name" label={t`Name`} value={name} onChange={setName} />
+          <Field of={PersonaDraft} name="title" label={t`Role`} value={title} onChange={setTitle} />
           <div className="row voice">
             <label className="field">
               {t`Voice`}
@@ -185,18 +175,17 @@ export function NewPresenter({ onClose, onCreated }: Props) {
         </div>
         <fieldset className="stack">
           <legend>{t`Consent`}</legend>
-          <label className="field">
-            {t`Full name of the person in the photo`}
-            <LimitedInput
-              required
-              max={200}
-              value={person}
-              onChange={(value) => {
-                setPerson(value);
-                agreeAnew();
-              }}
-            />
-          </label>
+          <Field
+            of={ConsentDraft}
+            name="person"
+            path="consent.person"
+            label={t`Full name of the person in the photo`}
+            value={person}
+            onChange={(value) => {
+              setPerson(value);
+              agreeAnew();
+            }}
+          />
           {own && ownVoice.services.length > 1 && (
             <label className="field">
               {t`Speech service`}
@@ -241,7 +230,7 @@ export function NewPresenter({ onClose, onCreated }: Props) {
             borrowed={own ? like.persona.name : ""}
           />
         )}
-        {create.error && <ErrorNotice error={create.error} />}
+        <FormError />
         <div className="row ends">
           {create.isPending && <span className="quiet" role="status">{t`Measuring the face`}</span>}
           <button type="button" disabled={create.isPending} onClick={onClose}>{t`Cancel`}</button>
@@ -261,7 +250,7 @@ export function NewPresenter({ onClose, onCreated }: Props) {
             {t`Create presenter`}
           </button>
         </div>
-      </form>
+      </Form>
     </Modal>
   );
 }

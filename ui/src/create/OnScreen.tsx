@@ -4,6 +4,9 @@ import { msg, t } from "@lingui/core/macro";
 import { useState } from "react";
 import { Button, Menu, MenuItem, MenuTrigger, Popover } from "react-aria-components";
 import type { Asset } from "../api/client";
+import { ArrowOverlay, ListItem, ListOverlay, LowerThirdOverlay, TextOverlay, TitleOverlay } from "../api/limits";
+import { Field } from "../kit/Field";
+import { isRequired, type Limit, listFault } from "../kit/rules";
 import { type Anchor, anchorAt, type Overlay, placeOf } from "./anchors";
 import { boxOf, type Format, safeArea } from "./boxes";
 import { changeScene, type SceneDoc } from "./document";
@@ -295,46 +298,56 @@ function PointTimes({ overlay, label, words, onChange }: PointProps) {
 }
 
 function Texts({ overlay, label, onChange }: Pick<RowProps, "overlay" | "label" | "onChange">) {
-  const field = (name: string, value: string, write: (value: string) => Overlay, needed = false) => (
-    <input
-      aria-label={`${label}: ${name}`}
+  const field = (name: string, limit: Limit, value: string, write: (value: string) => Overlay) => (
+    <Field
+      bare
+      of={{ text: limit }}
+      name="text"
+      label={`${label}: ${name}`}
       placeholder={name}
       value={value}
-      onChange={(event) => (event.target.value || !needed) && onChange(write(event.target.value), `text ${name}`)}
+      onChange={(text) => (text || !isRequired(limit)) && onChange(write(text), `text ${name}`)}
     />
   );
   if ("title" in overlay)
     return (
       <>
-        {field(t`title`, overlay.title, (title) => ({ ...overlay, title }), true)}
-        {field(t`second line`, overlay.subtitle, (subtitle) => ({ ...overlay, subtitle }))}
+        {field(t`title`, TitleOverlay.title, overlay.title, (title) => ({ ...overlay, title }))}
+        {field(t`second line`, TitleOverlay.subtitle, overlay.subtitle, (subtitle) => ({ ...overlay, subtitle }))}
       </>
     );
   if (overlay.kind === "lower_third")
     return (
       <>
-        {field(t`name`, overlay.name, (name) => ({ ...overlay, name }), true)}
-        {field(t`role`, overlay.role, (role) => ({ ...overlay, role }))}
+        {field(t`name`, LowerThirdOverlay.name, overlay.name, (name) => ({ ...overlay, name }))}
+        {field(t`role`, LowerThirdOverlay.role, overlay.role, (role) => ({ ...overlay, role }))}
       </>
     );
-  if (overlay.kind === "arrow") return field(t`label`, overlay.label, (text) => ({ ...overlay, label: text }));
+  if (overlay.kind === "arrow")
+    return field(t`label`, ArrowOverlay.label, overlay.label, (text) => ({ ...overlay, label: text }));
   if (overlay.kind === "highlight") return <FrameLook overlay={overlay} label={label} onChange={onChange} />;
-  if (overlay.kind === "text") return field(t`text`, overlay.text, (text) => ({ ...overlay, text }), true);
-  if (overlay.kind === "list")
+  if (overlay.kind === "text") return field(t`text`, TextOverlay.text, overlay.text, (text) => ({ ...overlay, text }));
+  if (overlay.kind === "list") {
+    const points = overlay.items.map((item) => item.text);
     return (
       <>
-        {field(t`heading`, overlay.heading, (heading) => ({ ...overlay, heading }))}
-        <textarea
-          aria-label={t`${label}: points, one a line`}
-          rows={Math.min(MAX_POINTS, overlay.items.length + 1)}
-          value={overlay.items.map((item) => item.text).join("\n")}
-          onChange={(event) => {
-            const items = event.target.value.split("\n").map((text, at) => ({ ...overlay.items[at], text }));
+        {field(t`heading`, ListOverlay.heading, overlay.heading, (heading) => ({ ...overlay, heading }))}
+        <Field
+          bare
+          of={ListOverlay}
+          name="items"
+          fault={listFault(points.filter(Boolean), { ...ListOverlay.items, items: ListItem.text })}
+          label={t`${label}: points, one a line`}
+          rows={Math.min(MAX_POINTS, points.length + 1)}
+          value={points.join("\n")}
+          onChange={(typed) => {
+            const items = typed.split("\n").map((text, at) => ({ ...overlay.items[at], text }));
             onChange({ ...overlay, items }, "text points");
           }}
         />
       </>
     );
+  }
   return null;
 }
 

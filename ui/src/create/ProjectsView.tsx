@@ -6,6 +6,7 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { api, body, type Me, type ProjectSummary } from "../api/client";
+import { ProjectChange } from "../api/limits";
 import { ConfirmedAction } from "../kit/ConfirmedAction";
 import { ErrorNotice, NoRows } from "../kit/kit";
 import { RenameField } from "../kit/RenameField";
@@ -95,7 +96,14 @@ function Card({ project, me }: { project: ProjectSummary; me: Me }) {
       </span>
       <div className="words">
         {renaming ? (
-          <RenameField label={t`New title`} value={project.title} onRename={(title) => rename.mutate(title)} />
+          <RenameField
+            of={ProjectChange}
+            name="title"
+            label={t`New title`}
+            value={project.title}
+            error={rename.error}
+            onRename={rename.mutate}
+          />
         ) : (
           <Link className="title" to="/studio/p/$slug" params={{ slug: project.slug }}>
             {project.title}
@@ -109,7 +117,6 @@ function Card({ project, me }: { project: ProjectSummary; me: Me }) {
           {when(project.updated_at)}
           {project.video_at && project.updated_at > project.video_at && ` · ${t`changed since its video`}`}
         </span>
-        {rename.error && <ErrorNotice error={rename.error} />}
       </div>
       <div className="row">
         {me.permissions.includes("project:update") && !renaming && (

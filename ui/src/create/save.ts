@@ -1,28 +1,40 @@
 /** Reads a project with its scenes, and sends changes of both. */
 import { t } from "@lingui/core/macro";
 import { api, body, type ProjectState } from "../api/client";
+import {
+  ArrowOverlay,
+  ChangeBatch,
+  ListItem,
+  ListOverlay,
+  LowerThirdOverlay,
+  ProjectChange,
+  SceneDraft,
+  TextOverlay,
+  TitleOverlay,
+} from "../api/limits";
 import { Problem } from "../api/problem";
+import { faultOf, type Limit } from "../kit/rules";
 import { number } from "../videos/words";
 import type { Overlay } from "./anchors";
 import type { Change } from "./changes";
 
-const MAX_CHANGES_PER_REQUEST = 500;
-const MAX_SCRIPT_CHARS = 200_000;
+const MAX_CHANGES_PER_REQUEST = ChangeBatch.changes.maxItems;
 const FIRST_CHARS = 40;
-const MAX_TITLE_CHARS = 200;
-/** Of the texts of an overlay, by their names. */
-const MAX_OVERLAY_CHARS = { title: 200, subtitle: 300, name: 120, role: 160, label: 120, heading: 120, text: 2000 };
-const MAX_POINT_CHARS = 200;
-export const MAX_POINTS = 12;
+export const MAX_POINTS = ListOverlay.items.maxItems;
+/** The rules of the texts of an overlay, by its kind; in the generated types a title has none. */
+const OVERLAY_LIMITS: Partial<Record<Overlay["kind"], Readonly<Record<string, Limit>>>> = {
+  lower_third: LowerThirdOverlay,
+  list: ListOverlay,
+  text: TextOverlay,
+  arrow: ArrowOverlay,
+};
 
-/** The server counts an emoji as one. */
-const charsOf = (text: string, most: number) => (text.length > most ? [...text].length : text.length);
 const beginOf = (text: string) => `${text.slice(0, FIRST_CHARS).trim()}…`;
 
 /** Raises what is too long: the server would refuse it among all that is sent with it. */
 export function checkLengths(changes: readonly Change[]): void {
   for (const change of changes) {
-    if ("project" in change && change.project) checkText(change.project.title ?? "", MAX_TITLE_CHARS);
+    if ("project" in change && change.project) checkText(change.project.title ?? "", ProjectChange.title);
     if (!("scene" in change) || !change.scene) continue;
     checkScript(change.scene.script ?? "");
     for (const overlay of change.scene.overlays ?? []) checkOverlay(overlay as Overlay);
@@ -30,20 +42,23 @@ export function checkLengths(changes: readonly Change[]): void {
 }
 
 function checkScript(script: string): void {
-  const chars = charsOf(script, MAX_SCRIPT_CHARS);
-  if (chars <= MAX_SCRIPT_CHARS) return;
+  const fault = faultOf(script, SceneDraft.script);
+  if (fault?.rule !== "maxLength") return;
   throw new Problem(
-    t`The scene “${beginOf(script)}” has ${number(chars)} characters; ${number(MAX_SCRIPT_CHARS)} are the most.`,
+    t`The scene “${beginOf(script)}” has ${number(fault.chars)} characters; ${number(fault.limit)} are the most.`,
     "page.scene_too_long",
     t`Make several scenes of it: an empty line begins one in a pasted text, and Split here does in the editor.`,
   );
 }
 
 function checkOverlay(overlay: Overlay): void {
-  const texts = overlay as unknown as Record<string, string | undefined>;
-  for (const [name, most] of Object.entries(MAX_OVERLAY_CHARS)) checkText(texts[name] ?? "", most);
+  const limits = "title" in overlay ? TitleOverlay : (OVERLAY_LIMITS[overlay.kind] ?? {});
+  for (const [name, limit] of Object.entries(limits)) {
+    const text = (overlay as unknown as Record<string, unknown>)[name];
+    if (typeof text === "string") checkText(text, limit);
+  }
   if (overlay.kind !== "list") return;
-  for (const { text } of overlay.items) checkText(text, MAX_POINT_CHARS);
+  for (const { text } of overlay.items) checkText(text, ListItem.text);
   const points = overlay.items.length;
   if (points <= MAX_POINTS) return;
   throw new Problem(
@@ -53,11 +68,11 @@ function checkOverlay(overlay: Overlay): void {
   );
 }
 
-function checkText(text: string, most: number): void {
-  const chars = charsOf(text, most);
-  if (chars <= most) return;
+function checkText(text: string, limit: Limit): void {
+  const fault = faultOf(text, limit);
+  if (fault?.rule !== "maxLength") return;
   throw new Problem(
-    t`The text “${beginOf(text)}” has ${number(chars)} characters; ${number(most)} are the most.`,
+    t`The text “${beginOf(text)}” has ${number(fault.chars)} characters; ${number(fault.limit)} are the most.`,
     "page.text_too_long",
     t`Shorten it: nothing is saved until then.`,
   );

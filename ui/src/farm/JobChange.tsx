@@ -2,12 +2,15 @@
 import { plural, t } from "@lingui/core/macro";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { useId, useState } from "react";
+import { useState } from "react";
 import { api, body, type JobDetail } from "../api/client";
+import { JobChange as JobScale } from "../api/limits";
 import { Confirm } from "../kit/Confirm";
+import { Field } from "../kit/Field";
 import { ErrorNotice } from "../kit/kit";
 import { Modal } from "../kit/Modal";
 import { PlanChanges } from "../kit/PlanChanges";
+import { faultOf } from "../kit/rules";
 import { useSettled } from "../kit/useSettled";
 
 interface Props {
@@ -21,10 +24,10 @@ export function JobChange({ job, action, onClose }: Props) {
   const [group, setGroup] = useState(job.groups[0]?.name ?? "");
   const now = job.groups.find((one) => one.name === group)?.count ?? 0;
   const [typed, setTyped] = useState(String(now));
-  const count = Number(useSettled(typed));
-  const field = useId();
+  const settled = useSettled(typed);
+  const count = Number(settled);
   const request = action === "scale" ? { job: job.id, group, count } : { job: job.id };
-  const changes = action === "stop" || (Number.isInteger(count) && count >= 0 && count !== now);
+  const changes = action === "stop" || (!faultOf(settled, JobScale.count, true) && count !== now);
   const plan = useQuery({
     queryKey: ["job-plan", action, request],
     queryFn: () => body(api.POST("/api/farm/jobs/plan", { body: { ...request, action } })),
@@ -77,8 +80,7 @@ export function JobChange({ job, action, onClose }: Props) {
               </select>
             </label>
           )}
-          <label htmlFor={field}>{t`How many`}</label>
-          <input id={field} type="number" min={0} max={1000} value={typed} onChange={({ target }) => setTyped(target.value)} />
+          <Field type="number" of={JobScale} name="count" label={t`How many`} required value={typed} onChange={setTyped} />
         </div>
       )}
       {plan.error && <ErrorNotice error={plan.error} />}

@@ -5,7 +5,9 @@ import { Trans } from "@lingui/react/macro";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useId, useState } from "react";
 import { api, body, type Machine, type Me } from "../api/client";
+import { Acceptance } from "../api/limits";
 import { Confirm } from "../kit/Confirm";
+import { Field } from "../kit/Field";
 import { ErrorNotice } from "../kit/kit";
 import { PlanChanges } from "../kit/PlanChanges";
 import { duration } from "../videos/words";
@@ -73,7 +75,6 @@ export const machineParams = (machine: Named) => ({ path: { name: machine.id } }
 function Accept({ machine, onClose }: Dialog) {
   const [keyFingerprint, setKeyFingerprint] = useState(machine.code);
   const [name, setName] = useState(machine.name);
-  const field = useId();
   const changed = machine.code !== keyFingerprint;
   const accept = useOperation(
     () =>
@@ -107,8 +108,7 @@ function Accept({ machine, onClose }: Dialog) {
         </p>
       )}
       <PlanPreview machine={machine} action="accept" />
-      <label htmlFor={field}>{t`Name`}</label>
-      <input id={field} value={name} maxLength={63} onChange={(event) => setName(event.target.value)} />
+      <Field of={Acceptance} name="name" label={t`Name`} value={name} onChange={setName} required />
     </Confirm>
   );
 }

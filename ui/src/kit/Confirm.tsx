@@ -1,7 +1,7 @@
 /** Asks before something is done that cannot be taken back; Escape and Cancel do nothing. */
 import { t } from "@lingui/core/macro";
 import type { ReactNode } from "react";
-import { ErrorNotice } from "./kit";
+import { Form, FormError } from "./Form";
 import { Modal } from "./Modal";
 
 interface Props {
@@ -18,15 +18,17 @@ interface Props {
 export function Confirm({ title, confirmLabel, danger = false, busy, error, onConfirm, onClose, children }: Props) {
   return (
     <Modal title={title} onClose={onClose}>
-      {children}
-      {error != null && <ErrorNotice error={error} />}
-      <div className="row ends">
-        {/* biome-ignore lint/a11y/noAutofocus: what changes nothing comes first */}
-        <button type="button" autoFocus onClick={onClose}>{t`Cancel`}</button>
-        <button type="button" className={danger ? "danger" : "primary"} disabled={busy} onClick={onConfirm}>
-          {confirmLabel}
-        </button>
-      </div>
+      <Form className="stack" error={error} onSubmit={onConfirm}>
+        {children}
+        <FormError />
+        <div className="row ends">
+          {/* biome-ignore lint/a11y/noAutofocus: what changes nothing comes first */}
+          <button type="button" autoFocus onClick={onClose}>{t`Cancel`}</button>
+          <button type="submit" className={danger ? "danger" : "primary"} disabled={busy}>
+            {confirmLabel}
+          </button>
+        </div>
+      </Form>
     </Modal>
   );
 }

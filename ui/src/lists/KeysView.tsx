@@ -4,10 +4,12 @@ import { t } from "@lingui/core/macro";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { api, body, type Key } from "../api/client";
+import { KeyRequest } from "../api/limits";
 import { serverNow } from "../api/reachable";
 import { ConfirmedAction } from "../kit/ConfirmedAction";
+import { Field } from "../kit/Field";
+import { Form, FormError } from "../kit/Form";
 import { ErrorNotice, State } from "../kit/kit";
-import { LimitedInput } from "../kit/LimitedInput";
 import { usePrincipal } from "../shell/me";
 import { when } from "../videos/words";
 import { List } from "./ListViews";
@@ -80,17 +82,8 @@ function NewKey({ onCreated }: { onCreated: (name: string, key: string) => void 
     },
   });
   return (
-    <form
-      className="card row new-thing"
-      onSubmit={(event) => {
-        event.preventDefault();
-        create.mutate();
-      }}
-    >
-      <label className="field wide">
-        {t`What the new key is for`}
-        <LimitedInput required max={100} value={name} onChange={setName} />
-      </label>
+    <Form className="card row new-thing" error={create.error} onSubmit={create.mutate}>
+      <Field className="wide" of={KeyRequest} name="name" label={t`What the new key is for`} value={name} onChange={setName} />
       <label className="field">
         {t`Role`}
         <select value={role} onChange={({ target }) => setRole(target.value)}>
@@ -109,8 +102,8 @@ function NewKey({ onCreated }: { onCreated: (name: string, key: string) => void 
         </select>
       </label>
       <button type="submit" className="primary" disabled={create.isPending}>{t`Create key`}</button>
-      {create.error && <ErrorNotice error={create.error} />}
-    </form>
+      <FormError />
+    </Form>
   );
 }
 

@@ -4,6 +4,9 @@ import { msg, plural, t } from "@lingui/core/macro";
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { useId, useState } from "react";
 import { api, body, type PolicyAction, type PolicyAnswer } from "../api/client";
+import { PolicyQuestion } from "../api/limits";
+import { Field } from "../kit/Field";
+import { Form, FormError } from "../kit/Form";
 import { ErrorNotice, State } from "../kit/kit";
 import { usePrincipal } from "../shell/me";
 import "./lists.css";
@@ -49,13 +52,7 @@ export function PolicyView() {
       <h1>{t`Policy test`}</h1>
       <p className="quiet">{t`Asks the rules what they would decide. Nothing is done; the question is kept in the audit log.`}</p>
       {(actions.error ?? keys.error) && <ErrorNotice error={actions.error ?? keys.error} />}
-      <form
-        className="card stack new-thing"
-        onSubmit={(event) => {
-          event.preventDefault();
-          test.mutate();
-        }}
-      >
+      <Form className="card stack new-thing" error={test.error} onSubmit={test.mutate}>
         <div className="row">
           <label className="field wide">
             {t`May the key`}
@@ -68,14 +65,16 @@ export function PolicyView() {
               ))}
             </select>
           </label>
-          <label className="field wide">
-            {t`do`}
-            <input required list={list} maxLength={200} value={name} onChange={({ target }) => setName(target.value)} />
-          </label>
-          <label className="field">
-            {t`to a thing of the tenant`}
-            <input maxLength={63} placeholder={t`its own`} value={tenant} onChange={({ target }) => setTenant(target.value)} />
-          </label>
+          <Field className="wide" of={PolicyQuestion} name="action" label={t`do`} list={list} value={name} onChange={setName} />
+          <Field
+            of={PolicyQuestion}
+            name="tenant"
+            label={t`to a thing of the tenant`}
+            patternWords={t`Small letters and digits, with hyphens between them.`}
+            placeholder={t`its own`}
+            value={tenant}
+            onChange={setTenant}
+          />
           <button type="submit" className="primary" disabled={test.isPending}>{t`Ask`}</button>
         </div>
         <datalist id={list}>
@@ -92,17 +91,13 @@ export function PolicyView() {
             {action.arguments?.map((one) => (
               <label key={one} className="field">
                 <code>{one}</code>
-                <input
-                  maxLength={1000}
-                  value={values[one] ?? ""}
-                  onChange={({ target }) => setValues({ ...values, [one]: target.value })}
-                />
+                <input value={values[one] ?? ""} onChange={({ target }) => setValues({ ...values, [one]: target.value })} />
               </label>
             ))}
           </fieldset>
         )}
-        {test.error && <ErrorNotice error={test.error} />}
-      </form>
+        <FormError />
+      </Form>
       <div aria-live="polite">{test.data && <Answer of={test.data} />}</div>
     </div>
   );

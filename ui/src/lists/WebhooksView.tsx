@@ -3,7 +3,10 @@ import { t } from "@lingui/core/macro";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useRef, useState } from "react";
 import { api, body, type Webhook } from "../api/client";
+import { WebhookDraft } from "../api/limits";
 import { ConfirmedAction } from "../kit/ConfirmedAction";
+import { Field } from "../kit/Field";
+import { Form, FormError } from "../kit/Form";
 import { ErrorNotice, NoRows, State, Table } from "../kit/kit";
 import { usePrincipal } from "../shell/me";
 import { when } from "../videos/words";
@@ -55,18 +58,17 @@ function NewWebhook({ onCreated }: { onCreated: (url: string, secret: string) =>
     },
   });
   return (
-    <form
-      className="card stack new-thing"
-      onSubmit={(event) => {
-        event.preventDefault();
-        create.mutate();
-      }}
-    >
+    <Form className="card stack new-thing" error={create.error} onSubmit={create.mutate}>
       <div className="row">
-        <label className="field wide">
-          {t`Address of the program`}
-          <input type="url" required maxLength={2000} value={url} onChange={({ target }) => setUrl(target.value)} />
-        </label>
+        <Field
+          className="wide"
+          type="url"
+          of={WebhookDraft}
+          name="url"
+          label={t`Address of the program`}
+          value={url}
+          onChange={setUrl}
+        />
         <button type="submit" className="primary" disabled={create.isPending}>{t`Create webhook`}</button>
       </div>
       <fieldset className="row kinds">
@@ -82,8 +84,8 @@ function NewWebhook({ onCreated }: { onCreated: (url: string, secret: string) =>
           </label>
         ))}
       </fieldset>
-      {create.error && <ErrorNotice error={create.error} />}
-    </form>
+      <FormError />
+    </Form>
   );
 }
 

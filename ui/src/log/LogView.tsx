@@ -4,6 +4,9 @@ import { msg, t } from "@lingui/core/macro";
 import { useLingui } from "@lingui/react";
 import { Link, useNavigate } from "@tanstack/react-router";
 import { Fragment, memo, useDeferredValue, useEffect, useRef, useState } from "react";
+import { getTracesSpans } from "../api/limits";
+import { Field } from "../kit/Field";
+import { Form } from "../kit/Form";
 import { Empty, ErrorNotice } from "../kit/kit";
 import { Marked } from "../kit/Marked";
 import { useSettled } from "../kit/useSettled";
@@ -99,23 +102,23 @@ function TraceSearch() {
   const [id, setId] = useState("");
   const navigate = useNavigate();
   return (
-    <form
+    <Form
       className="row trace-search"
-      onSubmit={(event) => {
-        event.preventDefault();
-        void navigate({ to: "/run/log/$id", params: { id: id.trim() } });
-      }}
+      error={null}
+      onSubmit={() => void navigate({ to: "/run/log/$id", params: { id: id.trim() } })}
     >
-      <input
-        aria-label={t`Id of a trace, video, conversation or run`}
+      <Field
+        bare
+        of={getTracesSpans}
+        name="record_id"
+        label={t`Id of a trace, video, conversation or run`}
         placeholder={t`Id of a trace, video, conversation or run`}
         required
-        maxLength={80}
         value={id}
-        onChange={(event) => setId(event.target.value)}
+        onChange={setId}
       />
       <button type="submit">{t`Show its steps`}</button>
-    </form>
+    </Form>
   );
 }
 

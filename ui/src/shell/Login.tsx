@@ -5,6 +5,9 @@ import { Trans } from "@lingui/react/macro";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { api } from "../api/client";
+import { LoginRequest } from "../api/limits";
+import { Field } from "../kit/Field";
+import { Form, FormError } from "../kit/Form";
 import { ErrorNotice } from "../kit/kit";
 import { linkRefusal } from "./start";
 
@@ -19,13 +22,7 @@ export function Login({ wasIn }: { wasIn: boolean }) {
   });
   return (
     <main className="login">
-      <form
-        className="card"
-        onSubmit={(event) => {
-          event.preventDefault();
-          login.mutate();
-        }}
-      >
+      <Form className="card" error={login.error} onSubmit={login.mutate}>
         <h1 className="row">
           <img src="/page/icon.svg" alt="" width={32} height={32} /> {t`Log in to Soundstage`}
         </h1>
@@ -37,16 +34,17 @@ export function Login({ wasIn }: { wasIn: boolean }) {
             {t`What you typed and was not saved is kept in this browser: log in with a key that may change the project, and it is saved.`}
           </p>
         )}
-        <label htmlFor="key-value">{t`API key`}</label>
-        <input
+        <Field
+          of={LoginRequest}
+          name="key"
           id="key-value"
+          label={t`API key`}
           type="password"
           autoComplete="off"
-          required
           value={key}
-          onChange={(event) => setKey(event.target.value)}
+          onChange={setKey}
         />
-        {login.error && <ErrorNotice error={login.error} />}
+        <FormError />
         <div className="row">
           <button className="primary" type="submit" disabled={login.isPending}>{t`Use this key`}</button>
         </div>
@@ -57,7 +55,7 @@ export function Login({ wasIn }: { wasIn: boolean }) {
             makes a key for somebody else.
           </Trans>
         </details>
-      </form>
+      </Form>
     </main>
   );
 }

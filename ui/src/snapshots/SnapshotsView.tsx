@@ -4,9 +4,11 @@ import { t } from "@lingui/core/macro";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { api, body } from "../api/client";
+import { SaveRequest } from "../api/limits";
 import { ConfirmedAction } from "../kit/ConfirmedAction";
+import { Field } from "../kit/Field";
+import { Form, FormError } from "../kit/Form";
 import { ErrorNotice, NoRows, Table } from "../kit/kit";
-import { LimitedInput } from "../kit/LimitedInput";
 import { goTo, useSession } from "../shell/session";
 import { when } from "../videos/words";
 
@@ -26,30 +28,24 @@ export function SnapshotsView() {
       body(api.POST("/api/snapshots/{name}/load", { params: { path: { name: one } }, body: { session_id: null } })),
     onSuccess: (loaded) => goTo(loaded.session_id),
   });
-  const problem = save.error ?? load.error;
   return (
     <div className="stack">
       <h1>{t`Snapshots`}</h1>
-      <form
-        className="row"
-        onSubmit={(event) => {
-          event.preventDefault();
-          save.mutate();
-        }}
-      >
-        <label className="visually-hidden" htmlFor="snapshot-name">{t`Name of the snapshot`}</label>
-        <LimitedInput
-          id="snapshot-name"
-          required
-          max={80}
+      <Form className="row" error={save.error} onSubmit={save.mutate}>
+        <Field
+          bare
+          of={SaveRequest}
+          name="name"
+          label={t`Name of the snapshot`}
           value={name}
           placeholder={t`Name, for instance tides`}
           onChange={setName}
         />
         <button type="submit" className="primary" disabled={!session || save.isPending}>{t`Save this conversation`}</button>
         {!session && <span className="quiet">{t`Say something first; then there is something to save.`}</span>}
-      </form>
-      {problem && <ErrorNotice error={problem} />}
+        <FormError />
+      </Form>
+      {load.error && <ErrorNotice error={load.error} />}
       <p role="status" className="quiet">
         {load.data && t`The conversation goes on from ${load.variables}.`}
       </p>

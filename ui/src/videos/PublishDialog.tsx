@@ -6,17 +6,19 @@ import { Trans } from "@lingui/react/macro";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { api, body, type PublicationPlan, type PublishRequest, type Render } from "../api/client";
+import { PublishRequest as Limits } from "../api/limits";
 import { Problem } from "../api/problem";
 import { Facts } from "../kit/Facts";
+import { Field } from "../kit/Field";
+import { Form, FormError } from "../kit/Form";
 import { ErrorNotice } from "../kit/kit";
-import { LimitedInput } from "../kit/LimitedInput";
 import { Modal } from "../kit/Modal";
+import { listFault } from "../kit/rules";
 import { usePrincipal } from "../shell/me";
 import { PRIVACIES } from "./Publications";
 import { mebibytes, number, when } from "./words";
 
 const WAIT_FOR_CONSENT_MS = 2000;
-const MIN_REASON = 10;
 
 interface Props {
   render: Render;
@@ -151,14 +153,7 @@ function Details({ wishes, channels, error, onChange, onNext }: DetailsProps) {
     </label>
   );
   return (
-    <form
-      id="publish"
-      className="stack publish"
-      onSubmit={(event) => {
-        event.preventDefault();
-        onNext();
-      }}
-    >
+    <Form id="publish" className="stack publish" error={error} onSubmit={onNext}>
       {channels.length === 1 && <p className="quiet">{t`Channel: ${channels[0]?.title ?? ""}`}</p>}
       {channels.length > 1 && (
         <label className="field">
@@ -173,14 +168,15 @@ function Details({ wishes, channels, error, onChange, onNext }: DetailsProps) {
           </select>
         </label>
       )}
-      <label className="field">
-        {t`Title`}
-        <LimitedInput required max={100} value={wishes.title ?? ""} onChange={(title) => onChange({ title })} />
-      </label>
-      <label className="field">
-        {t`Description`}
-        <textarea rows={4} value={wishes.description} onChange={({ target }) => onChange({ description: target.value })} />
-      </label>
+      <Field of={Limits} name="title" label={t`Title`} value={wishes.title ?? ""} onChange={(title) => onChange({ title })} />
+      <Field
+        rows={4}
+        of={Limits}
+        name="description"
+        label={t`Description`}
+        value={wishes.description ?? ""}
+        onChange={(description) => onChange({ description })}
+      />
       <TagsField tags={wishes.tags ?? []} onChange={(tags) => onChange({ tags })} />
       <div className="row">
         <label className="field">
@@ -200,14 +196,14 @@ function Details({ wishes, channels, error, onChange, onNext }: DetailsProps) {
           </select>
         </label>
         {wishes.privacy === "private" && (
-          <label className="field">
-            {t`Make it public at`}
-            <input
-              type="datetime-local"
-              value={wishes.publish_at ? local(wishes.publish_at) : ""}
-              onChange={({ target }) => onChange({ publish_at: target.value ? new Date(target.value).toISOString() : null })}
-            />
-          </label>
+          <Field
+            type="datetime-local"
+            of={Limits}
+            name="publish_at"
+            label={t`Make it public at`}
+            value={wishes.publish_at ? local(wishes.publish_at) : ""}
+            onChange={(value) => onChange({ publish_at: value ? new Date(value).toISOString() : null })}
+          />
         )}
       </div>
       <div className="checks">
@@ -216,25 +212,23 @@ function Details({ wishes, channels, error, onChange, onNext }: DetailsProps) {
           {t`Tell viewers that it is synthetic`}
         </label>
         {!wishes.synthetic && (
-          <label className="field">
-            {t`Why viewers need not be told`}
-            <input
-              required
-              minLength={MIN_REASON}
-              maxLength={500}
-              value={wishes.synthetic_reason}
-              onChange={({ target }) => onChange({ synthetic_reason: target.value })}
-            />
-          </label>
+          <Field
+            required
+            of={Limits}
+            name="synthetic_reason"
+            label={t`Why viewers need not be told`}
+            value={wishes.synthetic_reason ?? ""}
+            onChange={(synthetic_reason) => onChange({ synthetic_reason })}
+          />
         )}
         {check("captions", t`With captions`)}
         {check("thumbnail", t`With the poster as its picture`)}
         {check("made_for_kids", t`Made for children`)}
         {check("notify_subscribers", t`Notify subscribers`)}
       </div>
-      {error != null && <ErrorNotice error={error} />}
+      <FormError />
       {(isThereAlready || wishes.again) && check("again", t`Publish it although the channel has it already`)}
-    </form>
+    </Form>
   );
 }
 
@@ -242,18 +236,18 @@ function Details({ wishes, channels, error, onChange, onNext }: DetailsProps) {
 function TagsField({ tags, onChange }: { tags: readonly string[]; onChange: (tags: string[]) => void }) {
   const [text, setText] = useState(() => tags.join(", "));
   return (
-    <label className="field">
-      {t`Tags, with commas between them`}
-      <input
-        value={text}
-        maxLength={600}
-        onChange={({ target }) => {
-          setText(target.value);
-          const found = target.value.split(",").map((one) => one.trim());
-          onChange(found.filter(Boolean));
-        }}
-      />
-    </label>
+    <Field
+      of={Limits}
+      name="tags"
+      fault={listFault(tags, Limits.tags)}
+      label={t`Tags, with commas between them`}
+      value={text}
+      onChange={(value) => {
+        setText(value);
+        const found = value.split(",").map((one) => one.trim());
+        onChange(found.filter(Boolean));
+      }}
+    />
   );
 }
 

@@ -5,16 +5,17 @@ import { msg, plural, t } from "@lingui/core/macro";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { api, body, type CreatedShareLink, type Me, type Render, type ShareLink } from "../api/client";
+import { ShareLinkDraft } from "../api/limits";
 import { serverNow } from "../api/reachable";
 import { ConfirmedAction } from "../kit/ConfirmedAction";
 import { CopyField } from "../kit/CopyField";
+import { Field } from "../kit/Field";
+import { Form, FormError } from "../kit/Form";
 import { ErrorNotice, State } from "../kit/kit";
-import { LimitedInput } from "../kit/LimitedInput";
 import { personWords } from "../kit/person";
 import { when } from "./words";
 
 const DAY_MS = 86_400_000;
-const LONGEST_DAYS = 366;
 const LIFETIMES = { "1": msg`a day`, "7": msg`a week`, "30": msg`30 days`, date: msg`until a date` };
 
 export function ShareLinks({ render, me }: { render: Render; me: Me }) {
@@ -100,19 +101,16 @@ function NewLink({ render, onCreated }: { render: Render; onCreated: (link: Crea
     onSuccess: onCreated,
   });
   return (
-    <form
-      className="card stack"
-      aria-label={t`New link`}
-      onSubmit={(event) => {
-        event.preventDefault();
-        create.mutate();
-      }}
-    >
+    <Form className="card stack" aria-label={t`New link`} error={create.error} onSubmit={create.mutate}>
       <div className="row new-link">
-        <label className="field wide">
-          {t`Who or what it is for (viewers do not see it)`}
-          <LimitedInput max={100} value={name} onChange={setName} />
-        </label>
+        <Field
+          className="wide"
+          of={ShareLinkDraft}
+          name="name"
+          label={t`Who or what it is for (viewers do not see it)`}
+          value={name}
+          onChange={setName}
+        />
         <label className="field">
           {t`It works for`}
           <select value={lifetime} onChange={({ target }) => setLifetime(target.value as keyof typeof LIFETIMES)}>
@@ -124,22 +122,12 @@ function NewLink({ render, onCreated }: { render: Render; onCreated: (link: Crea
           </select>
         </label>
         {lifetime === "date" && (
-          <label className="field">
-            {t`Last day`}
-            <input
-              type="date"
-              required
-              min={dayOf(0)}
-              max={dayOf(LONGEST_DAYS - 1)}
-              value={date}
-              onChange={({ target }) => setDate(target.value)}
-            />
-          </label>
+          <Field type="date" of={ShareLinkDraft} name="expires_at" label={t`Last day`} value={date} onChange={setDate} />
         )}
         <button type="submit" className="primary" disabled={create.isPending}>{t`Create link`}</button>
       </div>
-      {create.error && <ErrorNotice error={create.error} />}
-    </form>
+      <FormError />
+    </Form>
   );
 }
 
@@ -147,12 +135,6 @@ function NewLink({ render, onCreated }: { render: Render; onCreated: (link: Crea
 async function endOf(lifetime: keyof typeof LIFETIMES, date: string): Promise<string> {
   if (lifetime !== "date") return new Date((await serverNow()) + Number(lifetime) * DAY_MS).toISOString();
   return new Date(`${date}T23:59:59`).toISOString();
-}
-
-/** So many days from now, as a field of a date takes it. */
-function dayOf(days: number): string {
-  const then = new Date(Date.now() + days * DAY_MS);
-  return new Date(then.getTime() - 60_000 * then.getTimezoneOffset()).toISOString().slice(0, 10);
 }
 
 function Fresh({ link, onClose }: { link: CreatedShareLink; onClose: () => void }) {

@@ -42,7 +42,6 @@ export function Transcript({ render, video }: { render: RenderDetail; video: Ref
             type="search"
             aria-label={t`Search the transcript`}
             placeholder={t`Search`}
-            maxLength={200}
             value={search}
             onChange={({ target }) => setSearch(target.value)}
           />

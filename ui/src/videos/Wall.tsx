@@ -3,8 +3,10 @@ import { plural, t } from "@lingui/core/macro";
 import { Link, useLocation, useNavigate, useSearch } from "@tanstack/react-router";
 import { type ReactNode, useEffect, useLayoutEffect, useRef, useState } from "react";
 import type { Me, RenderSummary } from "../api/client";
+import { getRenders } from "../api/limits";
 import { useNear } from "../create/useNear";
 import { usePersonas } from "../create/usePersonas";
+import { Field } from "../kit/Field";
 import { NoRows, State } from "../kit/kit";
 import { useSettled } from "../kit/useSettled";
 import { Icon } from "../shell/Icon";
@@ -93,13 +95,15 @@ function Choices({ asked, choose }: { asked: Facets; choose: (facets: Facets) =>
         <option value="title">{t`By title`}</option>
         <option value="-duration">{t`Longest first`}</option>
       </Choice>
-      <input
+      <Field
+        bare
         type="search"
-        aria-label={t`Search videos`}
+        of={getRenders}
+        name="q"
+        label={t`Search videos`}
         placeholder={t`Search`}
-        maxLength={200}
         value={q}
-        onChange={({ target }) => choose({ ...facetsOf({ ...asked, q: "" }), ...(target.value && { q: target.value }) })}
+        onChange={(value) => choose({ ...facetsOf({ ...asked, q: "" }), ...(value && { q: value }) })}
       />
     </>
   );

@@ -3,7 +3,10 @@ import { t } from "@lingui/core/macro";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { api, body } from "../api/client";
+import { PronunciationChange } from "../api/limits";
 import { usable, usePersonas } from "../create/usePersonas";
+import { Field } from "../kit/Field";
+import { Form, FormError } from "../kit/Form";
 import { ErrorNotice, NoRows, Table } from "../kit/kit";
 import { usePrincipal } from "../shell/me";
 import { HearButton } from "./HearButton";
@@ -11,15 +14,19 @@ import "./voices.css";
 
 const KEY = ["pronunciations"];
 
-export function PronunciationsView() {
-  const me = usePrincipal();
+function useChange() {
   const queries = useQueryClient();
-  const words = useQuery({ queryKey: KEY, queryFn: () => body(api.GET("/api/pronunciations")) });
-  const change = useMutation({
+  return useMutation({
     mutationFn: (pronunciation: Record<string, string | null>) =>
       body(api.PATCH("/api/pronunciations", { body: { pronunciation } })),
     onSuccess: (rows) => queries.setQueryData(KEY, rows),
   });
+}
+
+export function PronunciationsView() {
+  const me = usePrincipal();
+  const words = useQuery({ queryKey: KEY, queryFn: () => body(api.GET("/api/pronunciations")) });
+  const change = useChange();
   const mayChange = me.permissions.includes("project:update");
   const mayHear = me.permissions.includes("persona:update");
   const presenters = usable(usePersonas().data);
@@ -43,7 +50,7 @@ export function PronunciationsView() {
         )}
       </div>
       <p className="quiet">{t`They hold in every video, unless its project, presenter or scene has another. Write how a word sounds (“shi-vawn”), or its IPA between slashes (“/ʃɪˈvɔːn/”).`}</p>
-      {mayChange && <NewWord busy={change.isPending} onAdd={(word, spoken) => change.mutateAsync({ [word]: spoken })} />}
+      {mayChange && <NewWord />}
       {change.error && <ErrorNotice error={change.error} />}
       <NoRows of={words}>{t`No word has a pronunciation of its own yet.`}</NoRows>
       {words.data && words.data.length > 0 && (
@@ -76,30 +83,42 @@ export function PronunciationsView() {
   );
 }
 
-function NewWord({ busy, onAdd }: { busy: boolean; onAdd: (word: string, spoken: string) => Promise<unknown> }) {
+function NewWord() {
+  const [word, setWord] = useState("");
+  const [spoken, setSpoken] = useState("");
+  const add = useChange();
   return (
-    <form
+    <Form
       className="card new-word"
-      onSubmit={(event) => {
-        event.preventDefault();
-        const form = event.currentTarget;
-        const typed = (name: string) => String(new FormData(form).get(name)).trim();
-        // Where it fails, the notice says so and the words stay.
-        void onAdd(typed("word"), typed("spoken")).then(
-          () => form.reset(),
-          () => undefined,
-        );
+      error={add.error}
+      onSubmit={() => {
+        const clear = () => {
+          setWord("");
+          setSpoken("");
+        };
+        add.mutate({ [word.trim()]: spoken.trim() }, { onSuccess: clear });
       }}
     >
-      <label>
-        <span>{t`Word`}</span>
-        <input name="word" required maxLength={64} pattern="\S+" title={t`one word, without spaces`} />
-      </label>
-      <label>
-        <span>{t`Spoken as`}</span>
-        <input name="spoken" required maxLength={200} />
-      </label>
-      <button type="submit" className="primary" disabled={busy}>{t`Save`}</button>
-    </form>
+      <Field
+        of={PronunciationChange}
+        name="pronunciation_key"
+        path="pronunciation"
+        label={t`Word`}
+        patternWords={t`One word, without spaces.`}
+        value={word}
+        onChange={setWord}
+      />
+      <Field
+        of={PronunciationChange}
+        name="pronunciation_value"
+        path={`pronunciation.${word.trim()}`}
+        label={t`Spoken as`}
+        patternWords={t`One line of text.`}
+        value={spoken}
+        onChange={setSpoken}
+      />
+      <button type="submit" className="primary" disabled={add.isPending}>{t`Save`}</button>
+      <FormError />
+    </Form>
   );
 }
