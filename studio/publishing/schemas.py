@@ -82,7 +82,7 @@ class PublishRequest(BaseModel, extra="forbid"):
 
     @field_validator("synthetic_reason")
     @classmethod
-    def _reason_unless_told(cls, value: str, info: ValidationInfo) -> str:
+    def _reason_unless_labelled(cls, value: str, info: ValidationInfo) -> str:
         if not info.data.get("synthetic", True) and len(value.strip()) < MIN_REASON_CHARS:
             needs = f"needs a `synthetic_reason` of at least {MIN_REASON_CHARS} characters"
             raise ValueError(f"`synthetic: false` {needs}")

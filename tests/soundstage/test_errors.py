@@ -23,6 +23,7 @@ from soundstage.errors import (
     Unavailable,
     Upstream,
     install_error_handlers,
+    problem_of,
 )
 from soundstage.telemetry import install_telemetry
 
@@ -121,9 +122,15 @@ def test_an_error_reads_as_code_sentence_and_hint() -> None:
 
 
 def test_an_error_survives_the_way_between_processes() -> None:
-    error = Unavailable("a.b", "c", "d", 599, headers={"Retry-After": "3"})
+    error = Unavailable("a.b", "c", "d", 599, headers={"Retry-After": "3"}, field="name")
     again = pickle.loads(pickle.dumps(error))  # noqa: S301
     assert (type(again), vars(again)) == (Unavailable, vars(error))
+
+
+def test_an_error_names_its_field_as_a_failed_validation_does() -> None:
+    document = problem_of(Conflict("snapshot.exists", "It is there.", "Choose another name.", field="name"))
+    assert document["errors"] == [{"path": "body.name", "message": "It is there."}]
+    assert "errors" not in problem_of(Conflict("a.b", "It is there."))
 
 
 def test_an_expected_error_leaves_as_a_problem_document(client: TestClient) -> None:

@@ -53,13 +53,13 @@ FAULTS = [
 ]
 
 
-def called(folder: Path, *calls: tuple[Any, ...]) -> list[Any]:
+def call_rules(folder: Path, *calls: tuple[Any, ...]) -> list[Any]:
     """Returns what the functions of the page return."""
     return list(run_script(Path(__file__).with_name("rules_calls.ts"), folder, json.dumps(calls)))
 
 
 def test_a_value_is_checked_as_the_server_checks_it(built_page: None, tmp_path: Path) -> None:
-    found = called(tmp_path, *(("faultOf", text, limit) for text, limit, _ in FAULTS))
+    found = call_rules(tmp_path, *(("faultOf", text, limit) for text, limit, _ in FAULTS))
     assert [(text, one) for (text, _, _), one in zip(FAULTS, found, strict=True)] == [
         (text, fault) for text, _, fault in FAULTS
     ]
@@ -69,7 +69,7 @@ def test_a_list_is_checked_with_what_is_in_it_and_a_share_in_percent(
     built_page: None, tmp_path: Path
 ) -> None:
     tags = {"maxItems": 2, "items": TEXT}
-    many, long, good, percent, optional = called(
+    many, long, good, percent, optional = call_rules(
         tmp_path,
         ("listFault", ["ab", "ab", "ab"], tags),
         ("listFault", ["ab", "abcde"], tags),
@@ -86,7 +86,7 @@ def test_a_list_is_checked_with_what_is_in_it_and_a_share_in_percent(
 def test_what_more_typing_may_mend_is_not_told_yet(built_page: None, tmp_path: Path) -> None:
     lasting = [{"rule": "maxLength"}, {"rule": "maximum", "limit": 9}, {"rule": "minimum", "limit": -9}]
     mended = [{"rule": "empty"}, {"rule": "minLength", "limit": 2}, {"rule": "minimum", "limit": 10}]
-    found = called(tmp_path, *(("isLasting", one) for one in (*lasting, *mended)))
+    found = call_rules(tmp_path, *(("isLasting", one) for one in (*lasting, *mended)))
     assert found == [True] * 3 + [False] * 3
 
 
@@ -101,7 +101,7 @@ def test_a_refusal_is_taken_apart_by_the_fields_that_it_names(built_page: None, 
         "hint": "Choose another.",
         "errors": [{"path": "body.name", "message": "Taken."}],
     }
-    assert called(
+    assert call_rules(
         tmp_path, ("refusedFields", unreadable), ("refusedFields", ours), ("refusedFields", {})
     ) == [
         [["consent.person", "It needs words"]],
@@ -128,7 +128,7 @@ def test_no_limit_is_written_by_hand() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "error"),
+    ("attributes", "error"),
     [
         ('of: KeyRequest, name: "name"', ""),
         ('of: KeyRequest, name: "nmae"', '"nmae"'),
@@ -138,11 +138,11 @@ def test_no_limit_is_written_by_hand() -> None:
     ],
 )
 def test_a_field_that_the_api_lacks_does_not_compile(
-    built_page: None, tmp_path: Path, given: str, error: str
+    built_page: None, tmp_path: Path, attributes: str, error: str
 ) -> None:
     imports = {"api/limits": "KeyRequest", "kit/Field": "Field"}
     lines = [f'import {{ {name} }} from "{SOURCES}/{path}";' for path, name in imports.items()]
-    call = f'Field({{ {given}, label: "x", value: "", onChange: () => undefined }});'
+    call = f'Field({{ {attributes}, label: "x", value: "", onChange: () => undefined }});'
     (tmp_path / "field.ts").write_text("\n".join([*lines, call]))
     options = {"extends": f"{UI}/tsconfig.json", "compilerOptions": {"types": []}, "include": ["field.ts"]}
     (tmp_path / "tsconfig.json").write_text(json.dumps(options))

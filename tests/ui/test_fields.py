@@ -23,7 +23,7 @@ def expect_good(field: Locator) -> None:
     expect(field).to_have_accessible_description("")
 
 
-def sent(page: Page, method: str, ending: str) -> list[Request]:
+def record_requests(page: Page, method: str, ending: str) -> list[Request]:
     """Returns the list that such requests of the page come into."""
     found: list[Request] = []
     page.on(
@@ -36,7 +36,7 @@ def sent(page: Page, method: str, ending: str) -> list[Request]:
 @EACH_WIDTH
 def test_a_new_key_says_what_its_name_lacks_before_it_is_sent(visiting: Visiting, width: int) -> None:
     page = visiting(bypass_csp=True).open("keys")
-    hand, requests = Keyboard(page), sent(page, "POST", "/api/keys")
+    hand, requests = Keyboard(page), record_requests(page, "POST", "/api/keys")
     name = page.get_by_label("What the new key is for", exact=True)
     expect(name).to_have_attribute("aria-required", "true", timeout=PATIENCE_MS)
     hand.reach(name)
@@ -99,7 +99,7 @@ def test_a_pattern_is_told_in_words(visiting: Visiting) -> None:
 def test_a_project_is_not_renamed_to_what_is_too_long(visiting: Visiting, operator: httpx.Client) -> None:
     create_project(operator, title="Lighthouse")
     page = visiting(bypass_csp=True).open("projects")
-    hand, requests = Keyboard(page), sent(page, "PATCH", "")
+    hand, requests = Keyboard(page), record_requests(page, "PATCH", "")
     hand.press(page.get_by_role("button", name="Rename Lighthouse"))
     title = page.get_by_label("New title", exact=True)
     hand.write(title, "")
