@@ -41,7 +41,8 @@ def test_the_audit_log_is_filtered_and_the_address_says_so(
 ) -> None:
     with httpx.Client(base_url=studio.url, headers=studio.headers, timeout=60, trust_env=False) as operator:
         for name in ("Sea colours", "Shore colours"):
-            operator.post("/api/brands", json={"name": f"{name} {width}"}).raise_for_status()
+            kit = operator.post("/api/brands", json={"name": f"{name} {width}"}).raise_for_status().json()
+            operator.delete(f"/api/brands/{kit['id']}").raise_for_status()
         operator.post("/api/chat", json={"message": "list the projects"}).raise_for_status()
     visit = visiting(bypass_csp=True)
     page = visit.open()
