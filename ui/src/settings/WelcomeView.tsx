@@ -144,12 +144,11 @@ function Machine() {
 
 function Presenter({ run }: { run: FirstRun }) {
   const me = usePrincipal();
-  const chosen = useChosen(run);
   const change = useChangeFirstRun();
   return (
     <>
       <Faces
-        value={chosen?.id ?? ""}
+        value={run.presenter ?? ""}
         onChange={(presenter) => change.mutate({ presenter })}
         legend={t`Who speaks in the first video`}
       />
