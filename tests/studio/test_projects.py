@@ -38,7 +38,8 @@ async def test_a_project_has_the_promised_fields(client: Any) -> None:
     created = (await client.post("/api/projects", json=draft)).json()
     assert created["slug"] == "optics-for-all"
     assert {"slug", "title", "subtitle", "description", "created_at", "updated_at"} <= created.keys()
-    assert (await client.get("/api/projects")).json() == [created]
+    [listed] = (await client.get("/api/projects")).json()
+    assert listed == {**listed, **created} and listed["scenes_total"] == 0
     assert (await client.get(f"/api/projects/{created['id']}")).json() == created
     again = (await client.post("/api/projects", json=draft)).json()
     assert again["slug"] == "optics-for-all-2"
