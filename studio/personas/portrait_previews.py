@@ -10,6 +10,7 @@ from soundstage.errors import Unavailable
 from studio.personas.schemas import PortraitPreviewDraft
 from studio.personas.service import PersonaService
 from studio.renders.admission import Admission, variables_in
+from studio.renders.making import PREVIEW_PRIORITY
 from studio.scene_previews.making import PreviewKind, ScenePreviews
 
 SCENE = "portrait"
@@ -23,8 +24,7 @@ GREETINGS = {
 CLIPS = PreviewKind(
     name="portrait",
     task="preview",
-    # As the preview of a scene: after stills.
-    priority=140,
+    priority=PREVIEW_PRIORITY,
     time_limit_s=120.0,
     roles=("video",),
     read=lambda files: files["video"],

@@ -133,9 +133,7 @@ class RenderList:
         """Read one page of short forms. Raises `project.not_found` and `page.bad_cursor`."""
         async with self._db.session() as session:
             page = await select_renders(session, criteria, request, Render.forecast)
-            outputs: dict[str, list[RenderOutput]] = {}
-            for output in await Renders(session).outputs([row.id for row in page.items]):
-                outputs.setdefault(output.render_id, []).append(output)
+            outputs = await _outputs_by_render(session, page.items)
             failed = [row.id for row in page.items if row.state == RenderState.FAILED]
             scenes = await find_failed_scenes(session, failed)
             rows = [summary_of(row, outputs.get(row.id, ()), scenes.get(row.id)) for row in page.items]
@@ -147,9 +145,7 @@ class RenderList:
         async with self._db.session() as session:
             scenes = await Scenes(session).count_by_project(ids)
             videos = {row.project_id: row for row in await Renders(session).latest_of_projects(ids)}
-            outputs: dict[str, list[RenderOutput]] = {}
-            for output in await Renders(session).outputs([row.id for row in videos.values()]):
-                outputs.setdefault(output.render_id, []).append(output)
+            outputs = await _outputs_by_render(session, videos.values())
             return [
                 ProjectSummary(
                     **project.model_dump(),
@@ -158,6 +154,15 @@ class RenderList:
                 )
                 for project in projects
             ]
+
+
+async def _outputs_by_render(
+    session: AsyncSession, rows: Collection[Render]
+) -> dict[str, list[RenderOutput]]:
+    found: dict[str, list[RenderOutput]] = {}
+    for output in await Renders(session).outputs([row.id for row in rows]):
+        found.setdefault(output.render_id, []).append(output)
+    return found
 
 
 def _video_of(row: Render | None, outputs: Mapping[str, Sequence[RenderOutput]]) -> dict[str, Any]:

@@ -63,7 +63,7 @@ export function Faces({ value, onChange, legend }: { value: string; onChange: (i
 }
 
 const load = () => import("./PresenterDialog");
-const PresenterDialog = lazyPart(async () => ({ default: (await load()).PresenterDialog }));
+export const PresenterDialog = lazyPart(async () => ({ default: (await load()).PresenterDialog }));
 
 interface ButtonProps {
   /** Null: the presenter of the project. */

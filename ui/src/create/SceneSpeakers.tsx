@@ -2,15 +2,11 @@
 import { t } from "@lingui/core/macro";
 import { Suspense, useState } from "react";
 import { IconAction } from "../kit/IconAction";
-import { lazyPart } from "../kit/part";
 import { changeScene, type SceneDoc } from "./document";
-import { addSpeaker, HOST, MAX_SPEAKERS, removeSpeaker, replaceSpeaker } from "./marks";
-import { PresenterButton } from "./PresenterPicker";
+import { addSpeaker, castOf, MAX_SPEAKERS, removeSpeaker, replaceSpeaker } from "./marks";
+import { PresenterButton, PresenterDialog } from "./PresenterPicker";
 import type { Editor } from "./useEditor";
-import { usePersonas } from "./usePersonas";
-
-const load = () => import("./PresenterDialog");
-const PresenterDialog = lazyPart(async () => ({ default: (await load()).PresenterDialog }));
+import { usePresenterNames } from "./usePersonas";
 
 interface Props {
   scene: SceneDoc;
@@ -23,7 +19,7 @@ interface Props {
 export function Speakers({ scene, number, edit, persona }: Props) {
   const [adding, setAdding] = useState(false);
   const { key, body } = scene;
-  const nameOf = useNames();
+  const nameOf = usePresenterNames();
   const change = (what: string, changed: Partial<SceneDoc["body"]>) => edit(what, (doc) => changeScene(doc, key, changed));
   const isThere = (id: string) => body.speakers.some((one) => one.persona === id);
   return (
@@ -73,17 +69,11 @@ export function SpeakerMarks({
   persona: string;
   onChoose: (name: string) => void;
 }) {
-  const nameOf = useNames();
+  const nameOf = usePresenterNames();
   const { body } = scene;
-  const all = [{ name: HOST, persona: body.persona ?? persona }, ...body.speakers.map((one) => ({ name: one.persona, ...one }))];
-  return all.map((one) => (
+  return castOf(body, persona).map((one) => (
     <button key={one.name} type="button" title={t`The words behind the caret are theirs`} onClick={() => onChoose(one.name)}>
       {t`${nameOf(one.persona)} speaks`}
     </button>
   ));
-}
-
-function useNames() {
-  const personas = usePersonas().data;
-  return (id: string) => personas?.find((one) => one.id === id)?.persona?.name ?? id;
 }

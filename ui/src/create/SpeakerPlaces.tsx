@@ -5,11 +5,11 @@ import type { PersonaEntry } from "../api/client";
 import { anchorAt, type Move } from "./anchors";
 import type { Box } from "./boxes";
 import { changeScene, type SceneBody, type SceneDoc } from "./document";
-import { HOST } from "./marks";
+import { castOf } from "./marks";
 import { Moment } from "./OnScreen";
 import { isSame, spokenWords, wordAt } from "./script";
 import type { Editor } from "./useEditor";
-import { usePersonas } from "./usePersonas";
+import { usePresenterNames } from "./usePersonas";
 
 type Layout = NonNullable<SceneBody["layout"]>;
 
@@ -46,9 +46,7 @@ interface Props {
 
 /** Every speaker of the scene, the presenter first, with a change of their layout. */
 export function speakersOf({ key, body }: SceneDoc, editor: Editor) {
-  const host = { name: HOST, persona: body.persona ?? editor.doc.persona, layout: body.layout ?? null };
-  const others = body.speakers.map(({ persona, layout }) => ({ name: persona, persona, layout: layout ?? null }));
-  return [host, ...others].map((one, at) => ({
+  return castOf(body, editor.doc.persona).map((one, at) => ({
     ...one,
     setLayout: (what: string, layout: Layout, group = "") =>
       editor.edit(
@@ -89,14 +87,14 @@ export function presenterFrames(scene: SceneDoc, editor: Editor, personas: reado
 }
 
 export function SpeakerPlaces({ scene, number, editor }: Props) {
-  const personas = usePersonas().data;
+  const nameOf = usePresenterNames();
   const words = spokenWords(scene.body.script);
   const isShared = scene.body.speakers.length > 0;
   return (
     <section className="card stack speaker-places" aria-label={t`Presenters in scene ${number}`}>
       <h2>{t`Presenters in the picture`}</h2>
       {speakersOf(scene, editor).map(({ name, persona, layout, setLayout }) => {
-        const shown = personas?.find((one) => one.id === persona)?.persona?.name ?? persona;
+        const shown = nameOf(persona);
         const place = layout ?? PLAIN;
         const change = (what: string, values: Partial<Layout>) => setLayout(what, { ...place, ...values });
         const setMove = (at: number, move: Partial<Move>) =>

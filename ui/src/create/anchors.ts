@@ -85,11 +85,16 @@ function follow(anchor: Anchor, before: readonly string[], after: readonly strin
   return { ...anchor, occurrence: placesOf(keysOf(anchor.word.split(/\s+/)), after.map(wordKey)).length + 1 };
 }
 
-/** Overlays of a script that has become another. */
-export function followWords(overlays: readonly Overlay[], before: string, after: string): Overlay[] {
-  if (overlays.length === 0) return [];
-  const [was, is] = [spokenWords(before), spokenWords(after)];
-  return moveOverlays(overlays, was, is, followedPlaces(was, is));
+/** What hangs on words in a scene whose script has become another; asked for at each key, so nothing is compared for nothing. */
+export function followWords(body: SceneBody, after: string): Places & Pick<SceneBody, "overlays"> {
+  const { overlays, layout, speakers } = body;
+  if (overlays.length === 0 && !hasMoves(body)) return { overlays, layout, speakers };
+  const [was, is] = [spokenWords(body.script), spokenWords(after)];
+  const places = followedPlaces(was, is);
+  return {
+    ...changeMoves(body, (moves) => moveMoves(moves, was, is, places)),
+    overlays: moveOverlays(overlays, was, is, places),
+  };
 }
 
 export function moveOverlays(
@@ -123,12 +128,8 @@ export function changeMoves({ layout, speakers }: Places, change: (moves: Move[]
   return { layout: changed(layout), speakers: speakers.map((one) => ({ ...one, layout: changed(one.layout) })) };
 }
 
-/** Moves of a script that has become another. */
-export function followMoves(body: SceneBody, after: string): Places {
-  const [was, is] = [spokenWords(body.script), spokenWords(after)];
-  const places = followedPlaces(was, is);
-  return changeMoves(body, (moves) => moveMoves(moves, was, is, places));
-}
+const hasMoves = ({ layout, speakers }: Places) =>
+  [layout, ...speakers.map((one) => one.layout)].some((one) => (one?.moves.length ?? 0) > 0);
 
 const moveMoves = (
   moves: Move[],

@@ -1,6 +1,6 @@
 /** A project as the editor holds it: pure values and pure changes, with undo and redo; nothing here knows the server. */
 import type { Project, Scene } from "../api/client";
-import { appendOverlays, followMoves, followWords, splitMoves, splitOverlays } from "./anchors";
+import { appendOverlays, followWords, splitMoves, splitOverlays } from "./anchors";
 import { joinScripts, joinSpeakers, withSpeakerOf } from "./marks";
 import { EMPTY_BODY } from "./script";
 
@@ -60,9 +60,7 @@ export const changeScene = (doc: Doc, key: string, change: Partial<SceneBody>): 
 /** Other words in a scene; its overlays stay on theirs. */
 export const changeScript = (doc: Doc, key: string, script: string): Doc => {
   const body = doc.scenes.find((scene) => scene.key === key)?.body;
-  if (!body) return doc;
-  const overlays = followWords(body.overlays, body.script, script);
-  return changeScene(doc, key, { ...followMoves(body, script), script, overlays });
+  return body ? changeScene(doc, key, { ...followWords(body, script), script }) : doc;
 };
 
 /** A new scene after the one with `key`, or first; it looks like the one before it. */
@@ -102,11 +100,10 @@ export function mergeWithPrevious(doc: Doc, key: string): Doc {
   const before = doc.scenes[place - 1];
   if (!scene || !before) return doc;
   const script = joinScripts(before.body.script, scene.body.script);
-  const own = followWords(before.body.overlays, before.body.script, script);
-  const overlays = [...own, ...appendOverlays(scene.body.overlays, scene.body.script, script)];
   // The moves of the scene before stay; those of the other began from a place that is left.
-  const places = followMoves({ ...before.body, speakers: joinSpeakers(before.body, scene.body) }, script);
-  return removeScene(changeScene(doc, before.key, { ...places, script, overlays }), key);
+  const own = followWords({ ...before.body, speakers: joinSpeakers(before.body, scene.body) }, script);
+  const overlays = [...own.overlays, ...appendOverlays(scene.body.overlays, scene.body.script, script)];
+  return removeScene(changeScene(doc, before.key, { ...own, script, overlays }), key);
 }
 
 export function moveScene(doc: Doc, key: string, by: number): Doc {

@@ -10,6 +10,12 @@ const MARK = /\[speaker[\s:=]+([a-z0-9][a-z0-9-]*)\s*\]/gi;
 
 export const speakerMark = (name: string) => `[speaker ${name}]`;
 
+/** All speakers of a scene with their names in marks, its presenter first; `persona` is that of the project. */
+export const castOf = (body: SceneBody, persona: string) => [
+  { name: HOST, persona: body.persona ?? persona, layout: body.layout ?? null },
+  ...body.speakers.map((one) => ({ name: one.persona, persona: one.persona, layout: one.layout ?? null })),
+];
+
 /** Who speaks at a place of the script. */
 export function speakerAt(script: string, caret: number): string {
   const marks = [...script.slice(0, caret).matchAll(MARK)];

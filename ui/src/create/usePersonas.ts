@@ -7,6 +7,12 @@ import { api, body, type PersonaEntry } from "../api/client";
 export const usePersonas = () =>
   useQuery({ queryKey: ["personas"], queryFn: () => body(api.GET("/api/personas")), staleTime: 60_000 });
 
+/** The name of a presenter by id; the id of one that is gone. */
+export function usePresenterNames() {
+  const personas = usePersonas().data;
+  return (id: string) => personas?.find((one) => one.id === id)?.persona?.name ?? id;
+}
+
 export const usable = (entries: readonly PersonaEntry[] | undefined) => (entries ?? []).filter((one) => one.persona);
 
 const WIDTHS = [160, 320, 640];

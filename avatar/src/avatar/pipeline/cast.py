@@ -48,9 +48,9 @@ def solo_scenes(scene: Scene, speech: SpeechTrack, canvas: Canvas) -> Iterator[t
             return
         folder = speech.wav.parent / f"speaker-{speaker.name}"
         folder.mkdir(exist_ok=True)
-        own = {name: getattr(speaker, name) for name in ("face", "voice", "movement", "mood")}
-        change = {**own, "layout": layout, "script": script_of(scene, speaker.name), "speakers": ()}
-        yield scene.model_copy(update=change), track_of(speech, speaker.name, folder / "speech.wav")
+        placed = speaker.model_copy(update={"layout": layout})
+        solo = scene.of_speaker(placed, script_of(scene, speaker))
+        yield solo, track_of(speech, speaker.name, folder / "speech.wav")
 
 
 @dataclass(slots=True)

@@ -92,7 +92,6 @@ class SceneRenderer:
         shooter: Shooter | None = None,
         cast: Cast | None = None,
     ) -> None:
-        self._face = face
         self._engine = None if face is None else face.engine
         self._cast = cast
         self._faces = [face for face in (face, *(() if cast is None else cast.faces)) if face is not None]

@@ -80,6 +80,8 @@ Background = Annotated[
 HOST = "host"
 """The scene's own speaker, in `[speaker host]`."""
 MAX_GUESTS = 3
+_OWN_FIELDS = ("face", "voice", "movement", "mood", "layout")
+"""Fields of a scene that each speaker has, too."""
 
 
 class Speaker(SpecModel):
@@ -166,7 +168,7 @@ class Scene(SpecModel):
     @property
     def host(self) -> Speaker:
         """The scene's own speaker, as the others are."""
-        own = {name: getattr(self, name) for name in ("face", "voice", "movement", "mood", "layout")}
+        own = {name: getattr(self, name) for name in _OWN_FIELDS}
         return Speaker.model_construct(name=HOST, **own)
 
     @property
@@ -203,10 +205,12 @@ class Scene(SpecModel):
     def of_turn(self, turn: Turn) -> Scene:
         """Returns a scene in which the speaker of a turn says it alone, without silence around it."""
         [speaker] = [one for one in self.cast if one.name == turn.speaker]
-        own = {field: getattr(speaker, field) for field in ("face", "voice", "movement", "mood", "layout")}
-        return self.model_copy(
-            update={**own, "script": turn.text, "speakers": (), "lead_in_ms": 0, "tail_ms": 0}
-        )
+        return self.of_speaker(speaker, turn.text).model_copy(update={"lead_in_ms": 0, "tail_ms": 0})
+
+    def of_speaker(self, speaker: Speaker, script: str) -> Scene:
+        """Returns a scene in which a speaker of this one is alone and says `script`."""
+        own = {name: getattr(speaker, name) for name in _OWN_FIELDS}
+        return self.model_copy(update={**own, "script": script, "speakers": ()})
 
     def with_cast(self, cast: Sequence[Speaker]) -> Scene:
         """Returns the scene with other faces and voices, those of `cast`, which is as `all_speakers`."""

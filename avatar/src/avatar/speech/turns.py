@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from avatar.errors import InvalidInput
-from avatar.spec import Scene
+from avatar.spec import Scene, Speaker
 from avatar.speech.decode import resample_blocks
 from avatar.speech.sound import STEPS_PER_SECOND, Samples, WavWriter, blocks, power, quiet_spans
 from avatar.tracks import Phone, SpeechTrack, SpokenTurn, Word
@@ -53,10 +53,9 @@ def speak_turns(scene: Scene, wav: Path, say: Callable[[Scene, Path], SpeechTrac
     return joined.track(wav, writer.rate_hz, writer.samples * 1000 // writer.rate_hz)
 
 
-def script_of(scene: Scene, name: str) -> str:
+def script_of(scene: Scene, speaker: Speaker) -> str:
     """Returns all turns of one speaker; each begins in the speaker's own mood, as it was spoken."""
-    [speaker] = [one for one in scene.cast if one.name == name]
-    turns = [turn.text for turn in scene.turns if turn.speaker == name]
+    turns = [turn.text for turn in scene.turns if turn.speaker == speaker.name]
     return f"\n\n[mood {speaker.mood}] ".join(turns)
 
 
