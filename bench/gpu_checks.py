@@ -10,7 +10,7 @@ measured". Every step is a process of its own with a limit; one that fails or is
 the next begins. All ends within `--within` minutes (40): what may take longer than is left is not begun, and
 the steps that read memory over `--minutes` of video share what is left for them; how far one came that was
 cut short is in its row. With more than 40 minutes every limit is longer by as much, for slower cards.
-`figures.md` is written anew after each step.
+`figures.md` and `figures.json` are written anew after each step.
 
 The status is 1 where a step failed, else 3 where one was cut short or not begun, else 0.
 """
@@ -100,7 +100,7 @@ def main() -> int:
     (out / "machine.txt").write_text(machine())
     if not card() and not chosen.small:
         unknown = [(step.name, "not measured: no card here", 0.0) for step in steps(chosen)]
-        (out / "figures.md").write_text(figures(unknown, out, chosen.small))
+        write_figures(unknown, out, chosen.small)
         print("no card here: not measured (--small tries the programs on the processor)")
         return 1
     if chosen.small:  # threads of OpenMP that spin while they wait take a shared processor from each other
@@ -113,7 +113,7 @@ def main() -> int:
         outcome, took = run_step(step, out, limit_s)
         rows.append((step.name, outcome, took))
         print(f"{step.name:<24} {outcome} ({took:.0f} s)", flush=True)
-        (out / "figures.md").write_text(figures(rows, out, chosen.small))
+        write_figures(rows, out, chosen.small)
     return status([outcome for _, outcome, _ in rows])
 
 
@@ -271,6 +271,22 @@ def output_of(log: Path) -> list[str]:
     return [line for line in lines if line and not line.startswith(NOISE)]
 
 
+def write_figures(rows: list[tuple[str, str, float]], out: Path, small: bool) -> None:
+    """Writes `figures.md` and `figures.json`: what ran where, how each step ended, and what it printed."""
+    (out / "figures.md").write_text(figures(rows, out, small))
+    steps_so_far = [
+        {
+            "step": name,
+            "outcome": outcome,
+            "seconds": round(took, 1),
+            "output": output_of(log) if (log := out / log_of(name)).is_file() else [],
+        }
+        for name, outcome, took in rows
+    ]
+    content = {"machine": json.loads(machine()), "small": small, "steps": steps_so_far}
+    (out / "figures.json").write_text(json.dumps(content, indent=2) + "\n")
+
+
 def figures(rows: list[tuple[str, str, float]], out: Path, small: bool) -> str:
     """Returns the outcome of every step, and below it their output."""
     tried = "Reduced networks on the processor: it shows that the programs work, and no figure of a card."
@@ -303,12 +319,23 @@ def machine() -> str:
         "python": platform.python_version(),
         "torch": torch.__version__,
         "system": platform.platform(),
+        "commit": _first_line("git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"),
     }
     if torch.cuda.is_available():
         properties = torch.cuda.get_device_properties(0)
         lines |= {"card": properties.name, "memory MiB": str(properties.total_memory >> 20)}
         lines |= {"capability": f"{properties.major}.{properties.minor}", "CUDA": str(torch.version.cuda)}
+        lines["driver"] = _first_line("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader")
     return json.dumps(lines, indent=2) + "\n"
+
+
+def _first_line(*command: str) -> str:
+    """Returns what a program prints, or that it is not known."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return "not known"
+    return (done.stdout.splitlines() or ["not known"])[0]
 
 
 def needs() -> str:

@@ -133,11 +133,9 @@ def original(
     samples: Any,
 ) -> Callable[[int], int]:
     """So many frames of the film by the original, whose networks get our weights before the clock runs."""
-    unet, coder, hearing = (
-        published.original_unet(shape),
-        published.original_vae(vae),
-        published.original_hearing(),
-    )
+    with ways.device:
+        unet, coder = published.empty_unet(shape), published.original_vae(vae)
+    hearing = published.original_hearing()
     unet.load_state_dict(networks.unet.state_dict())
     coder.load_state_dict(networks.vae.state_dict())
     for network in (unet, coder):

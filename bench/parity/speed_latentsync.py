@@ -100,7 +100,8 @@ def rows(usual: Plan) -> Iterator[tuple[str, dict[str, int], Plan | str]]:
 
 def random_networks(shape: UNetShape, vae: dict[str, Any], ways: Plan) -> Networks:
     torch.manual_seed(0)
-    networks = Networks(LatentSyncUNet(shape), WhisperEncoder(), open_vae(**vae))
+    with ways.device:  # a card draws 1.3 billion numbers in no time
+        networks = Networks(LatentSyncUNet(shape), WhisperEncoder(), open_vae(**vae))
     for network in (networks.unet, networks.whisper, networks.vae):
         torch.nn.Module.to(network, ways.dtype, memory_format=torch.channels_last)
         network.eval().requires_grad_(False)
@@ -144,7 +145,8 @@ def original(checkout: Path, ours: LatentSyncUNet, shape: UNetShape, ways: Plan)
     import published_latentsync as published
 
     published.open_original(checkout)
-    theirs = published.original_unet(shape)
+    with ways.device:
+        theirs = published.empty_unet(shape)
     theirs.load_state_dict(ours.state_dict())
     return torch.nn.Module.to(theirs, ways.device, ways.dtype).eval().requires_grad_(False)
 

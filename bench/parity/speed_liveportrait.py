@@ -12,6 +12,8 @@ alone.
 
 from __future__ import annotations
 
+import copy
+import functools
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -62,6 +64,9 @@ def main() -> None:
     )
 
 
+seeded_networks = functools.cache(parity.networks_with_seeds)
+
+
 def keypoints(count: int) -> list[Pose]:
     draw = np.random.default_rng(1).normal
     source = draw(0, 0.3, (21, 3)).astype(np.float32)
@@ -73,7 +78,7 @@ def ours(
 ) -> tuple[Callable[[int], int], int]:
     """In the numbers and batches that it takes by itself, or in others."""
     usual = torch.float16 if device.type == "cuda" else torch.float32
-    animator = Animator(parity.networks_with_seeds(sizes), device, dtype or usual)
+    animator = Animator(copy.deepcopy(seeded_networks(sizes)), device, dtype or usual)
     batch = batch or batch_of(animator)
     volume = animator.volume([np.zeros((sizes.picture_px, sizes.picture_px, 3), np.uint8)])
 
