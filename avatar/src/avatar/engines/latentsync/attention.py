@@ -8,6 +8,14 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
+from avatar.engines.latentsync.fused import (
+    add_layer_norm,
+    attend_over_frames,
+    geglu,
+    group_norm,
+    layer_norm,
+)
+
 
 class Attention(nn.Module):
     """Multi-head attention, (batch, tokens, channels) to the same; keys and values of the encoder if any.
@@ -36,15 +44,14 @@ class Attention(nn.Module):
 
 
 class GatedLinear(nn.Module):
-    """GEGLU (Shazeer 2020): one half of a projection times the exact GELU of the other half."""
+    """A projection that is gated by its other half."""
 
     def __init__(self, channels: int, inner: int) -> None:
         super().__init__()
         self.proj = nn.Linear(channels, inner * 2)
 
     def forward(self, hidden_states: Tensor) -> Tensor:
-        value, gate = self.proj(hidden_states).chunk(2, dim=-1)
-        return torch.mul(value, functional.gelu(gate))
+        return geglu(self.proj(hidden_states))
 
 
 class FeedForward(nn.Module):
@@ -86,9 +93,14 @@ class TransformerBlock(nn.Module):
         self.ff = FeedForward(channels)
 
     def forward(self, hidden_states: Tensor, encoder_hidden_states: Tensor) -> Tensor:
-        hidden_states = hidden_states + self.attn1(self.norm1(hidden_states))
-        hidden_states = hidden_states + self.attn2(self.norm2(hidden_states), encoder_hidden_states)
-        return hidden_states + self.ff(self.norm3(hidden_states))
+        # Results without a name are let go as soon as they are used.
+        hidden_states, normed = add_layer_norm(
+            hidden_states, self.attn1(layer_norm(hidden_states, self.norm1)), self.norm2
+        )
+        hidden_states, normed = add_layer_norm(
+            hidden_states, self.attn2(normed, encoder_hidden_states), self.norm3
+        )
+        return hidden_states + self.ff(normed)
 
 
 class SpatialTransformer(nn.Module):
@@ -103,11 +115,25 @@ class SpatialTransformer(nn.Module):
 
     def forward(self, hidden_states: Tensor, encoder_hidden_states: Tensor) -> Tensor:
         """audio: (frames, tokens, audio channels)."""
-        _, _, height, width = hidden_states.shape
-        tokens = self.proj_in(self.norm(hidden_states)).flatten(2).transpose(1, 2)
+        tokens = _project(tokens_of(group_norm(hidden_states, self.norm)), self.proj_in)
         for block in self.transformer_blocks:
             tokens = block(tokens, encoder_hidden_states)
-        return hidden_states + self.proj_out(tokens.transpose(1, 2).unflatten(2, (height, width)))
+        return hidden_states + picture_of(_project(tokens, self.proj_out), hidden_states)
+
+
+def _project(tokens: Tensor, conv: nn.Conv2d) -> Tensor:
+    """Returns what a convolution of one pixel does, which the checkpoints have in place of a linear layer."""
+    return functional.linear(tokens, conv.weight.flatten(1), conv.bias)
+
+
+def tokens_of(picture: Tensor) -> Tensor:
+    """(n, channels, h, w) as (n, h * w, channels); in channels-last memory without a copy."""
+    return picture.permute(0, 2, 3, 1).flatten(1, 2)
+
+
+def picture_of(tokens: Tensor, like: Tensor) -> Tensor:
+    """(n, h * w, channels) as a picture of the same size as another."""
+    return tokens.unflatten(1, like.shape[2:]).permute(0, 3, 1, 2)
 
 
 def positional_encoding(count: int, channels: int) -> Tensor:
@@ -121,26 +147,36 @@ def positional_encoding(count: int, channels: int) -> Tensor:
 
 
 class PositionalEncoding(nn.Module):
-    """Adds the frame's place in its chunk. The table is part of the published state dict."""
+    """Each frame's place in its chunk. The table is part of the published state dict."""
 
     def __init__(self, count: int, channels: int) -> None:
         super().__init__()
         self.register_buffer("pe", positional_encoding(count, channels))
 
-    def forward(self, hidden_states: Tensor) -> Tensor:
+    def forward(self, num_frames: int) -> Tensor:
+        """Returns (num_frames, channels)."""
         table: Tensor = self.pe
-        return hidden_states + table[:, : hidden_states.shape[1]]
+        return table[0, :num_frames]
 
 
 class TemporalAttention(Attention):
-    """Self-attention over (places, frames, channels)."""
+    """Self-attention of each place over the frames of its chunk."""
 
     def __init__(self, channels: int, heads: int, most_frames: int) -> None:
         super().__init__(channels, heads)
         self.pos_encoder = PositionalEncoding(most_frames, channels)
 
-    def forward(self, hidden_states: Tensor, encoder_hidden_states: Tensor | None = None) -> Tensor:
-        return super().forward(self.pos_encoder(hidden_states), encoder_hidden_states)
+    def attend(self, hidden_states: Tensor, num_frames: int) -> Tensor:
+        """(chunks * frames, places, channels) to the same; the frames' places were added before."""
+        mixed = attend_over_frames(
+            self.to_q(hidden_states),
+            self.to_k(hidden_states),
+            self.to_v(hidden_states),
+            self.heads,
+            num_frames,
+        )
+        out: Tensor = self.to_out[0](mixed)
+        return out
 
 
 class TemporalBlock(nn.Module):
@@ -155,10 +191,15 @@ class TemporalBlock(nn.Module):
         self.ff = FeedForward(channels)
         self.ff_norm = nn.LayerNorm(channels)
 
-    def forward(self, hidden_states: Tensor) -> Tensor:
-        for attention, norm in zip(self.attention_blocks, self.norms, strict=True):
-            hidden_states = hidden_states + attention(norm(hidden_states))
-        return hidden_states + self.ff(self.ff_norm(hidden_states))
+    def forward(self, hidden_states: Tensor, num_frames: int) -> Tensor:
+        first, second = self.attention_blocks
+        tables = [attention.pos_encoder(num_frames) for attention in (first, second)]
+        normed = layer_norm(hidden_states, self.norms[0], tables[0], num_frames)
+        hidden_states, normed = add_layer_norm(
+            hidden_states, first.attend(normed, num_frames), self.norms[1], tables[1], num_frames
+        )
+        hidden_states, normed = add_layer_norm(hidden_states, second.attend(normed, num_frames), self.ff_norm)
+        return hidden_states + self.ff(normed)
 
 
 class TemporalTransformer(nn.Module):
@@ -172,15 +213,10 @@ class TemporalTransformer(nn.Module):
         self.proj_out = nn.Linear(channels, channels)
 
     def forward(self, hidden_states: Tensor, num_frames: int) -> Tensor:
-        _, channels, height, width = hidden_states.shape
-        tokens = (
-            self.norm(hidden_states).permute(0, 2, 3, 1).reshape(-1, num_frames, height * width, channels)
-        )
-        tokens = self.proj_in(tokens.transpose(1, 2).reshape(-1, num_frames, channels))
+        tokens = self.proj_in(tokens_of(group_norm(hidden_states, self.norm)))
         for block in self.transformer_blocks:
-            tokens = block(tokens)
-        tokens = self.proj_out(tokens).unflatten(0, (-1, height * width)).transpose(1, 2)
-        return hidden_states + tokens.reshape(-1, height, width, channels).permute(0, 3, 1, 2)
+            tokens = block(tokens, num_frames)
+        return hidden_states + picture_of(self.proj_out(tokens), hidden_states)
 
 
 class MotionModule(nn.Module):

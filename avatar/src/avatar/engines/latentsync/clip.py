@@ -26,7 +26,7 @@ from avatar.engines.latentsync.faces import (
 )
 from avatar.engines.latentsync.loading import Networks
 from avatar.engines.latentsync.memory import Plan
-from avatar.engines.latentsync.sampler import CompiledUNet, Conditions, Sampler
+from avatar.engines.latentsync.sampler import Conditions, Sampler, denoiser_for
 from avatar.engines.latentsync.shapes import LATENT_CHANNELS, VAE_SCALE
 from avatar.engines.latentsync.vae import FaceCoder
 from avatar.engines.precision import require_finite
@@ -59,7 +59,7 @@ def incoming_weight(frame: int, before: range, chunk: range) -> float:
 
 
 Pixels = npt.NDArray[np.uint8]
-VERSION = "latentsync 3"
+VERSION = "latentsync 4"
 """Of what is kept of a stopped run; a change of the arithmetic behind it needs another."""
 
 
@@ -111,7 +111,7 @@ class Clip:
         self._resume_cache, self._engine_digest = resume_cache, ""
         self._coder = FaceCoder(networks.vae, at_once=plan.faces, bands=plan.bands)
         networks.unet.slice_feed_forward(plan.slices)
-        unet = CompiledUNet(networks.unet, plan) if plan.compile else networks.unet
+        unet = denoiser_for(networks.unet, plan)
         self._sampler = Sampler(
             unet, settings.steps, settings.guidance, split=plan.split, reuse=settings.reuse
         )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any
 
 import torch
@@ -13,6 +14,8 @@ from torch import Tensor
 
 from avatar.engines.latentsync.memory import Plan
 from avatar.engines.latentsync.unet import LatentSyncUNet
+
+log = logging.getLogger(__name__)
 
 TRAINED_STEPS = 1000
 BETA_START, BETA_END = 0.00085, 0.012
@@ -117,6 +120,88 @@ class CompiledUNet:
         return cloned
 
 
+@dataclass(slots=True)
+class _Graph:
+    graph: Any
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    weights: tuple[int, ...]
+
+
+class GraphedUNet:
+    """The denoiser replayed as CUDA graphs, for a step launches more than 3000 kernels, most of them short.
+
+    The first call of each shape runs eagerly and the second is captured. A graph reads weights from the
+    addresses they had: when they have moved it is captured anew. It keeps its working memory while it lives.
+    """
+
+    def __init__(self, unet: LatentSyncUNet) -> None:
+        self._unet = unet
+        self._graphs: dict[tuple[Any, ...], _Graph | None] = {}
+        self._usable = True
+
+    def forward_full(
+        self, sample: Tensor, timestep: Tensor, encoder_hidden_states: Tensor, num_frames: int
+    ) -> tuple[Tensor, Tensor]:
+        noise_pred, cache = self._run(
+            lambda x, step, audio: self._unet.forward_full(x, step, audio, num_frames),
+            (num_frames, True),
+            (sample, timestep, encoder_hidden_states),
+        )
+        return noise_pred, cache
+
+    def forward_cached(
+        self, sample: Tensor, timestep: Tensor, encoder_hidden_states: Tensor, num_frames: int, cache: Tensor
+    ) -> Tensor:
+        (noise_pred,) = self._run(
+            lambda x, step, audio, cache: (self._unet.forward_cached(x, step, audio, num_frames, cache),),
+            (num_frames, False),
+            (sample, timestep, encoder_hidden_states, cache),
+        )
+        return noise_pred
+
+    def _run(
+        self, work: Callable[..., tuple[Tensor, ...]], kind: tuple[Any, ...], inputs: tuple[Tensor, ...]
+    ) -> tuple[Tensor, ...]:
+        key = (*kind, *(one.shape for one in inputs))
+        if not self._usable or key not in self._graphs:
+            self._graphs.setdefault(key, None)
+            return work(*inputs)
+        weights = tuple(one.data_ptr() for one in chain(self._unet.parameters(), self._unet.buffers()))
+        graph = self._graphs[key]
+        if graph is None or graph.weights != weights:
+            self._graphs[key] = None
+            try:
+                self._graphs[key] = graph = self._capture(work, inputs, weights)
+            except torch.cuda.OutOfMemoryError:
+                raise
+            except RuntimeError as error:
+                log.warning("the denoiser is not captured as a CUDA graph, and runs slower: %s", error)
+                self._usable = False
+                return work(*inputs)
+        for place, value in zip(graph.inputs, inputs, strict=True):
+            place.copy_(value)
+        graph.graph.replay()
+        return tuple(one.clone() for one in graph.outputs)
+
+    def _capture(
+        self, work: Callable[..., tuple[Tensor, ...]], inputs: tuple[Tensor, ...], weights: tuple[int, ...]
+    ) -> _Graph:
+        places = tuple(one.clone() for one in inputs)
+        graph = torch.cuda.CUDAGraph()
+        # Other threads of the process use the card meanwhile.
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+            outputs = work(*places)
+        return _Graph(graph, places, outputs, weights)
+
+
+def denoiser_for(unet: LatentSyncUNet, plan: Plan) -> LatentSyncUNet | CompiledUNet | GraphedUNet:
+    """Returns the network as the plan runs it: compiled, as CUDA graphs where the card has room, or plain."""
+    if plan.compile:
+        return CompiledUNet(unet, plan)
+    return GraphedUNet(unet) if plan.device.type == "cuda" and not plan.split else unet
+
+
 @dataclass(frozen=True, slots=True)
 class Conditions:
     """The conditioning of a chunk. mask (1, 1, h, w): 1 where the picture stays; masked_image_latents and
@@ -144,7 +229,7 @@ class Sampler:
     changes the result.
     """
 
-    unet: LatentSyncUNet | CompiledUNet
+    unet: LatentSyncUNet | CompiledUNet | GraphedUNet
     steps: int = 20
     guidance: float = 1.5
     split: bool = False

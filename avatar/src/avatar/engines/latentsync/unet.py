@@ -10,26 +10,8 @@ import torch.nn.functional as functional
 from torch import Tensor, nn
 
 from avatar.engines.latentsync.attention import FeedForward, MotionModule, NoMotion, SpatialTransformer
+from avatar.engines.latentsync.fused import add_biased, group_norm
 from avatar.engines.latentsync.shapes import UNetShape
-
-
-class ChunkNorm(nn.GroupNorm):
-    """GroupNorm over all frames of a chunk at once, as the checkpoints were trained.
-
-    Per frame instead, the output moves by 7 %. In channels-last memory a chunk of frames is one tall
-    picture without a copy; torch's norm on a card takes one of its own, channels first.
-    """
-
-    def __init__(self, groups: int, channels: int) -> None:
-        super().__init__(groups, channels, eps=1e-5)
-
-    def forward(self, hidden_states: Tensor, num_frames: int = 1) -> Tensor:
-        count, channels, height, width = hidden_states.shape
-        stacked = hidden_states.permute(0, 2, 3, 1).reshape(
-            count // num_frames, num_frames * height, width, channels
-        )
-        normed = super().forward(stacked.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
-        return normed.reshape(count, height, width, channels).permute(0, 3, 1, 2)
 
 
 class ResnetBlock(nn.Module):
@@ -37,19 +19,35 @@ class ResnetBlock(nn.Module):
 
     def __init__(self, channels_in: int, channels_out: int, shape: UNetShape) -> None:
         super().__init__()
-        self.norm1 = ChunkNorm(shape.groups, channels_in)
+        self.norm1 = nn.GroupNorm(shape.groups, channels_in, eps=1e-5)
         self.conv1 = nn.Conv2d(channels_in, channels_out, 3, padding=1)
         self.time_emb_proj = nn.Linear(shape.time_channels, channels_out)
-        self.norm2 = ChunkNorm(shape.groups, channels_out)
+        self.norm2 = nn.GroupNorm(shape.groups, channels_out, eps=1e-5)
         self.conv2 = nn.Conv2d(channels_out, channels_out, 3, padding=1)
         self.conv_shortcut = nn.Conv2d(channels_in, channels_out, 1) if channels_in != channels_out else None
 
     def forward(self, hidden_states: Tensor, temb: Tensor, num_frames: int) -> Tensor:
         """Returns the hidden states after both convolutions. temb: (1, time channels), one step for all."""
-        hidden = self.conv1(functional.silu(self.norm1(hidden_states, num_frames)))
-        hidden = hidden + self.time_emb_proj(functional.silu(temb))[:, :, None, None]
-        hidden = self.conv2(functional.silu(self.norm2(hidden, num_frames)))
-        return (hidden_states if self.conv_shortcut is None else self.conv_shortcut(hidden_states)) + hidden
+        hidden = _without_bias(self.conv1, group_norm(hidden_states, self.norm1, num_frames, silu=True))
+        added = self.time_emb_proj(functional.silu(temb))[0] + _bias(self.conv1)
+        hidden = group_norm(hidden, self.norm2, num_frames, silu=True, added=added)
+        hidden = _without_bias(self.conv2, hidden)
+        if self.conv_shortcut is None:
+            return add_biased(hidden_states, hidden, _bias(self.conv2))
+        shortcut = _without_bias(self.conv_shortcut, hidden_states)
+        return add_biased(shortcut, hidden, _bias(self.conv2) + _bias(self.conv_shortcut))
+
+
+def _without_bias(conv: nn.Conv2d, picture: Tensor) -> Tensor:
+    """Returns the convolution but for its bias: on a card torch adds that in a pass of its own."""
+    return functional.conv2d(picture, conv.weight, None, conv.stride, conv.padding)
+
+
+def _bias(conv: nn.Conv2d) -> Tensor:
+    bias = conv.bias
+    if bias is None:
+        raise ValueError("every convolution of the denoiser has a bias")
+    return bias
 
 
 class Downsample(nn.Module):
@@ -263,7 +261,7 @@ class LatentSyncUNet(nn.Module):
         self.down_blocks = down_blocks(shape)
         self.mid_block = MidBlock(last, shape)
         self.up_blocks = up_blocks(shape)
-        self.conv_norm_out = ChunkNorm(shape.groups, first)
+        self.conv_norm_out = nn.GroupNorm(shape.groups, first, eps=1e-5)
         self.conv_out = nn.Conv2d(first, shape.out_channels, 3, padding=1)
 
     def forward(
@@ -320,7 +318,7 @@ class LatentSyncUNet(nn.Module):
         sample = top.run_layer(
             len(top.resnets) - 1, sample, res_sample, temb, encoder_hidden_states, num_frames
         )
-        noise_pred: Tensor = self.conv_out(functional.silu(self.conv_norm_out(sample, num_frames)))
+        noise_pred: Tensor = self.conv_out(group_norm(sample, self.conv_norm_out, num_frames, silu=True))
         return noise_pred
 
     def slice_feed_forward(self, slices: int) -> None:

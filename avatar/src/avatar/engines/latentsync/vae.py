@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
+from avatar.engines.latentsync.fused import group_norm
 from avatar.engines.latentsync.shapes import LATENT_CHANNELS
 
 
@@ -141,7 +142,18 @@ def open_vae(**changes: Any) -> Any:
     """An AutoencoderKL of the published shape, without weights; `changes` are for smaller ones in tests."""
     from diffusers import AutoencoderKL
 
-    return AutoencoderKL(**CONFIG | changes)
+    vae = AutoencoderKL(**CONFIG | changes)
+    for module in vae.modules():
+        if type(module) is nn.GroupNorm:
+            module.__class__ = PictureNorm
+    return vae
+
+
+class PictureNorm(nn.GroupNorm):
+    """GroupNorm of a picture (n, channels, h, w) by `fused.group_norm`; of tokens by torch."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return group_norm(x, self) if x.dim() == 4 else super().forward(x)
 
 
 def rename_attention_keys(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
