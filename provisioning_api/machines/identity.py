@@ -7,7 +7,7 @@ from ipaddress import ip_address
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, Field
 
 # RFC 1123, one label, lower case: it goes into certificates, inventories and command lines.
 NAME = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
@@ -116,7 +116,12 @@ def check_code(value: object) -> object:
 
 
 KeyCode = Annotated[str, BeforeValidator(check_code)]
-MachineName = Annotated[str, AfterValidator(check_name)]
+# The pattern is for those who read the schema: check_name says the rule in words.
+MachineName = Annotated[
+    str,
+    AfterValidator(check_name),
+    Field(json_schema_extra={"pattern": f"^{NAME}$", "maxLength": 63}),
+]
 Mac = Annotated[str, BeforeValidator(check_mac)]
 SmbiosUuid = Annotated[str, BeforeValidator(check_uuid)]
 Address = Annotated[str, BeforeValidator(check_address)]

@@ -146,7 +146,10 @@ async def _refuse_taken(brands: Brands, name: str) -> None:
     other = await brands.find(name)
     if other is not None:
         raise Conflict(
-            "brand.name_taken", f"Another brand is called {other.name!r} already.", "Choose another name."
+            "brand.name_taken",
+            f"Another brand is called {other.name!r} already.",
+            "Choose another name.",
+            field="name",
         )
 
 

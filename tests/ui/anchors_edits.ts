@@ -25,7 +25,7 @@ function start(word: () => string): Doc {
     // Moves begin where the overlays do: they stand on the same words ever after.
     const moves = overlays.map(({ start }, number) => ({ at: start, box: { x: 0, y: 0, width: 1, height: 1 }, ms: 10 * at + number }));
     const layout = { box: { x: 0, y: 0, width: 1, height: 1 }, shape: "rectangle", fit: "cover", visible: true, moves };
-    const body = { ...EMPTY_BODY, script, overlays, layout, speakers: [{ persona: "mei", layout }] };
+    const body = { ...EMPTY_BODY, script, overlays, layout, speakers: [{ persona: ["mei", "milo"][at], layout }] };
     return { key: `s${at}`, body: body as unknown as Doc["scenes"][number]["body"] };
   });
   return { title: "", persona: "nova", canvas: { width: 2, height: 2, fps: 10 }, output: {} as Doc["output"], scenes };
@@ -96,7 +96,7 @@ for (const [name, word] of [["unique", unique], ["repeated", some]] as const) {
     const places = orderIn(doc);
     const { doc: next, what, gone, renamed } = edited(doc, word);
     const after = standing(next);
-    if (what !== "join" && what !== "split") wrong.push(...strayed(next).map((one) => `${what}: ${one}`));
+    wrong.push(...strayed(next).map((one) => `${what}: ${one}`));
     if (after.size !== before.size) wrong.push(`${name} ${what}: ${before.size} overlays became ${after.size}`);
     if (name === "unique")
       for (const [text, stood] of before) {

@@ -4,8 +4,9 @@ import { msg, t } from "@lingui/core/macro";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { type Asset, api, body, type Me } from "../api/client";
-import { AssetChange } from "../api/limits";
+import { AssetChange, getAssets } from "../api/limits";
 import { ConfirmedAction } from "../kit/ConfirmedAction";
+import { Field } from "../kit/Field";
 import { FileDrop } from "../kit/FileDrop";
 import { FileInput } from "../kit/FileInput";
 import { ErrorNotice, NoRows } from "../kit/kit";
@@ -58,12 +59,15 @@ export function AssetsView() {
               </option>
             ))}
           </select>
-          <input
+          <Field
+            bare
             type="search"
-            aria-label={t`Search assets`}
+            of={getAssets}
+            name="q"
+            label={t`Search assets`}
             placeholder={t`Search`}
             value={typed}
-            onChange={(event) => setTyped(event.target.value)}
+            onChange={setTyped}
           />
         </div>
       </div>

@@ -6,8 +6,9 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { api, body, type Me, type ProjectSummary } from "../api/client";
-import { ProjectChange } from "../api/limits";
+import { getProjects, ProjectChange } from "../api/limits";
 import { ConfirmedAction } from "../kit/ConfirmedAction";
+import { Field } from "../kit/Field";
 import { ErrorNotice, NoRows } from "../kit/kit";
 import { RenameField } from "../kit/RenameField";
 import { useSettled } from "../kit/useSettled";
@@ -45,12 +46,15 @@ export function ProjectsList({ me, limit }: { me: Me; limit?: number }) {
           <Link to="/projects">{t`All projects`}</Link>
         ) : (
           <div className="row">
-            <input
+            <Field
+              bare
               type="search"
-              aria-label={t`Search projects`}
+              of={getProjects}
+              name="q"
+              label={t`Search projects`}
               placeholder={t`Search`}
               value={typed}
-              onChange={(event) => setTyped(event.target.value)}
+              onChange={setTyped}
             />
             <Link className="button" to="/">{t`New project`}</Link>
           </div>

@@ -177,12 +177,16 @@ const ends = (one: Overlay, words: readonly string[]) => (one.end?.at === "word"
 
 /** Those of a scene that goes behind another one, on its words there. */
 export function appendOverlays(overlays: readonly Overlay[], script: string, joined: string): Overlay[] {
+  return moveOverlays(overlays, ...appended(script, joined));
+}
+
+/** Places of a scene that goes behind another one: moves are on its words there. */
+export function appendMoves(body: SceneBody, joined: string): Places {
+  return changeMoves(body, (moves) => moveMoves(moves, ...appended(body.script, joined)));
+}
+
+/** The words of a script, those of the one that it ends, and where each stands there. */
+function appended(script: string, joined: string): [own: string[], all: string[], places: number[]] {
   const [own, all] = [spokenWords(script), spokenWords(joined)];
-  const by = all.length - own.length;
-  return moveOverlays(
-    overlays,
-    own,
-    all,
-    own.map((_, at) => at + by),
-  );
+  return [own, all, own.map((_, at) => at + all.length - own.length)];
 }

@@ -1,6 +1,6 @@
 /** A project as the editor holds it: pure values and pure changes, with undo and redo; nothing here knows the server. */
 import type { Project, Scene } from "../api/client";
-import { appendOverlays, followWords, splitMoves, splitOverlays } from "./anchors";
+import { appendMoves, appendOverlays, followWords, splitMoves, splitOverlays } from "./anchors";
 import { joinScripts, joinSpeakers, withSpeakerOf } from "./marks";
 import { EMPTY_BODY } from "./script";
 
@@ -100,10 +100,11 @@ export function mergeWithPrevious(doc: Doc, key: string): Doc {
   const before = doc.scenes[place - 1];
   if (!scene || !before) return doc;
   const script = joinScripts(before.body.script, scene.body.script);
-  // The moves of the scene before stay; those of the other began from a place that is left.
-  const own = followWords({ ...before.body, speakers: joinSpeakers(before.body, scene.body) }, script);
+  // The moves of the scene before stay; those of the other's host began from a place that is left.
+  const own = followWords(before.body, script);
+  const speakers = joinSpeakers(own.speakers, appendMoves(scene.body, script).speakers);
   const overlays = [...own.overlays, ...appendOverlays(scene.body.overlays, scene.body.script, script)];
-  return removeScene(changeScene(doc, before.key, { ...own, script, overlays }), key);
+  return removeScene(changeScene(doc, before.key, { ...own, speakers, script, overlays }), key);
 }
 
 export function moveScene(doc: Doc, key: string, by: number): Doc {

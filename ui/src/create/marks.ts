@@ -67,7 +67,7 @@ export function joinScripts(first: string, second: string): string {
 }
 
 /** The speakers of two scenes that become one. */
-export function joinSpeakers(first: SceneBody, second: SceneBody): SceneSpeaker[] {
-  const known = first.speakers.map((one) => one.persona);
-  return [...first.speakers, ...second.speakers.filter((one) => !known.includes(one.persona))];
+export function joinSpeakers(first: readonly SceneSpeaker[], second: readonly SceneSpeaker[]): SceneSpeaker[] {
+  const known = first.map((one) => one.persona);
+  return [...first, ...second.filter((one) => !known.includes(one.persona))];
 }

@@ -108,7 +108,15 @@ function Accept({ machine, onClose }: Dialog) {
         </p>
       )}
       <PlanPreview machine={machine} action="accept" />
-      <Field of={Acceptance} name="name" label={t`Name`} value={name} onChange={setName} required />
+      <Field
+        of={Acceptance}
+        name="name"
+        label={t`Name`}
+        patternWords={t`A host name: small letters, digits and hyphens inside.`}
+        value={name}
+        onChange={setName}
+        required
+      />
     </Confirm>
   );
 }

@@ -4,6 +4,8 @@ import { msg, t } from "@lingui/core/macro";
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { api, nextCursor } from "../api/client";
+import { getAudit } from "../api/limits";
+import { Field } from "../kit/Field";
 import { NoRows, Table } from "../kit/kit";
 import { personWords } from "../kit/person";
 import { useSettled } from "../kit/useSettled";
@@ -95,19 +97,25 @@ export function AuditView() {
               </option>
             ))}
           </select>
-          <input
+          <Field
+            bare
             type="search"
-            aria-label={t`Who`}
+            of={getAudit}
+            name="actor"
+            label={t`Who`}
             placeholder={t`Who`}
             value={actor}
-            onChange={({ target }) => choose({ actor: target.value })}
+            onChange={(value) => choose({ actor: value })}
           />
-          <input
+          <Field
+            bare
             type="search"
-            aria-label={t`Id of a thing, a conversation or a trace`}
+            of={getAudit}
+            name="about"
+            label={t`Id of a thing, a conversation or a trace`}
             placeholder={t`Id`}
             value={about}
-            onChange={({ target }) => choose({ about: target.value })}
+            onChange={(value) => choose({ about: value })}
           />
         </search>
       </div>
