@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 
 
 class Level(StrEnum):
-    """`amber` works with less, `red` must be mended first."""
+    """`amber` works and needs a look, `red` must be mended first."""
 
     GREEN = "green"
     AMBER = "amber"
@@ -62,11 +62,16 @@ class InstallationHealth(BaseModel, frozen=True):
 
 
 def _sentence(checks: Sequence[Check]) -> str:
-    complaints = [check for check in checks if check.level is not Level.GREEN]
-    if not complaints:
+    levels = [check.level for check in checks]
+    broken, noted = levels.count(Level.RED), levels.count(Level.AMBER)
+    if not broken and not noted:
         return f"All is well: {len(checks)} checks."
-    worst = complaints[0]
-    first = f"{worst.found.rstrip('.')}. {worst.fix}".strip()
-    if len(complaints) == 1:
-        return f"One thing is not well: {first}"
-    return f"{len(complaints)} things are not well. First: {first}"
+    worst = checks[0]
+    first = f"{worst.name}: {worst.found.rstrip('.')}. {worst.fix}".strip()
+    counted = [
+        *(["one thing is not well" if broken == 1 else f"{broken} things are not well"] if broken else []),
+        *(["1 check needs a look" if noted == 1 else f"{noted} checks need a look"] if noted else []),
+    ]
+    beginning = "" if broken else "everything works, and "
+    counts = f"{beginning}{', and '.join(counted)}."
+    return f"{counts[0].upper()}{counts[1:]} {'First, ' if broken + noted > 1 else ''}{first}"

@@ -6,7 +6,7 @@ from agent.presentation import Blocks, page, table
 from agent.tools.record import Act, ToolContext, ToolRequest, ToolResult, tool
 from soundstage.health import Check, Level
 
-STATES = {Level.GREEN: "ok", Level.AMBER: "works with less", Level.RED: "broken"}
+STATES = {Level.GREEN: "ok", Level.AMBER: "look at this", Level.RED: "broken"}
 
 
 class ReadHealth(ToolRequest):

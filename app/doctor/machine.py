@@ -78,13 +78,12 @@ async def sandbox() -> Check:
         return amber("sandbox", error.message, error.hint)
     namespaces = "the kernel" if found.sealed else "the filter of system calls"
     limits = "all processes together" if found.grouped else "each process"
-    return green("sandbox", f"{found.bubblewrap}; {namespaces} refuses namespaces; limits hold for {limits}")
+    holds = f"code inside gets no namespaces ({namespaces} refuses them), and limits hold for {limits}"
+    return green("sandbox", f"{found.bubblewrap}; {holds}")
 
 
 def examine_keys(settings: Settings) -> Check:
-    """Says what is sealed by what. Red where keys do not open, amber where some lie open against the
-    settings.
-    """
+    """Says what is sealed by what. Red where keys do not open, amber where some are not sealed."""
     state_dir = settings.state_dir.absolute()
     try:
         found = inspect_keys(state_dir)
@@ -100,8 +99,9 @@ def examine_keys(settings: Settings) -> Check:
         )
     else:
         summary = f"{len(found.plain)} files, not sealed: who copies {state_dir} has them"
-    if found.plain and settings.sealing.method != "none":
-        return amber(
-            "private keys", summary, "Stop the server and run `soundstage seal`.", "sealing.plain_keys"
-        )
+    if found.plain:
+        fix = "Stop the server and run `soundstage seal`."
+        if settings.sealing.method == "none":
+            fix = f"Set sealing.method. {fix}"
+        return amber("private keys", summary, fix, "sealing.plain_keys")
     return green("private keys", summary)

@@ -31,9 +31,11 @@ from soundstage.settings import Settings
 
 @pytest.fixture(autouse=True)
 def no_node_exporter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of this machine's node-exporter is not the test's."""
+    """The folder of this machine's node-exporter is not the test's, in which a backup is an hour old."""
     folder = tmp_path / "node-exporter"
     folder.mkdir()
+    at = (datetime.now(UTC) - timedelta(hours=1)).timestamp()
+    (folder / "backup.prom").write_text(f"# a comment\n{installation.BACKUP_METRIC} {at}\n")
     monkeypatch.setattr(installation, "NODE_EXPORTER", folder)
     monkeypatch.setattr(installation, "MAX_AGE_S", 0.0)
     return folder
@@ -63,7 +65,7 @@ async def complaint(services: Services, name: str) -> Check:
     return found.complaints[0]
 
 
-async def test_a_new_installation_is_well(services: Services, snapshot: SentenceSnapshot) -> None:
+async def test_an_installation_with_a_backup_is_well(services: Services, snapshot: SentenceSnapshot) -> None:
     found = await services.health.health()
     assert (found.level, found.complaints) == (Level.GREEN, ())
     assert found.sentence == snapshot("all_is_well", number=str(len(found.checks)))
@@ -80,7 +82,10 @@ def test_the_sentence_names_the_worst_and_what_to_do(snapshot: SentenceSnapshot)
     found = InstallationHealth.of(checks, datetime.now(UTC))
     assert found.level is Level.RED and [check.name for check in found.checks] == ["c", "b", "a"]
     assert found.sentence == snapshot("two_things")
-    assert InstallationHealth.of(checks[:2], datetime.now(UTC)).sentence == snapshot("one_thing")
+    assert InstallationHealth.of(checks[2:], datetime.now(UTC)).sentence == snapshot("one_thing")
+    assert InstallationHealth.of(checks[:2], datetime.now(UTC)).sentence == snapshot("one_look")
+    twice = [*checks[:2], amber("d", "old", "Renew it.", "d.old")]
+    assert InstallationHealth.of(twice, datetime.now(UTC)).sentence == snapshot("two_looks")
 
 
 async def test_a_queue_that_does_not_move_is_named(http: httpx.AsyncClient, services: Services) -> None:
@@ -103,22 +108,24 @@ async def test_videos_that_all_fail_are_named(http: httpx.AsyncClient, services:
     assert (await services.health.health()).level is Level.GREEN
 
 
-async def test_an_approval_that_waits_for_long_is_named(services: Services) -> None:
+async def test_an_approval_that_waits_needs_a_look(services: Services) -> None:
     await ask(services)
-    assert (await services.health.health()).level is Level.GREEN
+    found = await complaint(services, "approvals")
+    assert (found.level, found.found) == (Level.AMBER, "1 call waits for approval")
     change(services, "UPDATE approvals SET created_at = datetime('now', '-3 hours')")
     assert (
         await complaint(services, "approvals")
     ).found == "1 call waits for approval, the oldest for 3 hours"
 
 
-async def test_a_backup_is_expected_after_a_week_and_then_every_day(
+async def test_no_backup_needs_a_look_from_the_first_day_and_then_every_day(
     services: Services, no_node_exporter: Path
 ) -> None:
+    (no_node_exporter / "backup.prom").unlink()
+    found = await complaint(services, "backup")
+    assert (found.level, found.found, found.code) == (Level.AMBER, "no backup yet", "backup.none")
     await services.audit.record_now(AuditEntry("key.created", "me"))
-    assert (await services.health.health()).level is Level.GREEN
-    change(services, "UPDATE audit_lines SET at = datetime('now', '-8 days')")
-    assert (await complaint(services, "backup")).code == "backup.none"
+    assert (await complaint(services, "backup")).found.startswith("no backup since 20")
     await services.audit.record_now(AuditEntry("backup.made", "me"))
     assert (await services.health.health()).level is Level.GREEN
     change(services, "UPDATE audit_lines SET at = datetime('now', '-30 hours') WHERE kind = 'backup.made'")
@@ -265,7 +272,7 @@ async def test_the_agent_answers_whether_everything_is_ok(
     assert reply == (await services.health.health()).sentence
     (home / "personas" / "broken.yaml").write_text("id: [")
     reply = (await http.post("/api/chat", json=question)).json()["reply"]
-    assert "One thing is not well" in reply and "broken.yaml" in reply and "soundstage personas list" in reply
+    assert "1 check needs a look" in reply and "broken.yaml" in reply and "soundstage personas list" in reply
 
 
 async def test_the_route_needs_the_permission_of_operators(
@@ -288,5 +295,5 @@ def test_the_command_says_the_sentence_and_ends_with_1_when_something_is_broken(
     assert ran.code == 0 and ran.out.startswith("All is well: ")
     monkeypatch.setattr(machine, "NO_SPACE_MIB", 1 << 40)
     ran = cli("health")
-    assert ran.code == 1 and ran.out.startswith("One thing is not well: ") and "soundstage gc" in ran.out
+    assert ran.code == 1 and ran.out.startswith("One thing is not well") and "soundstage gc" in ran.out
     assert cli("health", "--json").json["checks"][0]["code"] == "disk.full"
