@@ -83,7 +83,7 @@ def test_the_address_of_a_webhook_is_refused_at_its_field(visiting: Visiting) ->
 
 def test_a_pattern_is_told_in_words(visiting: Visiting) -> None:
     page = visiting(bypass_csp=True).open("run/policy")
-    tenant = page.get_by_label("to a thing of the tenant", exact=True)
+    tenant = page.get_by_label("to what belongs to the tenant", exact=True)
     expect(tenant).to_be_visible(timeout=PATIENCE_MS)
     Keyboard(page).write(tenant, "Acme Inc")
     expect_good(tenant)

@@ -44,10 +44,11 @@ def test_the_page_says_in_one_sentence_whether_all_is_well_and_what_to_do(visiti
     page.route("**/api/health/installation", answer)
     page.reload()
     count = 2 + sum(check["level"] != "green" for check in real["checks"])
-    expect(page.get_by_role("link", name=f"Health {count} not well")).to_be_visible()
+    expect(page.get_by_role("link", name=f"Health {count} to look at")).to_be_visible()
     expect(page.get_by_role("article", name="The installation")).to_contain_text("First: 0.1 GiB free")
     row = page.locator("tbody tr").first
     expect(row).to_contain_text("broken")
     expect(row.locator("code", has_text="disk.full")).to_be_visible()
+    expect(page.locator("tbody tr", has_text="30 hours old")).to_contain_text("look at this")
     assert breaches(page) == []
     assert visit.complaints == []

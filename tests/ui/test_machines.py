@@ -54,6 +54,36 @@ def test_a_machine_is_accepted_only_with_the_code_that_was_shown(visiting: Visit
     page.close()
 
 
+def test_a_machine_whose_acceptance_waits_leads_to_the_approval(visiting: Visiting, studio: Studio) -> None:
+    machine = machine_of(address="10.0.0.23")
+    run_in_thread(report(studio, machine))
+    visit = visiting(bypass_csp=True)
+    page = visit.open("machines")
+    row = row_of(page, machine)
+    expect(row.get_by_role("button", name="Accept")).to_be_visible(timeout=PATIENCE_MS)
+    name = row.get_by_role("link").first.inner_text()
+    call = {"tool": "change_machine", "arguments": {"action": "accept", "machine": name}}
+    pending = {
+        **call,
+        "id": "apr_1",
+        "state": "pending",
+        "requester_name": "me",
+        "created_at": "2026-11-26T07:00:00Z",
+        "expires_at": "2036-11-26T07:00:00Z",
+        "approvers": 1,
+        "plan": {"changes": [], "seconds": None},
+        "votes": [],
+    }
+    page.route("**/api/approvals", lambda route: route.fulfill(json=[pending]))
+    page.reload()
+    waits = row.get_by_role("link", name=f"Waits for approval {name}")
+    expect(waits).to_be_visible(timeout=PATIENCE_MS)
+    expect(row.get_by_role("button", name="Accept")).to_have_count(0)
+    assert breaches(page) == []
+    waits.click()
+    expect(page.get_by_role("heading", name=f"Accept machine: {name}")).to_be_visible(timeout=PATIENCE_MS)
+
+
 @pytest.mark.parametrize(("width", "restarts"), [(1280, True), (390, False)])
 def test_the_key_whose_code_is_on_the_screen_is_chosen_on_the_page(
     visiting: Visiting, studio: Studio, width: int, restarts: bool

@@ -143,5 +143,5 @@ def test_an_empty_queue_and_one_that_cannot_be_read_say_so(visiting: Visiting, n
     expect(page.get_by_role("alert")).to_contain_text("The database is busy.", timeout=PATIENCE_MS)
     assert breaches(page) == []
     page.unroute("**/api/queue")
-    page.get_by_role("button", name="Look again").click()
+    page.get_by_role("button", name="Refresh").click()
     expect(page.get_by_text("Nothing runs and nothing waits")).to_be_visible(timeout=PATIENCE_MS)

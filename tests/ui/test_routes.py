@@ -51,7 +51,7 @@ def test_an_address_is_opened_left_and_reloaded_like_any_page(visiting: Visiting
     expect(page.get_by_role("heading", name="Projects", level=1)).to_be_visible(timeout=PATIENCE_MS)
     expect(page.get_by_role("link", name="Projects", exact=True)).to_have_attribute("aria-current", "page")
     page.goto(f"{visit.url}/no/such/view")
-    expect(page.get_by_role("heading", name="Nothing is at this address")).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_role("heading", name="Page not found")).to_be_visible(timeout=PATIENCE_MS)
     page.get_by_role("link", name="New video", exact=True).first.click()
     expect(page.get_by_role("heading", name="What should be said?")).to_be_visible(timeout=PATIENCE_MS)
 

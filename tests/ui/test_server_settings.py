@@ -99,7 +99,7 @@ def test_the_doctor_is_asked_on_the_page_and_copied_as_text(visiting: Visiting, 
     page.get_by_role("link", name="Doctor").click(timeout=PATIENCE_MS)
     expect(page.get_by_text("Nobody has looked")).to_be_visible(timeout=PATIENCE_MS)
     assert breaches(page) == []
-    Keyboard(page).press(page.get_by_role("button", name="Look now"))
+    Keyboard(page).press(page.get_by_role("button", name="Run checks"))
     table = page.get_by_role("group", name="What was looked at")
     expect(table).to_contain_text("worker flite", timeout=PATIENCE_MS)
     expect(table).to_contain_text("is held by our server")

@@ -22,7 +22,8 @@ def test_a_deleted_project_is_restored_and_then_deleted_for_good(
 
     page.get_by_role("navigation").get_by_role("link", name="Trash").click()
     row = page.get_by_role("row", name="Ebb and flow")
-    expect(row).to_be_visible(timeout=PATIENCE_MS)
+    expect(row).to_contain_text("permanently on", timeout=PATIENCE_MS)
+    expect(page.get_by_text("deleted permanently 30 days after")).to_be_visible()
     assert breaches(page) == []
     row.get_by_role("button", name="Restore").click()
     expect(row).to_have_count(0, timeout=PATIENCE_MS)

@@ -88,7 +88,7 @@ def open_the_log(page: Page) -> None:
 
 
 def look(page: Page) -> None:
-    page.get_by_role("button", name="Look now").first.click()
+    page.get_by_role("button", name="Run checks").first.click()
     expect(page.locator(".view table")).to_be_visible()
 
 

@@ -155,7 +155,7 @@ def test_it_says_where_it_comes_from_and_leads_to_its_project(
     for name in ("MP4", "Captions (VTT)", "Captions (SRT)", "Provenance", "Poster"):
         expect(files.get_by_role("link", name=name)).to_be_visible()
     with page.expect_download() as saved:
-        files.get_by_role("button", name="Spec").click()
+        files.get_by_role("button", name="Recipe (JSON)").click()
     assert saved.value.suggested_filename == f"{film[0]}.spec.json"
     assert breaches(page) == []
     page.get_by_role("link", name="Open in the Studio").click()

@@ -6,7 +6,7 @@ import { useParams } from "@tanstack/react-router";
 import { useId, useState } from "react";
 import { type Approval, api, type Me } from "../api/client";
 import { VoteRequest } from "../api/limits";
-import { callWords } from "../kit/calls";
+import { callTitle } from "../kit/calls";
 import { Field } from "../kit/Field";
 import { ErrorNotice, NoRows, State, Table } from "../kit/kit";
 import { Marked } from "../kit/Marked";
@@ -39,7 +39,7 @@ export function ApprovalsView() {
           <Table name={t`Earlier approvals`} heads={[t`Call`, t`State`, t`Asked by`, t`When`, t`What came of it`]}>
             {ended.map((one) => (
               <tr key={one.id}>
-                <th scope="row">{callWords(one.tool, one.arguments)}</th>
+                <th scope="row">{callTitle(one)}</th>
                 <td>
                   <State of={one.state} />
                 </td>
@@ -85,7 +85,7 @@ function Card({ approval, me, marked }: { approval: Approval; me: Me; marked: bo
   return (
     <article className="card approval" aria-labelledby={`${field}-title`} aria-current={marked ? "true" : undefined}>
       <div className="row apart">
-        <h2 id={`${field}-title`}>{callWords(approval.tool, approval.arguments)}</h2>
+        <h2 id={`${field}-title`}>{callTitle(approval)}</h2>
         <State of="pending">{approval.approvers > 1 ? t`${agreed} of ${approval.approvers} agreed` : t`waits for a yes`}</State>
       </div>
       <div>

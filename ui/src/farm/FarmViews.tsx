@@ -6,6 +6,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { Fragment } from "react";
 import { api, body } from "../api/client";
+import { useApprovals } from "../approvals/useApprovals";
 import { NoRows, State, Table } from "../kit/kit";
 import { personWords } from "../kit/person";
 import type { Message } from "../live/sse";
@@ -22,6 +23,12 @@ export function MachinesView() {
   const me = usePrincipal();
   const list = useQuery({ queryKey: ["machines"], queryFn: () => body(api.GET("/api/farm/machines")) });
   useRefreshedBy("/api/farm/events", "machines", list.data !== undefined);
+  const approvals = useApprovals(me.permissions.includes("approval:read")).data ?? [];
+  const acceptanceOf = (name: string) =>
+    approvals.find(
+      ({ state, tool, arguments: of }) =>
+        state === "pending" && tool === "change_machine" && of.action === "accept" && of.machine === name,
+    );
   return (
     <div className="stack">
       <h1>{t`Machines`}</h1>
@@ -42,7 +49,14 @@ export function MachinesView() {
                 <td className="mono spare">{one.code}</td>
                 <td className="spare">{moment(one.seen_at)}</td>
                 <td className="operations">
-                  <MachineOperations machine={one} me={me} />
+                  {acceptanceOf(one.name) ? (
+                    <Link to="/run/approvals/$id" params={{ id: acceptanceOf(one.name)?.id ?? "" }}>
+                      {t`Waits for approval`}
+                      <span className="visually-hidden"> {one.name}</span>
+                    </Link>
+                  ) : (
+                    <MachineOperations machine={one} me={me} />
+                  )}
                 </td>
               </tr>
               {one.conflicts.length > 0 && (

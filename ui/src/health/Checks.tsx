@@ -5,7 +5,7 @@ import type { Check } from "../api/client";
 import { State, Table } from "../kit/kit";
 import { Marked } from "../kit/Marked";
 
-const WORDS = { green: msg`ok`, amber: msg`works with less`, red: msg`broken` };
+const WORDS = { green: msg`ok`, amber: msg`look at this`, red: msg`broken` };
 
 export const levelWords = (level: Check["level"]) => i18n.t(WORDS[level]);
 

@@ -12,7 +12,7 @@ export function PlanChanges({ of }: { of: readonly Change[] }) {
     <ul className="changes">
       {of.map((one) => (
         <li key={`${one.what}${one.where}`} className={one.deletes ? "deletes" : undefined}>
-          {one.deletes && <span className="chip bad">{t`for good`}</span>} {one.what}
+          {one.deletes && <span className="chip bad">{t`permanent`}</span>} {one.what}
           {one.where && <span className="where">{one.where}</span>}
         </li>
       ))}

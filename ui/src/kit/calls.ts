@@ -7,3 +7,9 @@ export function callWords(tool: string, values: Record<string, unknown> = {}): s
   const key = [`${tool}.${values.action}`, tool].find((one) => one in labels);
   return key ? (translatedLabel(key) ?? labels[key] ?? key) : tool.replaceAll("_", " ");
 }
+
+/** What a call is called, and what it is about. */
+export function callTitle({ tool, arguments: values }: { tool: string; arguments: Record<string, unknown> }): string {
+  const about = ["machine", "job", "title", "name"].map((one) => values[one]).find((one) => typeof one === "string" && one);
+  return about ? `${callWords(tool, values)}: ${about}` : callWords(tool, values);
+}

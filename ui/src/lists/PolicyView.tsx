@@ -69,7 +69,7 @@ export function PolicyView() {
           <Field
             of={PolicyQuestion}
             name="tenant"
-            label={t`to a thing of the tenant`}
+            label={t`to what belongs to the tenant`}
             patternWords={t`Small letters and digits, with hyphens between them.`}
             placeholder={t`its own`}
             value={tenant}

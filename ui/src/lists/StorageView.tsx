@@ -52,7 +52,7 @@ export function StorageView() {
     <div className="stack">
       <h1>{t`Storage`}</h1>
       {usage.error && <ErrorNotice error={usage.error} />}
-      {usage.data && <p>{t`${stored} are stored. What several hold counts for each of them.`}</p>}
+      {usage.data && <p>{t`${stored} are stored. A shared file counts in each row that uses it.`}</p>}
       {held.length > 0 && (
         <Table name={t`Storage`} heads={[t`Held by`, t`Size`, t`Share`]}>
           {held.map(([owner, bytes]) => (

@@ -1,5 +1,5 @@
 /** What was deleted and is still there: projects and videos, to restore or to delete for good. */
-import { t } from "@lingui/core/macro";
+import { plural, t } from "@lingui/core/macro";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { api, body } from "../api/client";
 import { ConfirmedAction } from "../kit/ConfirmedAction";
@@ -43,17 +43,29 @@ const videos = (): Kind => ({
 
 export function TrashView() {
   const { permissions } = usePrincipal();
+  const settings = useQuery({
+    queryKey: ["settings"],
+    queryFn: () => body(api.GET("/api/settings")),
+    enabled: permissions.includes("setting:read"),
+  });
+  const days =
+    Number(settings.data?.sections.flatMap((one) => one.settings).find((one) => one.name === "retention.trash_days")?.value) || 0;
+  const stay = days
+    ? t`What is in the trash is deleted permanently ${plural(days, { one: "# day", other: "# days" })} after it was put here.`
+    : t`What was deleted stays here until the server or somebody deletes it permanently.`;
   return (
     <div className="stack">
       <h1>{t`Trash`}</h1>
-      <p className="quiet">{t`What was deleted stays here for a while, and then goes for good.`}</p>
+      <p className="quiet">{stay}</p>
       <Things
+        days={days}
         kind={projects()}
         mayRestore={permissions.includes("project:update")}
         mayRemove={permissions.includes("project:delete")}
       />
       {permissions.includes("render:read") && (
         <Things
+          days={days}
           kind={videos()}
           mayRestore={permissions.includes("render:update")}
           mayRemove={permissions.includes("render:delete")}
@@ -63,7 +75,17 @@ export function TrashView() {
   );
 }
 
-function Things({ kind, mayRestore, mayRemove }: { kind: Kind; mayRestore: boolean; mayRemove: boolean }) {
+interface Props {
+  kind: Kind;
+  /** After which the server deletes it; 0 where that is not known, or never. */
+  days: number;
+  mayRestore: boolean;
+  mayRemove: boolean;
+}
+
+const DAY_MS = 86_400_000;
+
+function Things({ kind, days, mayRestore, mayRemove }: Props) {
   const queries = useQueryClient();
   const list = useQuery({ queryKey: [kind.key, "trash"], queryFn: kind.list });
   const again = () => queries.invalidateQueries({ queryKey: [kind.key] });
@@ -78,7 +100,14 @@ function Things({ kind, mayRestore, mayRemove }: { kind: Kind; mayRestore: boole
           {list.data?.map((one) => (
             <tr key={one.id}>
               <th scope="row">{one.title}</th>
-              <td>{one.trashed_at && when(one.trashed_at)}</td>
+              <td>
+                {one.trashed_at && when(one.trashed_at)}
+                {one.trashed_at && days > 0 && (
+                  <div className="quiet">
+                    {t`permanently on ${when(new Date(Date.parse(one.trashed_at) + days * DAY_MS).toISOString())}`}
+                  </div>
+                )}
+              </td>
               <td>
                 <span className="row ends">
                   {mayRestore && (

@@ -72,7 +72,7 @@ function NewWebhook({ onCreated }: { onCreated: (url: string, secret: string) =>
         <button type="submit" className="primary" disabled={create.isPending}>{t`Create webhook`}</button>
       </div>
       <fieldset className="row kinds">
-        <legend>{t`It is told of (nothing ticked: of everything)`}</legend>
+        <legend>{t`Events to send (none ticked: all)`}</legend>
         {KINDS.map((kind) => (
           <label key={kind} className="row">
             <input
@@ -110,7 +110,7 @@ function Card({ of, onChanged }: { of: Webhook; onChanged: () => unknown }) {
         <State of={of.active ? "active" : "off"}>{of.active ? t`active` : t`off`}</State>
       </div>
       {of.description && <p>{of.description}</p>}
-      <p className="quiet">{of.kinds.length > 0 ? of.kinds.join(", ") : t`of everything`}</p>
+      <p className="quiet">{of.kinds.length > 0 ? of.kinds.join(", ") : t`all events`}</p>
       {of.ended_because && <p className="problem">{of.ended_because}</p>}
       <div className="row">
         <button type="button" aria-expanded={open} onClick={() => setOpen(!open)}>{t`What was delivered`}</button>

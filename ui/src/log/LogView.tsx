@@ -65,7 +65,7 @@ export function LogView() {
             ? past.isPending || search !== filter.trim()
               ? t`One moment`
               : t`No line with “${search}”.`
-            : t`Nothing to show. Tool calls, renders, approvals and personas leave a line here as they happen.`}
+            : t`Nothing to show. Tool calls, videos, approvals and presenters leave a line here as they happen.`}
         </Empty>
       )}
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard */}

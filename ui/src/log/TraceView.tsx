@@ -29,7 +29,7 @@ export function TraceView() {
       <div className="row apart">
         <h1>{trace?.spans[0]?.name ?? (found.error ? t`No such steps` : t`One moment`)}</h1>
         <button type="button" onClick={() => void found.refetch()} disabled={found.isFetching}>
-          {found.isFetching ? t`One moment` : t`Look again`}
+          {found.isFetching ? t`One moment` : t`Refresh`}
         </button>
       </div>
       {found.error && <ErrorNotice error={found.error} />}

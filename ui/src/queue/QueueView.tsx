@@ -54,7 +54,7 @@ export function QueueView() {
       <div className="row apart">
         <h1>{t`Queue`}</h1>
         {(refused || queue.error) && (
-          <button type="button" disabled={queue.isFetching} onClick={() => void queue.refetch()}>{t`Look again`}</button>
+          <button type="button" disabled={queue.isFetching} onClick={() => void queue.refetch()}>{t`Refresh`}</button>
         )}
       </div>
       {queue.error && <ErrorNotice error={queue.error} />}

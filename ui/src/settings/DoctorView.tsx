@@ -28,7 +28,7 @@ export function DoctorView() {
         <div className="row">
           {report && <CopyButton text={reportText(report)} label={t`Copy as text`} />}
           <button type="button" className="primary" disabled={examine.isPending} onClick={() => examine.mutate()}>
-            {examine.isPending ? t`Looking…` : report ? t`Look again` : t`Look now`}
+            {examine.isPending ? t`Looking…` : report ? t`Run again` : t`Run checks`}
           </button>
         </div>
       </div>
@@ -58,7 +58,7 @@ export function Examination({ report, pending }: { report: DoctorReport | undefi
           <State of={red > 0 ? "red" : amber > 0 ? "amber" : "green"}>
             {red > 0 ? t`${red} to mend` : amber > 0 ? t`videos can be made` : t`all is well`}
           </State>
-          {amber > 0 && <span>{t`${amber} work with less`}</span>}
+          {amber > 0 && <span>{t`${amber} to look at`}</span>}
           <span className="quiet">{t`${moment(report.at)}, in ${seconds} s`}</span>
         </>
       ) : null}

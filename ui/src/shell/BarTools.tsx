@@ -76,7 +76,7 @@ export function AccountButton({ me, onShortcuts }: { me: Me; onShortcuts: () => 
     <>
       <IconButton
         ref={button}
-        icon="more"
+        icon="face"
         label={t`Settings`}
         opens="menu"
         open={open}

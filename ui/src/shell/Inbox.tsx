@@ -4,7 +4,7 @@ import { msg, t } from "@lingui/core/macro";
 import { Link } from "@tanstack/react-router";
 import { type RefObject, useEffect } from "react";
 import { Dialog, Heading, Popover } from "react-aria-components";
-import { callWords } from "../kit/calls";
+import { callTitle } from "../kit/calls";
 import { State } from "../kit/State";
 import { moment } from "../videos/words";
 import { markSeen, type Notice } from "./notices";
@@ -31,7 +31,7 @@ export function Inbox({ notices, button, onClose }: Props) {
           {notices.map((one) => (
             <li key={one.key}>
               <Link to={one.to} params={{ id: one.id }} onClick={onClose}>
-                <span>{one.call ? t`${callWords(one.call.tool, one.call.arguments)} waits for a yes` : one.words}</span>
+                <span>{one.call ? t`${callTitle(one.call)} waits for approval` : one.words}</span>
                 <time className="quiet" dateTime={one.at}>
                   {moment(one.at)}
                 </time>

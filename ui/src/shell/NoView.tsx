@@ -8,7 +8,7 @@ import { BrokenView, problemFor } from "../kit/Uncaught";
 export function NoSuchView() {
   return (
     <div className="stack">
-      <h1>{t`Nothing is at this address`}</h1>
+      <h1>{t`Page not found`}</h1>
       <p>
         {t`It may be mistyped, or from another version of the page.`} <Link to="/">{t`New video`}</Link>
       </p>

@@ -131,7 +131,7 @@ function Waiting({ me }: { me: Me }) {
 
 function Unwell({ me }: { me: Me }) {
   const checks = useHealth(me.permissions.includes("system:read")).data?.checks ?? [];
-  return <Count of={checks.filter((one) => one.level !== "green").length} words={t`not well`} />;
+  return <Count of={checks.filter((one) => one.level !== "green").length} words={t`to look at`} />;
 }
 
 function Count({ of, words }: { of: number; words: string }) {

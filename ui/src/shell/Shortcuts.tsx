@@ -1,11 +1,14 @@
 /** Which keys do what. */
 
 import { i18n } from "@lingui/core";
-import { t } from "@lingui/core/macro";
+import { msg, t } from "@lingui/core/macro";
 import { keysText } from "../kit/keys";
 import { Modal } from "../kit/Modal";
 import { useStored } from "../kit/stored";
 import { mayUseSingleKey, SHORTCUTS, setSingleKey } from "./shortcuts";
+
+/** Keys whose own sign is too small to be read. */
+const NAMED: Record<string, ReturnType<typeof msg>> = { Comma: msg`Comma`, "Full stop": msg`Full stop` };
 
 export function Shortcuts({ onClose }: { onClose: () => void }) {
   return (
@@ -16,7 +19,7 @@ export function Shortcuts({ onClose }: { onClose: () => void }) {
             <dt>{i18n.t(words)}</dt>
             <dd>
               {keys.split(", ").map((one) => (
-                <kbd key={one}>{keysText(one)}</kbd>
+                <kbd key={one}>{NAMED[one] ? i18n.t(NAMED[one]) : keysText(one)}</kbd>
               ))}
             </dd>
           </div>

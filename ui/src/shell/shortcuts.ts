@@ -12,7 +12,7 @@ export const SHORTCUTS: [keys: string, words: MessageDescriptor][] = [
   ["?", msg`Show these keys`],
   ["Ctrl Enter", msg`Split the scene at the caret; in a new video: make it`],
   ["Ctrl Z, Ctrl Shift Z", msg`Undo and redo in the editor`],
-  [",, .", msg`Rotate the selected layer by 1°; with Shift by 15°`],
+  ["Comma, Full stop", msg`Rotate the selected layer by 1°; with Shift by 15°`],
   ["Enter, Shift Enter", msg`Send the sentence; begin a new line`],
 ];
 

@@ -3,7 +3,7 @@ import { msg } from "@lingui/core/macro";
 import { store, useStored } from "../kit/stored";
 
 const KEY = "soundstage.theme";
-export const THEMES = { system: msg`As the system`, light: msg`Light`, dark: msg`Dark` };
+export const THEMES = { system: msg`System`, light: msg`Light`, dark: msg`Dark` };
 export type Theme = keyof typeof THEMES;
 
 const read = (): Theme => (localStorage.getItem(KEY) as Theme | null) ?? "system";

@@ -133,7 +133,7 @@ export function Files({ render }: { render: RenderDetail }) {
           );
         })}
         <li>
-          <button type="button" onClick={() => saveSpec(render)}>{t`Spec`}</button>
+          <button type="button" onClick={() => saveSpec(render)}>{t`Recipe (JSON)`}</button>
         </li>
       </ul>
     </section>

@@ -14,7 +14,7 @@ const ENDED = ["published", "failed", "cancelled"];
 
 export const PRIVACIES = {
   private: msg`private`,
-  unlisted: msg`for who has the link`,
+  unlisted: msg`unlisted: only with the link`,
   public: msg({ message: "public", context: "publication" }),
 };
 
