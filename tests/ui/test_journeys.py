@@ -130,7 +130,7 @@ def test_one_word_again_makes_one_scene_anew_and_the_old_version_comes_back(
     assert scripts(operator, project)[1] == f"Low water in {town} is at noon."
     assert scenes(operator, project)[1]["overlays"][0]["start"]["word"] == anchor
     expect(page.get_by_text("changed", exact=True)).to_have_count(1)
-    again = page.get_by_role("button", name=re.compile("^Make it again: 1 of 3 scenes anew, about"))
+    again = page.get_by_role("button", name=re.compile("^Make it again: 1 of 3 scenes, about"))
     use.press(again)
     expect(page.get_by_text("changed", exact=True)).to_have_count(0, timeout=PATIENCE_MS)
     wait_for(page, "document.getElementById('film')?.currentTime > 0.3")

@@ -158,7 +158,7 @@ def test_it_says_where_it_comes_from_and_leads_to_its_project(
         files.get_by_role("button", name="Recipe (JSON)").click()
     assert saved.value.suggested_filename == f"{film[0]}.spec.json"
     assert breaches(page) == []
-    page.get_by_role("link", name="Open in the Studio").click()
+    page.get_by_role("link", name="Edit project").click()
     expect(page.get_by_label("Script of scene 1", exact=True)).to_have_value(SCRIPTS[0], timeout=PATIENCE_MS)
 
 

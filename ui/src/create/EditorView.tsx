@@ -101,7 +101,9 @@ function Open({ state, me }: { state: ProjectState; me: Me }) {
   const pane = picked ?? (isShownByFilm ? "film" : "scene");
   // biome-ignore lint/correctness/useExhaustiveDependencies: once something is changed, a paused video gives way
   useEffect(() => {
-    if (document.querySelector<HTMLVideoElement>("#film")?.paused) hold(false);
+    if (!document.querySelector<HTMLVideoElement>("#film")?.paused) return;
+    hold(false);
+    pick((one) => (one === "film" ? null : one));
   }, [doc]);
   const isChoice = scene !== undefined && film?.state === "done";
   const mayRender = me.permissions.includes("render:create");
@@ -286,7 +288,7 @@ function renderWords(plan: RenderPlan | undefined, changed: Set<string> | null, 
   const time = plan?.seconds != null && anew > 0 ? t`, about ${duration(plan.seconds)}` : "";
   if (anew === 0) return t`Make it again`;
   if (anew === count) return t`Make the video${time}`;
-  return t`Make it again: ${anew} of ${count} scenes anew${time}`;
+  return t`Make it again: ${anew} of ${count} scenes${time}`;
 }
 
 /** What stands in the way of a film, and overlays that have lost their word. */

@@ -164,7 +164,7 @@ export function OnScreen({ scene, number, editor, format, selected, onSelect }: 
   return (
     <section className="card on-screen stack" aria-label={t`On screen in scene ${number}`}>
       <div className="row apart">
-        <h2>{t`On screen`}</h2>
+        <h2>{t`On screen in scene ${number}`}</h2>
         <MenuTrigger>
           <Button className="button" id={ADD_BUTTON}>
             {t`Add`} ▾

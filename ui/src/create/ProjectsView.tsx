@@ -71,14 +71,15 @@ export function ProjectsList({ me, limit }: { me: Me; limit?: number }) {
       </NoRows>
       <ul className="project-grid">
         {projects.data?.map((one) => (
-          <Card key={one.id} project={one} me={me} />
+          <Card key={one.id} project={one} me={me} isBrief={limit !== undefined} />
         ))}
       </ul>
     </div>
   );
 }
 
-function Card({ project, me }: { project: ProjectSummary; me: Me }) {
+/** `isBrief`: only what opens it. */
+function Card({ project, me, isBrief }: { project: ProjectSummary; me: Me; isBrief: boolean }) {
   const queries = useQueryClient();
   const [renaming, setRenaming] = useState(false);
   const presenter = usePersonas().data?.find((one) => one.id === project.persona);
@@ -122,26 +123,28 @@ function Card({ project, me }: { project: ProjectSummary; me: Me }) {
           {project.video_at && project.updated_at > project.video_at && ` · ${t`changed since its video`}`}
         </span>
       </div>
-      <div className="row">
-        {me.permissions.includes("project:update") && !renaming && (
-          <button type="button" className="plain" onClick={() => setRenaming(true)}>
-            {t`Rename`}
-            <span className="visually-hidden"> {project.title}</span>
-          </button>
-        )}
-        {me.permissions.includes("project:delete") && (
-          <ConfirmedAction
-            label={t`Delete`}
-            about={project.title}
-            title={t`Delete “${project.title}”?`}
-            confirmLabel={t`Delete this project`}
-            action={() => api.DELETE("/api/projects/{ref}", { params: { path } })}
-            onSuccess={() => void changed()}
-          >
-            <p>{t`It goes to the trash with its scenes and versions; videos that were made of it stay.`}</p>
-          </ConfirmedAction>
-        )}
-      </div>
+      {!isBrief && (
+        <div className="row">
+          {me.permissions.includes("project:update") && !renaming && (
+            <button type="button" className="plain" onClick={() => setRenaming(true)}>
+              {t`Rename`}
+              <span className="visually-hidden"> {project.title}</span>
+            </button>
+          )}
+          {me.permissions.includes("project:delete") && (
+            <ConfirmedAction
+              label={t`Delete`}
+              about={project.title}
+              title={t`Delete “${project.title}”?`}
+              confirmLabel={t`Delete this project`}
+              action={() => api.DELETE("/api/projects/{ref}", { params: { path } })}
+              onSuccess={() => void changed()}
+            >
+              <p>{t`It goes to the trash with its scenes and versions; videos that were made of it stay.`}</p>
+            </ConfirmedAction>
+          )}
+        </div>
+      )}
     </li>
   );
 }

@@ -92,7 +92,7 @@ export function SpeakerPlaces({ scene, number, editor }: Props) {
   const isShared = scene.body.speakers.length > 0;
   return (
     <section className="card stack speaker-places" aria-label={t`Presenters in scene ${number}`}>
-      <h2>{t`Presenters in the picture`}</h2>
+      <h2>{t`Presenters in scene ${number}`}</h2>
       {speakersOf(scene, editor).map(({ name, persona, layout, setLayout }) => {
         const shown = nameOf(persona);
         const place = layout ?? PLAIN;

@@ -45,7 +45,7 @@ export function Wall({ me }: { me: Me }) {
         {any ? t`Nothing here yet. The first video is a sentence away.` : noneFound(words)}
       </NoRows>
       <div className="wall">
-        {pagesOf(rows ?? []).map((some, place) => (
+        {pagesOf(rows?.filter((one) => one !== made) ?? []).map((some, place) => (
           <Tiles key={place} rows={some} />
         ))}
       </div>
@@ -180,6 +180,7 @@ function Tile({ row }: { row: RenderSummary }) {
             {row.title}
           </span>
           <span className="quiet">{row.failed_scene ? t`Scene ${row.failed_scene.index + 1} failed` : facts(row)}</span>
+          {row.error && <span className="quiet why">{row.error.message}</span>}
         </span>
       </Link>
     </li>

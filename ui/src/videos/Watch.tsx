@@ -37,7 +37,7 @@ export function Watch({ id, me }: { id: string; me: Me }) {
         <Link to="/videos">{t`All videos`}</Link>
         <div className="row">
           {render?.project_id && me.permissions.includes("project:read") && (
-            <Link className="button" to="/studio/p/$slug" params={{ slug: render.project_id }}>{t`Open in the Studio`}</Link>
+            <Link className="button" to="/studio/p/$slug" params={{ slug: render.project_id }}>{t`Edit project`}</Link>
           )}
           {isDone && <a className="button primary" href={fileUrl(id, "video")} download="">{t`Download`}</a>}
         </div>
@@ -54,12 +54,12 @@ export function Watch({ id, me }: { id: string; me: Me }) {
             <Player render={render} video={video} begin={begin} />
             <Transcript render={render} video={video} />
           </div>
-          <div className="watch-more">
-            <Origin render={render} me={me} />
-            <Files render={render} />
-          </div>
           {render.kind !== "preview" && me.permissions.includes("link:read") && <ShareLinks render={render} me={me} />}
           <Publications render={render} me={me} />
+          <div className="watch-more">
+            <Files render={render} />
+            <Origin render={render} me={me} />
+          </div>
         </>
       )}
       {render?.state === "failed" && <Failure render={render} me={me} />}
