@@ -120,7 +120,9 @@ def test_it_says_which_sandbox_code_has(cli: Cli, worker: Path) -> None:
     (sandbox,) = (check for check in ran.json["checks"] if check["name"] == "sandbox")
     assert sandbox["level"] == "green"
     assert re.match(
-        r"bubblewrap 0\.\d+\.\d+; code inside gets no namespaces \((the kernel|the filter of system calls) refuses", sandbox["found"]
+        r"bubblewrap 0\.\d+\.\d+; code inside gets no namespaces "
+        r"\((the kernel|the filter of system calls) refuses",
+        sandbox["found"],
     )
 
 
