@@ -1,5 +1,5 @@
-/** Writes beside each text of a built page what the server sends as it is. Browsers ask for Brotli over HTTPS alone, and
- * most pages come over HTTP: Zopfli makes files of gzip that are 5 % smaller than zlib's. Fonts are compressed already. */
+/** Writes beside each text of a built page what the server sends as it is. Browsers ask for Brotli over HTTPS and on
+ * this computer alone, and most pages come over HTTP: Zopfli makes files of gzip that are 5 % smaller than zlib's. Fonts are compressed already. */
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { brotliCompressSync } from "node:zlib";
 import { gzipAsync } from "@gfx/zopfli";

@@ -62,7 +62,9 @@ const add = (name, found) => Object.keys(found).length && Object.assign((all[nam
 for (const [path, methods] of Object.entries(paths))
   for (const [method, { parameters = [], requestBody }] of Object.entries(methods)) {
     const name = identifierOf(method, path);
-    add(name, Object.fromEntries(parameters.map((one) => [one.name, limitOf(one.schema)]).filter(([, limit]) => limit)));
+    // Of the others none is typed.
+    const typed = parameters.filter(({ name, schema }) => name !== "cursor" && limitOf(schema)?.maxLength);
+    add(name, Object.fromEntries(typed.map((one) => [one.name, limitOf(one.schema)])));
     const body = requestBody?.content["application/json"]?.schema;
     if (!body) continue;
     for (const schema of [body, ...(body.anyOf ?? body.oneOf ?? [])])
