@@ -37,8 +37,12 @@ def built_page() -> None:
 
 @pytest.fixture(scope="session")
 def studio(built_page: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
-    """One for all tests: what it holds, others may have made."""
-    with studio_up(tmp_path_factory, SOUNDSTAGE_WEBHOOKS__LOOPBACK="true") as made:
+    """One for all tests: what it holds, others may have made, so it takes the new machines of all of them."""
+    with studio_up(
+        tmp_path_factory,
+        SOUNDSTAGE_WEBHOOKS__LOOPBACK="true",
+        SOUNDSTAGE_PROVISIONING__NEW_MACHINES_PER_HOUR="1000",
+    ) as made:
         yield made
 
 

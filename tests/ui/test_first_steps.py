@@ -53,7 +53,9 @@ def test_the_reminder_leads_by_steps_to_a_film(
     expect(voice.get_by_text("done", exact=True)).to_be_visible(timeout=PATIENCE_MS)
     seen = states(new_studio)
     assert [seen[step] for step in ("doctor", "presenter", "voice", "film")] == ["done"] * 3 + ["open"]
-    # Another browser goes on where this one has stopped.
+    # Another browser goes on where this one has stopped. First away from the page: a picture that it still
+    # fetches would be refused.
+    page.goto("about:blank")
     page.context.clear_cookies()
     visit.log_in()
     page.goto(f"{visit.url}/welcome")
