@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 from nomad_double import NomadDouble, nomad_double
 from playwright.sync_api import Page, expect
-from studio_page import PATIENCE_MS, Studio, Visiting, breaches, studio_up
+from reporting_machines import machine_of, report
+from studio_page import PATIENCE_MS, Studio, Visiting, breaches, run_in_thread, studio_up
 
 pytestmark = pytest.mark.browser
 
@@ -61,6 +62,18 @@ def test_a_node_shows_who_holds_what_and_is_drained_and_brought_back(
     page.get_by_role("dialog").get_by_role("button", name="Take work again").click()
     expect(page.get_by_role("button", name="Drain gpu-1")).to_be_visible(timeout=PATIENCE_MS)
     assert not nomad.drained
+
+
+def test_a_node_leads_to_the_machine_of_its_name(visiting: Visiting, farm: Studio) -> None:
+    page = visiting(farm, bypass_csp=True).open("run/nodes/gpu-1")
+    facts = page.locator(".node-facts")
+    expect(facts).to_contain_text("Memory", timeout=PATIENCE_MS)
+    expect(facts.get_by_role("link")).to_have_count(0)
+    run_in_thread(report(farm, member=machine_of(), member_name="gpu-1"))
+    page.reload()
+    facts.get_by_role("link").click(timeout=PATIENCE_MS)
+    expect(page.get_by_role("heading", name="gpu-1")).to_contain_text("enrolled", timeout=PATIENCE_MS)
+    assert page.url.endswith("/run/machines/gpu-1")
 
 
 def test_what_somebody_else_changes_is_shown_by_itself_and_nothing_is_asked_for_by_a_clock(

@@ -174,6 +174,7 @@ def test_a_machine_joins_from_its_first_report_to_ready(
     run_in_thread(call_home(studio, machine))
     use.press(row.get_by_role("link", name=machine.name))
     expect(page.get_by_role("heading", name=machine.name)).to_contain_text("ready", timeout=PATIENCE_MS)
+    expect(page.get_by_role("link", name="What runs on it")).to_be_visible()
     facts = page.get_by_role("region", name="Facts")
     expect(facts).to_contain_text("Supermicro")
     expect(facts).to_contain_text("64 GiB")

@@ -11,6 +11,7 @@ import { Form, FormError } from "../kit/Form";
 import { NoRows } from "../kit/kit";
 import { Modal } from "../kit/Modal";
 import { usePrincipal } from "../shell/me";
+import { BrandSample } from "./BrandSample";
 import { FileField, MusicField } from "./MusicField";
 import "./create.css";
 
@@ -63,14 +64,9 @@ export function BrandsView() {
 function Card({ brand, onEdit }: { brand: Brand; onEdit: () => void }) {
   const { permissions } = usePrincipal();
   const queries = useQueryClient();
-  const colours = Object.values(brand.colours).filter((one) => one !== null);
   return (
     <li className="card project">
-      <svg className="swatches" viewBox={`0 0 ${Math.max(1, colours.length)} 1`} aria-hidden="true" preserveAspectRatio="none">
-        {colours.map((one, at) => (
-          <rect key={at} x={at} width="1" height="1" fill={one} />
-        ))}
-      </svg>
+      <BrandSample kit={brand} />
       <div className="words">
         <strong>{brand.name}</strong>
         <span className="quiet">{brand.fonts.heading ?? t`usual fonts`}</span>
@@ -138,6 +134,7 @@ function BrandDialog({ brand, onClose }: { brand: Brand | Kit; onClose: () => vo
     <Modal title={id === null ? t`New brand kit` : t`Brand kit ${brand.name}`} size="wide" onClose={onClose}>
       <Form className="stack" error={save.error} onSubmit={save.mutate}>
         <Field of={BrandChange} name="name" label={t`Name`} value={kit.name} onChange={(value) => change({ name: value })} />
+        <BrandSample kit={kit} />
         <div className="brand-fields">
           {colour("accent", t`Accent colour`)}
           {colour("text", t`Colour of letters`)}

@@ -5,7 +5,7 @@ import { msg, t } from "@lingui/core/macro";
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { Fragment } from "react";
-import { api, body } from "../api/client";
+import { type Approval, api, body, type Machine, type Me } from "../api/client";
 import { useApprovals } from "../approvals/useApprovals";
 import { NoRows, State, Table } from "../kit/kit";
 import { personWords } from "../kit/person";
@@ -49,14 +49,7 @@ export function MachinesView() {
                 <td className="mono spare">{one.code}</td>
                 <td className="spare">{moment(one.seen_at)}</td>
                 <td className="operations">
-                  {acceptanceOf(one.name) ? (
-                    <Link to="/run/approvals/$id" params={{ id: acceptanceOf(one.name)?.id ?? "" }}>
-                      {t`Waits for approval`}
-                      <span className="visually-hidden"> {one.name}</span>
-                    </Link>
-                  ) : (
-                    <MachineOperations machine={one} me={me} />
-                  )}
+                  <NextStep machine={one} me={me} approval={acceptanceOf(one.name)} />
                 </td>
               </tr>
               {one.conflicts.length > 0 && (
@@ -71,6 +64,17 @@ export function MachinesView() {
         </Table>
       )}
     </div>
+  );
+}
+
+/** What can be done with a machine, or the approval that its acceptance waits for. */
+function NextStep({ machine, me, approval }: { machine: Machine; me: Me; approval: Approval | undefined }) {
+  if (!approval) return <MachineOperations machine={machine} me={me} />;
+  return (
+    <Link to="/run/approvals/$id" params={{ id: approval.id }}>
+      {t`Waits for approval`}
+      <span className="visually-hidden"> {machine.name}</span>
+    </Link>
   );
 }
 

@@ -52,6 +52,11 @@ export function MachineView() {
             <Marked text={[machine.cause, machine.hint].filter(Boolean).join(" ") || machine.next} />
           </p>
           {machine.conflicts.length > 0 && <OtherKeys of={machine} me={me} />}
+          {machine.state === "ready" && me.permissions.includes("cluster:read") && (
+            <p>
+              <Link to="/run/nodes/$id" params={{ id: name }}>{t`What runs on it: its node of the farm`}</Link>
+            </p>
+          )}
           <About of={machine} />
           <Power machine={machine} me={me} />
         </>

@@ -1,8 +1,9 @@
 /** The nodes of the farm, or the one whose address is open: its cards, and who holds what of it. */
 import { plural, t } from "@lingui/core/macro";
+import { useQuery } from "@tanstack/react-query";
 import { Link, useParams } from "@tanstack/react-router";
 import { Suspense, useState } from "react";
-import type { FarmNode } from "../api/client";
+import { api, body, type FarmNode } from "../api/client";
 import { ErrorNotice, NoRows, State, Table } from "../kit/kit";
 import { lazyPart } from "../kit/part";
 import { usePrincipal } from "../shell/me";
@@ -89,6 +90,7 @@ function Detail({ name, of }: { name: string; of: ReturnType<typeof useNodes> })
               <dt className="quiet">{t`Pool`}</dt>
               <dd>{node.pool}</dd>
             </div>
+            <MachineOf node={node} />
             <div>
               <dt className="quiet">{t`Memory`}</dt>
               <dd>
@@ -205,6 +207,25 @@ function Held({ of }: { of: FarmNode }) {
 }
 
 /** Offered to those who may, for a node that can do it. */
+/** The machine of a node has its name, where the farm's own provisioning has installed it. */
+function MachineOf({ node }: { node: FarmNode }) {
+  const mayRead = usePrincipal().permissions.includes("machine:read");
+  const machines = useQuery({
+    queryKey: ["machines"],
+    queryFn: () => body(api.GET("/api/farm/machines")),
+    enabled: mayRead,
+  });
+  if (!machines.data?.some((one) => one.name === node.name)) return null;
+  return (
+    <div>
+      <dt className="quiet">{t`Machine`}</dt>
+      <dd>
+        <Link to="/run/machines/$name" params={{ name: node.name }}>{t`Hardware, power and time line`}</Link>
+      </dd>
+    </div>
+  );
+}
+
 function DrainButton({ of }: { of: FarmNode }) {
   const { permissions } = usePrincipal();
   const [open, setOpen] = useState(false);
