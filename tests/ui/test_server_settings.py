@@ -46,6 +46,7 @@ def test_settings_are_found_with_their_source_and_the_lines_that_set_them(
     page.on("response", lambda one: answers.append(one.text()) if "/api/settings" in one.url else None)
     page.goto(f"{visit.url}/run/settings")
     expect(page.get_by_text("config.toml")).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.locator("details[open]", has_text="[limits]")).to_be_visible()
     assert breaches(page) == []
     find = page.get_by_role("searchbox", name="Find a setting")
     find.fill("most scenes")

@@ -75,7 +75,7 @@ export function SettingsView() {
           </search>
           {sections.length === 0 && <Empty>{t`No setting is like that.`}</Empty>}
           {sections.map((one) => (
-            <Section key={`${one.name} ${isSearched}`} of={one} open={isSearched || one.name === ""} />
+            <Section key={`${one.name} ${isSearched}`} of={one} searched={isSearched} />
           ))}
         </>
       )}
@@ -89,12 +89,13 @@ const fits = (one: Setting, words: readonly string[], onlyChanged: boolean) => {
   return words.every((word) => text.includes(word)) && (!onlyChanged || one.source !== "default");
 };
 
-function Section({ of, open }: { of: SettingSection; open: boolean }) {
+/** Open where something was found or set. */
+function Section({ of, searched }: { of: SettingSection; searched: boolean }) {
   const changed = of.settings.filter((one) => one.source !== "default").length;
   return (
-    <details className="card section" open={open}>
+    <details className="card section" open={searched || changed > 0}>
       <summary>
-        <h2>{of.name ? <code>{`[${of.name}]`}</code> : t`At the top of the file`}</h2>
+        <h2>{of.name ? <code>{`[${of.name}]`}</code> : t`General`}</h2>
         <span className="quiet">{of.meaning && <Marked text={of.meaning} />}</span>
         {changed > 0 && <span className="chip live">{t`${changed} set`}</span>}
       </summary>
