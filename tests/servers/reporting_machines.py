@@ -13,11 +13,7 @@ from bench.simulated_fleet.fleet import fleet_client
 
 
 async def report(
-    studio: Studio,
-    *machines: Ramdisk,
-    neighbour: Ramdisk | None = None,
-    member: Ramdisk | None = None,
-    member_name: str | None = None,
+    studio: Studio, *machines: Ramdisk, neighbour: Ramdisk | None = None, member: Ramdisk | None = None
 ) -> None:
     """Each reports from its ramdisk; the neighbour as another one, and the member is enrolled, too."""
     async with operator_of(studio) as operator:
@@ -31,8 +27,7 @@ async def report(
                 assert (await neighbour.discover()).status_code == httpx.codes.CONFLICT
             if member is not None:
                 accept = f"/api/machines/{member.machine_id}/accept"
-                asked = {"code": member.code, "name": member_name}
-                (await operator.post(accept, json=asked)).raise_for_status()
+                (await operator.post(accept, json={"code": member.code})).raise_for_status()
                 (await member.enrol(await member.token())).raise_for_status()
 
 

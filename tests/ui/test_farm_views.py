@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import httpx
 import pytest
 from nomad_double import NomadDouble, nomad_double
 from playwright.sync_api import Page, expect
@@ -69,10 +70,16 @@ def test_a_node_leads_to_the_machine_of_its_name(visiting: Visiting, farm: Studi
     facts = page.locator(".node-facts")
     expect(facts).to_contain_text("Memory", timeout=PATIENCE_MS)
     expect(facts.get_by_role("link")).to_have_count(0)
-    run_in_thread(report(farm, member=machine_of(), member_name="gpu-1"))
+    machine = machine_of()
+    run_in_thread(report(farm, machine))
+    with httpx.Client(
+        base_url=farm.provisioning_url, headers=farm.headers, timeout=60, trust_env=False
+    ) as client:
+        accept = {"code": machine.code, "name": "gpu-1"}
+        client.post(f"/api/machines/{machine.machine_id}/accept", json=accept).raise_for_status()
     page.reload()
     facts.get_by_role("link").click(timeout=PATIENCE_MS)
-    expect(page.get_by_role("heading", name="gpu-1")).to_contain_text("enrolled", timeout=PATIENCE_MS)
+    expect(page.get_by_role("heading", name="gpu-1")).to_contain_text("accepted", timeout=PATIENCE_MS)
     assert page.url.endswith("/run/machines/gpu-1")
 
 
