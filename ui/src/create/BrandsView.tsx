@@ -65,7 +65,7 @@ function Card({ brand, onEdit }: { brand: Brand; onEdit: () => void }) {
   const { permissions } = usePrincipal();
   const queries = useQueryClient();
   return (
-    <li className="card project">
+    <li className="card project brand-card">
       <BrandSample kit={brand} />
       <div className="words">
         <strong>{brand.name}</strong>
@@ -134,11 +134,15 @@ function BrandDialog({ brand, onClose }: { brand: Brand | Kit; onClose: () => vo
     <Modal title={id === null ? t`New brand kit` : t`Brand kit ${brand.name}`} size="wide" onClose={onClose}>
       <Form className="stack" error={save.error} onSubmit={save.mutate}>
         <Field of={BrandChange} name="name" label={t`Name`} value={kit.name} onChange={(value) => change({ name: value })} />
-        <BrandSample kit={kit} />
+        <div className="brand-look">
+          <BrandSample kit={kit} />
+          <div className="stack">
+            {colour("accent", t`Accent colour`)}
+            {colour("text", t`Colour of letters`)}
+            {colour("panel", t`Colour behind letters`)}
+          </div>
+        </div>
         <div className="brand-fields">
-          {colour("accent", t`Accent colour`)}
-          {colour("text", t`Colour of letters`)}
-          {colour("panel", t`Colour behind letters`)}
           {font("heading", t`Font of titles`)}
           {font("body", t`Font of texts`)}
         </div>
@@ -222,7 +226,7 @@ interface ColourProps {
 /** A colour, or none: that of the text or list itself. */
 function ColourField({ label, value, fallback, onChange }: ColourProps) {
   return (
-    <div className="field">
+    <div className="row apart">
       <label className="brand-choice">
         <input type="checkbox" checked={value != null} onChange={(event) => onChange(event.target.checked ? fallback : null)} />
         {label}
