@@ -7,6 +7,7 @@ import pytest
 from page_hands import FORMS, Keyboard, Mouse
 from playwright.sync_api import Page, Route, expect
 from studio_page import PATIENCE_MS, Studio, Visiting, breaches, wait_for
+from waiting import eventually
 
 pytestmark = pytest.mark.browser
 
@@ -14,6 +15,18 @@ pytestmark = pytest.mark.browser
 def states(studio: Studio) -> dict[str, str]:
     answer = httpx.get(f"{studio.url}/api/first-run", headers=studio.headers, timeout=60, trust_env=False)
     return {one["step"]: one["state"] for one in answer.raise_for_status().json()["steps"]}
+
+
+def wait_for_faces(studio: Studio) -> None:
+    """Until the worker has drawn them: a face that takes long is answered by 503, which browsers log."""
+    with httpx.Client(base_url=studio.url, headers=studio.headers, timeout=60, trust_env=False) as client:
+        for persona in client.get("/api/personas").raise_for_status().json():
+            path = f"/api/personas/{persona['id']}/image"
+
+            def is_drawn(path: str = path) -> bool:
+                return client.get(path).is_success
+
+            eventually(is_drawn, f"the face of {persona['id']}", within_s=180, pause_s=1)
 
 
 def fits(page: Page) -> bool:
@@ -26,6 +39,7 @@ def test_the_reminder_leads_by_steps_to_a_film(
     visiting: Visiting, new_studio: Studio, form: tuple[str, int]
 ) -> None:
     hand, width = form
+    wait_for_faces(new_studio)
     visit = visiting(new_studio, viewport={"width": width, "height": 900}, bypass_csp=True)
     page = visit.open("create")
     use = Mouse(page) if hand == "mouse" else Keyboard(page)
