@@ -15,13 +15,14 @@ import { usePrincipal } from "../shell/me";
 import { moment, when } from "../videos/words";
 import { MachineOperations } from "./MachineOperations";
 import { OtherKeys } from "./OtherKeys";
+import { useMachines } from "./useCluster";
 import "./farm.css";
 
 const COLUMNS = [msg`Name`, msg`State`, msg`Code`, msg`Seen`];
 
 export function MachinesView() {
   const me = usePrincipal();
-  const list = useQuery({ queryKey: ["machines"], queryFn: () => body(api.GET("/api/farm/machines")) });
+  const list = useMachines();
   useRefreshedBy("/api/farm/events", "machines", list.data !== undefined);
   const approvals = useApprovals(me.permissions.includes("approval:read")).data ?? [];
   const acceptanceOf = (name: string) =>

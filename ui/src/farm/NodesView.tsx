@@ -1,15 +1,14 @@
 /** The nodes of the farm, or the one whose address is open: its cards, and who holds what of it. */
 import { plural, t } from "@lingui/core/macro";
-import { useQuery } from "@tanstack/react-query";
 import { Link, useParams } from "@tanstack/react-router";
 import { Suspense, useState } from "react";
-import { api, body, type FarmNode } from "../api/client";
+import type { FarmNode } from "../api/client";
 import { ErrorNotice, NoRows, State, Table } from "../kit/kit";
 import { lazyPart } from "../kit/part";
 import { usePrincipal } from "../shell/me";
 import { gibibytes, number, when } from "../videos/words";
 import { NoFarm } from "./NoFarm";
-import { useNodes } from "./useCluster";
+import { useMachines, useNodes } from "./useCluster";
 import "./farm.css";
 
 const Drain = lazyPart(async () => ({ default: (await import("./MachineOperations")).Drain }));
@@ -206,15 +205,9 @@ function Held({ of }: { of: FarmNode }) {
   );
 }
 
-/** Offered to those who may, for a node that can do it. */
 /** The machine of a node has its name, where the farm's own provisioning has installed it. */
 function MachineOf({ node }: { node: FarmNode }) {
-  const mayRead = usePrincipal().permissions.includes("machine:read");
-  const machines = useQuery({
-    queryKey: ["machines"],
-    queryFn: () => body(api.GET("/api/farm/machines")),
-    enabled: mayRead,
-  });
+  const machines = useMachines(usePrincipal().permissions.includes("machine:read"));
   if (!machines.data?.some((one) => one.name === node.name)) return null;
   return (
     <div>
@@ -226,6 +219,7 @@ function MachineOf({ node }: { node: FarmNode }) {
   );
 }
 
+/** Offered to those who may, for a node that can do it. */
 function DrainButton({ of }: { of: FarmNode }) {
   const { permissions } = usePrincipal();
   const [open, setOpen] = useState(false);

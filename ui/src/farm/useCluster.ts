@@ -1,8 +1,12 @@
-/** Nodes and jobs of the farm; they are asked for again when its events tell of a change, and not by a clock. */
+/** Machines, nodes and jobs of the farm; nodes and jobs are asked for again when its events tell of a change, and not by a clock. */
 import { useQuery } from "@tanstack/react-query";
 import { api, body } from "../api/client";
 import type { Message } from "../live/sse";
 import { useRefreshedBy } from "../live/useRefreshedBy";
+
+/** `enabled`: for those who may read them. */
+export const useMachines = (enabled = true) =>
+  useQuery({ queryKey: ["machines"], queryFn: () => body(api.GET("/api/farm/machines")), enabled });
 
 export function useNodes() {
   const nodes = useQuery({ queryKey: ["nodes"], queryFn: () => body(api.GET("/api/farm/nodes")) });
