@@ -21,7 +21,6 @@ import argparse
 import importlib.util
 import json
 import os
-import platform
 import subprocess
 import sys
 import time
@@ -29,6 +28,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "avatar/src"))
+
+from avatar.judge.machine import first_line, machine_facts  # noqa: E402
+
 PARITY = ROOT / "bench/parity"
 OURS = (
     "torch",
@@ -312,30 +315,8 @@ def card() -> bool:
 
 
 def machine() -> str:
-    import torch
-
-    lines = {
-        "when": time.strftime("%Y-%m-%d %H:%M"),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "system": platform.platform(),
-        "commit": _first_line("git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"),
-    }
-    if torch.cuda.is_available():
-        properties = torch.cuda.get_device_properties(0)
-        lines |= {"card": properties.name, "memory MiB": str(properties.total_memory >> 20)}
-        lines |= {"capability": f"{properties.major}.{properties.minor}", "CUDA": str(torch.version.cuda)}
-        lines["driver"] = _first_line("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader")
-    return json.dumps(lines, indent=2) + "\n"
-
-
-def _first_line(*command: str) -> str:
-    """Returns what a program prints, or that it is not known."""
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)
-    except (OSError, subprocess.TimeoutExpired):
-        return "not known"
-    return (done.stdout.splitlines() or ["not known"])[0]
+    commit = first_line("git", "-C", str(ROOT), "rev-parse", "--short", "HEAD")
+    return json.dumps(machine_facts() | {"commit": commit}, indent=2) + "\n"
 
 
 def needs() -> str:

@@ -10,9 +10,8 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-import tempfile
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from datetime import date
 from pathlib import Path
 
@@ -22,34 +21,22 @@ import numpy.typing as npt
 from avatar.engines.base import Pixels
 from avatar.engines.motion.footage import Footage
 from avatar.errors import AvatarError
-from avatar.pipeline.context import Context
-from avatar.pipeline.render import render_video
-from avatar.spec import Canvas, Consent, MediaRef, RenderSpec, Scene, VideoFace
-from avatar.speech import speak
-from avatar.timing import control_track
-from avatar.tracks import ControlTrack, Phone
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests/avatar/measure"))
-
-from mouth_measures import MouthReport, judge_mouth, write_mouth_sheet
-from video_measures import (
+from avatar.judge.intended_mouth import ALIGNED, SENTENCE, frontal_frames, intended_mouth, without_blinks
+from avatar.judge.mouth_measures import MouthReport, judge_mouth, write_mouth_sheet
+from avatar.judge.video_measures import (
     Observation,
     SyncReport,
-    Thresholds,
     background_ssim,
     frames_of,
     judge_sync,
     ssim_in_mask,
     watch,
 )
+from avatar.pipeline.context import Context
+from avatar.pipeline.render import render_video
+from avatar.spec import Canvas, Consent, MediaRef, RenderSpec, Scene, VideoFace
 
-SENTENCE = "My mama saw two blue moons. Apples, Bob, please! We keep the big boats above the bay."
-FRONTAL_DEG = 22.0
 TILES = 8
-# Times found again in the sound differ from the voice's own by a frame or two, and so do the curves.
-ALIGNED = Thresholds(
-    min_aperture_r=0.75, max_abs_lag_ms=60, min_gain=0.5, min_width_r=0.6, min_open_vowels=0.6
-)
 
 
 def main() -> int:
@@ -91,11 +78,11 @@ def look_at_finished(clip: Path, folder: Path) -> int:
         tail_ms=0,
     )
     fps = round(1000 / Footage.open(clip, clip.name).table(0, 10_000).frame_ms())
-    control, phones = _spoken(scene, fps)
+    control, phones = intended_mouth(scene, fps)
     frames = list(frames_of(clip))
     seen = watch(frames)
     report = judge_sync(
-        seen, _without_blinks(control), phones, background_ssim=background_ssim(frames), thresholds=ALIGNED
+        seen, without_blinks(control), phones, background_ssim=background_ssim(frames), thresholds=ALIGNED
     )
     write_mouth_sheet(frames, seen, phones, fps, folder / "mouths.png")
     source = "aligned with the captions" if scene.script else "recognised"
@@ -119,11 +106,11 @@ def look_at_footage(clip: Path, text: str, folder: Path) -> int:
     spec = RenderSpec(title="Look", canvas=canvas, scenes=(scene,))
     spoken_video = folder / "said.mp4"
     finished = render_video(spec, spoken_video, Context(cache=folder / "cache", tell=lambda line: None))
-    control, phones = _spoken(scene, canvas.fps)
-    control = _without_blinks(control)
+    control, phones = intended_mouth(scene, canvas.fps)
+    control = without_blinks(control)
     frames = list(frames_of(spoken_video))
     seen = watch(frames)
-    frontal = np.abs(np.nan_to_num(seen.yaw_deg, nan=90.0)) < FRONTAL_DEG
+    frontal = frontal_frames(seen)
     report = judge_sync(seen, control, phones, frames=frontal)
     sources = _sources(footage, canvas, len(frames))
     _sheet([sources, frames], seen, folder / "mouths.png")
@@ -134,17 +121,6 @@ def look_at_footage(clip: Path, text: str, folder: Path) -> int:
     for warning in finished.warnings:
         print(f"  {warning.code}: {warning.message}")
     return _tell(report, judge_mouth(frames, seen, phones, canvas.fps), folder)
-
-
-def _spoken(scene: Scene, fps: int) -> tuple[ControlTrack, tuple[Phone, ...]]:
-    with tempfile.TemporaryDirectory() as folder:
-        speech = speak(scene, Path(folder), lambda ref: Path(ref.path or ""))
-        return control_track(speech, fps, RenderSpec(scenes=(scene,)).seed), speech.phones
-
-
-def _without_blinks(control: ControlTrack) -> ControlTrack:
-    """For videos whose blinks are not known to us: those are then not judged."""
-    return replace(control, curves=control.curves | {"blink": np.zeros_like(control["blink"])})
 
 
 def _sources(footage: Footage, canvas: Canvas, count: int) -> list[Pixels]:

@@ -15,10 +15,7 @@ from typing import Any
 
 import av
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "avatar" / "measure"))
-
-from video_measures import frames_of, ssim_in_mask
+from avatar.judge.video_measures import frames_of, ssim_in_mask
 
 NEAR_S = 0.02
 """A click is looked for this far to both sides of a joint."""

@@ -19,8 +19,8 @@ pytest.importorskip("mediapipe", reason="needs the extra `face`: Python 3.11 or 
 
 from avatar.face.follow import NARROW_SHARE, FaceFollower
 from avatar.face.tracker import open_tracker
+from avatar.judge.video_measures import frames_of
 from clipmaker import Clip, Motion, make_clip
-from video_measures import frames_of
 
 SECONDS, FPS = 2.4, 25
 

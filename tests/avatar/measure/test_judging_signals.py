@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from avatar.judge.video_measures import Observation, judge_sync
 from phrases import phrase
-from video_measures import Observation, judge_sync
 
 CONTROL, PHONES = phrase()
 TARGET = CONTROL.aperture_e()

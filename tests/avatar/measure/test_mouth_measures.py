@@ -5,9 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from avatar.spec import RigFace
-from avatar.tracks import ControlTrack, Phone
-from mouth_measures import (
+from avatar.judge.mouth_measures import (
     MouthReport,
     flicker_hz,
     full_opening_e,
@@ -16,8 +14,10 @@ from mouth_measures import (
     near_closures,
     write_mouth_sheet,
 )
+from avatar.judge.video_measures import frames_of, watch
+from avatar.spec import RigFace
+from avatar.tracks import ControlTrack, Phone
 from rendering import render, say, with_mouth
-from video_measures import frames_of, watch
 
 SENTENCE = "Two blue shoes, you know. Five very funny foxes laugh at Bob."
 Utterance = tuple[ControlTrack, tuple[Phone, ...]]

@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import pytest
 from avatar.errors import InvalidInput
+from avatar.judge.video_measures import background_ssim, frames_of, ssim_in_mask, watch
 from clipmaker import Motion, make_clip
 from clipmaker.scene import room
-from video_measures import background_ssim, frames_of, ssim_in_mask, watch
 
 
 @pytest.fixture(scope="module")

@@ -10,11 +10,11 @@ from avatar.engines.mesh.mouth_fields import MouthPose
 from avatar.engines.motion import MotionEngine, open_motion
 from avatar.engines.motion import engine as engine_module
 from avatar.errors import AvatarError, InvalidInput
+from avatar.judge.video_measures import background_ssim, frames_of, judge_sync, ssim_in_mask, watch
 from avatar.spec import MediaRef, VideoFace
 from avatar.tracks import ControlTrack, Phone
 from clipmaker import Clip, truncate
 from rendering import local, render
-from video_measures import background_ssim, frames_of, judge_sync, ssim_in_mask, watch
 
 SIZE = (854, 480)
 Spoken = tuple[ControlTrack, tuple[Phone, ...]]

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 from avatar.engines.motion.teeth import own_upper_teeth
+from avatar.judge.video_measures import watch
 from clipmaker import load_person
 from clipmaker.scene import Stage
-from video_measures import watch
 
 
 def frame(person: str, yaw: float) -> np.ndarray:

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 from avatar.engines.rig.characters import NAMES
+from avatar.judge.video_measures import SyncReport, measure_sync
 from avatar.spec import Face
 from avatar.tracks import ControlTrack, Phone
 from rendering import render
-from video_measures import SyncReport, measure_sync
 
 FACES = ("astronaut", "grace_hopper", *NAMES)
 Spoken = tuple[ControlTrack, tuple[Phone, ...]]

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from avatar.judge.video_measures import SyncReport, measure_sync
 from avatar.spec import Face
 from avatar.tracks import ControlTrack, Phone
 from rendering import render, with_mouth
-from video_measures import SyncReport, measure_sync
 
 Spoken = tuple[ControlTrack, tuple[Phone, ...]]
 Judge = Callable[[Callable[[str, np.ndarray], np.ndarray]], SyncReport]

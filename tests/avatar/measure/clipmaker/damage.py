@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from video_measures import frames_of
+from avatar.judge.video_measures import frames_of
 
 from clipmaker.clip import Clip, write_mp4
 from clipmaker.person import load_person

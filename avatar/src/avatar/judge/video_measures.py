@@ -17,6 +17,7 @@ import av
 import cv2
 import numpy as np
 import numpy.typing as npt
+
 from avatar.errors import InvalidInput, Unavailable
 from avatar.face.quiet import quiet_native_logs
 from avatar.media_files import open_media

@@ -13,10 +13,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import numpy.typing as npt
+
 from avatar.face.landmarks import LOWER_INNER_LIP, UPPER_INNER_LIP
+from avatar.judge.video_measures import Observation
 from avatar.timing.visemes import visemes
 from avatar.tracks import Curve, Phone
-from video_measures import Observation
 
 Pixels = npt.NDArray[np.uint8]
 Frames = npt.NDArray[np.bool_]

@@ -1,0 +1,1 @@
+"""Measures finished videos: lips against sound, mouth movement; for rehearsals, tests and benchmarks."""

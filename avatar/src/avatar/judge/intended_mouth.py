@@ -1,0 +1,42 @@
+"""The mouth movement that a scene's speech asks for, and limits for videos that do not follow its curves.
+
+Called by rehearsals and by `make look`.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from avatar.judge.video_measures import Frames, Observation, Thresholds
+from avatar.spec import RenderSpec, Scene
+from avatar.speech import speak
+from avatar.timing import control_track
+from avatar.tracks import ControlTrack, Phone
+
+SENTENCE = "My mama saw two blue moons. Apples, Bob, please! We keep the big boats above the bay."
+FRONTAL_DEG = 22.0
+ALIGNED = Thresholds(
+    min_aperture_r=0.75, max_abs_lag_ms=60, min_gain=0.5, min_width_r=0.6, min_open_vowels=0.6
+)
+"""Times found again in the sound differ from the voice's own by a frame or two, and so do the curves."""
+
+
+def intended_mouth(scene: Scene, fps: int) -> tuple[ControlTrack, tuple[Phone, ...]]:
+    """Returns the curves and phones of the scene's speech, spoken anew. Raises as `avatar.speech.speak`."""
+    with tempfile.TemporaryDirectory() as folder:
+        speech = speak(scene, Path(folder), lambda ref: Path(ref.path or ""))
+        return control_track(speech, fps, RenderSpec(scenes=(scene,)).seed), speech.phones
+
+
+def without_blinks(control: ControlTrack) -> ControlTrack:
+    """Returns the curves without blinks, for people whose eyes are their own: those are then not judged."""
+    return replace(control, curves=control.curves | {"blink": np.zeros_like(control["blink"])})
+
+
+def frontal_frames(seen: Observation) -> Frames:
+    """Returns (frames,) bool: where the head is turned so little that lips can be measured."""
+    return np.asarray(np.abs(np.nan_to_num(seen.yaw_deg, nan=90.0)) < FRONTAL_DEG)
