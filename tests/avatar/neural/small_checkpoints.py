@@ -93,7 +93,7 @@ def as_if_published(monkeypatch: Any = None) -> None:
 if __name__ == "__main__":
     # The folder of this file, which Python puts first, would hide packages of the same name.
     sys.path[:] = [path for path in sys.path if Path(path or ".").resolve() != HERE]
-    if {"render", "segment", "preview", "lipsync", "reenact"} & set(sys.argv[1:2]):
+    if {"render", "segment", "preview", "lipsync", "reenact", "rehearse"} & set(sys.argv[1:2]):
         os.environ.setdefault("OMP_NUM_THREADS", "1")
         as_if_published()
     from avatar.cli.main import main

@@ -11,6 +11,7 @@ from avatar.cli.designing import add_persona
 from avatar.cli.from_text import add_text
 from avatar.cli.lipsyncing import add_lipsync
 from avatar.cli.reenacting import add_reenact
+from avatar.cli.rehearsing import add_rehearse
 from avatar.cli.weights import add_models
 
 HELP = "Take one order of the farm: fetch its inputs, make it, hand its files over."
@@ -62,6 +63,7 @@ def build_parser(*, from_text: bool = False) -> argparse.ArgumentParser:
     verb("preview", "Make a small, quick video of one scene.", "spec", "scene", "out")
     add_lipsync(verb("lipsync", "Make a filmed person say a finished sound file."))
     add_reenact(verb("reenact", "Make a face move as a video, a template or a text says."))
+    add_rehearse(verb("rehearse", "Try the whole chain on a card with your weights and video, and judge it."))
     verb("prepare", "Measure a portrait once, so that rendering need not.", "image", "out").add_argument(
         "--face-index",
         type=int,

@@ -13,6 +13,7 @@ from pathlib import Path
 from avatar.cli.from_text import spec_of_render
 from avatar.cli.lipsyncing import lipsync
 from avatar.cli.reenacting import reenact
+from avatar.cli.rehearsing import rehearse
 from avatar.cli.shipped_designs import PRESENTERS
 from avatar.cli.speaking import speak, spec_with_scene
 from avatar.errors import InvalidInput
@@ -72,6 +73,7 @@ VERBS: dict[str, Verb] = {
     "speak": speak,
     "lipsync": lipsync,
     "reenact": reenact,
+    "rehearse": rehearse,
     "assemble": lambda args, context: assemble_folder(
         read_render_spec(args.spec), args.out, args.segments, context
     ),

@@ -72,7 +72,7 @@ def atomic_files(folder: Path, names: Sequence[str]) -> Iterator[Path]:
     folder is gone afterwards, and so is `folder` when it was new and nothing came of it. Raises as
     `atomic_file` does.
     """
-    created = _make_folders(folder)
+    created = make_folders(folder)
     work = folder / f".{_token()}{_PART}"
     try:
         with _naming(folder):
@@ -123,8 +123,10 @@ def _remove(work: Path) -> None:
         raise
 
 
-def _make_folders(folder: Path) -> list[Path]:
-    """Makes what is missing of `folder`; returns what was made, innermost first."""
+def make_folders(folder: Path) -> list[Path]:
+    """Makes what is missing of `folder`; returns what was made, innermost first. Raises `Unavailable`
+    (`render.write_failed`).
+    """
     created: list[Path] = []
     path = folder
     while not path.exists():

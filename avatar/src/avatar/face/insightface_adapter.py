@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from avatar.engines.base import EngineInfo
 from avatar.engines.weights import ModelStore
@@ -22,7 +23,8 @@ from avatar.face.quiet import quiet_start
 from avatar.spec import Notice
 
 CONSENT_VARIABLE, CONSENT_WORD = "AVATAR_INSIGHTFACE", "non-commercial"
-ROLES = ("insightface.detector", "insightface.landmarks")
+DETECTOR, LANDMARKS, RECOGNITION = "insightface.detector", "insightface.landmarks", "insightface.recognition"
+ROLES = (DETECTOR, LANDMARKS)
 INSTALL = 'uv pip install --python .venv/bin/python "insightface==0.7.3" "onnxruntime>=1.20,<2" "protobuf<5"'
 """In avatar/ of a checkout. onnx would bring a newer protobuf, which MediaPipe does not run with."""
 _PACK = "buffalo_l"
@@ -57,8 +59,10 @@ def tracker_info() -> EngineInfo:
     )
 
 
-def insightface_app(store: ModelStore, environment: Mapping[str, str] = os.environ) -> Any:
-    """The part of the package that finds faces, where all is there that it needs.
+def insightface_app(
+    store: ModelStore, environment: Mapping[str, str] = os.environ, roles: tuple[str, ...] = ROLES
+) -> Any:
+    """The part of the package that finds faces, where all is there that it needs of the models.
 
     Raises Unavailable `face.insightface_off`, `weights.missing`, `face.insightface_unavailable`."""
     if environment.get(CONSENT_VARIABLE) != CONSENT_WORD:
@@ -67,8 +71,8 @@ def insightface_app(store: ModelStore, environment: Mapping[str, str] = os.envir
             "InsightFace is off: its models may be used for non-commercial research only.",
             f"If your use is, set {CONSENT_VARIABLE}={CONSENT_WORD}; MediaPipe finds faces without it.",
         )
-    # Both must lie there before the package is asked: it fetches a pack that it does not find.
-    for role in ROLES:
+    # They must lie there before the package is asked: it fetches a pack that it does not find.
+    for role in roles:
         store.require(role)
     try:
         return importlib.import_module("insightface.app")
@@ -94,17 +98,7 @@ class InsightFaceTracker:
     ) -> None:
         """`gpu`: None where onnxruntime has its part for NVIDIA cards. Raises as `insightface_app`."""
         self._min_score = min_score
-        with quiet_start():
-            app = insightface_app(store, environment)
-            gpu = _has_cuda() if gpu is None else gpu
-            cuda = ["CUDAExecutionProvider"] if gpu else []
-            self._analysis: Any = app.FaceAnalysis(
-                name=_PACK,
-                root=str(store.folder / "insightface"),
-                allowed_modules=["detection", "landmark_2d_106"],
-                providers=[*cuda, "CPUExecutionProvider"],
-            )
-            self._analysis.prepare(ctx_id=0 if gpu else -1, det_size=(_DETECTION_PX, _DETECTION_PX))
+        self._analysis = _open_analysis(store, ROLES, "landmark_2d_106", gpu, environment)
 
     def track(self, image_bgr: Picture) -> list[FaceLandmarks]:
         """See `FaceTracker.track`. Points are (106, 3) with z = 0; the largest of its boxes is first."""
@@ -121,6 +115,39 @@ class InsightFaceTracker:
     def close(self) -> None:
         """Its sessions end with it."""
         self._analysis = None
+
+
+class FaceRecognizer:
+    """ArcFace of `buffalo_l` (`w600k_r50.onnx`; Deng et al. 2019): faces of one person lie close together."""
+
+    def __init__(self, store: ModelStore, *, environment: Mapping[str, str] = os.environ) -> None:
+        """Raises as `insightface_app`."""
+        self._analysis = _open_analysis(store, (DETECTOR, RECOGNITION), "recognition", None, environment)
+
+    def embed(self, image_bgr: Picture) -> npt.NDArray[np.float32] | None:
+        """Returns the embedding of the largest face of (h, w, 3), (512,) of length 1; None without a face."""
+        found = self._analysis.get(image_bgr)
+        if not found:
+            return None
+        return np.asarray(max(found, key=lambda one: np.prod(_size(one))).normed_embedding, np.float32)
+
+
+def _open_analysis(
+    store: ModelStore, roles: tuple[str, ...], module: str, gpu: bool | None, environment: Mapping[str, str]
+) -> Any:
+    """Returns the package's detector with one more of its modules. gpu: see `InsightFaceTracker`."""
+    with quiet_start():
+        app = insightface_app(store, environment, roles)
+        gpu = _has_cuda() if gpu is None else gpu
+        cuda = ["CUDAExecutionProvider"] if gpu else []
+        analysis = app.FaceAnalysis(
+            name=_PACK,
+            root=str(store.folder / "insightface"),
+            allowed_modules=["detection", module],
+            providers=[*cuda, "CPUExecutionProvider"],
+        )
+        analysis.prepare(ctx_id=0 if gpu else -1, det_size=(_DETECTION_PX, _DETECTION_PX))
+    return analysis
 
 
 def _face(one: Any) -> FaceLandmarks:

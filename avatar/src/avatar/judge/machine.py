@@ -7,19 +7,23 @@ import subprocess
 import time
 
 from avatar import __version__
+from avatar.engines.weights.checkpoint import import_torch
+from avatar.errors import Unavailable
 
 
 def machine_facts() -> dict[str, str]:
-    """Returns names and values, the card's where torch sees one. Torch must be installed."""
-    import torch
-
+    """Returns names and values, the card's where torch sees one."""
     facts = {
         "when": time.strftime("%Y-%m-%d %H:%M"),
         "worker": __version__,
         "python": platform.python_version(),
-        "torch": torch.__version__,
         "system": platform.platform(),
     }
+    try:
+        torch = import_torch()
+    except Unavailable:
+        return facts | {"torch": "not installed"}
+    facts["torch"] = torch.__version__
     if torch.cuda.is_available():
         properties = torch.cuda.get_device_properties(0)
         facts |= {"card": properties.name, "memory MiB": str(properties.total_memory >> 20)}

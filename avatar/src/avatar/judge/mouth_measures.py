@@ -185,7 +185,7 @@ def _tile(frame: Pixels, points: npt.NDArray[np.float32], label: str) -> Pixels:
         half = int(0.5 * np.linalg.norm(points[263, :2] - points[33, :2]))
         x, y = (int(value) for value in points[13, :2])
         cut = frame[max(0, y - half) : y + half, max(0, x - half) : x + half]
-        tile = cv2.resize(cut, (_TILE, _TILE), interpolation=cv2.INTER_CUBIC)
+        tile = np.asarray(cv2.resize(cut, (_TILE, _TILE), interpolation=cv2.INTER_CUBIC), np.uint8)
     cv2.rectangle(tile, (0, _TILE - 22), (_TILE, _TILE), (27, 22, 17), -1)
     cv2.putText(tile, label, (6, _TILE - 7), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (242, 238, 232), 1, cv2.LINE_AA)
     return np.asarray(tile, np.uint8)
@@ -208,4 +208,6 @@ def _frames_of(
 
 def _filled(signal: Curve) -> Curve:
     known = np.flatnonzero(np.isfinite(signal))
-    return np.interp(np.arange(len(signal)), known, signal[known]) if len(known) else np.zeros(len(signal))
+    if not len(known):
+        return np.zeros(len(signal), np.float32)
+    return np.interp(np.arange(len(signal)), known, signal[known]).astype(np.float32)

@@ -31,6 +31,8 @@ MEDIA_TYPES: dict[OutputRole, str] = {
     "proxy": "video/mp4",
     "spec": "application/yaml",
     "schema": "application/schema+json",
+    "page": "text/html",
+    "verdict": "application/json",
 }
 
 

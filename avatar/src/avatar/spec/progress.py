@@ -124,6 +124,8 @@ OutputRole = Literal[
     "proxy",
     "spec",
     "schema",
+    "page",
+    "verdict",
 ]
 """What a file that a worker made is of the whole."""
 
