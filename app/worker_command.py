@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import subprocess
 from pathlib import Path
+from typing import Any
 
 from soundstage.errors import Unavailable
 from soundstage.settings import Settings
@@ -27,13 +29,23 @@ def worker_command(settings: Settings) -> tuple[str, ...]:
 def run_worker(
     settings: Settings, *arguments: str, output: int | None = None
 ) -> subprocess.CompletedProcess[bytes]:
-    """Runs it to its end; `output` is where it prints, as `subprocess` has it. Raises `worker.not_found`."""
+    """Runs it to its end; `output` is where it prints, as `subprocess` has it. A signal to stop goes to the
+    worker, which ends in order. Raises `worker.not_found`.
+    """
     command = worker_command(settings)
+    before: dict[int, Any] = {}
     try:
-        return subprocess.run([*command, *arguments], stdout=output, check=False)
+        with subprocess.Popen([*command, *arguments], stdout=output) as process:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                before[number] = signal.signal(number, lambda number, _: process.send_signal(number))
+            printed, _ = process.communicate()
+            return subprocess.CompletedProcess(process.args, process.returncode, printed)
     except OSError as error:
         raise Unavailable(
             "worker.not_found",
             f"The worker {command[0]} does not start: {error.strerror}.",
             "Run `make setup`, or set worker.command; `soundstage doctor` tells more.",
         ) from error
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

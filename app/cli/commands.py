@@ -106,6 +106,9 @@ COMMANDS = MappingProxyType(
             FARM,
             "Weights of the GPU engines: which are there, which are missing, under which licences.",
         ),
+        "rehearse": Entry(
+            "rehearse", FARM, "Try the whole chain on a card with your weights and a video, and judge it."
+        ),
         "up": Entry(
             "up",
             RUN,
