@@ -21,8 +21,8 @@ import numpy.typing as npt
 from avatar.engines.base import Pixels
 from avatar.engines.motion.footage import Footage
 from avatar.errors import AvatarError
-from avatar.judge.intended_mouth import ALIGNED, SENTENCE, frontal_frames, intended_mouth, without_blinks
 from avatar.judge.mouth_measures import MouthReport, judge_mouth, write_mouth_sheet
+from avatar.judge.speech_curves import ALIGNED, SENTENCE, frontal_frames, speak_again, without_blinks
 from avatar.judge.video_measures import (
     Observation,
     SyncReport,
@@ -78,7 +78,7 @@ def look_at_finished(clip: Path, folder: Path) -> int:
         tail_ms=0,
     )
     fps = round(1000 / Footage.open(clip, clip.name).table(0, 10_000).frame_ms())
-    control, phones = intended_mouth(scene, fps)
+    control, phones = speak_again(scene, fps)
     frames = list(frames_of(clip))
     seen = watch(frames)
     report = judge_sync(
@@ -106,7 +106,7 @@ def look_at_footage(clip: Path, text: str, folder: Path) -> int:
     spec = RenderSpec(title="Look", canvas=canvas, scenes=(scene,))
     spoken_video = folder / "said.mp4"
     finished = render_video(spec, spoken_video, Context(cache=folder / "cache", tell=lambda line: None))
-    control, phones = intended_mouth(scene, canvas.fps)
+    control, phones = speak_again(scene, canvas.fps)
     control = without_blinks(control)
     frames = list(frames_of(spoken_video))
     seen = watch(frames)

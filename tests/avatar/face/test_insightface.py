@@ -16,7 +16,7 @@ from avatar.engines.liveportrait.ratios import eye_openings, lip_opening
 from avatar.engines.weights import ModelStore
 from avatar.errors import Unavailable
 from avatar.face.anchors import latentsync_anchors, liveportrait_crop
-from avatar.face.insightface_adapter import INSTALL, InsightFaceTracker
+from avatar.face.insightface_adapter import INSTALL, FaceRecognizer, InsightFaceTracker
 from avatar.face.layouts import MESH, POINTS_106
 from avatar.face.mediapipe_adapter import MediaPipeTracker
 from avatar.face.tracker import FaceTracker, declare, open_aligning_tracker
@@ -211,3 +211,19 @@ def test_the_list_for_programs_has_it_where_it_is_switched_on_and_what_it_lacks(
     (lacking,) = list_engines()
     assert (lacking["available"], lacking["state"]) == (False, "weights_missing")
     assert "det_10g.onnx" in lacking["message"]
+
+
+def test_the_largest_face_is_recognized_by_its_own_model(
+    store: ModelStore, package: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture = np.zeros((60, 80, 3), np.uint8)
+    with pytest.raises(Unavailable, match=r"w600k_r50\.onnx"):
+        FaceRecognizer(store, environment=ON)
+    (store.folder / "insightface/models/buffalo_l/w600k_r50.onnx").write_bytes(b"x")
+    recognizer = FaceRecognizer(store, environment=ON)
+    assert package["modules"] == ["detection", "recognition"]
+    assert recognizer.embed(picture) is None
+    small, large = face(40, 50), face(100, 120)
+    small.normed_embedding, large.normed_embedding = np.eye(512)[:2]
+    package["faces"] = [small, large]
+    assert np.array_equal(recognizer.embed(picture), np.eye(512, dtype=np.float32)[1])

@@ -1,4 +1,4 @@
-"""What a measurement was taken on: versions, card and driver. Rehearsals and `gpu_checks` call it."""
+"""Lists what a measurement was taken on: versions, card and driver. Rehearsals and `gpu_checks` call it."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from html import escape
@@ -38,13 +39,15 @@ class Measure:
         return " and ".join(f"{sign} {side:g}" for sign, side in sides if side is not None) or "none"
 
     def judge(self, step: str, value: float | None, why: str = "") -> Figure:
-        """Returns the figure of a step. `why` says why there is none, where `value` is None."""
+        """Returns the figure of a step. `why` says why there is none, where `value` is None or NaN."""
+        if value is not None and not math.isfinite(value):
+            value, why = None, why or "it cannot be computed for this video"
         outcome: Outcome = "not measured"
         if value is not None:
             low = self.low is None or value >= self.low
             outcome = "passed" if low and (self.high is None or value <= self.high) else "missed"
-        rounded = None if value is None else round(value, 3)
-        return Figure(step, self.name, rounded, self.unit, self.threshold, outcome, self.meaning, why)
+        rounded, reason = (None, why) if value is None else (round(value, 3), "")
+        return Figure(step, self.name, rounded, self.unit, self.threshold, outcome, self.meaning, reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +68,8 @@ class Figure:
 
 @dataclass(slots=True)
 class Verdict:
-    """What was rehearsed, on what, and the figures so far. error: code, message and hint of the first step
-    that failed. videos: file name of each step's video.
+    """Collects the figures of a rehearsal. video, sentence: what was rehearsed. machine, weights: on what.
+    videos: file name of each step's video. error: code, message and hint of the first step that failed.
     """
 
     video: str
@@ -85,8 +88,7 @@ class Verdict:
         """Ends a step: figures that were pending are not measured for this error."""
         left = (one for one in measures if self.figures[step, one.name].why == pending)
         self.put(*(one.judge(step, None, error.message) for one in left))
-        told = {"code": error.code, "message": error.message, "hint": error.hint}
-        self.error = self.error or told
+        self.error = self.error or {"code": error.code, "message": error.message, "hint": error.hint}
 
     def having(self, outcome: Outcome) -> list[Figure]:
         """Returns the figures with this outcome, in the order of the steps."""

@@ -23,9 +23,9 @@ from avatar.engines.weights.store import ModelStore
 from avatar.errors import AvatarError, Cancelled, InvalidInput, Unavailable
 from avatar.face.insightface_adapter import FaceRecognizer
 from avatar.face.landmarks import Picture
-from avatar.judge.intended_mouth import ALIGNED, SENTENCE, frontal_frames, intended_mouth, without_blinks
 from avatar.judge.machine import machine_facts
 from avatar.judge.mouth_measures import MouthLimits, judge_mouth
+from avatar.judge.speech_curves import ALIGNED, SENTENCE, frontal_frames, speak_again, without_blinks
 from avatar.judge.verdict import PAGE, RECORD, Figure, Measure, Verdict
 from avatar.judge.video_measures import frames_of, judge_sync, watch
 from avatar.pipeline.context import Context
@@ -120,7 +120,7 @@ def rehearse_chain(rehearsal: Rehearsal, folder: Path, context: Context) -> Fini
     for name in steps:
         verdict.put(*(one.judge(name, None, "the step was not begun") for one in MEASURES))
     first_error: AvatarError | None = None
-    made: list[Finished] = []
+    results: list[Finished] = []
     for name, scene_of in steps.items():
         verdict.put(*(one.judge(name, None, NOT_ENDED) for one in MEASURES))
         verdict.write(folder)
@@ -129,7 +129,7 @@ def rehearse_chain(rehearsal: Rehearsal, folder: Path, context: Context) -> Fini
             context.check()
             canvas, scene = scene_of(rehearsal, folder, context)
             video = folder / f"{name.replace(' ', '-')}.mp4"
-            made.append(_render(name, canvas, scene, video, context, verdict))
+            results.append(_render(name, canvas, scene, video, context, verdict))
             verdict.write(folder)
             verdict.put(*_mouth_figures(name, video, scene, context))
             verdict.put(_identity(name, video, rehearsal, context))
@@ -141,10 +141,10 @@ def rehearse_chain(rehearsal: Rehearsal, folder: Path, context: Context) -> Fini
     verdict.write(folder)
     if first_error is not None:
         raise first_error
-    return _result(verdict, made, folder)
+    return _result(verdict, results, folder)
 
 
-def _result(verdict: Verdict, made: list[Finished], folder: Path) -> Finished:
+def _result(verdict: Verdict, results: list[Finished], folder: Path) -> Finished:
     if missed := verdict.having("missed"):
         one = missed[0]
         raise AvatarError(
@@ -158,14 +158,14 @@ def _result(verdict: Verdict, made: list[Finished], folder: Path) -> Finished:
         Notice(code="rehearse.not_measured", message=f"{one.step}: {one.measure} not measured: {one.why}")
         for one in verdict.having("not measured")
     )
-    videos = tuple(file for done in made for file in done.files if file.role == "video")
+    videos = tuple(file for done in results for file in done.files if file.role == "video")
     pages = (describe("page", folder / PAGE), describe("verdict", folder / RECORD))
     return Finished(
         files=(*videos, *pages),
-        duration_ms=sum(done.duration_ms for done in made),
-        frames=sum(done.frames for done in made),
+        duration_ms=sum(done.duration_ms for done in results),
+        frames=sum(done.frames for done in results),
         warnings=tuple(notices),
-        engines=tuple(use for done in made for use in done.engines),
+        engines=tuple(use for done in results for use in done.engines),
     )
 
 
@@ -187,7 +187,7 @@ def _render(
 def _mouth_figures(name: str, video: Path, scene: Scene, context: Context) -> tuple[Figure, ...]:
     frames = list(islice(_checked(frames_of(video), context), JUDGED_FRAMES))
     seen = watch(_checked(iter(frames), context))
-    control, phones = intended_mouth(scene, FPS)
+    control, phones = speak_again(scene, FPS)
     frontal = frontal_frames(seen)[: control.frames]
     if (found := np.count_nonzero(frontal)) < MIN_FRAMES:
         why = f"{found} of {len(frames)} frames show a face from the front, {MIN_FRAMES} are needed"

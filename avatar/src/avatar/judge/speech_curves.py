@@ -1,4 +1,4 @@
-"""The mouth movement that a scene's speech asks for, and limits for videos that do not follow its curves.
+"""Computes the mouth movement that a scene's speech asks for, with limits for videos that follow the sound.
 
 Called by rehearsals and by `make look`.
 """
@@ -25,7 +25,7 @@ ALIGNED = Thresholds(
 """Times found again in the sound differ from the voice's own by a frame or two, and so do the curves."""
 
 
-def intended_mouth(scene: Scene, fps: int) -> tuple[ControlTrack, tuple[Phone, ...]]:
+def speak_again(scene: Scene, fps: int) -> tuple[ControlTrack, tuple[Phone, ...]]:
     """Returns the curves and phones of the scene's speech, spoken anew. Raises as `avatar.speech.speak`."""
     with tempfile.TemporaryDirectory() as folder:
         speech = speak(scene, Path(folder), lambda ref: Path(ref.path or ""))
