@@ -36,8 +36,8 @@ def run_worker(
     before: dict[int, Any] = {}
     try:
         with subprocess.Popen([*command, *arguments], stdout=output) as process:
-            for number in (signal.SIGINT, signal.SIGTERM):
-                before[number] = signal.signal(number, lambda number, _: process.send_signal(number))
+            for stop in (signal.SIGINT, signal.SIGTERM):
+                before[stop] = signal.signal(stop, lambda number, _: process.send_signal(number))
             printed, _ = process.communicate()
             return subprocess.CompletedProcess(process.args, process.returncode, printed)
     except OSError as error:
