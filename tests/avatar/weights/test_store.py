@@ -31,7 +31,7 @@ def expect_refusal(error: type[AvatarError], code: str):
 
 def test_every_entry_of_the_manifest_says_where_from_and_what_its_licence_allows() -> None:
     entries = manifest()
-    assert len({entry.role for entry in entries}) == len(entries) == 11
+    assert len({entry.role for entry in entries}) == len(entries) == 12
     assert len({entry.path for entry in entries}) == len(entries)
     for entry in entries:
         assert "https://" in entry.source
