@@ -79,9 +79,10 @@ def index_answer(request: Request, built: Path = BUILT, https_port: int | None =
 
 
 def _built_file(built: Path, name: str) -> Path | None:
-    """Looked up among what is there, so that no name can lead elsewhere."""
-    known = {path.name: path for path in built.glob("*") if path.suffix in MEDIA_TYPES and path.is_file()}
-    return known.get(name)
+    """Returns the file of that name that a build has written; None for every other name, also for a path."""
+    path = built / name
+    known = path.name == name and path.suffix in MEDIA_TYPES and path.is_file()
+    return path if known else None
 
 
 def _answer(path: Path, media_type: str, keep: str, request: Request, status: int = 200) -> Response:
