@@ -249,7 +249,7 @@ def runs_of(tests: Iterable[str], changed: set[str]) -> list[RoomRun]:
     own = {part for file in changed for part in file.split("/")[:2]}
     runs = []
     for room in ROOMS:
-        files = sorted(test for test in tests if room.folder and test.startswith(f"{room.folder}/"))
+        files = sorted(test for test in tests if room.has(test))
         if files and room.pytest != TORCH:
             runs.append(RoomRun(room, files))
     return sorted(runs, key=lambda run: (run.room.name not in own, -len(run.files)))

@@ -21,7 +21,7 @@ TORCH = "torch"
 @dataclass(frozen=True, slots=True)
 class Room:
     """`folder`: of its tests; `marks`: on top of those of the whole run; `whole_machine`: see above; `nice`:
-    added to the niceness of the run."""
+    added to the niceness of the run; `files`: of the folder, empty for all of them but `other_rooms`."""
 
     name: str
     folder: str
@@ -30,13 +30,20 @@ class Room:
     whole_machine: bool = False
     nice: int = 0
     environment: tuple[tuple[str, str], ...] = ()
-    # Of its folder; empty: all of them.
     files: tuple[str, ...] = ()
+    other_rooms: tuple[str, ...] = ()
 
     @property
     def paths(self) -> list[str]:
         """What pytest is called with."""
-        return [f"{self.folder}/{name}" for name in self.files] or [self.folder]
+        ignored = [f"--ignore={self.folder}/{name}" for name in self.other_rooms]
+        return [f"{self.folder}/{name}" for name in self.files] or [self.folder, *ignored]
+
+    def has(self, test: str) -> bool:
+        """Returns whether it runs the tests of this file, named from the root of the checkout."""
+        folder, _, name = test.rpartition("/")
+        below = self.folder and f"{folder}/".startswith(f"{self.folder}/")
+        return bool(below) and (name in self.files if self.files else name not in self.other_rooms)
 
 
 def _machine(name: str) -> Room:
@@ -49,13 +56,24 @@ def _other(name: str, pytest: str = CONTROL, marks: str = "", nice: int = 0) -> 
 
 # Of rooms that compute and wait for nothing, in tests of a few seconds each.
 COMPUTING = 5
+# Of the tests of the page, which wait for one server: those that make videos, so that two lanes share them.
+FILMS = tuple(
+    f"test_{name}.py"
+    for name in (
+        *("assets", "brands", "canvas", "dialogue", "dialogues_on_the_page", "editor", "first_steps"),
+        *("import_dialog", "journeys", "listen", "new_presenter", "overlays", "story_on_the_page"),
+        *("tutorial_film", "two_windows", "versions", "voices", "watch"),
+    )
+)
 # No tests: scripts/check.
 CHECK = Room("check", "", nice=COMPUTING)
 ROOMS = (
     CHECK,
     *map(_machine, ("ansible", "pxe", "lab")),
     # Those that compute and those that wait by turns.
-    *map(_other, ("agent", "ui", "studio", "e2e", "app", "provisioning_api", "farm")),
+    Room("films_on_the_page", "tests/ui", files=FILMS),
+    Room("ui", "tests/ui", other_rooms=FILMS),
+    *map(_other, ("agent", "studio", "e2e", "app", "provisioning_api", "farm")),
     _other("avatar", WORKER, "not torch", nice=COMPUTING),
     _other("node_health"),
     # Tests marked `torch` have an environment of their own: `make test` uses it when it is there, the others
@@ -99,4 +117,4 @@ def _some_files(checkout: Path, room: Room, files: list[str]) -> Room:
     missing = [file for file in files if not (checkout / room.folder / file).exists()]
     if missing or room is CHECK:
         raise ValueError(f"{room.name} has no {' or '.join(missing or files)} in {room.folder or 'it'}")
-    return replace(room, files=tuple(files))
+    return replace(room, files=tuple(files), other_rooms=())

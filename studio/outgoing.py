@@ -60,7 +60,7 @@ def build_outgoing(
     *,
     publisher_options: PublisherOptions | None = None,
     sender_options: SenderOptions | None = None,
-    poll_s: float = 0.5,
+    poll_s: float = 1.0,
 ) -> Outgoing:
     """The options are for those who cannot wait as long as is polite, such as tests."""
     state_dir = settings.state_dir.absolute()

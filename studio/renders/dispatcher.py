@@ -53,7 +53,8 @@ class DispatcherOptions:
 
     state_dir: Path
     making: MakingOptions
-    poll_s: float = 0.25
+    # Whatever this process changes wakes the dispatcher; other processes write without a word.
+    poll_s: float = 1.0
     max_active: int = 32
 
 

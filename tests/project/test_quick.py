@@ -214,7 +214,8 @@ def test_a_planted_failure_is_found(checkout: Checkout, file: str, text: str, ro
 def test_a_planted_failure_is_found_in_each_room(checkout: Checkout) -> None:
     rooms = [room for room in ROOMS if room.folder and room.pytest != TORCH]
     for room in rooms:
-        checkout.write(f"{room.folder}/test_planted.py", "def test_it(): assert False\n")
+        name = room.files[0] if room.files else "test_planted.py"
+        checkout.write(f"{room.folder}/{name}", "def test_it(): assert False\n")
         if not (checkout.folder / room.pytest).exists():
             shutil.copy(checkout.folder / ".venv/bin/pytest", checkout.folder / room.pytest)
     code, output = checkout.run()
