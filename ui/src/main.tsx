@@ -18,9 +18,7 @@ import { router } from "./shell/router";
 import "./kit/tokens.css";
 import "./kit/base.css";
 import "./shell/shell.css";
-import "./chat/chat.css";
 import "./videos/videos.css";
-import "./log/log.css";
 
 // A view whose file is gone: the server has a newer page. Once a minute at most, so that a server without it is no loop.
 const RELOADED = "soundstage.reloaded";

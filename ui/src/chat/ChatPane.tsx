@@ -12,6 +12,7 @@ import { goTo } from "../shell/session";
 import { onSuggestion, takeSuggestion } from "./suggestion";
 import { TurnView } from "./TurnView";
 import { useConversation } from "./useConversation";
+import "./chat.css";
 
 export function ChatPane({ takesFocus, onClose }: { takesFocus: boolean; onClose: (() => void) | undefined }) {
   const talk = useConversation();

@@ -164,6 +164,7 @@ function VideoCard({ id }: { id: string }) {
     return (
       <span className="made">
         <span className="blank" />
+        <span className="quiet">{t`One moment`}</span>
       </span>
     );
   if (!render) return null;

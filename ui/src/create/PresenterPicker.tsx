@@ -76,8 +76,9 @@ interface ButtonProps {
 /** Shows who is chosen, and opens the wall of faces. */
 export function PresenterButton({ value, fallback, label, onChange }: ButtonProps) {
   const [open, setOpen] = useState(false);
-  const shown = usePersonas().data?.find((one) => one.id === (value ?? fallback));
-  const chosen = shown?.persona?.name ?? value ?? fallback;
+  const personas = usePersonas();
+  const shown = personas.data?.find((one) => one.id === (value ?? fallback));
+  const chosen = shown?.persona?.name ?? (personas.isPending ? "…" : (value ?? fallback));
   return (
     <>
       <button

@@ -9,6 +9,7 @@ import { usePrincipal } from "../shell/me";
 import { gibibytes, number, when } from "../videos/words";
 import { NoFarm } from "./NoFarm";
 import { useMachines, useNodes } from "./useCluster";
+import "../log/log.css";
 import "./farm.css";
 
 const Drain = lazyPart(async () => ({ default: (await import("./MachineOperations")).Drain }));

@@ -15,6 +15,7 @@ import { BUFFER_SIZE, type ServerEvent } from "../live/serverEvent";
 import { usePrincipal } from "../shell/me";
 import { moment } from "../videos/words";
 import { usePast } from "./usePast";
+import "./log.css";
 
 export function LogView() {
   const me = usePrincipal();

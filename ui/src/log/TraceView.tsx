@@ -8,6 +8,7 @@ import { Empty, ErrorNotice } from "../kit/kit";
 import { usePrincipal } from "../shell/me";
 import { moment, when } from "../videos/words";
 import { barOf, inOrder, type Row, timeText } from "./tree";
+import "./log.css";
 
 const MAX_ROWS = 300;
 const TRACE_ID = /^[0-9a-f]{32}$/;

@@ -5,6 +5,7 @@ import type { RefObject } from "react";
 import { Header, Keyboard, Menu, MenuItem, MenuSection, Popover, Separator } from "react-aria-components";
 import type { Me } from "../api/client";
 import { chooseLanguage, LANGUAGES, type Language, useLanguage } from "../kit/language";
+import { personWords } from "../kit/person";
 import "../kit/overlays.css";
 import { chooseTheme, THEMES, type Theme, useTheme } from "./theme";
 
@@ -31,6 +32,9 @@ export function AccountMenu({ me, button, onClose, onShortcuts, onLeave }: Props
       onOpenChange={(open) => !open && onClose()}
       placement="top start"
     >
+      <p className="who">
+        <strong>{personWords(me.name)}</strong> <span className="quiet">{me.role}</span>
+      </p>
       <Menu className="menu" aria-label={t`Settings`} autoFocus="first" onClose={onClose}>
         <MenuSection
           selectionMode="single"
@@ -67,7 +71,7 @@ export function AccountMenu({ me, button, onClose, onShortcuts, onLeave }: Props
           ))}
         </MenuSection>
         <Separator />
-        <MenuItem onAction={onShortcuts} textValue={t`Keyboard shortcuts`}>
+        <MenuItem className="of-keyboard" onAction={onShortcuts} textValue={t`Keyboard shortcuts`}>
           {t`Keyboard shortcuts`} <Keyboard>?</Keyboard>
         </MenuItem>
         {me.kind === "session" && <MenuItem onAction={onLeave}>{t`Log out`}</MenuItem>}

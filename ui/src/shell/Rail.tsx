@@ -99,6 +99,7 @@ function Tab({ view, me, now }: { view: View; me: Me; now: View | undefined }) {
   return (
     <Link
       to={view.path}
+      title={i18n.t(view.name)}
       className={view.rare ? "rare" : undefined}
       activeOptions={{ exact: view.path === "/" }}
       aria-current={now === view || beside ? "page" : undefined}
@@ -158,6 +159,7 @@ export function Rooms({ me, view }: { me: Me; view: View | undefined }) {
           <Link key={room} to={first.path} aria-current={view?.room === room && !isChat ? "true" : undefined}>
             <Icon name={ROOM_ICONS[room]} />
             {i18n.t(ROOM_NAMES[room])}
+            {room === "Run" && <Waiting me={me} />}
           </Link>
         );
       })}

@@ -9,6 +9,7 @@ import { lazyPart } from "../kit/part";
 import { useSession } from "../shell/session";
 import type { CallView, MicrophoneState } from "../sound/call";
 import { call, useCall } from "./call";
+import "../chat/chat.css";
 import "../create/create.css";
 import "./talk.css";
 import { Measures, Presenter } from "./Presenter";

@@ -1,6 +1,7 @@
 /** How far a video is, or why it is not there, and what may be done about it. */
 import { t } from "@lingui/core/macro";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
+import type { ReactNode } from "react";
 import { api, type Me, type Render, type RenderSummary } from "../api/client";
 import { ErrorNotice, Reason, State } from "../kit/kit";
 import { stateWords } from "../kit/State";
@@ -8,8 +9,16 @@ import { duration, number, stageWords } from "./words";
 
 export const ENDED = ["done", "failed", "cancelled"];
 
-/** `titled`: its title stands above it already. */
-export function Making({ render, me, titled = false }: { render: Render | RenderSummary; me: Me; titled?: boolean }) {
+interface Props {
+  render: Render | RenderSummary;
+  me: Me;
+  /** Its title stands above it already. */
+  titled?: boolean;
+  /** What else helps one that failed. */
+  help?: ReactNode;
+}
+
+export function Making({ render, me, titled = false, help }: Props) {
   const queries = useQueryClient();
   const done = () => queries.invalidateQueries({ queryKey: ["render", render.id] });
   const path = { render_id: render.id };
@@ -72,9 +81,17 @@ export function Making({ render, me, titled = false }: { render: Render | Render
           </button>
         )}
         {ended && me.permissions.includes("render:create") && (
-          <button type="button" onClick={() => retry.mutate()} disabled={retry.isPending}>{t`Try again`}</button>
+          <button
+            type="button"
+            className={render.state === "failed" ? "primary" : undefined}
+            onClick={() => retry.mutate()}
+            disabled={retry.isPending}
+          >
+            {t`Try again`}
+          </button>
         )}
       </div>
+      {help}
     </section>
   );
 }

@@ -18,9 +18,16 @@ import { when } from "./words";
 const DAY_MS = 86_400_000;
 const LIFETIMES = { "1": msg`a day`, "7": msg`a week`, "30": msg`30 days`, date: msg`until a date` };
 
-export function ShareLinks({ render, me }: { render: Render; me: Me }) {
+interface Props {
+  render: Render;
+  me: Me;
+  /** Whether the form of a new link is open. */
+  making: boolean;
+  onMaking: (making: boolean) => void;
+}
+
+export function ShareLinks({ render, me, making, onMaking }: Props) {
   const queries = useQueryClient();
-  const [making, setMaking] = useState(false);
   const [fresh, setFresh] = useState<CreatedShareLink | null>(null);
   const found = useQuery({
     queryKey: ["share-links", render.id],
@@ -33,7 +40,7 @@ export function ShareLinks({ render, me }: { render: Render; me: Me }) {
       <div className="row apart">
         <h2 id="links-title">{t`Links`}</h2>
         {me.permissions.includes("link:create") && (
-          <button type="button" aria-expanded={making} onClick={() => setMaking(!making)}>{t`New link`}</button>
+          <button type="button" aria-expanded={making} onClick={() => onMaking(!making)}>{t`New link`}</button>
         )}
       </div>
       {found.error && <ErrorNotice error={found.error} />}
@@ -42,7 +49,7 @@ export function ShareLinks({ render, me }: { render: Render; me: Me }) {
           render={render}
           onCreated={(link) => {
             setFresh(link);
-            setMaking(false);
+            onMaking(false);
             void changed();
           }}
         />
@@ -50,6 +57,9 @@ export function ShareLinks({ render, me }: { render: Render; me: Me }) {
       {fresh && <Fresh link={fresh} onClose={() => setFresh(null)} />}
       {found.data && rows.length === 0 && !making && (
         <p className="quiet">{t`None yet. Whoever has a link sees this video without a login, until the link ends.`}</p>
+      )}
+      {rows.length > 0 && (
+        <p className="quiet">{t`The address of a link is shown once, when it is made: make a new one to share again.`}</p>
       )}
       <ul className="stack">
         {rows.map((one) => (

@@ -24,22 +24,25 @@ export function Wall({ me }: { me: Me }) {
   const renders = useRenders(facets);
   const rows = renders.data?.pages.flatMap((page) => page.rows);
   const total = renders.data?.pages.at(-1)?.total ?? 0;
+  const isUsed = total > 0 || Object.keys(asked).length > 0;
   const unfinished = any ? rows?.filter((one) => !ENDED.includes(one.state)) : undefined;
   const made = unfinished?.find((one) => one.state === "running") ?? unfinished?.[0];
   return (
     <div className="stack">
       <div className="row apart">
         <h1>{t`Videos`}</h1>
-        {(total > 0 || Object.keys(asked).length > 0) && (
-          <div className="row choices-of-wall">
-            <span className="quiet" role="status">
-              {rows && counted(rows.length, total, !any)}
-            </span>
-            <Choices asked={asked} choose={setAsked} />
-            {me.permissions.includes("project:create") && <Link className="button primary" to="/">{t`New video`}</Link>}
-          </div>
-        )}
+        {isUsed && me.permissions.includes("project:create") && <Link className="button primary" to="/">{t`New video`}</Link>}
       </div>
+      {isUsed && (
+        <div className="row apart">
+          <span className="quiet" role="status">
+            {rows && counted(rows.length, total, !any)}
+          </span>
+          <div className="row choices-of-wall">
+            <Choices asked={asked} choose={setAsked} />
+          </div>
+        </div>
+      )}
       {made && <Making render={made} me={me} />}
       <NoRows of={{ data: rows, error: renders.error }}>
         {any ? t`Nothing here yet. The first video is a sentence away.` : noneFound(words)}

@@ -31,6 +31,8 @@ export function Watch({ id, me }: { id: string; me: Me }) {
   }, []);
   const render = found.data;
   const isDone = render?.state === "done";
+  const [sharing, setSharing] = useState(false);
+  const shares = isDone && render?.kind !== "preview" && me.permissions.includes("link:create");
   return (
     <div className="stack watch">
       <div className="row apart">
@@ -38,6 +40,17 @@ export function Watch({ id, me }: { id: string; me: Me }) {
         <div className="row">
           {render?.project_id && me.permissions.includes("project:read") && (
             <Link className="button" to="/studio/p/$slug" params={{ slug: render.project_id }}>{t`Edit project`}</Link>
+          )}
+          {shares && (
+            <button
+              type="button"
+              onClick={() => {
+                setSharing(true);
+                document.getElementById("links-title")?.scrollIntoView({ block: "center" });
+              }}
+            >
+              {t({ message: "Share", context: "with others, by a link" })}
+            </button>
           )}
           {isDone && <a className="button primary" href={fileUrl(id, "video")} download="">{t`Download`}</a>}
         </div>
@@ -47,14 +60,18 @@ export function Watch({ id, me }: { id: string; me: Me }) {
       </h1>
       {found.error && <ErrorNotice error={found.error} />}
       {render?.trashed_at && <p className="quiet">{t`It is in the trash.`}</p>}
-      {render && !isDone && <Making render={render} me={me} titled />}
+      {render && !isDone && (
+        <Making render={render} me={me} titled help={render.state === "failed" && <Failure render={render} me={me} />} />
+      )}
       {render && isDone && (
         <>
           <div className="watch-main">
             <Player render={render} video={video} begin={begin} />
             <Transcript render={render} video={video} />
           </div>
-          {render.kind !== "preview" && me.permissions.includes("link:read") && <ShareLinks render={render} me={me} />}
+          {render.kind !== "preview" && me.permissions.includes("link:read") && (
+            <ShareLinks render={render} me={me} making={sharing} onMaking={setSharing} />
+          )}
           <Publications render={render} me={me} />
           <div className="watch-more">
             <Files render={render} />
@@ -62,7 +79,6 @@ export function Watch({ id, me }: { id: string; me: Me }) {
           </div>
         </>
       )}
-      {render?.state === "failed" && <Failure render={render} me={me} />}
       {render && !isDone && <Scenes render={render} />}
       {render && me.permissions.includes("trace:read") && (
         <div>
@@ -88,7 +104,7 @@ function Failure({ render, me }: { render: RenderDetail; me: Me }) {
   const script = scene && spokenIn(render)[scene.index];
   const change = () => suggest(`Change scene ${number} of ${render.project_id} to: ${script ?? ""}`);
   return (
-    <section className="card" aria-label={t`What helps`}>
+    <>
       {scene && (
         <p>
           <Trans>
@@ -119,7 +135,7 @@ function Failure({ render, me }: { render: RenderDetail; me: Me }) {
       </div>
       {asked && log.error && <ErrorNotice error={log.error} />}
       {asked && log.data && <pre className="worker-log">{log.data}</pre>}
-    </section>
+    </>
   );
 }
 
