@@ -162,8 +162,9 @@ def test_it_says_where_it_comes_from_and_leads_to_its_project(
     expect(page.get_by_label("Script of scene 1", exact=True)).to_have_value(SCRIPTS[0], timeout=PATIENCE_MS)
 
 
-def make_link(page: Page, name: str, lifetime: str = "a week") -> str:
-    page.get_by_role("button", name="New link").click()
+def make_link(page: Page, name: str, lifetime: str = "a week", button: str = "New link") -> str:
+    page.get_by_role("button", name=button, exact=True).click()
+    expect(page.get_by_label("Who or what it is for")).to_be_in_viewport()
     page.get_by_label("Who or what it is for").fill(name)
     page.get_by_label("It works for").select_option(lifetime)
     page.get_by_role("button", name="Create link").click()
@@ -176,7 +177,7 @@ def test_a_link_is_made_opened_by_a_stranger_and_revoked(
     visit: Visit, stranger: Page, film: tuple[str, str]
 ) -> None:
     page = visit.page
-    address = make_link(page, "For the harbour master")
+    address = make_link(page, "For the harbour master", button="Share")
     assert re.fullmatch(re.escape(visit.url) + "/shared/[0-9a-f]{64}", address)
     assert breaches(page) == []
     row = page.get_by_role("listitem").filter(has_text="For the harbour master")
