@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from editor_page import create_project, expect_saved, scenes
+from editor_page import create_project, expect_saved, field, scenes, show_pane
 from playwright.sync_api import Page, expect
 from studio_page import PATIENCE_MS, Visiting, breaches, run_script
 
@@ -48,6 +48,8 @@ def overlay(operator: httpx.Client, project: str) -> Callable[[Page, int], dict[
 
 def open_editor(visiting: Visiting, project: str, **options: Any) -> Page:
     page = visiting(**options).open(f"projects/{project}")
+    expect(field(page, 1)).to_be_visible(timeout=PATIENCE_MS)
+    show_pane(page, "Scene")
     expect(page.locator(".layout figcaption span")).to_have_text("Scene 1 at “The”", timeout=PATIENCE_MS)
     return page
 

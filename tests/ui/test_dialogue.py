@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import httpx
 import pytest
-from editor_page import create_project, expect_saved, field, make_film, scenes
+from editor_page import create_project, expect_saved, field, make_film, scenes, show_pane
 from page_hands import EACH_WIDTH
 from playwright.sync_api import Page, expect
 from studio_page import PATIENCE_MS, Visiting, breaches, play_a_moment
@@ -19,7 +19,7 @@ def project(operator: httpx.Client) -> str:
 
 
 def add_speaker(page: Page, name: str) -> None:
-    page.get_by_role("button", name="Add a speaker to scene 1").click()
+    page.get_by_role("button", name="Second speaker in scene 1").click()
     dialog = page.get_by_role("dialog", name="Who else speaks in scene 1")
     dialog.get_by_role("button", name=name).click()
 
@@ -44,6 +44,7 @@ def test_two_presenters_converse_and_one_goes_into_the_corner(
     marked = "Good morning. [speaker mei] It is high. [speaker host] Thank you."
     expect(field(page, 1)).to_have_value(marked)
 
+    show_pane(page, "Scene")
     places = page.get_by_role("region", name="Presenters in scene 1")
     expect(places.get_by_label("Place of Mei")).to_have_value("whole")
     places.get_by_label("Place of Mei").select_option("right")

@@ -291,3 +291,58 @@ def test_a_scene_moves_before_its_video_is_made(visiting: Visiting, operator: ht
         lambda: operator.get("/api/renders", params=query).json()[0]["state"] == "cancelled",
         "its cancellation",
     )
+
+
+def test_on_a_phone_one_tap_leads_to_the_picture_of_a_scene_and_one_back(
+    visiting: Visiting, operator: httpx.Client
+) -> None:
+    project = create_project(operator, *(f"This is part {number} of a long talk." for number in range(1, 8)))
+    visit = visiting(viewport={"width": 390, "height": 844}, has_touch=True, bypass_csp=True)
+    page = visit.open(f"projects/{project}")
+    text = field(page, 3)
+    text.tap()
+    text.press("End")
+    text.press_sequentially(" Indeed.")
+    top = text.evaluate("one => one.getBoundingClientRect().top")
+    panes = page.get_by_role("group", name="Part of the editor")
+    panes.get_by_role("button", name="Scene 3").tap()
+    picture = page.locator(".layout")
+    expect(picture).to_contain_text("scene 3", ignore_case=True)
+    expect(picture).to_be_in_viewport(ratio=1)
+    expect(text).to_be_hidden()
+    assert breaches(page) == []
+    panes.get_by_role("button", name="Script").tap()
+    expect(text).to_be_focused()
+    expect(picture).to_be_hidden()
+    assert text.evaluate("one => [one.getBoundingClientRect().top, one.selectionStart]") == [
+        pytest.approx(top, abs=2),
+        len("This is part 3 of a long talk. Indeed."),
+    ]
+    panes.get_by_role("button", name="Video").tap()
+    expect(page.get_by_label("Format")).to_be_in_viewport()
+    panes.get_by_role("button", name="Script").tap()
+    page.get_by_role("button", name="On screen").tap()
+    expect(page.get_by_role("button", name="Add ▾")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(text).to_be_focused()
+
+
+def test_on_a_phone_little_stays_above_the_script_and_a_scene_has_a_menu(
+    visiting: Visiting, operator: httpx.Client, project: str
+) -> None:
+    page = open_project(visiting(viewport={"width": 390, "height": 844}, has_touch=True), project)
+    fixed = page.evaluate(
+        """[".bar", ".editor > .panes-choice", ".rooms"]
+          .reduce((sum, one) => sum + document.querySelector(one).getBoundingClientRect().height, 0)"""
+    )
+    assert fixed <= 150
+    expect(page.locator(".editor-bar")).to_have_css("position", "static")
+    small = page.evaluate(
+        """[...document.querySelectorAll(".scene-head button, .marks button, .editor > .panes-choice button")]
+          .filter((one) => one.offsetWidth < 44 || one.offsetHeight < 44).map((one) => one.textContent)"""
+    )
+    assert small == []
+    page.get_by_role("button", name="Move or delete scene 2").tap()
+    page.get_by_role("menuitem", name="Move up").tap()
+    expect_saved(page)
+    assert scripts(operator, project) == [SCRIPTS[1], SCRIPTS[0]]

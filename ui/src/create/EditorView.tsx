@@ -3,7 +3,7 @@ import { i18n } from "@lingui/core";
 import { msg, plural, t } from "@lingui/core/macro";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useParams } from "@tanstack/react-router";
-import { Suspense, useEffect, useRef, useState } from "react";
+import { Suspense, useCallback, useEffect, useRef, useState } from "react";
 import { api, body, type Me, type Project, type ProjectState, type RenderPlan } from "../api/client";
 import { ProjectChange } from "../api/limits";
 import { Field } from "../kit/Field";
@@ -18,7 +18,8 @@ import { formatOf } from "./boxes";
 import { addScene, type Doc, newKey } from "./document";
 import { FilmPane, isEnded } from "./FilmPane";
 import { begun, changedScenes, filmBegun, useFilmed, useLatestFilm, useRenderPlan } from "./film";
-import { OnScreen } from "./OnScreen";
+import { focusOnScreen, OnScreen } from "./OnScreen";
+import { type Pane, PaneChoice, useNarrowPane } from "./panes";
 import { FilmLook, SceneLook } from "./SceneLook";
 import { ScenePicture } from "./ScenePicture";
 import { focusScript, SceneSection } from "./SceneSection";
@@ -90,7 +91,13 @@ function Open({ state, me }: { state: ProjectState; me: Me }) {
       hold(false);
     },
   };
-  const render = useRender(project, editor, () => pick(null));
+  const frame = useRef<HTMLDivElement>(null);
+  const narrowPane = useNarrowPane(frame, film && begun.has(film.id) ? "film" : "script", scene?.key ?? "");
+  const { narrow, show } = narrowPane;
+  const render = useRender(project, editor, () => {
+    pick(null);
+    show("film");
+  });
   if (film?.state === "done" && film.id !== shownFilm && render.begun.has(film.id)) {
     setShownFilm(film.id);
     hold(true);
@@ -98,7 +105,14 @@ function Open({ state, me }: { state: ProjectState; me: Me }) {
   // Until somebody picks one: what shows the scene as it is now, unless somebody watches.
   const isNewer = scene !== undefined && (changed?.has(scene.key) || layerProps.selected !== null);
   const isShownByFilm = film && (isHeld || !isEnded(film) || !isNewer);
-  const pane = picked ?? (isShownByFilm ? "film" : "scene");
+  const pane = narrow ? narrowPane.pane : (picked ?? (isShownByFilm ? "film" : "scene"));
+  const showOnScreen = useRef(() => {});
+  showOnScreen.current = () => {
+    if (narrow) show("scene");
+    // After it is drawn.
+    requestAnimationFrame(focusOnScreen);
+  };
+  const leadToOnScreen = useCallback(() => showOnScreen.current(), []);
   // biome-ignore lint/correctness/useExhaustiveDependencies: once something is changed, a paused video gives way
   useEffect(() => {
     if (!document.querySelector<HTMLVideoElement>("#film")?.paused) return;
@@ -141,7 +155,9 @@ function Open({ state, me }: { state: ProjectState; me: Me }) {
     <div className="editor">
       <h1 className="visually-hidden">{doc.title}</h1>
       <header className="editor-bar">
-        <Link to="/projects">{t`Projects`}</Link>
+        <Link to="/projects" className="back">
+          <span aria-hidden="true">‹</span> <span>{t`Projects`}</span>
+        </Link>
         <Field
           bare
           className="title"
@@ -196,8 +212,17 @@ function Open({ state, me }: { state: ProjectState; me: Me }) {
       )}
       {render.error && <ErrorNotice error={render.error} />}
       <PlanNotices plan={plan} doc={doc} />
-      <div className="editor-panes">
-        <div className="script stack">
+      {narrow && (
+        <PaneChoice
+          label={t`Part of the editor`}
+          panes={scene ? ["script", "scene", "film"] : ["script", "film"]}
+          shown={pane}
+          number={place + 1}
+          onChoose={show}
+        />
+      )}
+      <div className="editor-panes" ref={frame}>
+        <div className="script stack" hidden={narrow && pane !== "script"}>
           <p className="quiet">
             {t`${plural(doc.scenes.length, { one: "# scene", other: "# scenes" })} · about ${duration(seconds)}`}
             {silent && ` · ${t`every scene needs words before the video can be made`}`}
@@ -215,6 +240,7 @@ function Open({ state, me }: { state: ProjectState; me: Me }) {
               changed={changed?.has(one.key) ?? false}
               speech={mayRender && one === scene ? speech : null}
               onSelect={select}
+              onOnScreen={leadToOnScreen}
             />
           ))}
           {doc.scenes.length === 0 && (
@@ -233,20 +259,17 @@ function Open({ state, me }: { state: ProjectState; me: Me }) {
         <aside
           className="side stack"
           aria-label={t`Video and look`}
-          onKeyDown={(event) => event.key === "Escape" && !event.defaultPrevented && scene && focusScript(scene.key)}
+          hidden={narrow && pane === "script"}
+          onKeyDown={(event) => {
+            if (event.key !== "Escape" || event.defaultPrevented || !scene) return;
+            show("script");
+            focusScript(scene.key);
+          }}
         >
-          {isChoice && (
-            // biome-ignore lint/a11y/useSemanticElements: buttons, and no fields of a form
-            <div role="group" className="panes-choice" aria-label={t`Picture`}>
-              <button type="button" aria-pressed={pane === "scene"} onClick={() => pick("scene")}>
-                {t`Scene ${place + 1}`}
-              </button>
-              <button type="button" aria-pressed={pane === "film"} onClick={() => pick("film")}>
-                {t`Video`}
-              </button>
-            </div>
+          {isChoice && !narrow && (
+            <PaneChoice label={t`Picture`} panes={["scene", "film"]} shown={pane} number={place + 1} onChoose={pick} />
           )}
-          {scene && (pane === "scene" || (!isChoice && !isShownByFilm)) && (
+          {scene && (narrow || pane === "scene" || (!isChoice && !isShownByFilm)) && (
             <ScenePicture
               projectId={project.id}
               doc={doc}
@@ -254,6 +277,7 @@ function Open({ state, me }: { state: ProjectState; me: Me }) {
               number={place + 1}
               editor={editor}
               mayPreview={mayRender}
+              hidden={narrow && pane !== "scene"}
               {...layerProps}
             />
           )}
@@ -262,23 +286,25 @@ function Open({ state, me }: { state: ProjectState; me: Me }) {
               film={film}
               begunHere={render.begun.has(film.id)}
               outdated={(changed?.size ?? 0) > 0}
-              hidden={isChoice && pane === "scene"}
+              hidden={narrow ? pane !== "film" : isChoice && pane === "scene"}
               me={me}
               onPlay={() => hold(true)}
             />
           )}
-          {scene && <OnScreen scene={scene} number={place + 1} editor={editor} format={formatOf(doc.canvas)} {...layerProps} />}
-          {scene && <SpeakerPlaces scene={scene} number={place + 1} editor={editor} />}
-          {scene && <SceneLook scene={scene} number={place + 1} editor={editor} />}
-          <FilmLook editor={editor} />
+          {narrow && pane === "film" && film === null && <p className="empty">{t`No video yet`}</p>}
+          {scene && (!narrow || pane === "scene") && (
+            <>
+              <OnScreen scene={scene} number={place + 1} editor={editor} format={formatOf(doc.canvas)} {...layerProps} />
+              <SpeakerPlaces scene={scene} number={place + 1} editor={editor} />
+              <SceneLook scene={scene} number={place + 1} editor={editor} />
+            </>
+          )}
+          {(!narrow || pane === "film") && <FilmLook editor={editor} />}
         </aside>
       </div>
     </div>
   );
 }
-
-/** What stands beside the script. */
-type Pane = "scene" | "film";
 
 const SAVE_WORDS = { saved: msg`Saved`, saving: msg`Saving`, conflict: msg`Changed elsewhere`, failed: msg`Not saved` };
 

@@ -22,16 +22,19 @@ interface Props {
 
 export function FilmPane({ film, begunHere, outdated, hidden, me, onPlay }: Props) {
   const video = useRef<HTMLVideoElement>(null);
+  const played = useRef(false);
   const done = film.state === "done";
   useEffect(() => {
     // A browser may refuse to play sound before a click; the button is there.
-    if (done && begunHere) void video.current?.play().catch(() => undefined);
-  }, [done, begunHere]);
+    if (!done || !begunHere || hidden || played.current) return;
+    played.current = true;
+    void video.current?.play().catch(() => undefined);
+  }, [done, begunHere, hidden]);
   useEffect(() => {
     if (hidden) video.current?.pause();
   }, [hidden]);
   const canvas = "canvas" in film.spec ? film.spec.canvas : undefined;
-  if (!done || !canvas) return <Making render={film} me={me} />;
+  if (!done || !canvas) return hidden ? null : <Making render={film} me={me} />;
   return (
     <section className="card player" hidden={hidden} aria-label={t`Video`}>
       <FilmVideo of={film} ref={video} id="film" onPlay={onPlay} className={`f${formatOf(canvas).replace(":", "-")}`} />

@@ -11,6 +11,7 @@ import { spokenWords, wordAt } from "./script";
 import type { Editor } from "./useEditor";
 import { faceUrl, usePersonas } from "./usePersonas";
 import { useScenePreview } from "./useScenePreview";
+import "./canvas.css";
 
 const PAUSE_MS = 200;
 
@@ -22,15 +23,17 @@ interface Props {
   editor: Editor;
   selected: number | null;
   mayPreview: boolean;
+  /** Its preview is still drawn, and the caret followed. */
+  hidden: boolean;
   onSelect: (at: number | null) => void;
 }
 
-export function ScenePicture({ projectId, doc, scene, number, editor, selected, mayPreview, onSelect }: Props) {
+export function ScenePicture({ projectId, doc, scene, number, editor, selected, mayPreview, hidden, onSelect }: Props) {
   const { data } = usePersonas();
   const entry = data?.find((one) => one.id === (scene.body.persona ?? doc.persona));
   const words = spokenWords(scene.body.script);
   const word = Math.max(0, Math.min(useCaretWord(scene), words.length - 1));
-  const isReady = editor.saveState === "saved" && words.length > 0;
+  const isReady = !hidden && editor.saveState === "saved" && words.length > 0;
   const { scenes: _, ...look } = doc;
   const path = `/api/projects/${projectId}/scenes/${scene.key}/still?word=${word}`;
   // The version makes a changed scene another address; the server knows the scene by its id.
@@ -42,12 +45,12 @@ export function ScenePicture({ projectId, doc, scene, number, editor, selected, 
   const src = shown?.url ?? layout;
   const format = formatOf(doc.canvas);
   const preview = useScenePreview(projectId, scene.key, version, editor);
-  const film = selected === null ? preview.src : null;
+  const film = selected === null && !hidden ? preview.src : null;
   const share = Math.round(100 * preview.share);
   const { replace, remove } = overlayEdits(editor, scene);
   const presenters = presenterFrames(scene, editor, data);
   return (
-    <figure className="card layout">
+    <figure className="card layout" hidden={hidden}>
       <div className={`canvas f${format.replace(":", "-")}`}>
         {src && !film && <img src={src} alt={t`Scene ${number}: ${entry?.persona?.name ?? ""}`} draggable={false} />}
         {film ? (

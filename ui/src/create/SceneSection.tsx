@@ -4,25 +4,14 @@ import { t } from "@lingui/core/macro";
 import { useLingui } from "@lingui/react";
 import { memo, useId, useRef } from "react";
 import type { Project } from "../api/client";
-import { IconAction } from "../kit/IconAction";
 import { keysText } from "../kit/keys";
 import { ErrorNotice } from "../kit/kit";
-import {
-  addScene,
-  changeScene,
-  changeScript,
-  mergeWithPrevious,
-  moveScene,
-  newKey,
-  removeScene,
-  type SceneDoc,
-  splitScene,
-} from "./document";
+import { addScene, changeScene, changeScript, mergeWithPrevious, newKey, type SceneDoc, splitScene } from "./document";
 import { GestureMenu } from "./GestureMenu";
 import { speakerMark } from "./marks";
-import { focusOnScreen } from "./OnScreen";
 import { PresenterButton } from "./PresenterPicker";
 import { SpeakerMarks, Speakers } from "./SceneSpeakers";
+import { SceneTools } from "./SceneTools";
 import { ScriptField } from "./ScriptField";
 import { SpeechStrip } from "./SpeechStrip";
 import { caretOf, secondsOf, spokenWords, wordAt } from "./script";
@@ -42,6 +31,8 @@ interface Props {
   /** Of the selected scene, for those who may have it spoken. */
   speech: Speech | null;
   onSelect: (key: string) => void;
+  /** Leads to what is on screen. */
+  onOnScreen: () => void;
 }
 
 /** So many are drawn whole at once. */
@@ -57,7 +48,7 @@ export const focusScript = (key: string, caret?: number) =>
 
 /** Drawn anew only when something of it has changed; far from what is seen it has its heading and its words alone. */
 export const SceneSection = memo(function SceneSection(props: Props) {
-  const { scene, before, place, count, edit, persona, selected, changed, speech, onSelect } = props;
+  const { scene, before, place, count, edit, persona, selected, changed, speech, onSelect, onOnScreen } = props;
   // Another language draws it anew, too.
   useLingui();
   const frame = useRef<HTMLElement>(null);
@@ -106,41 +97,25 @@ export const SceneSection = memo(function SceneSection(props: Props) {
   return (
     // biome-ignore lint/a11y: the mouse selects it anywhere, the keyboard by the fields inside
     <section ref={frame} className={selected ? "scene selected" : "scene"} aria-labelledby={title} onClick={() => onSelect(key)}>
-      <header className="row">
-        <h2 id={title}>{t`Scene ${number}`}</h2>
+      <header className="scene-head">
+        <span className="row">
+          <h2 id={title}>{t`Scene ${number}`}</h2>
+          {near && changed && <span className="chip warn">{t`changed`}</span>}
+        </span>
         {near && (
           <>
-            <PresenterButton
-              label={t`Presenter of scene ${number}`}
-              value={body.persona}
-              fallback={persona}
-              onChange={(chosen) => edit(t`Presenter`, (doc) => changeScene(doc, key, { persona: chosen }))}
-            />
-            <Speakers scene={scene} number={number} edit={edit} persona={persona} />
-            {changed && <span className="chip warn">{t`changed`}</span>}
-            <span className="quiet length">≈ {t`${Math.max(1, Math.round(secondsOf(body)))} s`}</span>
-            <span className="tools">
-              <IconAction
-                label={t`Move scene ${number} up`}
-                disabled={place === 0}
-                onPress={() => edit(t`Move scene`, (doc) => moveScene(doc, key, -1))}
-              >
-                ↑
-              </IconAction>
-              <IconAction
-                label={t`Move scene ${number} down`}
-                disabled={place === count - 1}
-                onPress={() => edit(t`Move scene`, (doc) => moveScene(doc, key, 1))}
-              >
-                ↓
-              </IconAction>
-              <IconAction
-                label={t`Delete scene ${number}`}
-                disabled={count === 1}
-                onPress={() => edit(t`Delete scene`, (doc) => removeScene(doc, key))}
-              >
-                ×
-              </IconAction>
+            <span className="row cast">
+              <PresenterButton
+                label={t`Presenter of scene ${number}`}
+                value={body.persona}
+                fallback={persona}
+                onChange={(chosen) => edit(t`Presenter`, (doc) => changeScene(doc, key, { persona: chosen }))}
+              />
+              <Speakers scene={scene} number={number} edit={edit} persona={persona} />
+            </span>
+            <span className="row end">
+              <span className="quiet">≈ {t`${Math.max(1, Math.round(secondsOf(body)))} s`}</span>
+              <SceneTools scene={key} number={number} count={count} edit={edit} />
             </span>
           </>
         )}
@@ -157,26 +132,30 @@ export const SceneSection = memo(function SceneSection(props: Props) {
       {speech?.sheet && <SpeechStrip speech={speech} sheet={speech.sheet} scene={scene} number={number} onWord={fromWord} />}
       {speech?.error ? <ErrorNotice error={speech.error} /> : null}
       {selected && (
-        <fieldset className="row marks" aria-label={t`Marks of scene ${number}`}>
-          {speech && (
-            <button
-              type="button"
-              disabled={speech.phase === "making" || secondsOf(body) === 0}
-              onClick={() => (speech.phase === "playing" ? speech.stop() : listen(field()?.selectionStart ?? 0))}
-            >
-              {speech.phase === "playing" ? `◼ ${t`Stop`}` : `▶ ${speech.phase === "making" ? t`Speaking` : t`Listen`}`}
+        <fieldset className="marks" aria-label={t`Marks of scene ${number}`}>
+          <span className="row">
+            {speech && (
+              <button
+                type="button"
+                disabled={speech.phase === "making" || secondsOf(body) === 0}
+                onClick={() => (speech.phase === "playing" ? speech.stop() : listen(field()?.selectionStart ?? 0))}
+              >
+                {speech.phase === "playing" ? `◼ ${t`Stop`}` : `▶ ${speech.phase === "making" ? t`Speaking` : t`Listen`}`}
+              </button>
+            )}
+            <button type="button" onClick={() => insert(t`Pause`, "[pause 500ms]")}>{t`Pause`}</button>
+            <button type="button" onClick={emphasise}>{t`Emphasis`}</button>
+            <button type="button" title={t`To what is on screen in this scene; Escape leads back`} onClick={onOnScreen}>
+              {t`On screen`} ↘
             </button>
-          )}
-          <button type="button" onClick={() => insert(t`Pause`, "[pause 500ms]")}>{t`Pause`}</button>
-          <button type="button" onClick={emphasise}>{t`Emphasis`}</button>
-          <button type="button" title={t`To what is on screen in this scene; Escape leads back`} onClick={focusOnScreen}>
-            {t`On screen`} ↘
-          </button>
+            <GestureMenu onChoose={(gesture) => insert(t`Gesture`, `[gesture ${gesture}]`)} />
+          </span>
           {body.speakers.length > 0 && (
-            <SpeakerMarks scene={scene} persona={persona} onChoose={(name) => insert(t`Speaker`, speakerMark(name))} />
+            <span className="row">
+              <SpeakerMarks scene={scene} persona={persona} onChoose={(name) => insert(t`Speaker`, speakerMark(name))} />
+            </span>
           )}
-          <GestureMenu onChoose={(gesture) => insert(t`Gesture`, `[gesture ${gesture}]`)} />
-          <span className="apart-left">
+          <span className="row">
             <button
               type="button"
               title={keysText("Ctrl+Enter")}

@@ -41,9 +41,10 @@ export function Speakers({ scene, number, edit, persona }: Props) {
         </span>
       ))}
       {body.speakers.length < MAX_SPEAKERS && (
-        <IconAction label={t`Add a speaker to scene ${number}`} onPress={() => setAdding(true)}>
-          +
-        </IconAction>
+        <button type="button" className="plain" onClick={() => setAdding(true)}>
+          + {body.speakers.length === 0 ? t`Second speaker` : t`Another speaker`}
+          <span className="visually-hidden"> {t`in scene ${number}`}</span>
+        </button>
       )}
       {adding && (
         <Suspense>

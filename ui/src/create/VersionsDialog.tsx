@@ -11,6 +11,7 @@ import { when } from "../videos/words";
 import { type Content, versionContent } from "./film";
 import type { Editor } from "./useEditor";
 import { compareDocs, docOfVersion, type Piece, type SceneChange } from "./versions";
+import "./versions.css";
 
 const MAX_FILMS = 200;
 const FIELDS: Record<string, MessageDescriptor> = {
