@@ -6,7 +6,7 @@ import { useParams } from "@tanstack/react-router";
 import { useId, useState } from "react";
 import { type Approval, api, type Me } from "../api/client";
 import { VoteRequest } from "../api/limits";
-import { callTitle } from "../kit/calls";
+import { callTitle, callWords } from "../kit/calls";
 import { Field } from "../kit/Field";
 import { ErrorNotice, NoRows, State, Table } from "../kit/kit";
 import { Marked } from "../kit/Marked";
@@ -15,6 +15,7 @@ import { personWords } from "../kit/person";
 import { usePrincipal } from "../shell/me";
 import { duration, when } from "../videos/words";
 import { useApprovals } from "./useApprovals";
+import "./approvals.css";
 
 export function ApprovalsView() {
   const me = usePrincipal();
@@ -44,7 +45,7 @@ export function ApprovalsView() {
                   <State of={one.state} />
                 </td>
                 <td>{personWords(one.requester_name)}</td>
-                <td>{when(one.created_at)}</td>
+                <td className="when">{when(one.created_at)}</td>
                 <td>
                   <Marked
                     text={
@@ -80,7 +81,7 @@ function Card({ approval, me, marked }: { approval: Approval; me: Me; marked: bo
     onSettled: () => queries.invalidateQueries({ queryKey: ["approvals"] }),
   });
   const may = me.permissions.includes("approval:decide");
-  const deletes = approval.plan.changes.some((one) => one.deletes);
+  const lost = approval.plan.changes.filter((one) => one.deletes).map((one) => one.where || one.what);
   const agreed = approval.votes?.filter((one) => one.agrees).length ?? 0;
   return (
     <article className="card approval" aria-labelledby={`${field}-title`} aria-current={marked ? "true" : undefined}>
@@ -112,13 +113,15 @@ function Card({ approval, me, marked }: { approval: Approval; me: Me; marked: bo
           />
           <button
             type="button"
-            className={deletes ? "danger" : "primary"}
+            className={lost.length > 0 ? "permanent" : "primary"}
             disabled={vote.isPending}
             onClick={() => vote.mutate(true)}
           >
-            {t`Approve`}
+            {lost.length > 0
+              ? t`Approve, and lose for good: ${lost.join(", ")}`
+              : t`Approve: ${callWords(approval.tool, approval.arguments)}`}
           </button>
-          <button type="button" disabled={vote.isPending} onClick={() => vote.mutate(false)}>{t`Deny`}</button>
+          <button type="button" className="plain" disabled={vote.isPending} onClick={() => vote.mutate(false)}>{t`Deny`}</button>
         </div>
       ) : (
         <p className="quiet">{t`Somebody with the right approval:decide decides.`}</p>

@@ -35,7 +35,7 @@ export function MachinesView() {
       <h1>{t`Machines`}</h1>
       <NoRows of={list}>{t`No machine yet. One that boots from the network appears here and waits to be accepted.`}</NoRows>
       {(list.data?.length ?? 0) > 0 && (
-        <Table name={t`Machines of the farm`} heads={COLUMNS.map((one) => i18n.t(one))} last={t`Actions`} spare={[2, 3]}>
+        <Table name={t`Machines of the farm`} heads={COLUMNS.map((one) => i18n.t(one))} last={t`Actions`}>
           {list.data?.map((one) => (
             <Fragment key={one.id}>
               <tr>
@@ -43,12 +43,11 @@ export function MachinesView() {
                   <Link to="/run/machines/$name" params={{ name: one.name }}>
                     {one.name}
                   </Link>
-                  <div className="quiet mono instead">{one.code}</div>
                   <div className="quiet">{[one.address, one.pool].filter(Boolean).join(" · ")}</div>
                 </th>
                 <Stand of={one} />
-                <td className="mono spare">{one.code}</td>
-                <td className="spare">{moment(one.seen_at)}</td>
+                <td className="mono">{one.code}</td>
+                <td>{moment(one.seen_at)}</td>
                 <td className="operations">
                   <NextStep machine={one} me={me} approval={acceptanceOf(one.name)} />
                 </td>
@@ -90,7 +89,7 @@ export function RunsView() {
       <h1>{t`Runs`}</h1>
       <NoRows of={list}>{t`No run yet. Each time Ansible works on machines, it appears here.`}</NoRows>
       {(list.data?.length ?? 0) > 0 && (
-        <Table name={t`Runs of playbooks`} heads={[t`Playbook`, t`State`, t`Machines`, t`By`, t`Began`]} spare={[3]}>
+        <Table name={t`Runs of playbooks`} heads={[t`Playbook`, t`State`, t`Machines`, t`By`, t`Began`]}>
           {list.data?.map((one) => (
             <tr key={one.id}>
               <th scope="row">
@@ -101,7 +100,7 @@ export function RunsView() {
               </th>
               <Stand of={one} />
               <td>{one.machines.map((machine) => machine.name).join(", ")}</td>
-              <td className="spare">{personWords(one.requested_by)}</td>
+              <td>{personWords(one.requested_by)}</td>
               <td className="when">{when(one.created_at)}</td>
             </tr>
           ))}

@@ -35,7 +35,7 @@ function List() {
         <NoRows of={jobs}>{t`No job runs on the farm.`}</NoRows>
       </NoFarm>
       {(jobs.data?.length ?? 0) > 0 && (
-        <Table name={t`Jobs of the farm`} heads={[t`Job`, t`State`, t`Running`, t`Waiting`, t`Kind`, t`Since`]} spare={[4, 5]}>
+        <Table name={t`Jobs of the farm`} heads={[t`Job`, t`State`, t`Running`, t`Waiting`, t`Kind`, t`Since`]}>
           {jobs.data?.map((one) => (
             <tr key={one.id}>
               <th scope="row">
@@ -50,8 +50,8 @@ function List() {
               </td>
               <td>{one.running + one.starting}</td>
               <td>{one.waiting}</td>
-              <td className="spare">{one.kind}</td>
-              <td className="spare">{when(one.submitted_at)}</td>
+              <td>{one.kind}</td>
+              <td className="when">{when(one.submitted_at)}</td>
             </tr>
           ))}
         </Table>

@@ -3,8 +3,10 @@ import { plural, t } from "@lingui/core/macro";
 import { Link, useParams } from "@tanstack/react-router";
 import { Suspense, useState } from "react";
 import type { FarmNode } from "../api/client";
+import { CopyButton } from "../kit/CopyButton";
 import { ErrorNotice, NoRows, State, Table } from "../kit/kit";
 import { lazyPart } from "../kit/part";
+import { ShortId } from "../kit/ShortId";
 import { usePrincipal } from "../shell/me";
 import { gibibytes, number, when } from "../videos/words";
 import { NoFarm } from "./NoFarm";
@@ -25,12 +27,7 @@ export function NodesView() {
         <NoRows of={nodes}>{t`The farm has no node yet. A machine that is enrolled becomes one.`}</NoRows>
       </NoFarm>
       {(nodes.data?.length ?? 0) > 0 && (
-        <Table
-          name={t`Nodes of the farm`}
-          heads={[t`Node`, t`State`, t`Cards`, t`Memory`, t`Leases`]}
-          last={t`Actions`}
-          spare={[3, 4]}
-        >
+        <Table name={t`Nodes of the farm`} heads={[t`Node`, t`State`, t`Cards`, t`Memory`, t`Leases`]} last={t`Actions`}>
           {nodes.data?.map((one) => (
             <tr key={one.id}>
               <th scope="row">
@@ -45,10 +42,10 @@ export function NodesView() {
               <td>
                 <Cards of={one} />
               </td>
-              <td className="spare">
+              <td>
                 <Held of={one} />
               </td>
-              <td className="spare">{one.leases.length}</td>
+              <td>{one.leases.length}</td>
               <td>
                 <DrainButton of={one} />
               </td>
@@ -119,7 +116,9 @@ function Detail({ name, of }: { name: string; of: ReturnType<typeof useNodes> })
                     <CardMemory of={card} />
                   </td>
                   <td>{card.shares > 0 ? card.shares : t`as a whole`}</td>
-                  <td className="mono">{card.uuid}</td>
+                  <td className="mono">
+                    <ShortId of={card.uuid} /> <CopyButton text={card.uuid} about={card.uuid} className="link" />
+                  </td>
                 </tr>
               ))}
             </Table>
@@ -161,7 +160,7 @@ function Leases({ of }: { of: FarmNode }) {
           </td>
           <td>{gibibytes(one.memory_mib)}</td>
           <td>{t`${number(one.cpu_mhz)} MHz`}</td>
-          <td>{when(one.since)}</td>
+          <td className="when">{when(one.since)}</td>
         </tr>
       ))}
     </Table>

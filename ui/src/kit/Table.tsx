@@ -1,24 +1,35 @@
-/** Rows under named columns; `last` names one that only a screen reader tells of, such as that of buttons. On a phone there
- * is no room for the columns `spare`, by number; their cells have a class of that name. */
-import type { ReactNode } from "react";
+/** Rows under named columns; `last` names one that only a screen reader tells of, such as that of buttons. Where it is
+ * narrow, each row of a table of three columns or more stands as a card, with the column's name before each value. */
+import { type ReactNode, useLayoutEffect, useRef } from "react";
 
 interface Props {
   name: string;
   heads: string[];
   last?: string | undefined;
-  spare?: readonly number[];
   children: ReactNode;
 }
 
-export function Table({ name, heads, last, spare = [], children }: Props) {
+export function Table({ name, heads, last, children }: Props) {
+  const table = useRef<HTMLTableElement>(null);
+  const isStacked = heads.length + (last ? 1 : 0) > 2;
+  // Some browsers forget what rows and cells are once they are shown as blocks.
+  useLayoutEffect(() => {
+    for (const row of isStacked ? (table.current?.rows ?? []) : []) {
+      row.role = "row";
+      for (const cell of row.cells) {
+        cell.role = cell.tagName === "TD" ? "cell" : cell.scope === "row" ? "rowheader" : "columnheader";
+        cell.dataset.label = cell.colSpan > 1 ? "" : heads[cell.cellIndex];
+      }
+    }
+  });
   return (
     // biome-ignore-start lint/a11y: what scrolls on a phone must be reached by keyboard, and a group is no landmark
-    <div className="table" role="group" tabIndex={0} aria-label={name}>
-      <table>
-        <thead>
+    <div className={isStacked ? "table stacked" : "table"} role="group" tabIndex={0} aria-label={name}>
+      <table role="table" ref={table}>
+        <thead role="rowgroup">
           <tr>
-            {heads.map((head, at) => (
-              <th key={head} scope="col" className={spare.includes(at) ? "spare" : undefined}>
+            {heads.map((head) => (
+              <th key={head} scope="col">
                 {head}
               </th>
             ))}
@@ -29,7 +40,7 @@ export function Table({ name, heads, last, spare = [], children }: Props) {
             )}
           </tr>
         </thead>
-        <tbody>{children}</tbody>
+        <tbody role="rowgroup">{children}</tbody>
       </table>
     </div>
     // biome-ignore-end lint/a11y: so far

@@ -8,6 +8,7 @@ import { getAudit } from "../api/limits";
 import { Field } from "../kit/Field";
 import { NoRows, Table } from "../kit/kit";
 import { personWords } from "../kit/person";
+import { ShortId } from "../kit/ShortId";
 import { useSettled } from "../kit/useSettled";
 import { when } from "../videos/words";
 import "./lists.css";
@@ -123,7 +124,7 @@ export function AuditView() {
         {isFiltered ? t`No record is like that.` : t`Nothing was recorded yet.`}
       </NoRows>
       {rows && rows.length > 0 && (
-        <Table name={t`Audit`} heads={heads} spare={[3, 4]}>
+        <Table name={t`Audit`} heads={heads}>
           {rows.map((one) => (
             <tr key={one.number}>
               <th scope="row">{one.number}</th>
@@ -132,17 +133,13 @@ export function AuditView() {
                 {KINDS[one.kind] ? i18n.t(KINDS[one.kind] as MessageDescriptor) : one.kind}
                 {typeof one.data.tool === "string" && <span className="quiet"> · {one.data.tool}</span>}
                 {KINDS[one.kind] && <div className="quiet mono">{one.kind}</div>}
-                <div className="quiet instead">{personWords(one.actor)}</div>
-                <div className="quiet mono instead">
-                  <Subject id={one.subject} />
-                </div>
               </td>
-              <td className="spare">
-                <button type="button" className="link" onClick={() => choose({ actor: one.actor })}>
+              <td>
+                <Link to="/run/audit" search={{ ...search, actor: one.actor }}>
                   {personWords(one.actor)}
-                </button>
+                </Link>
               </td>
-              <td className="mono spare">
+              <td className="mono">
                 <Subject id={one.subject} />
               </td>
             </tr>
@@ -164,7 +161,7 @@ export function AuditView() {
 function Subject({ id }: { id: string }) {
   return id ? (
     <Link to="/run/audit" search={{ about: id }}>
-      {id}
+      <ShortId of={id} />
     </Link>
   ) : null;
 }

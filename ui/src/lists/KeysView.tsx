@@ -45,7 +45,6 @@ export function KeysView() {
       name={t`API keys`}
       heads={[t`Name`, t`Role`, t`State`, t`Expires`, t`Last used`]}
       last={t`Actions`}
-      spare={[3, 4]}
       of={of}
       above={above}
       empty={t`No API key yet.`}
@@ -58,9 +57,9 @@ export function KeysView() {
             <State of={one.state} />
             {one.state === "superseded" && <p className="quiet">{t`It works until it ends: revoke it where it must not.`}</p>}
           </td>
-          <td className="spare">{one.expires_at ? when(one.expires_at) : t`never`}</td>
-          <td className="spare">{one.last_used_at ? when(one.last_used_at) : t`never`}</td>
-          <td className="operations">{isUsed(one) && <Actions of={one} onChanged={changed} onSecret={show} />}</td>
+          <td className="when">{one.expires_at ? when(one.expires_at) : t`never`}</td>
+          <td className="when">{one.last_used_at ? when(one.last_used_at) : t`never`}</td>
+          <td>{isUsed(one) && <Actions of={one} onChanged={changed} onSecret={show} />}</td>
         </tr>
       )}
     </List>

@@ -20,15 +20,13 @@ export function List<Row>(props: {
   heads: string[];
   /** Of a column of buttons. */
   last?: string;
-  /** Columns that a phone has no room for. */
-  spare?: readonly number[];
   of: { data?: readonly Row[] | undefined; error: Error | null };
   empty: string;
   /** Between the heading and the table. */
   above?: ReactNode;
   children: (row: Row) => ReactNode;
 }) {
-  const { name, heads, last, spare, of, empty, above, children } = props;
+  const { name, heads, last, of, empty, above, children } = props;
   return (
     <div className="stack">
       <div className="row apart">
@@ -38,7 +36,7 @@ export function List<Row>(props: {
       {above}
       <NoRows of={of}>{empty}</NoRows>
       {of.data && of.data.length > 0 && (
-        <Table name={name} heads={heads} last={last} spare={spare}>
+        <Table name={name} heads={heads} last={last}>
           {of.data.map(children)}
         </Table>
       )}
@@ -54,7 +52,7 @@ export function PublicationsView() {
   });
   const heads = [t`Video`, t`State`, t`Where`, t`By`, t`Begun`];
   return (
-    <List name={t`Publications`} heads={heads} spare={[3, 4]} of={of} empty={t`Nothing was published yet.`}>
+    <List name={t`Publications`} heads={heads} of={of} empty={t`Nothing was published yet.`}>
       {(one) => (
         <tr key={one.id}>
           <th scope="row">
@@ -69,9 +67,9 @@ export function PublicationsView() {
           <td>
             <PublicationState publication={one} me={me} />
           </td>
-          <td className="address">{one.url ? <a href={one.url}>{one.url}</a> : i18n.t(PRIVACIES[one.wishes.privacy])}</td>
-          <td className="spare">{personWords(one.requested_by)}</td>
-          <td className="when spare">{when(one.created_at)}</td>
+          <td>{one.url ? <a href={one.url}>{t`On YouTube`}</a> : i18n.t(PRIVACIES[one.wishes.privacy])}</td>
+          <td>{personWords(one.requested_by)}</td>
+          <td className="when">{when(one.created_at)}</td>
         </tr>
       )}
     </List>

@@ -172,7 +172,7 @@ function Deliveries({ of, mayRepeat, onEnded }: { of: Webhook; mayRepeat: boolea
     <>
       <NoRows of={found}>{t`Nothing was delivered yet.`}</NoRows>
       {found.data && found.data.length > 0 && (
-        <Table name={t`Deliveries`} heads={[t`What`, t`State`, t`Answer`, t`When`, t`Actions`]}>
+        <Table name={t`Deliveries`} heads={[t`What`, t`State`, t`Answer`, t`When`]} last={t`Actions`}>
           {found.data.map((one) => {
             const last = one.log.at(-1);
             return (
@@ -182,7 +182,7 @@ function Deliveries({ of, mayRepeat, onEnded }: { of: Webhook; mayRepeat: boolea
                   <State of={one.state} />
                 </td>
                 <td>{last ? last.error || String(last.status ?? "") : "–"}</td>
-                <td>{when(one.created_at)}</td>
+                <td className="when">{when(one.created_at)}</td>
                 <td>
                   {mayRepeat && one.ended_at && (
                     <button

@@ -56,7 +56,7 @@ export function SnapshotsView() {
             <tr key={one.id}>
               <th scope="row">{one.name}</th>
               <td>{one.turns}</td>
-              <td>{when(one.saved_at)}</td>
+              <td className="when">{when(one.saved_at)}</td>
               <td>
                 <span className="row ends">
                   <button type="button" onClick={() => load.mutate(one.name)} aria-label={t`Load ${one.name}`}>{t`Load`}</button>

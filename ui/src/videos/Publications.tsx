@@ -45,7 +45,7 @@ export function Publications({ render, me }: { render: Render; me: Me }) {
         {found.data?.map((one) => (
           <li key={one.id} className="card row apart">
             <span>
-              {one.url ? <a href={one.url}>{one.url}</a> : one.wishes.title}
+              {one.url ? <a href={one.url}>{t`On YouTube`}</a> : one.wishes.title}
               <span className="quiet"> · {when(one.created_at)}</span>
             </span>
             <PublicationState publication={one} me={me} onChange={() => setOpen({ before: one.wishes })} />

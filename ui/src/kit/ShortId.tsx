@@ -1,0 +1,11 @@
+/** An id that gives way in its middle where there is no room for it; copied, it is whole. */
+const END_CHARS = 6;
+
+export function ShortId({ of }: { of: string }) {
+  return (
+    <span className="short-id" title={of}>
+      <span>{of.slice(0, -END_CHARS)}</span>
+      {of.slice(-END_CHARS)}
+    </span>
+  );
+}
