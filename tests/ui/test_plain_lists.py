@@ -55,7 +55,7 @@ def test_the_audit_log_is_filtered_and_the_address_says_so(
     expect(rows.filter(has_text="said something")).to_have_count(0, timeout=PATIENCE_MS)
     brands = created.count()
     assert brands >= 2 and page.url.endswith("/run/audit?kind=brand.")
-    created.first.get_by_role("link").filter(visible=True).click()
+    created.first.get_by_role("link", name="brd_").click()
     # All records of that brand kit, of whatever kind.
     expect(page.get_by_label("Id of a thing")).to_have_value(re.compile("^brd_"), timeout=PATIENCE_MS)
     expect(created).to_have_count(1, timeout=PATIENCE_MS)
@@ -64,3 +64,27 @@ def test_the_audit_log_is_filtered_and_the_address_says_so(
     assert breaches(page) == []
     page.reload()
     expect(page.get_by_label("Who")).to_have_value("nobody of that name", timeout=PATIENCE_MS)
+
+
+CUT = """() => [...document.querySelectorAll(".stacked :is(th, td)")]
+  .filter((one) => one.checkVisibility())
+  .filter((one) => one.getBoundingClientRect().right > innerWidth || one.scrollWidth > one.clientWidth + 1)
+  .map((one) => one.textContent)"""
+
+
+def test_on_a_phone_rows_stand_as_cards_with_all_their_columns(visiting: Visiting, studio: Studio) -> None:
+    with httpx.Client(base_url=studio.url, headers=studio.headers, timeout=60, trust_env=False) as operator:
+        operator.post("/api/keys", json={"name": "wall clock", "role": "viewer"}).raise_for_status()
+    visit = visiting(viewport={"width": 390, "height": 844}, bypass_csp=True)
+    page = visit.open("run/keys")
+    row = page.get_by_role("row", name="wall clock")
+    for number, column in enumerate(("Role", "State", "Expires", "Last used")):
+        cell = row.get_by_role("cell").nth(number)
+        expect(cell).to_be_visible(timeout=PATIENCE_MS)
+        assert cell.evaluate("one => getComputedStyle(one, '::before').content").startswith(f'"{column}"')
+    assert page.evaluate(CUT) == []
+    assert breaches(page) == []
+    page.goto(visit.url + address("audit"))
+    expect(page.get_by_role("row").nth(1)).to_be_visible(timeout=PATIENCE_MS)
+    assert page.evaluate(CUT) == []
+    assert breaches(page) == []
