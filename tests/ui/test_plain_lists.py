@@ -83,6 +83,8 @@ def test_on_a_phone_rows_stand_as_cards_with_all_their_columns(visiting: Visitin
         expect(cell).to_be_visible(timeout=PATIENCE_MS)
         assert cell.evaluate("one => getComputedStyle(one, '::before').content").startswith(f'"{column}"')
     assert page.evaluate(CUT) == []
+    # A column of buttons has no name to show.
+    expect(page.locator("[data-label=undefined]")).to_have_count(0)
     assert breaches(page) == []
     page.goto(visit.url + address("audit"))
     expect(page.get_by_role("row").nth(1)).to_be_visible(timeout=PATIENCE_MS)

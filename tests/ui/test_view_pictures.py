@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from editor_page import field
+from editor_page import field, show_pane
 from full_studio import FullStudio, fill, open_full_studio
 from PIL import Image
 from playwright.sync_api import Page, expect
@@ -73,7 +73,9 @@ def keys(keys: str) -> Callable[[Page], None]:
 
 
 def play(page: Page) -> None:
+    show_pane(page, "Video")
     play_a_moment(page, 1)
+    show_pane(page, "Script")
 
 
 def ask_the_policy(page: Page) -> None:
@@ -89,7 +91,7 @@ def open_the_log(page: Page) -> None:
 
 def look(page: Page) -> None:
     page.get_by_role("button", name="Run checks").first.click()
-    expect(page.locator(".view table")).to_be_visible()
+    expect(page.locator(".view table").first).to_be_visible()
 
 
 def choose_the_changed_scene(page: Page) -> None:
@@ -97,6 +99,7 @@ def choose_the_changed_scene(page: Page) -> None:
     script = field(page, 3)
     script.click()
     page.keyboard.press("Control+Home")
+    show_pane(page, "Scene 3")
     expect(page.locator(".layout figcaption span")).to_contain_text("Scene 3 at", timeout=PATIENCE_MS)
 
 
@@ -105,9 +108,9 @@ PICTURES = (
     Picture("import", None, "/", ".faces img", press("Import a document")),
     Picture("welcome", "/welcome", "/welcome", ".view section"),
     Picture("projects", "/projects", "/projects", "text=A tour of the harbour"),
-    Picture("editor", "/studio/p/$slug", "/studio/p/{project}", "#film", play),
-    Picture("editor-scene", None, "/studio/p/{project}", "#film", choose_the_changed_scene),
-    Picture("versions", None, "/studio/p/{project}", "#film", press("Versions")),
+    Picture("editor", "/studio/p/$slug", "/studio/p/{project}", ".editor .script", play),
+    Picture("editor-scene", None, "/studio/p/{project}", ".editor .script", choose_the_changed_scene),
+    Picture("versions", None, "/studio/p/{project}", ".editor .script", press("Versions")),
     Picture("presenters", "/presenters", "/presenters", ".view img"),
     Picture("new-presenter", None, "/presenters", ".view img", press("New presenter")),
     Picture("pronunciations", "/pronunciations", "/pronunciations", "tbody tr"),

@@ -18,7 +18,7 @@ export function Table({ name, heads, last, children }: Props) {
       row.role = "row";
       for (const cell of row.cells) {
         cell.role = cell.tagName === "TD" ? "cell" : cell.scope === "row" ? "rowheader" : "columnheader";
-        cell.dataset.label = cell.colSpan > 1 ? "" : heads[cell.cellIndex];
+        cell.dataset.label = cell.colSpan > 1 ? "" : (heads[cell.cellIndex] ?? "");
       }
     }
   });
