@@ -36,13 +36,6 @@ def field(page: Page, number: int) -> Any:
     return page.get_by_label(f"Script of scene {number}", exact=True)
 
 
-def show_pane(page: Page, name: str) -> None:
-    """Chooses the script, the scene or the video, where the page is too narrow for two of them."""
-    choice = page.get_by_role("group", name="Part of the editor").get_by_role("button", name=name)
-    if choice.count():
-        choice.click()
-
-
 def expect_saved(page: Page) -> None:
     expect(page.locator(".saved")).to_have_text("Saved", timeout=PATIENCE_MS)
 

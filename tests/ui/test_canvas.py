@@ -8,7 +8,8 @@ from typing import Any
 
 import httpx
 import pytest
-from editor_page import create_project, expect_saved, field, scenes, show_pane
+from editor_page import create_project, expect_saved, field, scenes
+from editor_panes import show_pane
 from playwright.sync_api import Page, expect
 from studio_page import PATIENCE_MS, Visiting, breaches, run_script
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import httpx
 import pytest
-from editor_page import create_project, expect_saved, field, make_film, scenes, show_pane
+from editor_page import create_project, expect_saved, field, make_film, scenes
+from editor_panes import show_pane
 from page_hands import EACH_WIDTH
 from playwright.sync_api import Page, expect
 from studio_page import PATIENCE_MS, Visiting, breaches, play_a_moment

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from editor_page import field, show_pane
+from editor_page import field
+from editor_panes import show_pane
 from full_studio import FullStudio, fill, open_full_studio
 from PIL import Image
 from playwright.sync_api import Page, expect

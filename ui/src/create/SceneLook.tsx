@@ -29,7 +29,7 @@ const SIZES = [360, 720, 1080] as const;
 const CAPTIONS = {
   soft: msg`To switch on`,
   burned: msg`In the picture`,
-  both: msg({ message: "Both", context: "captions" }),
+  both: msg`In the picture, and to switch on`,
   none: msg`None`,
 };
 const TRANSITIONS = {
