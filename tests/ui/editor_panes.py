@@ -1,4 +1,4 @@
-"""Which part of the editor a narrow page shows."""
+"""Chooses the part of the editor that a narrow page shows."""
 
 from playwright.sync_api import Page
 
