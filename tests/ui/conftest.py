@@ -15,7 +15,7 @@ from page_hands import USUAL_WIDTH
 from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
 from studio_page import CHROMIUM, OPTIONS, PATIENCE_MS, REPOSITORY, Studio, Visit, Visiting, studio_up
 
-for folder in ("provisioning_api", "agent", "support"):
+for folder in ("provisioning_api", "agent", "support", "ui"):
     sys.path.insert(0, str(REPOSITORY / "tests" / folder))
 expect.set_options(timeout=PATIENCE_MS)
 
