@@ -32,7 +32,7 @@ export function Watch({ id, me }: { id: string; me: Me }) {
   const render = found.data;
   const isDone = render?.state === "done";
   const [sharing, setSharing] = useState(false);
-  const shares = isDone && render?.kind !== "preview" && me.permissions.includes("link:create");
+  const hasLinks = isDone && render?.kind !== "preview" && me.permissions.includes("link:read");
   return (
     <div className="stack watch">
       <div className="row apart">
@@ -41,7 +41,7 @@ export function Watch({ id, me }: { id: string; me: Me }) {
           {render?.project_id && me.permissions.includes("project:read") && (
             <Link className="button" to="/studio/p/$slug" params={{ slug: render.project_id }}>{t`Edit project`}</Link>
           )}
-          {shares && (
+          {hasLinks && me.permissions.includes("link:create") && (
             <button
               type="button"
               onClick={() => {
@@ -69,9 +69,7 @@ export function Watch({ id, me }: { id: string; me: Me }) {
             <Player render={render} video={video} begin={begin} />
             <Transcript render={render} video={video} />
           </div>
-          {render.kind !== "preview" && me.permissions.includes("link:read") && (
-            <ShareLinks render={render} me={me} making={sharing} onMaking={setSharing} />
-          )}
+          {hasLinks && <ShareLinks render={render} me={me} making={sharing} onMaking={setSharing} />}
           <Publications render={render} me={me} />
           <div className="watch-more">
             <Files render={render} />
