@@ -39,9 +39,7 @@ def test_a_file_is_uploaded_renamed_found_and_deleted(
     first, second = f"harbour-{width}.png", f"lighthouse {width}"
     page = visiting(bypass_csp=True).open("library")
     page.get_by_label("Kind", exact=True).select_option("audio")
-    page.get_by_label("Drop a picture, a video or a sound here, or choose one").set_input_files(
-        png(tmp_path / first)
-    )
+    page.get_by_label("Add a file").set_input_files(png(tmp_path / first))
     card = page.get_by_role("listitem").filter(has_text=first)
     expect(card, "what was uploaded is in sight, whatever was chosen before").to_be_visible()
     assert breaches(page) == []

@@ -133,7 +133,7 @@ def test_a_picture_is_uploaded_put_on_a_word_and_chosen_again(
     dialog = page.get_by_role("dialog", name="Picture or clip")
     page.get_by_role("button", name="Add ▾").click()
     page.get_by_role("menuitem", name="Picture or clip").click()
-    dialog.get_by_label("Drop a file here, or choose one").set_input_files(tmp_path / "pier.png")
+    dialog.get_by_label("Choose a file").set_input_files(tmp_path / "pier.png")
     expect(dialog).to_be_hidden(timeout=PATIENCE_MS)
     layer = page.locator(".on-screen .layer")
     expect(layer).to_contain_text("pier.png")

@@ -49,7 +49,7 @@ export function AssetsView() {
     <div className="stack">
       <div className="row apart">
         <h1>{t`Assets`}</h1>
-        <div className="row">
+        <div className="row filters">
           {assets.data?.length === MAX_SHOWN && <span className="quiet">{t`the newest ${MAX_SHOWN}`}</span>}
           <select aria-label={t`Kind`} value={kind} onChange={(event) => setKind(event.target.value as Kind | "")}>
             <option value="">{t`Every kind`}</option>
@@ -98,8 +98,9 @@ function Upload({ onDone }: { onDone: () => void }) {
   return (
     <>
       <FileDrop label={t`Drop a picture, a video or a sound here`} disabled={upload.isPending} onFile={send}>
+        <span className="quiet for-mouse">{t`Drop a picture, a video or a sound here, or`}</span>
         <FileInput
-          label={upload.isPending ? t`Uploading ${name}` : t`Drop a picture, a video or a sound here, or choose one`}
+          label={upload.isPending ? t`Uploading ${name}` : t`Add a file`}
           accept={Object.values(ACCEPTED).join()}
           disabled={upload.isPending}
           onFile={send}

@@ -118,9 +118,16 @@ function Chooser({ busy, error, source, onChoose }: ChooserProps) {
   return (
     <div className="stack">
       <FileDrop label={t`Drop a document here`} onFile={(file) => onChoose({ file })}>
-        <FileInput label={t`Choose a file`} isButton accept={KINDS} disabled={busy} onFile={(file) => onChoose({ file })} />
+        <FileInput label={t`Choose a file`} accept={KINDS} disabled={busy} onFile={(file) => onChoose({ file })} />
         <p className="quiet" role="status">
-          {busy ? t`Reading it` : t`or drop it here: PowerPoint, Word, Markdown, text or HTML. Speaker notes become the script.`}
+          {busy ? (
+            t`Reading it`
+          ) : (
+            <>
+              <span className="for-mouse">{t`or drop it here:`} </span>
+              {t`PowerPoint, Word, Markdown, text or HTML. Speaker notes become the script.`}
+            </>
+          )}
         </p>
       </FileDrop>
       {isOf("file") && error && <ErrorNotice error={error} />}

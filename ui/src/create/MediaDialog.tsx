@@ -27,8 +27,9 @@ export function MediaDialog({ onChoose, onClose }: Props) {
   return (
     <Modal title={t`Picture or clip`} size="wide" dismissable={!upload.isPending} onClose={onClose}>
       <FileDrop label={t`Drop a picture or a clip here`} disabled={upload.isPending} onFile={(file) => upload.mutate(file)}>
+        <span className="quiet for-mouse">{t`Drop a picture or a clip here, or`}</span>
         <FileInput
-          label={upload.isPending ? t`Uploading ${name}` : t`Drop a file here, or choose one`}
+          label={upload.isPending ? t`Uploading ${name}` : t`Choose a file`}
           accept={KINDS.map((kind) => ACCEPTED[kind]).join()}
           disabled={upload.isPending}
           onFile={(file) => upload.mutate(file)}

@@ -131,10 +131,9 @@ export function NewPresenter({ onClose, onCreated }: Props) {
             <CameraPicture onPicture={take} onClose={() => setPosing(false)} />
           ) : (
             <FileDrop label={t`Drop a photo here`} disabled={upload.isPending} onFile={take}>
-              {photo ? <Thumbnail asset={photo} /> : <span className="quiet">{t`Drop a photo here, or`}</span>}
+              {photo ? <Thumbnail asset={photo} /> : <span className="quiet for-mouse">{t`Drop a photo here, or`}</span>}
               <div className="row">
                 <FileInput
-                  isButton
                   label={photo ? t`Choose another photo` : t`Choose a photo`}
                   accept={ACCEPTED.image}
                   disabled={upload.isPending}

@@ -11,6 +11,7 @@ import { Field } from "../kit/Field";
 import { ErrorNotice } from "../kit/kit";
 import { PlanChanges } from "../kit/PlanChanges";
 import { duration } from "../videos/words";
+import "./farm.css";
 
 type Operation = "accept" | "reject" | "drain" | "undrain" | "retire";
 

@@ -49,12 +49,12 @@ export function MachineView() {
       {machine && (
         <>
           <p>
-            <Marked text={[machine.cause, machine.hint].filter(Boolean).join(" ") || machine.next} />
+            <Marked text={troubleOf(machine) || (machine.state === "ready" ? t`No problems.` : machine.next)} />
           </p>
           {machine.conflicts.length > 0 && <OtherKeys of={machine} me={me} />}
           {machine.state === "ready" && me.permissions.includes("cluster:read") && (
             <p>
-              <Link to="/run/nodes/$id" params={{ id: name }}>{t`What runs on it: its node of the farm`}</Link>
+              <Link to="/run/nodes/$id" params={{ id: name }}>{t`Open its node`}</Link>
             </p>
           )}
           <About of={machine} />
@@ -65,6 +65,19 @@ export function MachineView() {
       {timeline.data && <Steps of={timeline.data} />}
     </div>
   );
+}
+
+const troubleOf = ({ cause, hint }: MachineDetail) => [cause, hint].filter(Boolean).join(" ");
+
+/** “4 × GeForce RTX 4060, 8 GB”: equal cards once. */
+function cardsOf(hardware: MachineDetail["hardware"]): string {
+  const cards = new Map<string, number>();
+  for (const one of hardware?.gpus ?? []) {
+    const model = one.model || `${one.vendor}:${one.device}`;
+    const card = one.vram_mib ? `${model}, ${gibibytes(one.vram_mib)}` : model;
+    cards.set(card, (cards.get(card) ?? 0) + 1);
+  }
+  return [...cards].map(([card, count]) => (count > 1 ? `${count} × ${card}` : card)).join(" · ");
 }
 
 function About({ of: machine }: { of: MachineDetail }) {
@@ -89,14 +102,7 @@ function About({ of: machine }: { of: MachineDetail }) {
         : hardware?.cpu_model,
     ],
     [t`Memory`, hardware?.memory_mib ? gibibytes(hardware.memory_mib) : ""],
-    [
-      t`Graphics cards`,
-      hardware?.gpus
-        .map((one) =>
-          [one.model || `${one.vendor}:${one.device}`, one.vram_mib ? gibibytes(one.vram_mib) : ""].filter(Boolean).join(" "),
-        )
-        .join(", "),
-    ],
+    [t`Graphics cards`, cardsOf(hardware)],
     [t`Disks`, hardware?.disks.map((one) => `${one.name} ${number(one.bytes / 1e9)} GB`).join(", ")],
   ];
   return (

@@ -117,7 +117,9 @@ function Detail({ name, of }: { name: string; of: ReturnType<typeof useNodes> })
                   </td>
                   <td>{card.shares > 0 ? card.shares : t`as a whole`}</td>
                   <td className="mono">
-                    <ShortId of={card.uuid} /> <CopyButton text={card.uuid} about={card.uuid} className="link" />
+                    <span>
+                      <ShortId of={card.uuid} /> <CopyButton text={card.uuid} about={card.uuid} className="link" />
+                    </span>
                   </td>
                 </tr>
               ))}

@@ -1,20 +1,18 @@
-/** Chooses one file from the person's computer; the same one may be chosen again. */
+/** A button that chooses one file from the person's computer; the same one may be chosen again. */
 interface Props {
   label: string;
   accept: string;
   disabled: boolean;
-  /** A button with the label, instead of the browser's own field below it. */
-  isButton?: boolean;
   onFile: (file: File) => void;
 }
 
-export function FileInput({ label, accept, disabled, isButton = false, onFile }: Props) {
+export function FileInput({ label, accept, disabled, onFile }: Props) {
   return (
-    <label className={isButton ? "button" : "field"}>
-      {isButton ? label : <span>{label}</span>}
+    <label className="button">
+      {label}
       <input
         type="file"
-        className={isButton ? "visually-hidden" : undefined}
+        className="visually-hidden"
         accept={accept}
         disabled={disabled}
         onChange={(event) => {

@@ -1,5 +1,6 @@
 /** What a call would change, line by line; what cannot be had back afterwards stands out. */
 import { t } from "@lingui/core/macro";
+import "./changes.css";
 
 interface Change {
   what: string;

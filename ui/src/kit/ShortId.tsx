@@ -1,4 +1,6 @@
 /** An id that gives way in its middle where there is no room for it; copied, it is whole. */
+import "./short-id.css";
+
 const END_CHARS = 6;
 const SHORTEST_TO_CUT = 16;
 

@@ -21,14 +21,21 @@ export function TraceView() {
     queryKey: ["trace", id],
     queryFn: () => body(api.GET("/api/traces/{record_id}/spans", { params: { path: { record_id: id } } })),
   });
+  const film = useQuery({
+    queryKey: ["render", id],
+    enabled: id.startsWith("rnd_"),
+    retry: false,
+    queryFn: () => body(api.GET("/api/renders/{render_id}", { params: { path: { render_id: id } } })),
+  });
   const trace = found.data;
+  const title = film.data?.title ? t`Steps of “${film.data.title}”` : trace?.spans[0]?.name;
   return (
     <div className="stack">
       <div>
         <Link to="/run/log">{t`All lines`}</Link>
       </div>
       <div className="row apart">
-        <h1>{trace?.spans[0]?.name ?? (found.error ? t`No such steps` : t`One moment`)}</h1>
+        <h1>{title ?? (found.error ? t`No such steps` : t`One moment`)}</h1>
         <button type="button" onClick={() => void found.refetch()} disabled={found.isFetching}>
           {found.isFetching ? t`One moment` : t`Refresh`}
         </button>
@@ -42,7 +49,10 @@ export function TraceView() {
 
 function Waterfall({ trace }: { trace: Trace }) {
   const [all, setAll] = useState(false);
-  const rows = inOrder(trace.spans);
+  const [withQueries, setWithQueries] = useState(false);
+  const every = inOrder(trace.spans);
+  const rows = withQueries ? every : every.filter(({ span }) => !isQuery(span));
+  const queries = every.filter(({ span }) => isQuery(span)).length;
   const shown = all ? rows : rows.slice(0, MAX_ROWS);
   const total = Math.max(trace.duration_ms, 0.001);
   const services = [...new Set(trace.spans.map((one) => one.service))];
@@ -63,7 +73,7 @@ function Waterfall({ trace }: { trace: Trace }) {
         {[
           when(trace.started_at),
           timeText(total),
-          plural(rows.length, { one: "# step", other: "# steps" }),
+          plural(every.length, { one: "# step", other: "# steps" }),
           failed ? t`${failed} failed` : "",
         ]
           .filter(Boolean)
@@ -71,6 +81,12 @@ function Waterfall({ trace }: { trace: Trace }) {
         <br />
         {t`Trace`} <code className="id">{trace.trace_id}</code>
       </p>
+      {queries > 0 && (
+        <label className="row">
+          <input type="checkbox" checked={withQueries} onChange={(event) => setWithQueries(event.target.checked)} />
+          {plural(queries, { one: "With # step of the database", other: "With # steps of the database" })}
+        </label>
+      )}
       <div className="axis mono quiet" aria-hidden="true">
         {MARKS.map((one) => (
           <span key={one}>{one ? timeText(one * total) : "0"}</span>
@@ -91,6 +107,9 @@ function Waterfall({ trace }: { trace: Trace }) {
     </section>
   );
 }
+
+/** A query that failed is always shown. */
+const isQuery = ({ attributes, is_error: failed }: Span) => "db.system.name" in attributes && !failed;
 
 function Step({ row: { span, depth, scene }, total }: { row: Row; total: number }) {
   return (

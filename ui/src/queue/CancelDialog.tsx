@@ -4,6 +4,7 @@ import { useMutation, useQuery } from "@tanstack/react-query";
 import { api, body, type CancelPlan } from "../api/client";
 import { Confirm } from "../kit/Confirm";
 import { ErrorNotice } from "../kit/kit";
+import "../kit/changes.css";
 
 interface Props {
   renders: readonly string[];
