@@ -5,7 +5,7 @@ SOUNDSTAGE := .venv/bin/soundstage
 AVATAR := avatar/.venv/bin/avatar
 DEMO_SENTENCE ?= Make a video where Nova says: Hello! I am Nova. You gave me one sentence, and this machine made me say it.
 
-.PHONY: quick eval ui tools help setup setup-farm demo up test test-long test-gpu policy-test check format pictures look bench docs clean
+.PHONY: quick eval ui tools help setup setup-farm demo up test test-changed test-long test-gpu policy-test check format pictures look bench docs clean
 
 help: ## list the verbs
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,10 @@ quick: ## check what your change can reach, in two minutes: no test that starts 
 eval: ## score how sentences are understood: grammar, reader, and models of the settings
 	@scripts/setup runtime
 	@scripts/eval
+
+test-changed: ## run the journeys, too, of which only the programs that they start have changed
+	@scripts/setup test
+	@TEST_CHANGED=1 scripts/test
 
 test-long: ## run all tests in full, the slow ones too
 	@scripts/setup test

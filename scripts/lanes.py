@@ -170,7 +170,9 @@ class Lanes:
         ends = f"{lanes}, ended after {' and '.join(self._lane_ends)}"
         _say(f"  {'all':16} {tests:6} {whole:8.1f} {processor:9.1f}  in {ends}; {self.times}")
         if unchanged := [line for name in self._seconds if (line := _unchanged(self.folder, name))]:
-            _say("\nNot run, because nothing changed that they depend on (TEST_ALL=1 runs all)")
+            _say(
+                "\nNot run, because they passed and their own room has not changed since (make test-changed)"
+            )
             _say(*(f"  {line}" for line in unchanged))
         if self._stops:
             _say("\nStopped: rooms that had not ended, or not begun, are missing below.")
@@ -200,7 +202,9 @@ class Lanes:
         if self.record:
             # It runs all, and alone in the checkout: what tests open is compared with their keys.
             return ["--check-inputs"] if self.lanes == 1 else []
-        return [] if os.environ.get("TEST_ALL") else ["--only-changed"]
+        if os.environ.get("TEST_ALL"):
+            return []
+        return ["--only-changed", *([] if os.environ.get("TEST_CHANGED") else ["--own-room"])]
 
     async def _ended(self, room: Room, command: list[str], output: IO[bytes] | None = None) -> int:
         """How a room has ended."""
@@ -284,9 +288,11 @@ def _unchanged(folder: Path, room: str) -> str:
         return ""
     properties = report.iterfind("testsuite/properties/property[@name='not run']")
     lines = [line.get("value", "") for line in properties]
+    behind = sum(": its programs changed since " in line for line in lines)
     dates = sorted({date for line in lines for date in re.findall(r"since (\d{4}-\d\d-\d\d)", line)})
     since = " to ".join(dict.fromkeys((dates[0], dates[-1]))) if dates else "an earlier run"
-    return f"{room:16} {len(lines):4} modules, passed {since}" if lines else ""
+    programs = f"; the programs of {behind} have changed since" if behind else ""
+    return f"{room:16} {len(lines):4} modules, passed {since}{programs}" if lines else ""
 
 
 def lanes_for(cores: int, memory_gib: float) -> int:

@@ -357,6 +357,32 @@ def test_a_journey_runs_when_a_role_changed_and_its_smoke_test_always(journey: C
     assert "2 passed" in journey.run_short()
 
 
+def test_a_journey_of_which_only_a_program_changed_waits_for_the_run_of_changed_ones(
+    journey: Checkout,
+) -> None:
+    def run_own(*options: str) -> str:
+        return journey.run("--only-changed", *options, "tests/ansible")
+
+    journey.change(JOURNEY, "'lab/machines.txt')", "'lab/machines.txt', own=('ansible',))")
+    assert "2 passed" in run_own("--own-room")
+    journey.change("lab/machines.txt", "1", "2")
+    printed = run_own("--own-room")
+    assert "1 passed, 1 deselected" in printed and f"{JOURNEY}: its programs changed since" in printed
+    assert "2 passed" in run_own()
+    for name, old, new in (
+        ("ansible/roles/consul/main.yml", "Install", "Install it"),
+        (JOURNEY, "assert True", "assert 1"),
+    ):
+        journey.change(name, old, new)
+        assert "2 passed" in run_own("--own-room")
+
+    journey.change("lab/machines.txt", "2", "3")
+    journey.change(JOURNEY, 'nomad/main.yml"]', 'nomad/none.yml"]')
+    assert "1 failed, 1 passed" in run_own("--own-room")
+    journey.change(JOURNEY, 'nomad/none.yml"]', 'nomad/main.yml"]')
+    assert "2 passed" in run_own("--own-room"), "it failed, and runs until it has passed"
+
+
 @pytest.mark.parametrize(
     ("name", "old", "new"),
     [

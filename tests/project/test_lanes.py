@@ -68,7 +68,7 @@ def test_that_holds(): pass
 # Of tests/support/cached_results.py.
 OPTIONS = """
 def pytest_addoption(parser):
-    for name in ("--only-changed", "--check-inputs"):
+    for name in ("--only-changed", "--own-room", "--check-inputs"):
         parser.addoption(name, action="store_true")
 """
 # Leaves a process behind unless it is taken down, and tells when it is.

@@ -3,10 +3,11 @@
 A module is cached when its tests are marked `cached`, or `torch` (matrices of modes, sizes and figures);
 tests that are marked `smoke` too always run. Its key is a hash of all files that it reaches by imports
 (import_reach), of the inputs that `cached` names, of the lock of its packages and of the version of Python.
-`tests/cached_results.json` records the last run that passed; each complete run writes it. With
-`--only-changed` (`make test`) modules whose key is on record are deselected and listed with the date and
-commit of that run; without it (`make test-long`, by hand) all run. `--check-inputs` compares the key with the
-files that are really opened (opened_files).
+`tests/cached_results.json` records the last run that passed; each complete run writes it. With `--only-changed` modules whose key is on record are deselected and listed with
+the date and commit of that run; without it (`make test-long`, by hand) all run. With `--own-room` too
+(`make test`) a module that names its `own` files is deselected as long as those, and what it imports of its
+own room of tests, are the same: a program that it starts has changed, and `make test-changed` runs it. One that failed runs until it has passed.
+`--check-inputs` compares the key with the files that are really opened (opened_files).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -53,16 +54,21 @@ class CachedResult:
     tests: int
     seconds: float
     result: str = "passed"
+    own: str = ""
+    """A hash of its own files; empty for modules that name none."""
 
 
 @dataclass(slots=True)
 class _Module:
     key: str
+    own: str
     files: frozenset[Path]
     awaited: frozenset[str]
     passed: set[str] = field(default_factory=set)
     seconds: float = 0.0
+    # Not to be recorded; and, of `red`, a test of it failed.
     failed: bool = False
+    red: bool = False
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -70,6 +76,12 @@ def add_options(parser: pytest.Parser) -> None:
         "--only-changed",
         action="store_true",
         help="leave out cached modules that passed and have not changed since (tests/cached_results.json)",
+    )
+    parser.addoption(
+        "--own-room",
+        action="store_true",
+        help="with --only-changed: leave out journeys, too, of which only the programs that they start have "
+        "changed",
     )
     parser.addoption(
         "--check-inputs",
@@ -80,22 +92,31 @@ def add_options(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    only_changed, check_inputs = config.option.only_changed, config.option.check_inputs
+    chosen = config.option
     config.pluginmanager.register(
-        CachedResults(config.rootpath, only_changed=only_changed, check_inputs=check_inputs)
+        CachedResults(
+            config.rootpath,
+            only_changed=chosen.only_changed,
+            own_room=chosen.own_room,
+            check_inputs=chosen.check_inputs,
+        )
     )
 
 
 class CachedResults:
     """Deselects unchanged modules, and records those that passed as a whole."""
 
-    def __init__(self, root: Path, *, only_changed: bool, check_inputs: bool = False) -> None:
+    def __init__(
+        self, root: Path, *, only_changed: bool, own_room: bool = False, check_inputs: bool = False
+    ) -> None:
         self._root = root
         self._only_changed = only_changed
+        self._own_room = own_room
         self._inputs = Inputs(root)
         self._recorded = read_record(root / RECORD)
         self._running: dict[str, _Module] = {}
-        self._unchanged: dict[str, CachedResult] = {}
+        # What is said of them, by module.
+        self._left_out: dict[str, str] = {}
         self._opened = OpenedFiles(root) if check_inputs else None
         # Files that a module opened and its key does not hold.
         self._missing: dict[str, set[str]] = {}
@@ -109,17 +130,24 @@ class CachedResults:
         deselected: set[pytest.Item] = set()
         for path, tests in _by_module(items).items():
             name = str(path.relative_to(self._root))
-            inputs = self._inputs.of(path, *inputs_of_marks(tests))
+            names, without, own_names = inputs_of_marks(tests)
+            inputs = self._inputs.of(path, names, without)
             key = self._inputs.key_of(path, inputs)
+            own = self._inputs.key_of(path, self._inputs.own_of(path, inputs, own_names)) if own_names else ""
             recorded = self._recorded.get(name)
-            if self._only_changed and recorded is not None and recorded.key == key:
-                self._unchanged[name] = recorded
+            is_same = recorded is not None and (
+                recorded.key == key or (self._own_room and own != "" and recorded.own == own)
+            )
+            if self._only_changed and recorded is not None and is_same:
+                self._left_out[name] = _line(name, recorded, programs=recorded.key != key)
                 deselected.update(tests)
             else:
                 awaited = [
                     test for test in collected[path] if not any(map(test.get_closest_marker, LEFT_OUT))
                 ]
-                self._running[name] = _Module(key, inputs.files, frozenset(test.nodeid for test in awaited))
+                self._running[name] = _Module(
+                    key, own, inputs.files, frozenset(test.nodeid for test in awaited)
+                )
         if any("::" in argument for argument in config.args):
             # Single tests were asked for: what is awaited is not all of their module.
             for module in self._running.values():
@@ -128,8 +156,8 @@ class CachedResults:
             items[:] = [item for item in items if item not in deselected]
             config.hook.pytest_deselected(items=list(deselected))
         if (report := config.stash.get(xml_key, None)) is not None:
-            for name, result in sorted(self._unchanged.items()):
-                report.add_global_property(PROPERTY, _line(name, result))
+            for _, line in sorted(self._left_out.items()):
+                report.add_global_property(PROPERTY, line)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_make_collect_report(self, collector: pytest.Collector) -> Iterator[pytest.CollectReport]:
@@ -156,7 +184,7 @@ class CachedResults:
         if module is None:
             return
         module.seconds += report.duration
-        module.failed |= report.failed
+        module.red |= report.failed
         # A failure that a test expects is its result.
         if report.when == "call" and (report.passed or hasattr(report, "wasxfail")):
             module.passed.add(report.nodeid)
@@ -170,14 +198,19 @@ class CachedResults:
         complete = {
             name: module
             for name, module in self._running.items()
-            if module.key and module.awaited and module.awaited <= module.passed and not module.failed
+            if module.key
+            and module.awaited
+            and module.awaited <= module.passed
+            and not module.failed | module.red
         }
-        if not complete:
+        red = {name for name, module in self._running.items() if module.red}
+        if not complete and not red & self._recorded.keys():
             return
         commit = _commit(self._root)
         results = {
             name: CachedResult(
                 key=module.key,
+                own=module.own,
                 date=time.strftime("%Y-%m-%d", time.gmtime()),
                 commit=commit + ("+" if commit and _differs(self._root, module.files) else ""),
                 tests=len(module.passed),
@@ -186,7 +219,9 @@ class CachedResults:
             for name, module in complete.items()
         }
         with _locked((self._root / RECORD).parent):
-            write_record(self._root, read_record(self._root / RECORD) | results)
+            recorded = read_record(self._root / RECORD) | results
+            without_own = {name: replace(recorded[name], own="") for name in red & recorded.keys()}
+            write_record(self._root, recorded | without_own)
 
     def _check_inputs(self, opened: dict[str, set[str]]) -> None:
         shared = opened.get(SHARED, set())
@@ -202,13 +237,14 @@ class CachedResults:
             terminalreporter.section("opened, but not in the key: not recorded", "-")
             for name, files in sorted(self._missing.items()):
                 terminalreporter.write_line(f"{name}: {' '.join(sorted(files))}")
-        if not self._unchanged:
+        if not self._left_out:
             return
         terminalreporter.section("not run: unchanged since they passed", "-")
-        for name, result in sorted(self._unchanged.items()):
-            terminalreporter.write_line(_line(name, result))
+        for _, line in sorted(self._left_out.items()):
+            terminalreporter.write_line(line)
         terminalreporter.write_line(
-            "TEST_ALL=1 make test, make test-long and pytest without --only-changed run them."
+            "TEST_ALL=1 make test, make test-long and pytest without --only-changed run them; "
+            "make test-changed those whose programs have changed."
         )
 
 
@@ -265,6 +301,19 @@ class Inputs:
         }
         return ModuleInputs(reached, frozenset(self.root / file for file in files))
 
+    def own_of(self, test: Path, inputs: ModuleInputs, names: frozenset[str]) -> ModuleInputs:
+        """Returns those of the inputs that are a module's own: itself, and what is below `names`."""
+
+        def is_own(path: Path) -> bool:
+            file = self._name(path)
+            return path == test or any(file == name or _in(file, name) for name in names)
+
+        return ModuleInputs(
+            frozenset(path for path in inputs.reached if is_own(path)),
+            frozenset(path for path in inputs.named if is_own(path)),
+            inputs.complete,
+        )
+
     def key_of(self, test: Path, inputs: ModuleInputs) -> str:
         """Returns a hash of the inputs, the lock of the packages and the version of Python; nothing when the
         inputs are not complete.
@@ -301,14 +350,15 @@ class Inputs:
         return self.root / ("avatar/uv.lock" if room == "avatar" else "uv.lock")
 
 
-def inputs_of_marks(tests: list[pytest.Item]) -> tuple[frozenset[str], frozenset[str]]:
-    """Returns the files and folders that the mark `cached` names on these tests, and those `without` which
-    they run.
+def inputs_of_marks(tests: list[pytest.Item]) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
+    """Returns the files and folders that the mark `cached` names on these tests, those `without` which they
+    run, and those that are their `own`.
     """
     marks = [mark for test in tests for mark in test.iter_markers("cached")]
     named = (name.rstrip("/") for mark in marks for name in mark.args)
     without = (name.rstrip("/") for mark in marks for name in mark.kwargs.get("without", ()))
-    return frozenset(named), frozenset(without)
+    own = (name.rstrip("/") for mark in marks for name in mark.kwargs.get("own", ()))
+    return frozenset(named), frozenset(without), frozenset(own)
 
 
 def _by_module(items: list[pytest.Item]) -> dict[Path, list[pytest.Item]]:
@@ -320,8 +370,9 @@ def _by_module(items: list[pytest.Item]) -> dict[Path, list[pytest.Item]]:
     return modules
 
 
-def _line(name: str, result: CachedResult) -> str:
-    return f"{name}: unchanged since {result.date} {result.commit} ({result.tests} tests, {result.seconds} s)"
+def _line(name: str, result: CachedResult, *, programs: bool = False) -> str:
+    what = "its programs changed" if programs else "unchanged"
+    return f"{name}: {what} since {result.date} {result.commit} ({result.tests} tests, {result.seconds} s)"
 
 
 def _is_neutral(file: str) -> bool:

@@ -1,8 +1,8 @@
 """Caches the results of whole rooms of tests; a plugin of pytest.
 
-A module of these rooms runs in `make test` when one of these folders, or what it imports, has changed
-(tests/support/cached_results.py). Modules that are marked `cached` or `torch` themselves keep what they name;
-tests that are marked `smoke` always run.
+A module of these rooms runs in `make test-changed` when one of these folders, or what it imports, has changed
+(tests/support/cached_results.py), and in `make test`, where `OWN` names its room, only when that has changed.
+Modules that are marked `cached` or `torch` themselves keep what they name; tests marked `smoke` always run.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ ROOM_INPUTS = {
     "device_plugin": ("farm/device_plugin", "tests/device_plugin", "tools"),
     "monitoring": ("ansible", "tests/monitoring"),
     # Journeys: they start the programs as users do, with Chromium, Nomad or Ansible.
-    "ui": (*PROGRAM, "ui", "tests/ui", "tests/servers"),
+    "ui": (*PROGRAM, "ui", "tests/servers"),
     "e2e": (*PROGRAM, "pxe", "tests/e2e", "tests/servers"),
     "jobs": (
         *(*PROGRAM, "pxe", "tests/jobs", "tests/servers"),
@@ -47,6 +47,18 @@ ROOM_INPUTS = {
         *("soundstage", "policy", "scripts", "tests/ansible", "tests/servers"),
     ),
 }
+# What a room is about, beside its tests; all else of its inputs are programs that it starts.
+OWN = {
+    "ui": ("ui",),
+    "e2e": (),
+    "jobs": ("jobs",),
+    "farm": ("farm",),
+    "provisioning_api": ("provisioning_api",),
+    "ansible": ("ansible", "ansible.cfg", "playbook.yaml", "inventory"),
+    "node_health": ("ansible",),
+    "lab": ("lab", "molecule"),
+    "pxe": ("pxe",),
+}
 # Modules of these rooms that start the whole program.
 WHOLE_PROGRAM = (
     *("farm/nomad/test_nomad_journey.py", "farm/transfer/test_mounted.py", "provisioning_api/test_backup.py"),
@@ -59,7 +71,13 @@ ALWAYS = ("provisioning_api/test_documents.py",)
 def pytest_itemcollected(item: pytest.Item) -> None:
     path = item.path.relative_to(item.config.rootpath / "tests")
     inputs = ROOM_INPUTS.get(path.parts[0])
-    if inputs is None or path.as_posix() in ALWAYS or any(map(item.get_closest_marker, MARKS)):
+    if inputs is None or path.as_posix() in ALWAYS:
         return
-    more = PROGRAM if path.as_posix() in WHOLE_PROGRAM else ()
-    item.add_marker(pytest.mark.cached(*inputs, *more))
+    if any(map(item.get_closest_marker, MARKS)):
+        inputs = ()
+    elif path.as_posix() in WHOLE_PROGRAM:
+        inputs = (*inputs, *PROGRAM)
+    room = path.parts[0]
+    own = (*OWN[room], f"tests/{room}") if room in OWN else ()
+    if inputs or own:
+        item.add_marker(pytest.mark.cached(*inputs, own=own))
