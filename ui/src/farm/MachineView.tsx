@@ -49,7 +49,7 @@ export function MachineView() {
       {machine && (
         <>
           <p>
-            <Marked text={troubleOf(machine) || (machine.state === "ready" ? t`No problems.` : machine.next)} />
+            <Marked text={causeOf(machine) || (machine.state === "ready" ? t`No problems.` : machine.next)} />
           </p>
           {machine.conflicts.length > 0 && <OtherKeys of={machine} me={me} />}
           {machine.state === "ready" && me.permissions.includes("cluster:read") && (
@@ -67,7 +67,7 @@ export function MachineView() {
   );
 }
 
-const troubleOf = ({ cause, hint }: MachineDetail) => [cause, hint].filter(Boolean).join(" ");
+const causeOf = ({ cause, hint }: MachineDetail) => [cause, hint].filter(Boolean).join(" ");
 
 /** “4 × GeForce RTX 4060, 8 GB”: equal cards once. */
 function cardsOf(hardware: MachineDetail["hardware"]): string {
