@@ -160,6 +160,8 @@ class VoiceSessions:
                 'Open it again with `"transport": "webrtc"`.',
             )
         self._redeem(session, token)
+        if session.person is not None:
+            await session.person.close(TAKEN_OVER)
         ref, waiting = next(self._refs), asyncio.get_running_loop().create_future()
         session.offers[ref] = waiting
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import wave
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,31 @@ pytest.importorskip("pocketsphinx", reason="needs pocketsphinx: run `uv sync --i
 pytestmark = pytest.mark.browser
 QUESTION = "what videos do I have"
 LONG_ANSWER = "what can you do"
+SESSION = "sessionStorage.getItem('soundstage.session')"
 
 
 @pytest.fixture(scope="module")
 def talking(built_page: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
     """A studio with a voice worker that has connected."""
-    variables = {"SOUNDSTAGE_VOICE__ENABLED": "true", "SOUNDSTAGE_PROVISIONING__ENABLED": "false"}
-    found = Studio(tmp_path_factory.mktemp("talking"), variables)
+    with talking_by(tmp_path_factory, "websocket") as found:
+        yield found
+
+
+@pytest.fixture
+def talking_by_webrtc(built_page: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
+    pytest.importorskip("aiortc", reason="needs aiortc: run `uv sync --inexact --extra voice`")
+    with talking_by(tmp_path_factory, "webrtc") as found:
+        yield found
+
+
+@contextmanager
+def talking_by(folders: pytest.TempPathFactory, transport: str) -> Iterator[Studio]:
+    variables = {
+        "SOUNDSTAGE_VOICE__ENABLED": "true",
+        "SOUNDSTAGE_VOICE__TRANSPORT": transport,
+        "SOUNDSTAGE_PROVISIONING__ENABLED": "false",
+    }
+    found = Studio(folders.mktemp("talking"), variables)
     try:
         found.start()
         yield found
@@ -75,13 +94,13 @@ def entering(chromium: Browser, talking: Studio, microphone: Microphone, width: 
     """Opens the view in pages that close with the test."""
     contexts: list[BrowserContext] = []
 
-    def enter(*, allowed: bool = True, **options: Any) -> Page:
+    def enter(*, allowed: bool = True, of: Studio = talking, **options: Any) -> Page:
         options.setdefault("viewport", {"width": width, "height": 900})
         context = chromium.new_context(permissions=["microphone"] if allowed else [], **options)
         contexts.append(context)
         context.set_default_timeout(PATIENCE_MS)
         microphone.hears()
-        page: Page = Visit(context.new_page(), talking.url, talking.start_link).open("talk")
+        page: Page = Visit(context.new_page(), of.url, of.start_link).open("talk")
         return page
 
     yield enter
@@ -127,7 +146,7 @@ def speak(page: Page, microphone: Microphone, sentence: str) -> None:
 
 
 def turns(talking: Studio, page: Page) -> list[str]:
-    session = page.evaluate("sessionStorage.getItem('soundstage.session')")
+    session = page.evaluate(SESSION)
     path = f"{talking.url}/api/chat/sessions/{session}/turns"
     answer = httpx.get(path, headers=talking.headers, timeout=60, trust_env=False)
     return [turn["utterance"] for turn in answer.json()]
@@ -163,7 +182,7 @@ def test_a_spoken_question_is_answered_by_a_face_that_can_be_interrupted(
     eventually(
         lambda: float(measure(page, "Mouth")) > 0.1 and float(measure(page, "Amplitude")) > 0.1, "speech"
     )
-    assert measure(page, "Socket") == "open"
+    assert measure(page, "Connection") == "open"
     stops.clear()
     speak(page, microphone, QUESTION)
     # Which words are heard over the agent's own sound is the recogniser's business.
@@ -184,7 +203,7 @@ def test_a_button_silences_the_agent_and_a_lost_connection_comes_back(
     page = entering()
     sockets = route_sound(page)
     start(page)
-    session = page.evaluate("sessionStorage.getItem('soundstage.session')")
+    session = page.evaluate(SESSION)
     write(page, LONG_ANSWER)
     page.get_by_role("button", name="Interrupt").click()
     until(page, "listening")
@@ -194,7 +213,37 @@ def test_a_button_silences_the_agent_and_a_lost_connection_comes_back(
     write(page, QUESTION)
     until(page, "speaking")
     assert len(sockets) == 2 and turns(talking, page) == [LONG_ANSWER, QUESTION]
-    assert page.evaluate("sessionStorage.getItem('soundstage.session')") == session
+    assert page.evaluate(SESSION) == session
+
+
+def test_by_webrtc_a_spoken_question_is_answered_and_a_second_window_takes_over(
+    entering: Entering, talking_by_webrtc: Studio, microphone: Microphone
+) -> None:
+    page = entering(of=talking_by_webrtc)
+    sockets = route_sound(page)
+    start(page)
+    page.get_by_role("button", name="Devices").click()
+    page.get_by_label("Show measurements over the face").check()
+    page.get_by_role("dialog").get_by_role("button", name="Close").click()
+    speak(page, microphone, LONG_ANSWER)
+    expect(page.locator(".turn .said")).to_have_text(LONG_ANSWER, timeout=PATIENCE_MS)
+    until(page, "speaking")
+    eventually(
+        lambda: float(measure(page, "Mouth")) > 0.1 and float(measure(page, "Amplitude")) > 0.1, "speech"
+    )
+    page.get_by_role("button", name="Interrupt").click()
+    until(page, "listening")
+    eventually(lambda: float(measure(page, "Amplitude")) == 0, "silence")
+    assert sockets == [] and turns(talking_by_webrtc, page) == [LONG_ANSWER]
+    second = page.context.new_page()
+    second.add_init_script(
+        f"sessionStorage.setItem('soundstage.session', {json.dumps(page.evaluate(SESSION))})"
+    )
+    second.goto(f"{talking_by_webrtc.url}/talk")
+    start(second)
+    until(page, "off")
+    expect(page.get_by_text("goes on in another window")).to_be_visible(timeout=PATIENCE_MS)
+    until(second, "listening")
 
 
 def test_what_was_not_heard_clearly_is_asked_and_answered_with_a_click(

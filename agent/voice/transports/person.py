@@ -55,4 +55,6 @@ class RelayedPerson:
         """Does nothing: the worker's transport carries the sound."""
 
     async def close(self, code: int) -> None:
+        # A data channel ends without a code.
+        await self._instruct({"type": "show", "message": {"type": "closed", "code": code}})
         await self._instruct({"type": "hang_up", "code": code})

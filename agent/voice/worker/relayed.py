@@ -27,6 +27,8 @@ JOIN_TIMEOUT_S = 60.0
 """Longest wait for a room to be joined; LiveKit is asked three times meanwhile."""
 QUEUE_MS = 60
 """Sound that waits in LiveKit's source: an interruption drops it, and what was heard is known as well."""
+FLUSH_S = 0.2
+"""A data channel drops what is not sent yet when it closes."""
 Build = Callable[[BaseTransport, FrameProcessor], PipelineWorker]
 
 
@@ -218,6 +220,7 @@ class Peer:
             case "show" if self._connection is not None:
                 self._connection.send_app_message(message["message"])
             case "hang_up":
+                await asyncio.sleep(FLUSH_S)
                 await self.close()
             case "offer":
                 await self._answer(message["ref"], message["sdp"])

@@ -1,8 +1,9 @@
-/** A voice session as a page sees it: socket, microphone, loudspeaker, captions. It needs no framework.
+/** A voice session as a page sees it: line, microphone, loudspeaker, captions. It needs no framework.
  *
  * Whoever shows it subscribes, and reads `view` when it changes; levels and cues are read for each picture. */
 
 import { t } from "@lingui/core/macro";
+import { type Line, noLine, openLine } from "./line";
 import { Loudspeaker } from "./loudspeaker";
 import type { Microphone, NoMicrophone, Refusal } from "./microphone";
 import { type Caption, ENDED, OUTPUT_HZ, type PersonMessage, type ServerMessage, TAKEN_OVER, type VoiceState } from "./wire";
@@ -12,7 +13,10 @@ const RECONNECT_MS = 60_000;
 const LONGEST_PAUSE_MS = 5000;
 /** Shorter silences between pieces of sound are none. */
 const GAP_S = 0.3;
-const SILENCE = new Int16Array(320);
+/** Sound of a stream reaches the ear so much later than its caption, which comes at the same time. */
+const STREAM_DELAY_S = 0.1;
+/** A caption whose sound is not heard by then is shown without. */
+const LATEST_S = 0.6;
 
 export type MicrophoneState = "off" | "on" | Refusal;
 
@@ -20,6 +24,9 @@ export interface Opened {
   session_id: string;
   url: string;
   token: string;
+  /** With WebRTC: answers a session description. Without it `url` is that of a WebSocket. */
+  offer?: (sdp: string) => Promise<string>;
+  ice_servers: readonly string[];
 }
 
 /** What a call needs of its surroundings. */
@@ -92,12 +99,14 @@ export class Call {
 
   private listeners = new Set<() => void>();
   private turnListeners = new Set<TurnListener>();
-  private socket: WebSocket | null = null;
+  private line: Line | null = null;
   private microphone: Microphone | null = null;
   private loudspeaker: Loudspeaker | null = null;
   private presenter = "";
   private utterance = "";
   private pendingCaption: Caption | null = null;
+  /** When it came, by the audio clock. */
+  private captionS = 0;
   /** After an interruption, until the next sentence: sound that was on its way. */
   private dropping = false;
   private devices = { microphone: "", loudspeaker: "" };
@@ -138,13 +147,13 @@ export class Call {
     return this.loudspeaker?.canChoose ?? ("AudioContext" in globalThis && "setSinkId" in AudioContext.prototype);
   }
 
-  get socketState(): string {
-    return ["connecting", "open", "closing", "closed"][this.socket?.readyState ?? 3] ?? "closed";
+  get lineState(): string {
+    return this.line?.state ?? "closed";
   }
 
   /** Whether a written sentence can be answered aloud. */
   get canSay(): boolean {
-    return this.view.phase === "on" && this.view.state !== "waiting" && this.socket?.readyState === WebSocket.OPEN;
+    return this.view.phase === "on" && this.view.state !== "waiting" && this.lineState === "open";
   }
 
   /** Begins a call. To be called from a click: browsers play sound only then. */
@@ -206,17 +215,20 @@ export class Call {
 
   mute(muted: boolean): void {
     this.show({ muted });
+    this.gate();
     this.send({ type: "mute", muted });
   }
 
   setHoldToTalk(holdToTalk: boolean): void {
     this.show({ holdToTalk, held: false });
+    this.gate();
   }
 
   hold(held: boolean): void {
     if (held === this.view.held) return;
     if (held && this.view.speaking) this.interrupt();
     this.show({ held });
+    this.gate();
   }
 
   /** Unblocks the sound; to be called from a click. */
@@ -259,11 +271,13 @@ export class Call {
       const { Microphone } = await import("./microphone");
       const microphone = await Microphone.open(
         this.devices.microphone,
-        (frame) => this.sendSound(this.isOpenMicrophone ? frame : SILENCE),
+        (frame) => this.line?.sendSound(frame),
         () => this.show({ microphone: "missing" }),
       );
       if (call !== this.number) return microphone.close();
       this.microphone = microphone;
+      this.gate();
+      this.line?.carry(microphone.track);
       this.show({ microphone: "on" });
     } catch (error) {
       if (call === this.number) this.show({ microphone: (error as Partial<NoMicrophone>).refusal ?? "busy" });
@@ -274,28 +288,26 @@ export class Call {
     const opened = await this.port.open(this.presenter, sessionId);
     if (call !== this.number) return;
     this.show({ sessionId: opened.session_id });
-    const socket = new WebSocket(`${opened.url}?token=${encodeURIComponent(opened.token)}`);
-    socket.binaryType = "arraybuffer";
-    this.socket = socket;
-    socket.onmessage = ({ data }: MessageEvent<string | ArrayBuffer>) => {
-      if (socket !== this.socket) return;
-      if (typeof data === "string") this.receive(JSON.parse(data) as ServerMessage);
-      else this.receiveSound(data);
-    };
-    socket.onclose = ({ code }) => {
-      if (socket !== this.socket) return;
-      this.socket = null;
-      this.silence();
-      if (code === ENDED || code === TAKEN_OVER) {
-        this.close();
-        this.show({ ...this.off, ...(code === TAKEN_OVER && { error: elsewhere() }) });
-      } else void this.reconnect(call);
-    };
-    await new Promise<void>((resolve, reject) => {
-      socket.onopen = () => resolve();
-      socket.onerror = () => reject(noSocket());
+    const line = await openLine(opened, {
+      onMessage: (message) => call === this.number && this.receive(message),
+      onSound: (piece) => call === this.number && this.receiveSound(piece),
+      onStream: (stream) => call === this.number && this.loudspeaker?.playStream(stream),
+      onClosed: (code) => {
+        if (line !== this.line) return;
+        this.line = null;
+        this.silence();
+        if (code === ENDED || code === TAKEN_OVER) {
+          this.close();
+          this.show({ ...this.off, ...(code === TAKEN_OVER && { error: elsewhere() }) });
+        } else void this.reconnect(call);
+      },
     });
-    if (call !== this.number) return;
+    if (call !== this.number) {
+      line.close();
+      return;
+    }
+    this.line = line;
+    if (this.microphone) line.carry(this.microphone.track);
     this.show({ phase: "on", error: null });
     if (this.view.muted) this.send({ type: "mute", muted: true });
     if (!this.ticking) this.tick();
@@ -311,7 +323,6 @@ export class Call {
         await this.connect(call, this.view.sessionId);
         return;
       } catch (error) {
-        this.socket = null;
         if (!isTransient(error)) {
           this.fail(error);
           return;
@@ -319,7 +330,7 @@ export class Call {
       }
       await new Promise((resolve) => setTimeout(resolve, pause));
     }
-    if (call === this.number) this.fail(noSocket());
+    if (call === this.number) this.fail(noLine());
   }
 
   private receive(message: ServerMessage): void {
@@ -342,8 +353,7 @@ export class Call {
           for (const listener of this.turnListeners) listener(message.event.session_id, message.event.turn, this.utterance);
         break;
       case "caption":
-        this.pendingCaption = message;
-        this.dropping = false;
+        this.receiveCaption(message);
         break;
       case "stop":
         this.silence();
@@ -352,6 +362,20 @@ export class Call {
         this.show({ error: message });
         break;
     }
+  }
+
+  private receiveCaption(caption: Caption): void {
+    this.dropping = false;
+    if (!this.loudspeaker?.hasStream) {
+      this.pendingCaption = caption;
+      return;
+    }
+    const last = this.cues.at(-1);
+    const endS = last ? last.startS + last.caption.duration_ms / 1000 : 0;
+    // A sentence that follows another one begins with the end of that one; the first one when it is heard.
+    if (endS > this.heardAt) this.cues.push({ startS: Math.max(endS, this.heardAt + STREAM_DELAY_S), caption });
+    else [this.pendingCaption, this.captionS] = [caption, this.heardAt];
+    this.loudspeaker.listen();
   }
 
   private receiveSound(piece: ArrayBuffer): void {
@@ -374,6 +398,10 @@ export class Call {
     this.ticking = 0;
     if (!this.loudspeaker) return;
     const now = this.heardAt;
+    if (this.pendingCaption && this.loudspeaker.hasStream && (this.loudspeaker.isPlaying || now > this.captionS + LATEST_S)) {
+      this.cues.push({ startS: now, caption: this.pendingCaption });
+      this.pendingCaption = null;
+    }
     while (this.cues[0] && now > this.cues[0].startS + this.cues[0].caption.duration_ms / 1000 + 0.3) this.cues.shift();
     const cue = this.cues.findLast((one) => one.startS <= now);
     const change: Partial<CallView> = {};
@@ -396,11 +424,12 @@ export class Call {
   }
 
   private send(message: PersonMessage): void {
-    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));
+    this.line?.send(message);
   }
 
-  private sendSound(frame: Int16Array): void {
-    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(frame as Int16Array<ArrayBuffer>);
+  /** Lets the sound of the microphone pass, or not. */
+  private gate(): void {
+    if (this.microphone) this.microphone.track.enabled = this.isOpenMicrophone;
   }
 
   private fail(error: unknown): void {
@@ -412,9 +441,9 @@ export class Call {
     this.number++;
     clearTimeout(this.ticking);
     this.ticking = 0;
-    const socket = this.socket;
-    this.socket = null;
-    socket?.close(1000);
+    const { line } = this;
+    this.line = null;
+    line?.close();
     this.microphone?.close();
     this.microphone = null;
     this.loudspeaker?.close();
@@ -431,11 +460,6 @@ export class Call {
   }
 }
 
-const noSocket = (): CallError => ({
-  code: "page.no_voice",
-  message: t`The sound cannot reach the server.`,
-  hint: t`Start again; what was said is still in the conversation.`,
-});
 const elsewhere = (): CallError => ({
   code: "page.voice_elsewhere",
   message: t`This conversation goes on in another window.`,

@@ -12,6 +12,7 @@ export class Loudspeaker {
   private gain: GainNode;
   private playing = new Set<AudioBufferSourceNode>();
   private end = 0;
+  private stream: MediaStreamAudioSourceNode | null = null;
 
   constructor() {
     this.context = new AudioContext({ sampleRate: OUTPUT_HZ, latencyHint: "interactive" });
@@ -28,7 +29,7 @@ export class Loudspeaker {
 
   /** Loudness of the sound that plays now, 0 to 1. */
   get level(): number {
-    if (this.playing.size === 0) return 0;
+    if (this.playing.size === 0 && !this.stream) return 0;
     this.analyser.getFloatTimeDomainData(this.samples);
     let sum = 0;
     for (const sample of this.samples) sum += sample * sample;
@@ -36,7 +37,11 @@ export class Loudspeaker {
   }
 
   get isPlaying(): boolean {
-    return this.playing.size > 0;
+    return this.playing.size > 0 || (this.stream !== null && this.level > 0);
+  }
+
+  get hasStream(): boolean {
+    return this.stream !== null;
   }
 
   /** Whether the browser holds the sound back until somebody taps. */
@@ -63,6 +68,22 @@ export class Loudspeaker {
     return at;
   }
 
+  /** Plays a stream from now on, in place of one before; `stop` silences it until `listen`. */
+  playStream(stream: MediaStream): void {
+    this.stream?.disconnect();
+    // Chromium decodes a stream only when an element has it.
+    const element = new Audio();
+    element.muted = true;
+    element.srcObject = stream;
+    this.stream = this.context.createMediaStreamSource(stream);
+    this.stream.connect(this.gain);
+  }
+
+  /** Lets the stream be heard after `stop`. */
+  listen(): void {
+    this.stream?.connect(this.gain);
+  }
+
   /** Fades out what plays and drops what waits. */
   stop(): void {
     const { gain, playing } = this;
@@ -73,6 +94,8 @@ export class Loudspeaker {
     this.playing = new Set();
     this.end = 0;
     this.gain = this.createGain();
+    const { stream } = this;
+    if (stream) setTimeout(() => stream.disconnect(gain), 1000 * FADE_S);
   }
 
   get canChoose(): boolean {

@@ -27,6 +27,7 @@ export class Microphone {
     private readonly context: AudioContext,
     private readonly stream: MediaStream,
     private readonly node: AudioWorkletNode,
+    readonly track: MediaStreamTrack,
   ) {}
 
   /** Opens a device, "" for the browser's choice; `ended` tells that it was unplugged. Throws NoMicrophone. */
@@ -54,14 +55,16 @@ export class Microphone {
         channelCount: 1,
         channelCountMode: "explicit",
       });
-      const microphone = new Microphone(context, stream, node);
+      const [track] = stream.getAudioTracks();
+      if (!track) throw new NoMicrophone("missing");
+      const microphone = new Microphone(context, stream, node, track);
       node.port.onmessage = ({ data }: MessageEvent<ArrayBuffer>) => {
         const frame = new Int16Array(data);
         microphone.level = levelOf(frame);
         onFrame(frame);
       };
       context.createMediaStreamSource(stream).connect(node);
-      stream.getAudioTracks()[0]?.addEventListener("ended", ended);
+      track.addEventListener("ended", ended);
       await context.resume();
       return microphone;
     } catch (error) {

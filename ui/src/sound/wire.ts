@@ -27,6 +27,8 @@ export type ServerMessage =
   | { type: "event"; event: BrainEvent }
   | ({ type: "caption" } & Caption)
   | { type: "stop" }
-  | { type: "error"; code: string; message: string; hint: string };
+  | { type: "error"; code: string; message: string; hint: string }
+  /** On a data channel, which has no code of its own for its end. */
+  | { type: "closed"; code: number };
 
 export type PersonMessage = { type: "interrupt" } | { type: "mute"; muted: boolean } | { type: "say"; text: string };

@@ -87,7 +87,7 @@ export function Measures() {
         [t`Mood`, shownFace?.mood ?? t`none`],
         [t`Amplitude`, call.outputLevel.toFixed(2)],
         [t`Mouth`, (shownFace?.shown?.jaw ?? 0).toFixed(2)],
-        [t`Socket`, call.socketState],
+        [t`Connection`, call.lineState],
       ]);
     read();
     const timer = setInterval(read, 100);
