@@ -38,6 +38,8 @@ MEDIA_TYPES = MappingProxyType(
     }
 )
 PACKED = MappingProxyType({"br": ".br", "gzip": ".gz"})
+# Names of built files hold a hash of their content, but those that other pages show too.
+FIXED_NAMES = frozenset({"icon.svg", "inter.woff2"})
 FRESH = "no-cache"
 FOR_EVER = "public, max-age=31536000, immutable"
 
@@ -60,8 +62,7 @@ def page_router(built: Path = BUILT, https_port: int | None = None) -> APIRouter
         found = _built_file(built, name)
         if found is None:
             raise NotFound("page.not_found", f"The page has no file {name!r}.", hint="Open / instead.")
-        # Names of built files hold a hash of their content; the icon's is fixed, /docs shows it too.
-        keep = FRESH if name == "icon.svg" else FOR_EVER
+        keep = FRESH if name in FIXED_NAMES else FOR_EVER
         return _answer(found, MEDIA_TYPES[found.suffix], keep, request)
 
     return router

@@ -12,12 +12,15 @@ from typing import Literal
 
 Language = Literal["en", "de"]
 
-# The colours of ui/src/kit/tokens.css.
+# The colours and the font of the page (ui/src/kit).
 STYLE = """
+@font-face {
+  font-family: Inter; font-weight: 100 900; font-display: swap; src: url("/page/inter.woff2") format("woff2");
+}
 :root { color-scheme: light dark; }
 * { box-sizing: border-box; }
 body {
-  margin: 0; font: 1rem/1.5 system-ui, sans-serif;
+  margin: 0; font: 1rem/1.5 Inter, system-ui, sans-serif;
   background: light-dark(#f4f5f8, #0e1117); color: light-dark(#171b26, #e8ebf2);
 }
 main { max-width: 64rem; margin: 0 auto; padding: clamp(1rem, 4vw, 2.5rem); display: grid; gap: 1rem; }
@@ -26,8 +29,14 @@ p { margin: 0; color: light-dark(#586074, #9aa4b8); font-size: 0.92rem; }
 summary { cursor: pointer; font-weight: 560; padding: 0.3rem 0; }
 details p { color: inherit; font-size: 1rem; max-width: 44rem; padding: 0.3rem 0; }
 video { display: block; width: 100%; max-height: 78vh; background: #000; border-radius: 10px; }
+footer {
+  display: flex; align-items: center; gap: 0.5rem; padding-top: 1rem; margin-top: 0.5rem;
+  border-top: 1px solid light-dark(#dde1ea, #29303d); color: light-dark(#586074, #9aa4b8); font-size: 0.92rem;
+}
 :focus-visible { outline: 2px solid light-dark(#3346d3, #9aa8ff); outline-offset: 2px; }
 """
+
+FOOTER = '<footer><img src="/page/icon.svg" alt="" width="20" height="20">Soundstage</footer>'
 
 TEXTS: Mapping[Language, Mapping[str, str]] = MappingProxyType(
     {
@@ -59,7 +68,7 @@ def content_policy() -> str:
     """Returns the policy of the pages: their own style by its hash, media of this server, nothing else."""
     digest = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
     return (
-        f"default-src 'none'; style-src 'sha256-{digest}'; media-src 'self'; img-src 'self'; "
+        f"default-src 'none'; style-src 'sha256-{digest}'; media-src 'self'; img-src 'self'; font-src 'self'; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
 
@@ -87,7 +96,7 @@ def video_page(
     )
     video = f'<video controls playsinline preload="metadata" src="{base}/video"{poster}>{track}</video>'
     words = (
-        f"<details><summary>{escape(texts['transcript'])}</summary><p>{escape(transcript)}</p></details>"
+        f"<details open><summary>{escape(texts['transcript'])}</summary><p>{escape(transcript)}</p></details>"
         if transcript
         else ""
     )
@@ -107,5 +116,5 @@ def _page(title: str, content: str, language: Language) -> str:
         '<meta name="robots" content="noindex, nofollow">\n<meta name="referrer" content="no-referrer">\n'
         f'<title>{escape(title)}</title>\n<link rel="icon" href="/page/icon.svg" type="image/svg+xml">\n'
         f"<style>{STYLE}</style>\n</head>\n"
-        f"<body><main><h1>{escape(title)}</h1>{content}</main></body>\n</html>\n"
+        f"<body><main><h1>{escape(title)}</h1>{content}{FOOTER}</main></body>\n</html>\n"
     )

@@ -91,7 +91,7 @@ class FilmHands:
         use.choose(page.get_by_role("combobox", name="Size", exact=True), f"{project['canvas']['height']}p")
         use.upload(page.get_by_label("Upload music"), self.folder / project["music"]["audio"]["name"])
         use.choose(page.get_by_label("Volume"), VOLUMES[project["music"]["level_db"]])
-        modes = {"both": "In the picture, and to switch on", "burned": "In the picture"}
+        modes = {"both": "Both", "burned": "In the picture"}
         use.choose(page.get_by_role("combobox", name="Captions", exact=True), modes[captions["mode"]])
         use.choose(page.get_by_label("Spoken word"), "Yes")
         expect_saved(page)

@@ -355,4 +355,4 @@ def test_the_page_of_a_link_has_the_words_of_the_captions() -> None:
     assert text == "Rise & fall of tides End <here>."
     page = video_page("T", "/shared/x", ["video", "captions"], "de", shows_captions=False, transcript=text)
     assert "<summary>Was gesagt wird</summary><p>Rise &amp; fall of tides End &lt;here&gt;.</p>" in page
-    assert "<details>" not in video_page("T", "/shared/x", ["video"], "de", shows_captions=False)
+    assert "<details" not in video_page("T", "/shared/x", ["video"], "de", shows_captions=False)

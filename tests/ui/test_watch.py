@@ -202,7 +202,7 @@ def test_a_link_is_made_opened_by_a_stranger_and_revoked(
         stranger,
         "!document.querySelector('video').seeking && document.querySelector('video').currentTime >= 2",
     )
-    own = (address, f"{visit.url}/page/icon.svg")
+    own = (address, f"{visit.url}/page/icon.svg", f"{visit.url}/page/inter.woff2")
     assert [one for one in requests if not one.startswith(own)] == []
     assert complaints == []
     stranger.goto(f"{visit.url}/videos/{film[0]}")

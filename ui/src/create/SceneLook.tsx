@@ -29,7 +29,7 @@ const SIZES = [360, 720, 1080] as const;
 const CAPTIONS = {
   soft: msg`To switch on`,
   burned: msg`In the picture`,
-  both: msg`In the picture, and to switch on`,
+  both: msg`Both`,
   none: msg`None`,
 };
 const TRANSITIONS = {
