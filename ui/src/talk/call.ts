@@ -23,7 +23,11 @@ export const call = new Call({
     const { session_id, token, ice_servers = [] } = opened;
     if (opened.transport !== "webrtc") return { session_id, url, token, ice_servers };
     const offer = async (sdp: string) =>
-      (await body(api.POST("/api/voice/session/{session_id}/offer", { ...path(session_id), body: { type: "offer", sdp, token } }))).sdp;
+      (
+        await body(
+          api.POST("/api/voice/session/{session_id}/offer", { ...path(session_id), body: { type: "offer", sdp, token } }),
+        )
+      ).sdp;
     return { session_id, url, token, ice_servers, offer };
   },
   async end(sessionId) {
