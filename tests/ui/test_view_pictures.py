@@ -143,7 +143,7 @@ PICTURES = (
     Picture("health", "/run/health", "/run/health", "tbody tr"),
     Picture("doctor", "/run/doctor", "/run/doctor", ".view h1", look),
     Picture("log", "/run/log", "/run/log", ".log li:nth-child(8)"),
-    Picture("trace", "/run/log/$id", "/run/log/{film}", ".waterfall summary"),
+    Picture("trace", "/run/log/$id", "/run/log/{film}", "h1:has-text('Steps of')"),
     Picture("audit", "/run/audit", "/run/audit", "tbody tr"),
     Picture("keys", "/run/keys", "/run/keys", "tbody tr"),
     Picture("policy", "/run/policy", "/run/policy", ".view h1", ask_the_policy),
