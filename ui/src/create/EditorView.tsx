@@ -299,7 +299,16 @@ function Open({ state, me }: { state: ProjectState; me: Me }) {
               <SceneLook scene={scene} number={place + 1} editor={editor} />
             </>
           )}
-          {(!narrow || pane === "film") && <FilmLook editor={editor} />}
+          {(!narrow || pane === "film") && (
+            <FilmLook
+              brand={doc.brand}
+              canvas={doc.canvas}
+              music={doc.music}
+              output={doc.output}
+              persona={doc.persona}
+              edit={editor.edit}
+            />
+          )}
         </aside>
       </div>
     </div>

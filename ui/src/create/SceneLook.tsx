@@ -1,12 +1,13 @@
 /** How the selected scene and the whole film look: mood, background, format, size, captions. */
 import { i18n, type MessageDescriptor } from "@lingui/core";
 import { msg, t } from "@lingui/core/macro";
+import { useLingui } from "@lingui/react";
 import { useQuery } from "@tanstack/react-query";
-import { useState } from "react";
+import { memo, useState } from "react";
 import { type Asset, api, body, type Project } from "../api/client";
 import { usePrincipal } from "../shell/me";
 import { type Box, type Format, formatOf } from "./boxes";
-import { changeScene, type SceneBody, type SceneDoc } from "./document";
+import { changeScene, type Doc, type SceneBody, type SceneDoc } from "./document";
 import { MediaDialog } from "./MediaDialog";
 import { MusicField } from "./MusicField";
 import { PresenterButton } from "./PresenterPicker";
@@ -181,7 +182,7 @@ export function SceneLook({ scene, number, editor }: { scene: SceneDoc; number: 
   );
 }
 
-function BrandField({ editor }: { editor: Editor }) {
+function BrandField({ brand, edit }: Pick<FilmProps, "brand" | "edit">) {
   const { permissions } = usePrincipal();
   const mayRead = permissions.includes("brand:read");
   const brands = useQuery({ queryKey: ["brands"], queryFn: () => body(api.GET("/api/brands")), enabled: mayRead });
@@ -190,8 +191,8 @@ function BrandField({ editor }: { editor: Editor }) {
     <label>
       {t`Brand kit`}
       <select
-        value={editor.doc.brand ?? ""}
-        onChange={(event) => editor.edit(t`Brand kit`, (doc) => ({ ...doc, brand: event.target.value || null }))}
+        value={brand ?? ""}
+        onChange={(event) => edit(t`Brand kit`, (doc) => ({ ...doc, brand: event.target.value || null }))}
       >
         <option value="">{t`none`}</option>
         {brands.data.map((one) => (
@@ -204,14 +205,20 @@ function BrandField({ editor }: { editor: Editor }) {
   );
 }
 
-export function FilmLook({ editor }: { editor: Editor }) {
-  const { canvas, output, persona, music } = editor.doc;
+interface FilmProps extends Pick<Doc, "brand" | "canvas" | "music" | "output" | "persona"> {
+  edit: Editor["edit"];
+}
+
+/** Drawn anew only when something of it has changed, and not with each key that is typed. */
+export const FilmLook = memo(function FilmLook({ brand, canvas, music, output, persona, edit }: FilmProps) {
+  // Another language draws it anew, too.
+  useLingui();
   const format = formatOf(canvas);
   const size = Math.min(canvas.width, canvas.height);
   const captions = output.captions;
   const burned = captions.mode === "burned" || captions.mode === "both";
   const style = (name: string, values: Partial<typeof captions.style>, group = "") =>
-    editor.edit(
+    edit(
       name,
       (doc) => {
         const now = doc.output.captions;
@@ -229,17 +236,17 @@ export function FilmLook({ editor }: { editor: Editor }) {
           label={t`Presenter of the video`}
           value={persona}
           fallback={persona}
-          onChange={(chosen) => editor.edit(t`Presenter of the video`, (doc) => ({ ...doc, persona: chosen }))}
+          onChange={(chosen) => edit(t`Presenter of the video`, (doc) => ({ ...doc, persona: chosen }))}
         />
       </div>
-      <BrandField editor={editor} />
-      <MusicField music={music ?? null} onChange={(chosen) => editor.edit(t`Music`, (doc) => ({ ...doc, music: chosen }))} />
+      <BrandField brand={brand} edit={edit} />
+      <MusicField music={music ?? null} onChange={(chosen) => edit(t`Music`, (doc) => ({ ...doc, music: chosen }))} />
       <label>
         {t`Format`}
         <select
           value={format}
           onChange={(event) =>
-            editor.edit(t`Format`, (doc) => ({
+            edit(t`Format`, (doc) => ({
               ...doc,
               canvas: sized(doc.canvas, event.target.value as keyof typeof FORMATS, size),
             }))
@@ -255,7 +262,7 @@ export function FilmLook({ editor }: { editor: Editor }) {
         <select
           value={size}
           onChange={(event) =>
-            editor.edit(t`Size`, (doc) => ({ ...doc, canvas: sized(doc.canvas, format, Number(event.target.value)) }))
+            edit(t`Size`, (doc) => ({ ...doc, canvas: sized(doc.canvas, format, Number(event.target.value)) }))
           }
         >
           {[...new Set([...SIZES, size])].map((one) => (
@@ -270,7 +277,7 @@ export function FilmLook({ editor }: { editor: Editor }) {
         <select
           value={captions.mode}
           onChange={(event) =>
-            editor.edit(t`Captions`, (doc) => ({
+            edit(t`Captions`, (doc) => ({
               ...doc,
               output: { ...doc.output, captions: { ...doc.output.captions, mode: event.target.value as keyof typeof CAPTIONS } },
             }))
@@ -314,4 +321,4 @@ export function FilmLook({ editor }: { editor: Editor }) {
       )}
     </fieldset>
   );
-}
+});

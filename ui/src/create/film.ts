@@ -4,7 +4,7 @@ import { useEffect } from "react";
 import { api, body, type RenderDetail, type RenderPlan } from "../api/client";
 import { useLive } from "../live/Live";
 import type { Doc, SceneBody } from "./document";
-import { isSame } from "./script";
+import { canonical, isSame } from "./script";
 
 /** Undefined while it is not known, null when there is none. Live events keep it fresh. */
 export function useLatestFilm(projectId: string): RenderDetail | null | undefined {
@@ -81,12 +81,21 @@ export function changedScenes(doc: Doc, filmed: Content | undefined): Set<string
   if (!filmed) return null;
   const all = (scenes: Doc["scenes"]) => new Set(scenes.map((scene) => scene.key));
   if (!isSame(doc.canvas, { ...doc.canvas, ...filmed.look.canvas })) return all(doc.scenes);
-  const drawn = filmed.scenes.map(({ body }) => drawnFrom(body, filmed.look.persona));
-  return all(doc.scenes.filter(({ body }) => !drawn.some((one) => isSame(one, drawnFrom(body, doc.persona)))));
+  const drawn = new Set(filmed.scenes.map(({ body }) => drawnFrom(body, filmed.look.persona)));
+  return all(doc.scenes.filter(({ body }) => !drawn.has(drawnFrom(body, doc.persona))));
 }
 
-/** The title of a scene is not in its picture. */
-const drawnFrom = (body: SceneBody, persona: string) => ({ ...body, title: "", persona: body.persona ?? persona });
+const drawnTexts = new WeakMap<SceneBody, { speaker: string; text: string }>();
+
+/** What the picture of a scene is made from, as a text: all but its title. A body is never changed, only replaced. */
+function drawnFrom(body: SceneBody, persona: string): string {
+  const speaker = body.persona ?? persona;
+  const known = drawnTexts.get(body);
+  if (known?.speaker === speaker) return known.text;
+  const text = canonical({ ...body, title: "", persona: speaker });
+  drawnTexts.set(body, { speaker, text });
+  return text;
+}
 
 /** Films begun on this page, also by the start of the project. */
 export const begun = new Set<string>();

@@ -54,9 +54,10 @@ export function secondsOf(body: SceneBody): number {
   return seconds;
 }
 
-/** Two values hold the same; null and what is left out are one. */
-export const isSame = (one: unknown, other: unknown) =>
-  one === other || JSON.stringify(sorted(one ?? null)) === JSON.stringify(sorted(other ?? null));
+/** One text for all values that hold the same; null and what is left out are one. */
+export const canonical = (value: unknown) => JSON.stringify(sorted(value ?? null));
+
+export const isSame = (one: unknown, other: unknown) => one === other || canonical(one) === canonical(other);
 
 function sorted(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sorted);
