@@ -87,7 +87,9 @@ function Card({ approval, me, marked }: { approval: Approval; me: Me; marked: bo
     <article className="card approval" aria-labelledby={`${field}-title`} aria-current={marked ? "true" : undefined}>
       <div className="row apart">
         <h2 id={`${field}-title`}>{callTitle(approval)}</h2>
-        <State of="pending">{approval.approvers > 1 ? t`${agreed} of ${approval.approvers} agreed` : t`waits for a yes`}</State>
+        <State of="pending">
+          {approval.approvers > 1 ? t`${agreed} of ${approval.approvers} agreed` : t`needs a decision`}
+        </State>
       </div>
       <div>
         <h3>{t`What would change`}</h3>
@@ -97,7 +99,7 @@ function Card({ approval, me, marked }: { approval: Approval; me: Me; marked: bo
       </div>
       <p className="quiet">
         {t`Asked by ${personWords(approval.requester_name)}, ${when(approval.created_at)}; it ends ${when(approval.expires_at)}.`}{" "}
-        {approval.why && <>{t`Why people decide: ${approval.why.replace(/\.$/, "")}.`}</>}
+        {approval.why && <>{t`Why a person decides: ${approval.why.replace(/\.$/, "")}.`}</>}
       </p>
       {vote.error && <ErrorNotice error={vote.error} />}
       {may ? (

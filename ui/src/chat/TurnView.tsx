@@ -66,7 +66,7 @@ export function TurnView({ turn, onSay, onFill, onCancel }: Props) {
         <ApprovalNotice
           key={one.id}
           id={one.id}
-          message={turn.text.includes(one.message) ? t`It waits for a yes.` : one.message}
+          message={turn.text.includes(one.message) ? t`It needs a decision.` : one.message}
         />
       ))}
       {turn.failure && (

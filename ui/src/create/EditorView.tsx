@@ -151,6 +151,18 @@ function Open({ state, me }: { state: ProjectState; me: Me }) {
   const seconds = doc.scenes.reduce((sum, one) => sum + secondsOf(one.body), 0);
   const silent = doc.scenes.some((one) => !one.body.script.trim() && !one.body.audio);
 
+  const filmLook = (
+    <FilmLook
+      key="film-look"
+      brand={doc.brand}
+      canvas={doc.canvas}
+      music={doc.music}
+      output={doc.output}
+      persona={doc.persona}
+      edit={editor.edit}
+    />
+  );
+
   return (
     <div className="editor">
       <h1 className="visually-hidden">{doc.title}</h1>
@@ -292,6 +304,7 @@ function Open({ state, me }: { state: ProjectState; me: Me }) {
             />
           )}
           {narrow && pane === "film" && film === null && <p className="empty">{t`No video yet`}</p>}
+          {pane === "film" && filmLook}
           {scene && (!narrow || pane === "scene") && (
             <>
               <OnScreen scene={scene} number={place + 1} editor={editor} format={formatOf(doc.canvas)} {...layerProps} />
@@ -299,16 +312,7 @@ function Open({ state, me }: { state: ProjectState; me: Me }) {
               <SceneLook scene={scene} number={place + 1} editor={editor} />
             </>
           )}
-          {(!narrow || pane === "film") && (
-            <FilmLook
-              brand={doc.brand}
-              canvas={doc.canvas}
-              music={doc.music}
-              output={doc.output}
-              persona={doc.persona}
-              edit={editor.edit}
-            />
-          )}
+          {!narrow && pane !== "film" && filmLook}
         </aside>
       </div>
     </div>

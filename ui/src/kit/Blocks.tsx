@@ -8,7 +8,15 @@ import { Table } from "./Table";
 
 const VIEWS = { video: "/videos/$id", approval: "/run/approvals/$id" } as const;
 
-export const textBlock = (text: string): Block => ({ kind: "paragraph", content: [text] });
+/** As the presentation for terminals names a video. */
+const VIDEO = /\((rnd_[0-9a-z]{26})\)/;
+
+export const textBlock = (text: string): Block => ({
+  kind: "paragraph",
+  content: text
+    .split(VIDEO)
+    .map((part, place) => (place % 2 ? { kind: "link", to: "video", id: part, text: t`Open the video` } : part)),
+});
 
 export function Blocks({ blocks }: { blocks: readonly Block[] }) {
   return blocks.map((block, place) => <BlockView key={place} block={block} />);

@@ -38,7 +38,7 @@ export function SettingsView() {
       {found.data && (
         <>
           <div className="card">
-            <p>{t`They are read when the server starts, and changed there: in the settings file, or as variables of its environment, which go first.`}</p>
+            <p>{t`The server reads its settings when it starts. Change them in the settings file or, with priority, as environment variables; then start it again.`}</p>
             {found.data.file && (
               <div className="row">
                 <code className="copyable">{found.data.file}</code>

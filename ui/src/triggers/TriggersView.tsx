@@ -2,6 +2,7 @@
 import { t } from "@lingui/core/macro";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { api, body } from "../api/client";
+import { suggest } from "../chat/suggestion";
 import { ConfirmedAction } from "../kit/ConfirmedAction";
 import { callWords } from "../kit/calls";
 import { ErrorNotice, NoRows, State, Table } from "../kit/kit";
@@ -17,17 +18,30 @@ const useTriggers = (ended: boolean) =>
 type Trigger = NonNullable<ReturnType<typeof useTriggers>["data"]>[number];
 
 export function TriggersView() {
-  const mayCancel = usePrincipal().permissions.includes("trigger:cancel");
+  const { permissions } = usePrincipal();
+  const mayPlan = permissions.includes("trigger:create") && permissions.includes("chat:use");
+  const mayCancel = permissions.includes("trigger:cancel");
   const open = useTriggers(false);
   const ended = useTriggers(true);
   return (
     <div className="stack">
-      <h1>{t`Planned`}</h1>
+      <div className="row apart">
+        <h1>{t`Planned`}</h1>
+        {mayPlan && (
+          <button
+            type="button"
+            className="primary"
+            onClick={() => suggest(t`Every Monday at 9, make a video where Nova says: Good morning.`)}
+          >
+            {t`Plan a video`}
+          </button>
+        )}
+      </div>
       <NoRows of={open}>
         {t`Nothing is planned. Say it in the conversation: “every Monday at 9, make a video where Nova says hello”.`}
       </NoRows>
       {(open.data?.length ?? 0) > 0 && (
-        <Table name={t`What is planned`} heads={[t`What, and when next`]} last={t`Actions`}>
+        <Table name={t`What is planned`} heads={[t`Plan`]} last={t`Actions`}>
           {open.data?.map((one) => (
             <tr key={one.id}>
               <What trigger={one} at={one.fires_at} />
