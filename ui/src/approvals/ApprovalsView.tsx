@@ -87,9 +87,7 @@ function Card({ approval, me, marked }: { approval: Approval; me: Me; marked: bo
     <article className="card approval" aria-labelledby={`${field}-title`} aria-current={marked ? "true" : undefined}>
       <div className="row apart">
         <h2 id={`${field}-title`}>{callTitle(approval)}</h2>
-        <State of="pending">
-          {approval.approvers > 1 ? t`${agreed} of ${approval.approvers} agreed` : t`needs a decision`}
-        </State>
+        <State of="pending">{approval.approvers > 1 ? t`${agreed} of ${approval.approvers} agreed` : t`needs a decision`}</State>
       </div>
       <div>
         <h3>{t`What would change`}</h3>
