@@ -89,6 +89,7 @@ def expect_stored(operator: httpx.Client, path: Path) -> None:
     assert [(one["name"], one["bytes"]) for one in found] == [(path.name, path.stat().st_size)]
 
 
+@pytest.mark.slow
 def test_a_killed_server_costs_no_word_no_file_and_no_film(
     visiting: Visiting, new_studio: Studio, large_file: Callable[[int], Path]
 ) -> None:
@@ -147,6 +148,7 @@ def leave(tab: Page) -> None:
     tab.goto("about:blank")
 
 
+@pytest.mark.slow
 def test_two_tabs_that_are_left_without_a_server_lose_no_word_of_either(
     visiting: Visiting, new_studio: Studio
 ) -> None:

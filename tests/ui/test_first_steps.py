@@ -88,6 +88,7 @@ def test_the_reminder_leads_by_steps_to_a_film(
     assert visit.complaints == []
 
 
+@pytest.mark.slow
 def test_steps_are_skipped_and_the_reminder_is_put_away_for_all_browsers(
     visiting: Visiting, new_studio: Studio
 ) -> None:
@@ -164,6 +165,7 @@ def test_an_editor_sees_nothing_of_it(visiting: Visiting, operator: httpx.Client
     assert not [path for path in paths if path.startswith(("/api/first-run", "/api/settings", "/api/doctor"))]
 
 
+@pytest.mark.slow
 def test_the_first_steps_are_german_for_a_german_browser(visiting: Visiting, new_studio: Studio) -> None:
     visit = visiting(new_studio, locale="de-DE", viewport={"width": 390, "height": 844}, bypass_csp=True)
     page = visit.open("create")

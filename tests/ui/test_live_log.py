@@ -87,6 +87,7 @@ def test_a_log_that_is_held_counts_the_lines_that_have_come_since(visiting: Visi
     expect(page.locator(".log li")).to_have_count(MAX_LINES)
 
 
+@pytest.mark.slow
 def test_what_has_left_the_stream_is_found_again_in_the_log_of_the_server(
     visiting: Visiting, new_studio: Studio
 ) -> None:

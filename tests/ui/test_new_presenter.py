@@ -179,6 +179,7 @@ def test_the_camera_takes_the_picture_and_the_consent_is_recorded(
     assert [one["name"] for one in recorded] == ["Eileen Collins.webm"]
 
 
+@pytest.mark.slow
 def test_the_own_voice_is_cloned_from_the_recorded_consent_and_removed_again(
     browser: Browser, cloning: tuple[Studio, VoiceServer], tmp_path: Path, width: int
 ) -> None:

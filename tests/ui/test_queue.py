@@ -127,6 +127,7 @@ def test_the_queue_is_worked_by_keyboard_on_a_phone(visiting: Visiting, busy_stu
     expect(waiting).to_contain_text("Harbour")
 
 
+@pytest.mark.slow
 def test_an_empty_queue_and_one_that_cannot_be_read_say_so(visiting: Visiting, new_studio: Studio) -> None:
     visit = visiting(new_studio, bypass_csp=True)
     page = visit.open("queue")

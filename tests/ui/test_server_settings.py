@@ -30,7 +30,14 @@ def setting(page: Page, name: str) -> Locator:
     return page.get_by_role("listitem").filter(has=page.get_by_text(name, exact=True))
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (1024, "dark"), (390, "light")])
+@pytest.mark.parametrize(
+    ("width", "scheme"),
+    [
+        pytest.param(1440, "light", marks=pytest.mark.slow),
+        pytest.param(1024, "dark", marks=pytest.mark.slow),
+        (390, "light"),
+    ],
+)
 def test_settings_are_found_with_their_source_and_the_lines_that_set_them(
     visiting: Visiting, set_studio: Studio, width: int, scheme: str
 ) -> None:

@@ -136,6 +136,7 @@ def switch_on(studio: Studio, serial: str) -> str:
     return run_in_thread(reporting)
 
 
+@pytest.mark.slow
 def test_the_whole_story_is_clicked_through(guarded: Studio, enter: Callable[..., Page]) -> None:
     name = switch_on(guarded, "PAGE-1")
     ada, bob = enter("ada"), enter("bob", "approvals")
