@@ -325,8 +325,8 @@ const SAVE_WORDS = { saved: msg`Saved`, saving: msg`Saving`, conflict: msg`Chang
 function renderWords(plan: RenderPlan | undefined, changed: Set<string> | null, count: number): string {
   const anew = plan?.scenes.length ? plan.scenes_new : (changed?.size ?? count);
   const time = plan?.seconds != null && anew > 0 ? t`, about ${duration(plan.seconds)}` : "";
-  if (anew === 0) return t`Make it again`;
   if (anew === count) return t`Make the video${time}`;
+  if (anew === 0) return t`Make it again`;
   return t`Make it again: ${anew} of ${count} scenes${time}`;
 }
 
