@@ -179,7 +179,7 @@ class FilmHands:
         if name in self._uploaded:
             dialog.get_by_role("button", name=name).first.click()
         else:
-            self.use.upload(dialog.get_by_label("Drop a file here, or choose one"), self.folder / name)
+            self.use.upload(dialog.get_by_label("Choose a file"), self.folder / name)
         self._uploaded.add(name)
         expect(dialog).to_be_hidden(timeout=PATIENCE_MS)
 
