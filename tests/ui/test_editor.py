@@ -27,7 +27,9 @@ def test_three_clicks_lead_from_an_empty_start_to_a_film_that_plays(visiting: Vi
     visit = visiting()
     page = visit.open()
     # A phone has the rooms below; the first view of Create is the new film.
-    page.get_by_role("navigation").get_by_role("link", name="New video" if width > PHONE_PX else "Create", exact=True).click()
+    page.get_by_role("navigation").get_by_role(
+        "link", name="New video" if width > PHONE_PX else "Create", exact=True
+    ).click()
     page.get_by_role("group", name="Samples").get_by_role("button").first.click()
     page.get_by_role("button", name="Make it").click()
     expect(page.locator("#film, #progress")).to_be_visible(timeout=PATIENCE_MS)
