@@ -3,10 +3,10 @@
 A module is cached when its tests are marked `cached`, or `torch` (matrices of modes, sizes and figures);
 tests that are marked `smoke` too always run. Its key is a hash of all files that it reaches by imports
 (import_reach), of the inputs that `cached` names, of the lock of its packages and of the version of Python.
-`tests/cached_results.json` records the last run that passed; each complete run writes it. With `--only-
-changed` modules whose key is on record are deselected and listed with the date and commit of that run;
-without it (`make test-long`, by hand) all run. With `--own-room` too (`make test`) a module that names its
-`own` files is deselected as long as those, and what it imports of its own room of tests, are the same: a
+`tests/cached_results.json` records the last run that passed; each complete run writes it. With
+`--only-changed` modules whose key is on record are deselected and listed with the date and commit of that
+run; without it (`make test-long`, by hand) all run. With `--own-room` too (`make test`) a module that names
+its `own` files is deselected as long as those, and what it imports of its own room of tests, are the same: a
 program that it starts has changed, and `make test-changed` runs it. One that failed runs until it has
 passed. `--check-inputs` compares the key with the files that are really opened (opened_files).
 """

@@ -97,8 +97,12 @@ function Upload({ onDone }: { onDone: () => void }) {
   const send = (file: File) => upload.mutate(file);
   return (
     <>
-      <FileDrop label={t`Drop a picture, a video or a sound here`} disabled={upload.isPending} onFile={send}>
-        <span className="quiet for-mouse">{t`Drop a picture, a video or a sound here, or`}</span>
+      <FileDrop
+        label={t`Drop a picture, a video or a sound here`}
+        hint={t`Drop a picture, a video or a sound here, or`}
+        disabled={upload.isPending}
+        onFile={send}
+      >
         <FileInput
           label={upload.isPending ? t`Uploading ${name}` : t`Add a file`}
           accept={Object.values(ACCEPTED).join()}

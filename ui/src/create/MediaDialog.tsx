@@ -26,8 +26,12 @@ export function MediaDialog({ onChoose, onClose }: Props) {
   const name = upload.variables?.name ?? "";
   return (
     <Modal title={t`Picture or clip`} size="wide" dismissable={!upload.isPending} onClose={onClose}>
-      <FileDrop label={t`Drop a picture or a clip here`} disabled={upload.isPending} onFile={(file) => upload.mutate(file)}>
-        <span className="quiet for-mouse">{t`Drop a picture or a clip here, or`}</span>
+      <FileDrop
+        label={t`Drop a picture or a clip here`}
+        hint={t`Drop a picture or a clip here, or`}
+        disabled={upload.isPending}
+        onFile={(file) => upload.mutate(file)}
+      >
         <FileInput
           label={upload.isPending ? t`Uploading ${name}` : t`Choose a file`}
           accept={KINDS.map((kind) => ACCEPTED[kind]).join()}

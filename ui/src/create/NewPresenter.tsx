@@ -130,8 +130,13 @@ export function NewPresenter({ onClose, onCreated }: Props) {
           {posing ? (
             <CameraPicture onPicture={take} onClose={() => setPosing(false)} />
           ) : (
-            <FileDrop label={t`Drop a photo here`} disabled={upload.isPending} onFile={take}>
-              {photo ? <Thumbnail asset={photo} /> : <span className="quiet for-mouse">{t`Drop a photo here, or`}</span>}
+            <FileDrop
+              label={t`Drop a photo here`}
+              hint={photo ? "" : t`Drop a photo here, or`}
+              disabled={upload.isPending}
+              onFile={take}
+            >
+              {photo && <Thumbnail asset={photo} />}
               <div className="row">
                 <FileInput
                   label={photo ? t`Choose another photo` : t`Choose a photo`}

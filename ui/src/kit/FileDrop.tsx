@@ -4,12 +4,14 @@ import { DropZone, type FileDropItem } from "react-aria-components";
 
 interface Props {
   label: string;
+  /** Before the button that chooses a file; not shown where nothing can be dropped. */
+  hint?: string;
   disabled?: boolean;
   onFile: (file: File) => void;
   children: ReactNode;
 }
 
-export function FileDrop({ label, disabled = false, onFile, children }: Props) {
+export function FileDrop({ label, hint, disabled = false, onFile, children }: Props) {
   return (
     <DropZone
       className="drop"
@@ -20,6 +22,7 @@ export function FileDrop({ label, disabled = false, onFile, children }: Props) {
         if (item) onFile(await item.getFile());
       }}
     >
+      {hint && <span className="quiet for-mouse">{hint}</span>}
       {children}
     </DropZone>
   );

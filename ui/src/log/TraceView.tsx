@@ -51,8 +51,9 @@ function Waterfall({ trace }: { trace: Trace }) {
   const [all, setAll] = useState(false);
   const [withQueries, setWithQueries] = useState(false);
   const every = inOrder(trace.spans);
-  const rows = withQueries ? every : every.filter(({ span }) => !isQuery(span));
-  const queries = every.filter(({ span }) => isQuery(span)).length;
+  const steps = every.filter(({ span }) => !isQuery(span));
+  const rows = withQueries ? every : steps;
+  const queries = every.length - steps.length;
   const shown = all ? rows : rows.slice(0, MAX_ROWS);
   const total = Math.max(trace.duration_ms, 0.001);
   const services = [...new Set(trace.spans.map((one) => one.service))];
