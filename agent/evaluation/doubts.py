@@ -72,10 +72,8 @@ def samples(
         arguments = plain(best.arguments)
         if best.tool is None or best.intent in READS or best.unknown or missing(best.intent, arguments):
             continue
-        right = best.intent == example.intent and _plain(arguments) == _plain(
-            _marked(example, world, reader, lexicon)
-        )
-        yield doubt.signs(reader, world, candidates), right
+        call = CallRecord(best.intent, arguments)
+        yield doubt.signs(reader, world, candidates), is_right(call, example, world, reader, lexicon)
 
 
 def dev_samples(reader: Reader) -> Iterator[tuple[dict[str, float], bool]]:
@@ -108,6 +106,13 @@ def world_of(example: Example, others: Sequence[Thing], chance: random.Random, r
     names = {one.name.lower() for one in named}
     present = [one for one in others if one.name.lower() not in names and chance.random() < PRESENT]
     return World((*named, *present), reader.common_words)
+
+
+def is_right(call: CallRecord, example: Example, world: World, reader: Reader, lexicon: Any) -> bool:
+    """Returns whether a call is what the sentence asks for, with the arguments that its marks give."""
+    return call.intent == example.intent and _plain(plain(call.arguments)) == _plain(
+        _marked(example, world, reader, lexicon)
+    )
 
 
 def _marked(example: Example, world: World, reader: Reader, lexicon: Any) -> dict[str, Any]:

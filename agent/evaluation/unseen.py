@@ -1,4 +1,4 @@
-"""Counts how often the reader finds the intent of sentences that it has not learned from.
+"""Counts what the interpreter makes of sentences that the reader has not learned from.
 
 `python -m agent.evaluation.unseen`: the sentences of `unseen/` are marked like those of the corpus, by people
 who saw neither the corpus nor the cases, and who were asked for unusual ways to say things. What a sentence
@@ -14,10 +14,13 @@ from random import Random
 
 import yaml
 
-from agent.evaluation.cases import FOLDER, read_world
-from agent.evaluation.doubts import world_of
+from agent.evaluation.cases import FOLDER, NOW, read_world
+from agent.evaluation.doubts import is_right, world_of
 from agent.sentences import LOADER
-from agent.understanding.corpus import Example, parse_example
+from agent.understanding.corpus import Example, lexicon_of, parse_example, read_corpus
+from agent.understanding.dialogue import Dialogue
+from agent.understanding.intents import READS
+from agent.understanding.interpreter import Interpreter
 from agent.understanding.reader import Reader
 from agent.understanding.trained import load_reader
 
@@ -41,6 +44,29 @@ def confusions(reader: Reader, examples: Sequence[Example]) -> Counter[tuple[str
     return found
 
 
+def outcomes(reader: Reader, examples: Sequence[Example]) -> Counter[tuple[str, str]]:
+    """Returns how often what came of the sentences that ask for one call, by (language, outcome).
+
+    Outcomes: `right`, `wrong read`, `wrong write`, or the kind of the decision, such as `ask`.
+    """
+    interpreter, lexicon = Interpreter(reader), lexicon_of(read_corpus().examples)
+    others, chance = list(read_world().things), Random(3)  # noqa: S311
+    found: Counter[tuple[str, str]] = Counter()
+    for example in examples:
+        if not example.text.strip() or example.intent.startswith(("act.", "plan.")):
+            continue
+        world = world_of(example, others, chance, reader)
+        decision = interpreter.interpret(example.text, world, Dialogue(), NOW)
+        outcome: str = decision.kind
+        if decision.kind == "calls":
+            calls = decision.calls
+            right = len(calls) == 1 and is_right(calls[0], example, world, reader, lexicon)
+            changes = any(call.intent not in READS for call in calls)
+            outcome = "right" if right else "wrong write" if changes else "wrong read"
+        found[example.language, outcome] += 1
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m agent.evaluation.unseen", description=__doc__)
     parser.add_argument("--count", type=int, default=3000, help="how many sentences, drawn by chance")
@@ -56,6 +82,8 @@ def main() -> None:
         right[language][1] += count
     for language, (well, total) in sorted(right.items()):
         print(f"{language}: {100 * well / total:.1f} % of {total} intents")
+    for (language, outcome), count in sorted(outcomes(reader, some).items(), key=lambda one: -one[1]):
+        print(f"{count:5}  {language}  {outcome}")
     wrong = Counter({key: count for key, count in found.items() if key[1] != key[2]})
     for (language, intent, best), count in wrong.most_common(25):
         print(f"{count:5}  {language}  {intent} read as {best}")

@@ -108,10 +108,6 @@ NEEDS_WORD: Mapping[str, str] = {
     "change_job.stop": "ends",
     "change_machine.retire": "retires",
     "change_machine.reinstall": "reinstalls",
-    "trash.restore_video": "restores",
-    "trash.restore_project": "restores",
-    "queue.front": "moves_up",
-    "queue.back": "moves_down",
     "queue.cancel_waiting": "ends",
 }
 """The pattern of the language files of which a sentence has a word that asks for the intent."""

@@ -47,6 +47,8 @@ SERVICES = frozenset(
 
 SURE_NAME = 0.75
 MISFIT = 0.1
+IMPOSSIBLE = 0.001
+"""Of the trash, where a thing that is named is not in it."""
 RECENT = 64
 T = TypeVar("T")
 TEXT_MARGIN = 2.0
@@ -230,7 +232,7 @@ class Reader:
                     # Texts and new things may well be called as what somebody has deleted.
                     continue
                 if not intent.startswith(("act.", "plan.")) and not kinds & self.kinds_of(intent):
-                    factors[place] *= MISFIT
+                    factors[place] *= IMPOSSIBLE if intent.startswith("trash.") else MISFIT
         fitting = probabilities * factors
         return fitting / fitting.sum()
 

@@ -152,8 +152,19 @@ class SlotFiller:
         self._fill_values(filled, slot_names, spans)
         if intent == "change_machine.accept":
             filled.arguments.setdefault("machine", "new")
+        self._fill_files(filled, intent)
         filled.rest = self._rest(spans)
         return filled
+
+    def _fill_files(self, filled: Filled, intent: str) -> None:
+        """Sets the document of an import where it was tagged as nothing, and the form of a transcript."""
+        if intent == "import_document" and (document := values.document(self.sentence.text)):
+            filled.arguments.setdefault("url", document)
+        if intent == "transcribe":
+            # Elsewhere `captions` says how captions are shown.
+            filled.arguments.pop("captions", None)
+            if form := values.caption_format(self.sentence.text):
+                filled.arguments["captions"] = form
 
     def _with_literal(
         self, intent: str, spans: Sequence[tuple[str, int, int]], slot_names: Sequence[str]

@@ -27,6 +27,12 @@ _CLOCK = re.compile(
 _ISO = re.compile(r"\b(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2}))?")
 _DOTTED = re.compile(r"\b(\d{1,2})[./](\d{1,2})[./](?:(\d{4}))?")
 _WORD = re.compile(r"[^\W_]+(?:['’.:][^\W_]+)*")
+_CAPTION_FORMAT = re.compile(r"(?<![\w.])(?:\*?\.)?(srt|subrip|(?:web)?vtt)\b", re.IGNORECASE)
+_DOCUMENT = re.compile(
+    r"https?://\S+|(?<!\S)[\w./~-]+\.(?:pdf|pptx?|docx?|odt|odp|md|html?|txt)\b", re.IGNORECASE
+)
+LEAP_YEARS = 8
+"""The most years from one 29 February to the next."""
 _HEX = re.compile(r"#[0-9A-Fa-f]{6}\b")
 _SECONDS = re.compile(r"(?:(\d+):(\d{2}))|(\d+(?:[.,]\d+)?)")
 _MOMENT = re.compile(
@@ -303,6 +309,18 @@ def plain_seconds(text: str) -> float | str | None:
     return None if found is None else seconds(found[0])
 
 
+def caption_format(text: str) -> str | None:
+    """Returns the form of a file of captions that a text names: srt or vtt; none for the name of a file."""
+    found = _CAPTION_FORMAT.search(text)
+    return None if found is None else found[1].lower()[-3:].replace("rip", "srt")
+
+
+def document(text: str) -> str | None:
+    """Returns the address or the file that a text names, if it is only one."""
+    found = {one[0].rstrip(".,;!?") for one in _DOCUMENT.finditer(text)}
+    return found.pop() if len(found) == 1 else None
+
+
 def asks(text: str) -> bool:
     """Returns whether a text begins as a question does that asks for no change."""
     return words().patterns["questions"].match(text.strip()) is not None
@@ -340,12 +358,18 @@ def moment(text: str, now: datetime) -> datetime | None:
         if unit and place and place > 1 and spoken[place - 2] in table.groups["in"] | {"half"}:
             amount = number(spoken[place - 1])
             if amount is not None:
-                return now + timedelta(seconds=amount * unit)
+                return _later(now, amount * unit)
     iso = _ISO.search(lower)
     if iso:
-        day = now.replace(year=int(iso[1]), month=int(iso[2]), day=int(iso[3]))
-        return day.replace(hour=int(iso[4] or 0), minute=int(iso[5] or 0), second=0, microsecond=0)
-    found, rest = _day(lower, spoken, now)
+        try:
+            day = now.replace(year=int(iso[1]), month=int(iso[2]), day=int(iso[3]))
+            return day.replace(hour=int(iso[4] or 0), minute=int(iso[5] or 0), second=0, microsecond=0)
+        except ValueError:
+            return None
+    try:
+        found, rest = _day(lower, spoken, now)
+    except ValueError:
+        return None
     clock = _clock(rest)
     if found is None and clock is None:
         return None
@@ -355,17 +379,33 @@ def moment(text: str, now: datetime) -> datetime | None:
     return result + timedelta(days=1) if found is None and result <= now else result
 
 
+def _later(now: datetime, seconds: float) -> datetime | None:
+    """Returns the time in so many seconds; None beyond what a date can be."""
+    try:
+        return now + timedelta(seconds=seconds)
+    except OverflowError:
+        return None
+
+
+def _date(now: datetime, year: str | None, month: int, day: int) -> datetime:
+    """Returns the date, in the next year that has it where none is named. Raises ValueError for others."""
+    for each in [int(year)] if year else range(now.year, now.year + LEAP_YEARS + 1):
+        try:
+            found = now.replace(year=each, month=month, day=day)
+        except ValueError:
+            continue
+        if year or found.date() >= now.date():
+            return found
+    raise ValueError(f"day {day} of month {month} does not exist")
+
+
 def _day(lower: str, spoken: list[str], now: datetime) -> tuple[datetime | None, str]:
-    """Returns the day, and the text without it."""
+    """Returns the day, and the text without it. Raises ValueError for a date that does not exist."""
     table = words()
     dotted = _DOTTED.search(lower)
     if dotted and int(dotted[2]) <= 12 and 0 < int(dotted[1]) <= 31:
-        try:
-            day = now.replace(month=int(dotted[2]), day=int(dotted[1]), year=int(dotted[3] or now.year))
-        except ValueError:
-            return None, lower
-        late = not dotted[3] and day.date() < now.date()
-        return (day.replace(year=day.year + 1) if late else day), lower.replace(dotted[0], " ")
+        day = _date(now, dotted[3], int(dotted[2]), int(dotted[1]))
+        return day, lower.replace(dotted[0], " ")
     for word in spoken:
         if word in table.months:
             near = re.search(
@@ -376,15 +416,9 @@ def _day(lower: str, spoken: list[str], now: datetime) -> tuple[datetime | None,
                 date = ordinal(near[1] or near[2]) or number(near[1] or near[2])
                 if date and 0 < date <= 31:
                     year = re.search(r"\b20\d\d\b", lower)
-                    try:
-                        day = now.replace(
-                            month=table.months[word], day=date, year=int(year[0]) if year else now.year
-                        )
-                    except ValueError:
-                        return None, lower
-                    late = not year and day.date() < now.date()
+                    day = _date(now, year and year[0], table.months[word], date)
                     rest = lower.replace(near[0], " ").replace(year[0] if year else "\0", " ")
-                    return (day.replace(year=day.year + 1) if late else day), rest
+                    return day, rest
     for word in spoken:
         if word in table.weekdays:
             ahead = (table.weekdays[word] - now.weekday()) % 7
@@ -439,7 +473,8 @@ def _clock(text: str) -> tuple[int, int] | None:
         ):
             hour = table.numbers[word]
             follows = " ".join(spoken[place + 1 : place + 2])
-            minute = table.numbers.get(follows, 0) if table.numbers.get(follows, 0) >= 10 else 0
+            minute = table.numbers.get(follows, 0)
+            minute = minute if 10 <= minute < 60 else 0
             return (hour + 12 if after and hour < 12 else hour % 24), minute
     return None
 

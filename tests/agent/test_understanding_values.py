@@ -129,3 +129,50 @@ def test_a_word_of_an_argument_that_was_not_found_is_a_cue() -> None:
     assert values.missing_cue("with subtitles somehow", {"project"}, {"project", "captions"}) == "captions"
     assert values.missing_cue("with subtitles somehow", {"captions"}, {"project", "captions"}) is None
     assert values.missing_cue("with subtitles somehow", {"project"}, {"project"}) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("at least ten-eighty", "2026-11-23T10:00"),
+        ("2026-13-45", None),
+        ("2026-02-30 at noon", None),
+        ("31.2.", None),
+        ("in 99999999999999 days", None),
+        ("29 February", "2028-02-29T00:00"),
+        ("29.2.2027", None),
+        ("1.2.", "2027-02-01T00:00"),
+    ],
+)
+def test_times_that_cannot_be_are_none(text: str, found: str | None) -> None:
+    at = values.moment(text, datetime(2026, 11, 22, 10, 0))
+    assert (at and at.strftime("%Y-%m-%dT%H:%M")) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "form"),
+    [
+        ("transcribe interview.wav as srt", "srt"),
+        ("a .vtt file of ast_12", "vtt"),
+        ("WebVTT, please", "vtt"),
+        ("SubRip for the talk", "srt"),
+        ("read captions.srt to me", None),
+        ("subtitles for the footage", None),
+    ],
+)
+def test_the_form_of_a_file_of_captions(text: str, form: str | None) -> None:
+    assert values.caption_format(text) == form
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("Mach aus elternabend.pdf ein Projekt mit Szenen", "elternabend.pdf"),
+        ("scenes from https://example.org/tides?a=1, please.", "https://example.org/tides?a=1"),
+        ("put ~/talks/Intro.PPTX in.", "~/talks/Intro.PPTX"),
+        ("a.md and b.md", None),
+        ("import the slides", None),
+    ],
+)
+def test_the_document_that_a_sentence_names(text: str, name: str | None) -> None:
+    assert values.document(text) == name

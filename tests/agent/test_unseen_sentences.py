@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from agent.evaluation.unseen import confusions, unseen
+from agent.evaluation.unseen import confusions, outcomes, unseen
 from agent.understanding.corpus import read_corpus, slots_of
 from agent.understanding.trained import load_reader
 
@@ -28,3 +28,12 @@ def test_most_intents_of_some_are_found() -> None:
     found = confusions(reader, list(unseen())[::200])
     right = sum(count for (_, intent, read), count in found.items() if intent == read)
     assert right > found.total() / 2
+
+
+def test_a_call_or_a_question_comes_of_each() -> None:
+    reader = load_reader(train=True)
+    assert reader is not None
+    found = outcomes(reader, list(unseen())[::50])
+    total, right = found.total(), sum(count for (_, outcome), count in found.items() if outcome == "right")
+    assert total > 150
+    assert right > total / 4
