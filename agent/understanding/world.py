@@ -108,10 +108,12 @@ class World:
         return found
 
     @cached_property
-    def _by_length(self) -> dict[int, list[str]]:
-        found: dict[int, list[str]] = defaultdict(list)
+    def _misspellable(self) -> dict[tuple[str, int], list[str]]:
+        """Names that may be misspelt, by first character and length."""
+        found: dict[tuple[str, int], list[str]] = defaultdict(list)
         for name in self._by_name:
-            found[len(name)].append(name)
+            if _may_be_misspelt(name):
+                found[name[0], len(name)].append(name)
         return found
 
     @cached_property
@@ -160,14 +162,11 @@ class World:
                             yield one
 
     def _misspelt(self, text: str, start: int, end: int) -> Iterable[Mention]:
-        # A number tells things apart: “atlas-2” is no misspelt “atlas”.
-        if len(text) < MISSPELT_FROM or any(char.isdigit() for char in text):
+        if not _may_be_misspelt(text):
             return
         most = 1 if len(text) < 8 else 2
         for length in range(len(text) - most, len(text) + most + 1):
-            for name in self._by_length.get(length, ()):
-                if len(name) < MISSPELT_FROM or any(char.isdigit() for char in name) or name[0] != text[0]:
-                    continue
+            for name in self._misspellable.get((text[0], length), ()):
                 distance = OSA.distance(text, name, score_cutoff=most)
                 if distance <= most:
                     for thing in self._by_name[name]:
@@ -194,6 +193,11 @@ class World:
             return ()
         close = (name for name in self._by_word if abs(len(name) - len(word)) < 2 and name[0] == word[0])
         return [one for name in close if OSA.distance(name, word) <= 1 for one in self._by_word[name]]
+
+
+def _may_be_misspelt(name: str) -> bool:
+    """Returns whether a name is long enough and has no digit: “atlas-2” is no misspelt “atlas”."""
+    return len(name) >= MISSPELT_FROM and not any(map(str.isdigit, name))
 
 
 def _longest(mentions: list[Mention]) -> list[Mention]:
