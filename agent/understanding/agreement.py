@@ -96,6 +96,9 @@ def _is_likely(reader: Reader, exact: CallRecord, text: str, spoken: str, world:
     if values.asks(text):
         # “Who says these?” orders nothing.
         return False
+    if values.asks_ability(spoken) and str(exact.arguments.get("script", "")).endswith("?"):
+        # “Can you read web pages that need a password?” asks what is possible.
+        return False
     if values.says("repairs", spoken):
         # “At ten, uh, half past ten”: the words are not what is meant.
         return False

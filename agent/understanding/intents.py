@@ -24,6 +24,7 @@ REQUIRED: Mapping[str, Sequence[Sequence[str]]] = {
     "trash.restore_project": (("project",),),
     "queue.front": (("render",),),
     "queue.back": (("render",),),
+    "import_document": (("url",),),
     "write_script.draft": (("topic", "text", "from_memory"),),
     "write_script.film": (("topic", "text", "from_memory"),),
     "create_persona.create": (("photo",), ("person", "name")),

@@ -326,6 +326,11 @@ def asks(text: str) -> bool:
     return words().patterns["questions"].match(text.strip()) is not None
 
 
+def asks_ability(text: str) -> bool:
+    """Returns whether a text begins as a question for what is possible does: “can you …”."""
+    return words().patterns["ability"].match(text.strip()) is not None
+
+
 def without_courtesy(text: str) -> str:
     """Returns a text without “if you would” and the like, which are no conditions."""
     return words().patterns["courtesy"].sub(" ", text)

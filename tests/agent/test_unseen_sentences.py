@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
+
+import yaml
 
 from agent.evaluation.unseen import confusions, outcomes, unseen
+from agent.evaluation.ways import ReaderWay
+from agent.understanding import Grammar
 from agent.understanding.corpus import read_corpus, slots_of
+from agent.understanding.intents import READS
 from agent.understanding.trained import load_reader
 
 
@@ -37,3 +43,18 @@ def test_a_call_or_a_question_comes_of_each() -> None:
     total, right = found.total(), sum(count for (_, outcome), count in found.items() if outcome == "right")
     assert total > 150
     assert right > total / 4
+
+
+def test_questions_reports_and_denials_change_nothing() -> None:
+    reader = load_reader(train=True)
+    assert reader is not None
+    way = ReaderWay(reader, Grammar.load())
+    sentences = yaml.safe_load(Path(__file__).with_name("changes_nothing.yaml").read_text(encoding="utf-8"))
+    changed = {}
+    for sentence in sentences:
+        way.begin()
+        answer = way.answer(sentence)
+        if answer.decision == "calls" and any(call.intent not in READS for call in answer.calls):
+            changed[sentence] = [call.intent for call in answer.calls]
+    assert len(sentences) > 180
+    assert changed == {}
