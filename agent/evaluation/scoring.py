@@ -10,7 +10,7 @@ from typing import Any
 from agent.evaluation.cases import Case, Outcome, Turn
 from agent.evaluation.compare import calls_match, is_forbidden, plain
 from agent.understanding.dialogue import CallRecord
-from agent.understanding.intents import READS
+from agent.understanding.intents import change_anything
 
 OUTCOMES = (
     "right",
@@ -75,8 +75,7 @@ def _outcome(turn: Turn, answer: Answer, performed: Sequence[tuple[str, Mapping[
     if any(_is_right(one, turn, answer.decision, performed) for one in (turn.want, *turn.also)):
         return "right"
     if answer.decision == "calls":
-        reads = all(call.intent in READS for call in answer.calls)
-        return "wrong read" if reads else "wrong write"
+        return "wrong write" if change_anything(answer.calls) else "wrong read"
     others = {"ask": "asked", "plan": "wrong plan", "confirm": "wrong confirm", "failed": "failed"}
     return others.get(answer.decision, "declined")
 

@@ -19,7 +19,7 @@ from agent.evaluation.doubts import is_right, world_of
 from agent.sentences import LOADER
 from agent.understanding.corpus import Example, lexicon_of, parse_example, read_corpus
 from agent.understanding.dialogue import Dialogue
-from agent.understanding.intents import READS
+from agent.understanding.intents import change_anything
 from agent.understanding.interpreter import Interpreter
 from agent.understanding.reader import Reader
 from agent.understanding.trained import load_reader
@@ -61,8 +61,7 @@ def outcomes(reader: Reader, examples: Sequence[Example]) -> Counter[tuple[str, 
         if decision.kind == "calls":
             calls = decision.calls
             right = len(calls) == 1 and is_right(calls[0], example, world, reader, lexicon)
-            changes = any(call.intent not in READS for call in calls)
-            outcome = "right" if right else "wrong write" if changes else "wrong read"
+            outcome = "right" if right else "wrong write" if change_anything(calls) else "wrong read"
         found[example.language, outcome] += 1
     return found
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from agent.understanding.dialogue import CallRecord
 
@@ -112,6 +112,12 @@ NEEDS_WORD: Mapping[str, str] = {
     "queue.cancel_waiting": "ends",
 }
 """The pattern of the language files of which a sentence has a word that asks for the intent."""
+
+
+def change_anything(calls: Iterable[CallRecord]) -> bool:
+    """Returns whether one of the calls does more than read."""
+    return any(call.intent not in READS for call in calls)
+
 
 _REVERSED: Mapping[str, str] = {
     "change_machine.drain": "change_machine.undrain",

@@ -24,7 +24,7 @@ from agent.understanding.decision import (
 )
 from agent.understanding.dialogue import CallRecord, Dialogue, Question
 from agent.understanding.followups import SHOWS
-from agent.understanding.intents import READS, TEXTS_OF
+from agent.understanding.intents import READS, TEXTS_OF, change_anything
 from agent.understanding.judgement import Judgement, may_be_meant
 from agent.understanding.plans import UnknownName, read_steps
 from agent.understanding.reader import Candidate, Reader
@@ -134,7 +134,7 @@ class _Turn(Judgement):
 
     def refusal(self, utterance: str, decision: Decision) -> Decision | None:
         """Returns the answer that names what nobody here can do, unless the decision is a sure change."""
-        is_change = decision.kind == "calls" and any(call.intent not in READS for call in decision.calls)
+        is_change = decision.kind == "calls" and change_anything(decision.calls)
         return None if is_change else self.what_is_missing(utterance, decision.candidates)
 
     def interpret(self, utterance: str) -> Decision:
@@ -173,9 +173,7 @@ class _Turn(Judgement):
                 calls += [call for call in decision.calls if not any(_is_part_of(call, one) for one in calls)]
             found.append(decision)
         if any(one.kind == "plan" for one in found) or (
-            len(calls) > 1
-            and values.matches("condition", self._rest(utterance))
-            and any(call.intent not in READS for call in calls)
+            len(calls) > 1 and values.matches("condition", self._rest(utterance)) and change_anything(calls)
         ):
             return Decision("plan", about="condition", calls=tuple(calls))
         offered: list[CallRecord] = []

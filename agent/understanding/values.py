@@ -312,7 +312,7 @@ def plain_seconds(text: str) -> float | str | None:
 def caption_format(text: str) -> str | None:
     """Returns the form of a file of captions that a text names: srt or vtt; none for the name of a file."""
     found = _CAPTION_FORMAT.search(text)
-    return None if found is None else found[1].lower()[-3:].replace("rip", "srt")
+    return None if found is None else "vtt" if found[1].lower().endswith("vtt") else "srt"
 
 
 def document(text: str) -> str | None:
@@ -353,8 +353,17 @@ def seconds(text: str) -> float | str | None:
 def moment(text: str, now: datetime) -> datetime | None:
     """Returns the time that a text names, at or after `now` where it leaves a choice; None without one.
 
-    “in two hours”, “on Friday at noon”, “tomorrow 8 am”, “1 December, eight”, “2026-12-24 18:00”.
+    “in two hours”, “on Friday at noon”, “tomorrow 8 am”, “1 December, eight”, “2026-12-24 18:00”. None, too,
+    for a date that does not exist.
     """
+    try:
+        return _moment(text, now)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _moment(text: str, now: datetime) -> datetime | None:
+    """Returns what `moment` does; raises ValueError or OverflowError for a date that does not exist."""
     lower = text.lower()
     spoken = [word.strip(".") for word in _WORD.findall(lower)]
     table = words()
@@ -363,18 +372,12 @@ def moment(text: str, now: datetime) -> datetime | None:
         if unit and place and place > 1 and spoken[place - 2] in table.groups["in"] | {"half"}:
             amount = number(spoken[place - 1])
             if amount is not None:
-                return _later(now, amount * unit)
+                return now + timedelta(seconds=amount * unit)
     iso = _ISO.search(lower)
     if iso:
-        try:
-            day = now.replace(year=int(iso[1]), month=int(iso[2]), day=int(iso[3]))
-            return day.replace(hour=int(iso[4] or 0), minute=int(iso[5] or 0), second=0, microsecond=0)
-        except ValueError:
-            return None
-    try:
-        found, rest = _day(lower, spoken, now)
-    except ValueError:
-        return None
+        day = _date(now, iso[1], int(iso[2]), int(iso[3]))
+        return day.replace(hour=int(iso[4] or 0), minute=int(iso[5] or 0), second=0, microsecond=0)
+    found, rest = _day(lower, spoken, now)
     clock = _clock(rest)
     if found is None and clock is None:
         return None
@@ -382,14 +385,6 @@ def moment(text: str, now: datetime) -> datetime | None:
     hour, minute = clock or (0, 0)
     result = base.replace(hour=hour, minute=minute)
     return result + timedelta(days=1) if found is None and result <= now else result
-
-
-def _later(now: datetime, seconds: float) -> datetime | None:
-    """Returns the time in so many seconds; None beyond what a date can be."""
-    try:
-        return now + timedelta(seconds=seconds)
-    except OverflowError:
-        return None
 
 
 def _date(now: datetime, year: str | None, month: int, day: int) -> datetime:
@@ -422,8 +417,7 @@ def _day(lower: str, spoken: list[str], now: datetime) -> tuple[datetime | None,
                 if date and 0 < date <= 31:
                     year = re.search(r"\b20\d\d\b", lower)
                     day = _date(now, year and year[0], table.months[word], date)
-                    rest = lower.replace(near[0], " ").replace(year[0] if year else "\0", " ")
-                    return day, rest
+                    return day, lower.replace(near[0], " ").replace(year[0] if year else "\0", " ")
     for word in spoken:
         if word in table.weekdays:
             ahead = (table.weekdays[word] - now.weekday()) % 7
