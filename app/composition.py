@@ -261,6 +261,7 @@ def build(settings: Settings) -> Services:
             ),
             partial(present_principal, policy),
             transcription,
+            settings.http.cors_origins,
         ),
         voice_transports=transports,
         transcription=transcription,

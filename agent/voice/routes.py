@@ -25,6 +25,7 @@ from soundstage.http import web_socket_url
 Chatter = Annotated[Principal, Depends(require_permission("chat:use"))]
 Token = Annotated[str, Query(max_length=200, description="the token of the session")]
 WORKERS = public("voice workers show the token of this installation")
+EMBEDDED = public("pages of other sites show the token of one session")
 LIVEKIT = public("LiveKit signs its webhooks with the key that both share")
 
 
@@ -45,23 +46,23 @@ def voice_router(
         the token to `url`. With both, events and requests are JSON on the data channel.
         """
         session, token, expires_at = await voice.open(
-            principal, body.agent_id, body.session_id, body.transport
+            principal, body.agent_id, body.session_id, body.transport, body.origin
         )
         return VoiceSessionOpened(
             **session.model_dump(),
-            url=_url_of(session, request),
+            url=_url_of(session, request, "embedded" if body.origin else "session"),
             token=token,
             token_expires_at=expires_at,
             ice_servers=list(transports.settings.stun_servers) if session.transport == "webrtc" else [],
         )
 
-    def _url_of(session: VoiceSession, request: Request) -> str:
+    def _url_of(session: VoiceSession, request: Request, kind: str) -> str:
         if session.transport == "livekit":
             return transports.settings.livekit.reached_at
         base = (public_url or str(request.base_url)).rstrip("/")
         if session.transport == "webrtc":
             return f"{base}/api/voice/session/{session.session_id}/offer"
-        return f"{web_socket_url(base)}/api/voice/session/{session.session_id}/sound"
+        return f"{web_socket_url(base)}/api/voice/{kind}/{session.session_id}/sound"
 
     @router.get("/status")
     async def voice_status(principal: Chatter) -> VoiceStatus:
@@ -112,6 +113,11 @@ def voice_router(
     async def sound(socket: WebSocket, session_id: str, principal: Chatter, token: Token = "") -> None:
         """The person's socket: sound both ways, and what the page shows."""
         await voice.serve_person(socket, principal, session_id, token)
+
+    @router.websocket("/embedded/{session_id}/sound", dependencies=[Depends(EMBEDDED)])
+    async def sound_of_site(socket: WebSocket, session_id: str, token: Token = "") -> None:
+        """The socket of a page of another site, for which the session was opened with its `origin`."""
+        await voice.serve_embedded(socket, session_id, token)
 
     @router.websocket("/workers", dependencies=[Depends(WORKERS)])
     async def workers(socket: WebSocket) -> None:

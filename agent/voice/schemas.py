@@ -33,6 +33,12 @@ class VoiceSessionRequest(BaseModel, extra="ignore"):
     )
     session_id: str | None = Field(None, max_length=80, description="a conversation to go on with")
     transport: TransportName | None = Field(None, description="empty: that of the setting `voice.transport`")
+    origin: str | None = Field(
+        None,
+        max_length=300,
+        description="of a page of another site that shows the session, one of `http.cors_origins`; its "
+        "socket needs the token alone",
+    )
 
 
 class VoiceSession(BaseModel):

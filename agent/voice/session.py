@@ -30,6 +30,8 @@ class Session:
     persona: Persona
     created_at: datetime
     transport: TransportName = "websocket"
+    origin: str = ""
+    """The page of another site that shows it; see `embedding`."""
     token_sha256: bytes = b""
     token_expires_at: datetime | None = None
     state: VoiceState = "waiting"
@@ -71,6 +73,11 @@ class Session:
     def is_relayed(self) -> bool:
         """Returns whether sound goes between person and worker, and events over the worker."""
         return self.transport != "websocket"
+
+    @property
+    def has_own_guard(self) -> bool:
+        """Returns whether no socket with the person's key or login guards it: their rights are read anew."""
+        return self.is_relayed or bool(self.origin)
 
     @property
     def needs_worker(self) -> bool:

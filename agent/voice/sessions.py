@@ -24,6 +24,7 @@ from fastapi import WebSocket
 from agent.sessions.service import SessionService
 from agent.transcription.service import TranscriptionService
 from agent.turns.runner import TurnRunner
+from agent.voice.embedding import check_embedded, check_origin
 from agent.voice.relay import Relay
 from agent.voice.schemas import (
     TransportName,
@@ -76,6 +77,8 @@ class VoiceSessions:
     transports: Transports
     find_principal: Callable[[Principal], Awaitable[Principal | None]]
     transcription: TranscriptionService
+    page_origins: Sequence[str] = ()
+    """Origins of pages of other sites that may show a session."""
     _refs: count[int] = field(default_factory=lambda: count(1), init=False)
     _open: dict[str, Session] = field(default_factory=dict, init=False)
     _workers: set[WebSocket] = field(default_factory=set, init=False)
@@ -94,12 +97,17 @@ class VoiceSessions:
         persona_id: str | None,
         session_id: str | None,
         transport: TransportName | None = None,
+        origin: str | None = None,
     ) -> tuple[VoiceSession, str, datetime]:
         """Opens a session, or comes back to one; returns it, its token and the token's end.
 
-        Raises `voice.no_worker`, `voice.too_many`, `voice.no_transport`, `voice.no_livekit`,
-        `session.not_found`, `persona.not_found`, `consent.…`.
+        `origin`: of the page of another site that shows it. Raises `voice.no_worker`, `voice.too_many`,
+        `voice.no_transport`, `voice.no_livekit`, `voice.foreign_origin`, `session.not_found`,
+        `persona.not_found`, `consent.…`.
         """
+        if origin is not None:
+            origin = check_origin(origin, self.page_origins, transport)
+            transport = "websocket"
         transport = self.transports.choose(transport)
         if not self._workers:
             raise Unavailable(
@@ -124,7 +132,7 @@ class VoiceSessions:
         if session is None:
             session = Session(conversation.id, principal, persona, utcnow())
             self._open[conversation.id] = session
-        session.persona = persona
+        session.persona, session.origin = persona, origin or ""
         session.start(self._speech.warm_up(persona))
         if session.transport != transport:
             await self._hang_up(session)
@@ -251,6 +259,20 @@ class VoiceSessions:
         """
         session = self._own(principal, session_id)
         self._redeem(session, token)
+        await self._serve(session, socket)
+
+    async def serve_embedded(self, socket: WebSocket, session_id: str, token: str) -> None:
+        """Serves the socket of a page of another site, which has the token alone. Raises, before it is
+        accepted, `voice.foreign_origin` and `voice.bad_token`, the latter also where there is no session.
+        """
+        session = self._open.get(session_id)
+        if session is None:
+            raise bad_token()
+        self._redeem(session, token)
+        check_embedded(session, socket)
+        await self._serve(session, socket)
+
+    async def _serve(self, session: Session, socket: WebSocket) -> None:
         await socket.accept()
         person = SocketPerson(socket)
         before, session.person = session.person, person
@@ -331,9 +353,9 @@ class VoiceSessions:
 
     async def _authorize(self, session: Session) -> None:
         """Raises `voice.not_found` for a person whose key has ended. On a socket of their own the check of
-        each message ends it; here the sound takes another way.
+        each message ends it; here the sound takes another way, or the socket has a token alone.
         """
-        if session.is_relayed:
+        if session.has_own_guard:
             principal = await self.find_principal(session.principal)
             if principal is None or not principal.may("chat:use"):
                 # From a task of its own: ending a session cancels its tasks, and this may be one.
@@ -367,11 +389,7 @@ class VoiceSessions:
         expires_at, expected = session.token_expires_at, session.token_sha256
         is_right = hmac.compare_digest(_digest(token), expected)
         if not is_right or expires_at is None or expires_at < utcnow():
-            raise Forbidden(
-                "voice.bad_token",
-                "The token of this voice session is wrong, used or too old.",
-                "Open the session again with its `session_id`; the answer has a new token.",
-            )
+            raise bad_token()
         session.token_expires_at = None
 
     def _owned_by(self, principal: Principal) -> Sequence[Session]:
@@ -393,6 +411,14 @@ class VoiceSessions:
 
 def _is_owner(session: Session, principal: Principal) -> bool:
     return (session.principal.tenant, session.principal.id) == (principal.tenant, principal.id)
+
+
+def bad_token() -> Forbidden:
+    return Forbidden(
+        "voice.bad_token",
+        "The token of this voice session is wrong, used or too old.",
+        "Open the session again with its `session_id`; the answer has a new token.",
+    )
 
 
 def _digest(token: str) -> bytes:

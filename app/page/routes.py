@@ -38,8 +38,8 @@ MEDIA_TYPES = MappingProxyType(
     }
 )
 PACKED = MappingProxyType({"br": ".br", "gzip": ".gz"})
-# Names of built files hold a hash of their content, but those that other pages show too.
-FIXED_NAMES = frozenset({"icon.svg", "inter.woff2"})
+# Names of built files hold a hash of their content, but those that other pages load too.
+FIXED_NAMES = frozenset({"embed.js", "icon.svg", "inter.woff2"})
 FRESH = "no-cache"
 FOR_EVER = "public, max-age=31536000, immutable"
 

@@ -106,8 +106,8 @@ class HttpSettings(Section):
     )
     cors_origins: CommaList = Field(
         (),
-        description="origins of other pages that may call the API from a browser with an API key, by commas, "
-        "e.g. `https://app.example`; cookies are never accepted from them",
+        description="origins of other pages that may call the API from a browser with an API key, and show a "
+        "presenter who answers, by commas, e.g. `https://app.example`; cookies are never accepted from them",
     )
     trusted_proxies: IpNetworks = Field(
         (),

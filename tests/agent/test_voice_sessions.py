@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from typing import Any
 
 import httpx
 import pytest
@@ -13,13 +15,16 @@ from local_login import bearer, log_in_locally
 from pydantic import ValidationError
 from socket_servers import on_loopback
 from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from agent.voice.schemas import WORKER_MESSAGE
+from agent.voice.sessions import ENDED
 from agent.voice.worker_token import worker_token
 from app.composition import Services
 from app.server.web import create_app
 
 WAIT_S = 60
+SCHOOL = "https://school.example"
 
 
 def test_a_worker_cannot_set_a_state_that_does_not_exist() -> None:
@@ -72,3 +77,88 @@ async def test_a_session_whose_worker_does_not_come_is_given_to_one_again(
             await services.voice.worker.start()
             assert json.loads(await worker.recv()) == first
         await services.voice.close()
+
+
+@asynccontextmanager
+async def embedding(services: Services) -> AsyncIterator[tuple[httpx.AsyncClient, dict[str, Any], str]]:
+    """Serves a studio that a school's page may show: its client, an opened session, and the key's id."""
+    services.voice.page_origins = (f"{SCHOOL}/",)
+    app, local = create_app(services), await log_in_locally(services.policy)
+    token = bearer(worker_token(services.settings.state_dir))
+    async with on_loopback(app) as address, AsyncExitStack() as stack:
+        url = f"ws://{address}/api/voice"
+        await stack.enter_async_context(connect(f"{url}/workers", additional_headers=token))
+        client = await stack.enter_async_context(
+            httpx.AsyncClient(base_url=f"http://{address}", headers=local, timeout=WAIT_S)
+        )
+        body = {"name": "school", "role": "editor", "scopes": ["chat:use"]}
+        key = (await client.post("/api/keys", json=body)).raise_for_status().json()
+        client.headers.update(bearer(key["key"]))
+        answer = await client.post("/api/voice/session", json={"origin": SCHOOL})
+        yield client, answer.raise_for_status().json(), key["id"]
+        await services.voice.close()
+
+
+async def refusal(url: str, headers: dict[str, str]) -> tuple[int, str]:
+    """Returns the status and the code of a socket that is not opened."""
+    with pytest.raises(InvalidStatus) as caught:
+        async with connect(url, additional_headers=headers):
+            pass
+    response = caught.value.response
+    return response.status_code, str(json.loads(response.body or b"{}").get("code"))
+
+
+async def test_the_page_of_another_site_needs_its_token_and_its_origin(services: Services) -> None:
+    async with embedding(services) as (client, opened, _):
+
+        async def fresh(**body: str) -> str:
+            answer = (await client.post("/api/voice/session", json=body)).raise_for_status().json()
+            return f"{answer['url']}?token={answer['token']}"
+
+        bad_token, foreign = (403, "voice.bad_token"), (403, "voice.foreign_origin")
+        again = {"session_id": opened["session_id"], "origin": SCHOOL}
+        assert await refusal(await fresh(**again), {}) == foreign
+        assert await refusal(await fresh(**again), {"Origin": "https://thief.example"}) == foreign
+        url = await fresh(**again)
+        assert (
+            await refusal(f"{opened['url']}?token=guessed", {"Origin": "https://thief.example"}) == bad_token
+        )
+        assert await refusal(url.replace(opened["session_id"], "unknown"), {"Origin": SCHOOL}) == bad_token
+        async with connect(url, additional_headers={"Origin": SCHOOL}) as person:
+            assert json.loads(await person.recv())["type"] == "ready"
+            assert await refusal(url, {"Origin": SCHOOL}) == bad_token
+        not_embedded = (await fresh()).replace("/session/", "/embedded/")
+        assert await refusal(not_embedded, {"Origin": SCHOOL}) == foreign
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({"origin": "https://thief.example"}, "voice.foreign_origin"),
+        ({"origin": ""}, "voice.foreign_origin"),
+        ({"origin": SCHOOL, "transport": "webrtc"}, "voice.no_transport"),
+    ],
+)
+async def test_only_allowed_pages_over_a_websocket_can_show_a_session(
+    services: Services, body: dict[str, str], code: str
+) -> None:
+    async with embedding(services) as (client, _, _):
+        answer = await client.post("/api/voice/session", json=body)
+        assert answer.json()["code"] == code
+
+
+async def test_a_visitor_whose_sites_key_was_revoked_is_disconnected(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(services.voice.worker, "_poll_s", 0.05)
+    async with embedding(services) as (client, opened, key_id):
+        url = f"{opened['url']}?token={opened['token']}"
+        async with connect(url, additional_headers={"Origin": SCHOOL}) as person:
+            await services.voice.worker.start()
+            client.headers.update(await log_in_locally(services.policy))
+            (await client.delete(f"/api/keys/{key_id}")).raise_for_status()
+            async with asyncio.timeout(WAIT_S):
+                with pytest.raises(ConnectionClosed) as closed:
+                    while True:
+                        await person.recv()
+            assert closed.value.rcvd is not None and closed.value.rcvd.code == ENDED

@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+from fake_microphone import Microphone, hearing
 from page_hands import USUAL_WIDTH
 from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
 from studio_page import CHROMIUM, OPTIONS, PATIENCE_MS, REPOSITORY, Studio, Visit, Visiting, studio_up
@@ -85,6 +86,18 @@ def browser() -> Iterator[Browser]:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
         yield chromium
         chromium.close()
+
+
+@pytest.fixture(scope="module")
+def microphone(tmp_path_factory: pytest.TempPathFactory) -> Microphone:
+    return Microphone(tmp_path_factory.mktemp("microphone") / "microphone.wav")
+
+
+@pytest.fixture(scope="module")
+def chromium(browser: Browser, microphone: Microphone) -> Iterator[Browser]:
+    """A browser with that microphone."""
+    with hearing(browser, microphone) as started:
+        yield started
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import wave
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,10 +10,10 @@ from typing import Any
 
 import httpx
 import pytest
+from fake_microphone import Microphone
 from page_hands import EACH_WIDTH
 from playwright.sync_api import Browser, BrowserContext, Page, WebSocketRoute, expect
-from spoken_words import RATE_HZ, silence, speech
-from studio_page import CHROMIUM, OPTIONS, PATIENCE_MS, Studio, Visit, address, breaches
+from studio_page import PATIENCE_MS, Studio, Visit, address, breaches
 from waiting import eventually
 
 pytest.importorskip("pocketsphinx", reason="needs pocketsphinx: run `uv sync --inexact --extra voice`")
@@ -53,40 +52,7 @@ def talking_by(folders: pytest.TempPathFactory, transport: str) -> Iterator[Stud
         found.stop()
 
 
-class Microphone:
-    """Sound that a page hears from the beginning each time that it opens the microphone."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.hears()
-
-    def hears(self, *sentences: str) -> None:
-        sound = silence(0.5) + b"".join(speech(one) + silence(1.5) for one in sentences)
-        with wave.open(str(self.path), "wb") as file:
-            file.setnchannels(1)
-            file.setsampwidth(2)
-            file.setframerate(RATE_HZ)
-            file.writeframes(sound)
-
-
-@pytest.fixture(scope="module")
-def microphone(tmp_path_factory: pytest.TempPathFactory) -> Microphone:
-    return Microphone(tmp_path_factory.mktemp("microphone") / "microphone.wav")
-
-
 Entering = Callable[..., Page]
-
-
-@pytest.fixture(scope="module")
-def chromium(browser: Browser, microphone: Microphone) -> Iterator[Browser]:
-    """A browser with that microphone."""
-    devices = [
-        "--use-fake-device-for-media-stream",
-        f"--use-file-for-fake-audio-capture={microphone.path}%noloop",
-    ]
-    started = browser.browser_type.launch(executable_path=CHROMIUM, args=[*OPTIONS, *devices])
-    yield started
-    started.close()
 
 
 @pytest.fixture

@@ -6,22 +6,15 @@ import { Face } from "../create/PresenterPicker";
 import { type Character, loadCharacter } from "../face/description";
 import { FaceView } from "../face/face";
 import type { FaceState } from "../face/motion";
+import { faceStateOf, type Shown } from "../sound/state";
 import { call } from "./call";
-import type { Shown } from "./TalkView";
 
 let shownFace: FaceView | null = null;
-
-const STATES: Partial<Record<Shown, FaceState>> = {
-  listening: "listening",
-  thinking: "thinking",
-  opening: "thinking",
-  speaking: "speaking",
-};
 
 export function Presenter({ entry, shownState }: { entry: PersonaEntry | undefined; shownState: Shown }) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const state = useRef<FaceState>("idle");
-  state.current = STATES[shownState] ?? "idle";
+  state.current = faceStateOf(shownState);
   const character = useCharacter(entry);
   useEffect(() => {
     if (!canvas.current || !character) return;

@@ -1,13 +1,14 @@
 /** Talk: one face, one button. The conversation beside it shows what was said, and takes written sentences. */
-import { i18n, type MessageDescriptor } from "@lingui/core";
-import { msg, t } from "@lingui/core/macro";
+import { i18n } from "@lingui/core";
+import { t } from "@lingui/core/macro";
 import { Suspense, useEffect, useId, useRef, useState } from "react";
 import { PresenterButton } from "../create/PresenterPicker";
 import { usable, usePersonas } from "../create/usePersonas";
 import { Reason } from "../kit/kit";
 import { lazyPart } from "../kit/part";
 import { useSession } from "../shell/session";
-import type { CallView, MicrophoneState } from "../sound/call";
+import type { CallView } from "../sound/call";
+import { REFUSED, stateOf, WORDS } from "../sound/state";
 import { call, useCall } from "./call";
 import "../chat/chat.css";
 import "../create/create.css";
@@ -65,30 +66,6 @@ export function TalkView() {
     </div>
   );
 }
-
-export type Shown = "off" | "opening" | "reconnecting" | "waiting" | "listening" | "thinking" | "speaking" | "muted" | "writing";
-
-function stateOf(view: CallView): Shown {
-  if (view.phase !== "on") return view.phase;
-  if (view.speaking) return "speaking";
-  // The server is done a moment before the last of its sound is heard.
-  const state = view.state === "speaking" ? "thinking" : view.state;
-  if (state !== "listening") return state;
-  if (view.microphone !== "on") return "writing";
-  return view.muted ? "muted" : "listening";
-}
-
-const WORDS: Record<Shown, MessageDescriptor> = {
-  off: msg`Press the button and speak`,
-  opening: msg`One moment`,
-  reconnecting: msg`The connection was lost. Coming back …`,
-  waiting: msg`Waiting for a voice worker`,
-  listening: msg`Listening`,
-  thinking: msg`Thinking`,
-  speaking: msg`Speaking`,
-  muted: msg`You are muted`,
-  writing: msg`Write; you are answered aloud`,
-};
 
 /** Grows with what is heard, of either side; drawn without React, for each picture. */
 function Ring({ children }: { children: React.ReactNode }) {
@@ -211,20 +188,6 @@ function Words({ view }: { view: CallView }) {
     </span>
   ));
 }
-
-/** Why the microphone is not there, and what to do. */
-const REFUSED: Partial<Record<MicrophoneState, [MessageDescriptor, MessageDescriptor]>> = {
-  insecure: [
-    msg`Browsers give the microphone only to pages over HTTPS or on localhost.`,
-    msg`Open this page at its https address, which \`soundstage up\` prints when \`http.tls\` is set, or on the computer of the server. Writing goes on.`,
-  ],
-  denied: [
-    msg`The microphone is not allowed for this page.`,
-    msg`Allow it beside the address, and start again. Writing goes on.`,
-  ],
-  missing: [msg`There is no microphone.`, msg`Connect one, or choose another under Devices. Writing goes on.`],
-  busy: [msg`The microphone cannot be opened.`, msg`Another program may be using it. Writing goes on.`],
-};
 
 function Notices({ view }: { view: CallView }) {
   const refused = view.phase === "off" ? undefined : REFUSED[view.microphone];
