@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 from fake_microphone import Microphone
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, WebSocketRoute, expect
 from ports import free_port
 from studio_page import PATIENCE_MS, Studio
 from waiting import eventually
@@ -198,17 +198,25 @@ def test_without_a_microphone_a_visitor_writes_and_a_lost_line_comes_back(
     chromium: Browser, site: Site
 ) -> None:
     with visit(chromium, site, allowed=False, width=390) as page:
+        sockets: list[WebSocketRoute] = []
+
+        def pass_on(socket: WebSocketRoute) -> None:
+            socket.connect_to_server()
+            sockets.append(socket)
+
+        page.route_web_socket("**/sound?*", pass_on)
         start(page)
         until(page, "writing")
         expect(page.get_by_role("alert")).to_contain_text("not allowed")
-        session = site.sessions[-1]["session_id"]
-        assert site.studio is not None
-        opened = site.open_session({"session_id": session})[1]
-        assert opened["session_id"] == session
+        sockets[0].close(code=1011)
+        until(page, "reconnecting")
+        until(page, "writing")
         page.get_by_label("Or write it").fill(QUESTION)
         page.keyboard.press("Enter")
         until(page, "speaking")
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    first, second = site.sessions[-2:]
+    assert second["session_id"] == first["session_id"] and len(sockets) == 2
 
 
 def test_a_visitor_gets_no_more_than_the_key_may_do(chromium: Browser, site: Site) -> None:
