@@ -140,11 +140,15 @@ class Session:
 
 
 async def socket_messages(socket: WebSocket) -> AsyncIterator[str | bytes]:
-    """Yields what comes on a socket until it is closed: sound as bytes, everything else as text."""
+    """Yields what comes on a socket until it is closed: sound as bytes, everything else as text.
+
+    Then `socket.state.closed_with` is the code of the other side (RFC 6455 §7.4.1).
+    """
     with suppress(WebSocketDisconnect):
         while (message := await socket.receive())["type"] != "websocket.disconnect":
             sound = message.get("bytes")
             yield sound if sound is not None else message.get("text") or ""
+        socket.state.closed_with = message.get("code")
 
 
 async def send_json(socket: WebSocket | None, message: dict[str, Any]) -> bool:

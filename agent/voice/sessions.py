@@ -59,6 +59,8 @@ DEFAULT_PERSONA = "nova"
 TAKEN_OVER = 4001
 """Closes the socket of a person who has opened the session elsewhere (RFC 6455 §7.4.2)."""
 ENDED = 4000
+LEFT = (1000, 1001)
+"""A person's socket closes with one of these who hangs up or leaves the page; a lost one with neither."""
 log = get_logger(__name__)
 
 
@@ -262,8 +264,9 @@ class VoiceSessions:
         await self._serve(session, socket)
 
     async def serve_embedded(self, socket: WebSocket, session_id: str, token: str) -> None:
-        """Serves the socket of a page of another site, which has the token alone. Raises, before it is
-        accepted, `voice.foreign_origin` and `voice.bad_token`, the latter also where there is no session.
+        """Serves the socket of a page of another site, which has the token alone; a visitor who leaves ends
+        the session. Raises, before it is accepted, `voice.foreign_origin` and `voice.bad_token`, the latter
+        also where there is no session.
         """
         session = self._open.get(session_id)
         if session is None:
@@ -271,6 +274,9 @@ class VoiceSessions:
         self._redeem(session, token)
         check_embedded(session, socket)
         await self._serve(session, socket)
+        if session.person is None and getattr(socket.state, "closed_with", None) in LEFT:
+            # Strangers share the sessions of one key: nobody comes back to this one.
+            await self._end(session)
 
     async def _serve(self, session: Session, socket: WebSocket) -> None:
         await socket.accept()

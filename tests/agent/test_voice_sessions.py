@@ -14,6 +14,7 @@ import pytest
 from local_login import bearer, log_in_locally
 from pydantic import ValidationError
 from socket_servers import on_loopback
+from waiting import eventually_async
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -145,6 +146,27 @@ async def test_only_allowed_pages_over_a_websocket_can_show_a_session(
     async with embedding(services) as (client, _, _):
         answer = await client.post("/api/voice/session", json=body)
         assert answer.json()["code"] == code
+
+
+@pytest.mark.parametrize(("code", "stays"), [(1000, False), (1001, False), (3000, True)])
+async def test_a_visitor_who_leaves_ends_the_session_and_one_who_is_lost_does_not(
+    services: Services, code: int, *, stays: bool
+) -> None:
+    async with embedding(services) as (client, opened, _):
+        url = f"{opened['url']}?token={opened['token']}"
+        async with connect(url, additional_headers={"Origin": SCHOOL}) as person:
+            await person.recv()
+            await person.close(code)
+        path = f"/api/voice/session/{opened['session_id']}"
+
+        async def has_left() -> bool:
+            answer = await client.get(path)
+            return answer.status_code == 404 if not stays else not answer.json()["connected"]
+
+        await eventually_async(has_left, "the visitor to be gone")
+        again = {"session_id": opened["session_id"], "origin": SCHOOL}
+        reopened = (await client.post("/api/voice/session", json=again)).raise_for_status().json()
+        assert (reopened["created_at"] == opened["created_at"]) == stays
 
 
 async def test_a_visitor_whose_sites_key_was_revoked_is_disconnected(
