@@ -23,7 +23,8 @@ ALLOWED = FOLDER / "near.yaml"
 TOO_NEAR = 0.75
 MARGIN = 0.1
 _BUCKETS = 4096
-_ROWS = 256
+_LEFT_OUT = 0.4
+"""Length of the vector of the features that a rough likeness leaves out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,35 +41,76 @@ class Near:
         return frozenset((self.example.intent, self.other.intent))
 
 
-def vectors(examples: Sequence[Example]) -> NDArray[np.float32]:
-    """Returns a unit vector for each phrasing; rare features count more."""
-    found = [hashes(word_features(training_sentence(one, None).words())) % _BUCKETS for one in examples]
-    counts = Counter(int(bucket) for one in found for bucket in set(one.tolist()))
-    rarity = np.array([np.log(len(found) / (counts[bucket] or 1)) for bucket in range(_BUCKETS)], np.float32)
-    table = np.zeros((len(found), _BUCKETS), np.float32)
-    for row, buckets in enumerate(found):
-        table[row, buckets] = rarity[buckets]
-    lengths: NDArray[np.float32] = np.maximum(np.linalg.norm(table, axis=1, keepdims=True), 1e-6)
-    table /= lengths
-    return table
+@dataclass(frozen=True, slots=True)
+class _Index:
+    """Unit vectors of phrasings; rare features count more. `rows[starts[n]:starts[n + 1]]` have features in
+    bucket `n`, with these `weights`.
+    """
+
+    buckets: Sequence[NDArray[np.int64]]
+    """Of each phrasing, the rarest first."""
+    lengths: NDArray[np.float64]
+    """Of the vectors, before they are divided by it."""
+    rarity: NDArray[np.float64]
+    starts: NDArray[np.int64]
+    rows: NDArray[np.int64]
+    weights: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, examples: Sequence[Example]) -> _Index:
+        features = (hashes(word_features(training_sentence(one, None).words())) for one in examples)
+        buckets = [np.unique(one % _BUCKETS).astype(np.int64) for one in features]
+        column = np.concatenate(buckets)
+        row = np.repeat(np.arange(len(buckets)), [len(one) for one in buckets])
+        counts = np.bincount(column, minlength=_BUCKETS)
+        rarity = np.log(len(buckets) / np.maximum(counts, 1))
+        lengths = np.maximum(np.sqrt(np.bincount(row, weights=rarity[column] ** 2)), 1e-6)
+        order = np.argsort(column, kind="stable")
+        starts = np.concatenate(([0], np.cumsum(counts)))
+        rarest_first = [one[np.argsort(counts[one], kind="stable")] for one in buckets]
+        return cls(rarest_first, lengths, rarity, starts, row[order], (rarity[column] / lengths[row])[order])
+
+    def likeness(self, place: int, *, roughly: bool = False) -> NDArray[np.float64]:
+        """Returns the cosine of one phrasing with each; -1 for itself.
+
+        `roughly` leaves out frequent features, and is at most `_LEFT_OUT` less (after Bayardo, Ma, Srikant:
+        Scaling Up All Pairs Similarity Search, WWW 2007).
+        """
+        buckets = self.buckets[place]
+        spans = [slice(self.starts[one], self.starts[one + 1]) for one in buckets]
+        own = self.rarity[buckets] / self.lengths[place]
+        used = len(own)
+        if roughly:
+            rest = np.sqrt(np.maximum(1 - np.cumsum(own**2), 0))
+            used = int(np.searchsorted(-rest, -_LEFT_OUT)) + 1
+        spans, own = spans[:used], own[:used]
+        sums = np.bincount(
+            np.concatenate([self.rows[one] for one in spans]),
+            weights=np.concatenate([self.weights[one] * by for one, by in zip(spans, own, strict=True)]),
+            minlength=len(self.buckets),
+        )
+        found = sums.astype(np.float64)
+        found[place] = -1
+        return found
 
 
 def too_near(examples: Sequence[Example]) -> Iterator[Near]:
     """Yields phrasings that are much like one of another tool, and less like any of their own intent."""
     for language in sorted({one.language for one in examples}):
         some = [one for one in examples if one.language == language and one.text.strip()]
-        table = vectors(some)
-        tools = np.array([one.intent.partition(".")[0] for one in some])
-        intents = np.array([one.intent for one in some])
-        for start in range(0, len(some), _ROWS):
-            likeness = table[start : start + _ROWS] @ table.T
-            for row, alike in enumerate(likeness):
-                place = start + row
-                alike[place] = -1
-                other = int(np.where(tools == tools[place], -1, alike).argmax())
-                own = float(np.where(intents == intents[place], alike, -1).max())
-                if alike[other] >= TOO_NEAR and tools[other] != tools[place] and alike[other] > own + MARGIN:
-                    yield Near(some[place], some[other], float(alike[other]), own)
+        index = _Index.of(some)
+        tools = np.unique([one.intent.partition(".")[0] for one in some], return_inverse=True)[1]
+        intents = np.unique([one.intent for one in some], return_inverse=True)[1]
+        for place, example in enumerate(some):
+            rough = index.likeness(place, roughly=True)
+            if not np.any(tools[rough >= TOO_NEAR - _LEFT_OUT] != tools[place]):
+                continue
+            alike = index.likeness(place)
+            others = np.where(tools == tools[place], -1, alike)
+            other = int(others.argmax())
+            own = float(alike[intents == intents[place]].max())
+            if others[other] >= TOO_NEAR and others[other] > own + MARGIN:
+                yield Near(example, some[other], float(others[other]), own)
 
 
 def allowances() -> Mapping[frozenset[str], int]:
