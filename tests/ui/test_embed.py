@@ -17,6 +17,7 @@ from fake_microphone import Microphone
 from playwright.sync_api import Browser, Page, WebSocketRoute, expect
 from ports import free_port
 from studio_page import PATIENCE_MS, Studio
+from voice_workers import wait_for_voice_worker
 from waiting import eventually
 
 pytest.importorskip("pocketsphinx", reason="needs pocketsphinx: run `uv sync --inexact --extra voice`")
@@ -123,7 +124,7 @@ def site(built_page: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     try:
         studio.start()
         found.studio, found.key = studio, make_key(studio)
-        eventually(lambda: status(studio)["workers"], "a voice worker", 60)
+        wait_for_voice_worker(studio)
         with serving(found):
             yield found
     finally:
@@ -134,12 +135,6 @@ def make_key(studio: Studio) -> str:
     body = {"name": "school", "role": "editor", "scopes": SCOPES}
     answer = httpx.post(f"{studio.url}/api/keys", json=body, headers=studio.headers, trust_env=False)
     return str(answer.raise_for_status().json()["key"])
-
-
-def status(studio: Studio) -> dict[str, Any]:
-    answer = httpx.get(f"{studio.url}/api/voice/status", headers=studio.headers, trust_env=False)
-    found: dict[str, Any] = answer.raise_for_status().json()
-    return found
 
 
 @contextmanager

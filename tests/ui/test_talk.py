@@ -14,6 +14,7 @@ from fake_microphone import Microphone
 from page_hands import EACH_WIDTH
 from playwright.sync_api import Browser, BrowserContext, Page, WebSocketRoute, expect
 from studio_page import PATIENCE_MS, Studio, Visit, address, breaches
+from voice_workers import wait_for_voice_worker
 from waiting import eventually
 
 pytest.importorskip("pocketsphinx", reason="needs pocketsphinx: run `uv sync --inexact --extra voice`")
@@ -47,6 +48,7 @@ def talking_by(folders: pytest.TempPathFactory, transport: str) -> Iterator[Stud
     found = Studio(folders.mktemp("talking"), variables)
     try:
         found.start()
+        wait_for_voice_worker(found)
         yield found
     finally:
         found.stop()

@@ -125,6 +125,8 @@ def test_a_page_that_fails_is_fetched_again_at_a_press_alone(visiting: Visiting,
         route.fulfill(status=500, json={"code": "render.broken", "message": "No.", "hint": ""})
 
     page.goto(many.start_link())
+    # Whoever leaves before it is open is not logged in yet.
+    expect(page.locator(".bar")).to_be_visible(timeout=PATIENCE_MS)
     page.route("**/api/renders?*cursor=*", fail)
     page.goto(many.url + address("videos"))
     more = page.get_by_role("button", name="Show more")

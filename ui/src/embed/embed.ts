@@ -47,7 +47,7 @@ class SoundstagePresenter extends HTMLElement {
         void this.draw(this.getAttribute("presenter") ?? opened.persona_id ?? "");
         return opened;
       },
-      // Only the site's server may end it; without a person it ends after a minute.
+      // The server ends it with the socket.
       end: async () => undefined,
     });
     this.call.subscribe(() => this.show());
