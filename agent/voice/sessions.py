@@ -134,11 +134,13 @@ class VoiceSessions:
         if session is None:
             session = Session(conversation.id, principal, persona, utcnow())
             self._open[conversation.id] = session
-        session.persona, session.origin = persona, origin or ""
+        session.persona = persona
         session.start(self._speech.warm_up(persona))
-        if session.transport != transport:
+        way = (transport, origin or "")
+        if (session.transport, session.origin) != way:
+            # Who is connected came in by other checks.
             await self._hang_up(session)
-            session.transport = transport
+            session.transport, session.origin = way
         if session.person is None:
             session.left_at = utcnow()
         token, expires_at = await self._create_token(session)

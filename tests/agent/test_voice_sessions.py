@@ -169,6 +169,19 @@ async def test_a_visitor_who_leaves_ends_the_session_and_one_who_is_lost_does_no
         assert (reopened["created_at"] == opened["created_at"]) == stays
 
 
+async def test_opening_a_session_without_its_origin_disconnects_the_visitor(services: Services) -> None:
+    async with embedding(services) as (client, opened, _):
+        url = f"{opened['url']}?token={opened['token']}"
+        async with connect(url, additional_headers={"Origin": SCHOOL}) as person:
+            await person.recv()
+            own = await client.post("/api/voice/session", json={"session_id": opened["session_id"]})
+            own.raise_for_status()
+            async with asyncio.timeout(WAIT_S):
+                with pytest.raises(ConnectionClosed):
+                    while True:
+                        await person.recv()
+
+
 async def test_a_visitor_whose_sites_key_was_revoked_is_disconnected(
     services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
