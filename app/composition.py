@@ -208,7 +208,7 @@ def build(settings: Settings) -> Services:
         health=health.health,
         withdraw=approvals.withdraw,
     )
-    grammar, reader = Grammar.load(), load_reader()
+    grammar, reader = Grammar.load(), load_reader(encoder=settings.agent.encoder)
     brain = Brain(
         grammar=grammar,
         toolset=toolset,

@@ -103,9 +103,11 @@ def ways_of(names: Sequence[str]) -> Iterator[Way]:
     reader = load_reader(train=True) if not names or {"reader", "reader alone"} & set(names) else None
     if reader is not None and (not names or "reader" in names):
         yield ReaderWay(reader, grammar)
+    if "encoder" in names and (both := load_reader(train=True, encoder=True)) is not None:
+        yield ReaderWay(both, grammar)
     if reader is not None and "reader alone" in names:
         yield ReaderWay(reader)
-    if not names or set(names) - {"grammar", "reader", "reader alone"}:
+    if not names or set(names) - {"grammar", "reader", "reader alone", "encoder"}:
         for _, server in build_servers(load_settings().llm, listeners=OwnListeners()):
             if not names or server.name in names:
                 yield ModelWay(server, reader or load_reader(train=True))
@@ -118,7 +120,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--way",
         action="append",
         default=[],
-        help="grammar, reader, reader alone, or a model of the settings: local, cloud",
+        help="grammar, reader, reader alone, encoder, or a model of the settings: local, cloud",
     )
     parser.add_argument(
         "--show", default="", help="outcomes whose sentences are printed, such as wrong,forbidden"

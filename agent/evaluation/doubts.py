@@ -1,11 +1,13 @@
 """Fits the weights of agent/understanding/doubt.yaml: `python -m agent.evaluation.doubts`.
 
 The corpus is halved; each half is read by a reader that was trained on the other. The first turns of the dev
-half of the cases count for a quarter of it all. Some seven minutes of processor time.
+half of the cases count for a quarter of it all. With the encoder, the half of `unseen/` that it did not learn
+from is read. Some nine minutes of processor time.
 """
 
 from __future__ import annotations
 
+import argparse
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -18,6 +20,8 @@ from numpy.typing import NDArray
 
 from agent.evaluation.cases import NOW, read_cases, read_world
 from agent.evaluation.scoring import Answer, judge
+from agent.evaluation.unseen_sentences import unseen
+from agent.sentences import LOADER
 from agent.understanding import doubt
 from agent.understanding.candidates import missing, plain
 from agent.understanding.corpus import Corpus, Example, lexicon_of, read_corpus
@@ -36,10 +40,12 @@ OPENING = 12
 """Sentences whose first characters are the same belong to one half: their writers varied the rest."""
 PRESENT = 0.7
 """The share of the other things that exist beside those that a sentence names."""
-DEV_SHARE = 0.25
+DEV_SHARE = {doubt.N_GRAMS: 0.25, doubt.WITH_ENCODER: 0.4}
+"""How much the cases count, by the way to read; the sentences of the encoder are fewer and stranger."""
 STEPS, RATE, RIDGE = 1500, 0.05, 1e-3
 
 Array = NDArray[np.float64]
+Sample = tuple[dict[str, float], bool]
 
 
 def halves(corpus: Corpus) -> Iterator[tuple[Corpus, list[Example]]]:
@@ -152,27 +158,44 @@ def fit(found: Array, right: Array, share: Array) -> tuple[Array, float]:
     return scaled, float(weights[-1] - scaled @ mean)
 
 
-def main() -> None:
-    corpus = read_corpus()
-    lexicon = lexicon_of(corpus.examples)
-    found = [
-        sample for rest, unseen in halves(corpus) for sample in samples(train_reader(rest), unseen, lexicon)
-    ]
-    reader = load_reader(train=True)
-    assert reader is not None  # noqa: S101
-    dev = list(dev_samples(reader))
+def fit_weights(found: Sequence[Sample], dev: Sequence[Sample], dev_share: float) -> dict[str, Any]:
+    """Returns the weights for signs of sentences and of cases, with their counts."""
     names = list(found[0][0])
     right = np.array([float(one) for _, one in [*found, *dev]])
     rows = np.array([[signs[name] for name in names] for signs, _ in [*found, *dev]])
-    share = np.array([(1 - DEV_SHARE) / len(found)] * len(found) + [DEV_SHARE / len(dev)] * len(dev))
+    share = np.array([(1 - dev_share) / len(found)] * len(found) + [dev_share / len(dev)] * len(dev))
     weights, bias = fit(rows, right, share)
-    record = {
+    return {
         "sentences": len(found),
         "cases": len(dev),
         "right": round(float(right.mean()), 3),
         "weights": {"bias": round(bias, 4)}
         | {name: round(float(one), 4) for name, one in zip(names, weights, strict=True)},
     }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m agent.evaluation.doubts", description=__doc__)
+    parser.add_argument("--encoder", action="store_true", help="only the weights of the reader with encoder")
+    options = parser.parse_args()
+    corpus = read_corpus()
+    lexicon = lexicon_of(corpus.examples)
+    reader = load_reader(train=True, encoder=True)
+    assert reader is not None  # noqa: S101
+    record = yaml.load(doubt.WEIGHTS.read_text(encoding="utf-8"), LOADER)  # noqa: S506
+    if not options.encoder:
+        found = [
+            sample for rest, other in halves(corpus) for sample in samples(train_reader(rest), other, lexicon)
+        ]
+        record[doubt.N_GRAMS] = fit_weights(
+            found, list(dev_samples(replace(reader, encoder=None))), DEV_SHARE[doubt.N_GRAMS]
+        )
+    if reader.encoder is not None:
+        # The encoder knows all sentences of the corpus: the others tell its doubts.
+        found = list(samples(reader, list(unseen(learned=False)), lexicon))
+        record[doubt.WITH_ENCODER] = fit_weights(
+            found, list(dev_samples(reader)), DEV_SHARE[doubt.WITH_ENCODER]
+        )
     head = "# Written by python -m agent.evaluation.doubts: weights of agent/understanding/doubt.py.\n"
     Path(str(doubt.WEIGHTS)).write_text(head + yaml.safe_dump(record, sort_keys=False), encoding="utf-8")
     print(Path(str(doubt.WEIGHTS)).read_text(encoding="utf-8"), end="")

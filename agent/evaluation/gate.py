@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import yaml
@@ -11,7 +12,7 @@ from agent.evaluation.__main__ import run
 from agent.evaluation.cases import FOLDER, read_cases
 from agent.evaluation.ways import ReaderWay
 from agent.sentences import LOADER
-from agent.understanding import Grammar, decision
+from agent.understanding import Grammar, decision, doubt
 from agent.understanding.reader import Reader
 from agent.understanding.trained import load_reader
 
@@ -19,6 +20,12 @@ RECORDED = FOLDER / "recorded.yaml"
 SLACK = {"right": 0.5, "wrong write": 0.3, "forbidden": 1}
 """How much worse a half may be, in percent and in cases: training differs a little between processors."""
 CARRIED = ("right", "asked", "wrong read", "wrong write", "forbidden")
+
+
+def ways(reader: Reader) -> dict[str, Reader]:
+    """Returns the reader without and, where the sentence model is installed, with its encoder."""
+    found = {doubt.N_GRAMS: replace(reader, encoder=None)}
+    return found if reader.encoder is None else found | {doubt.WITH_ENCODER: reader}
 
 
 def measure(reader: Reader) -> dict[str, dict[str, float]]:
@@ -56,9 +63,12 @@ def read_recorded() -> dict[str, Any]:
 
 
 def main() -> None:
-    reader = load_reader(train=True)
+    reader = load_reader(train=True, encoder=True)
     assert reader is not None  # noqa: S101
-    record = {"halves": measure(reader), "sureness": thresholds()}
+    record = {
+        "halves": {name: measure(one) for name, one in ways(reader).items()},
+        "sureness": thresholds(),
+    }
     head = "# Written by python -m agent.evaluation.gate; tests/agent/test_understanding_gate.py compares.\n"
     RECORDED.write_text(head + yaml.safe_dump(record, sort_keys=False), encoding="utf-8")
     print(RECORDED.read_text(encoding="utf-8"), end="")

@@ -9,28 +9,18 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from random import Random
 
-import yaml
-
-from agent.evaluation.cases import FOLDER, NOW, read_world
+from agent.evaluation.cases import NOW, read_world
 from agent.evaluation.doubts import is_right, world_of
-from agent.sentences import LOADER
-from agent.understanding.corpus import Example, lexicon_of, parse_example, read_corpus
+from agent.evaluation.unseen_sentences import unseen
+from agent.understanding.corpus import Example, lexicon_of, read_corpus
 from agent.understanding.dialogue import Dialogue
 from agent.understanding.intents import change_anything
 from agent.understanding.interpreter import Interpreter
 from agent.understanding.reader import Reader
 from agent.understanding.trained import load_reader
-
-
-def unseen() -> Iterator[Example]:
-    """Yields the sentences of both languages."""
-    for path in sorted((FOLDER / "unseen").glob("*.yaml")):
-        found = yaml.load(path.read_text(encoding="utf-8"), LOADER)  # noqa: S506
-        for intent, sentences in found.items():
-            yield from (parse_example(intent, path.stem, one) for one in sentences)
 
 
 def confusions(reader: Reader, examples: Sequence[Example]) -> Counter[tuple[str, str, str]]:
@@ -69,10 +59,11 @@ def outcomes(reader: Reader, examples: Sequence[Example]) -> Counter[tuple[str, 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m agent.evaluation.unseen", description=__doc__)
     parser.add_argument("--count", type=int, default=3000, help="how many sentences, drawn by chance")
+    parser.add_argument("--encoder", action="store_true", help="read with the encoder, too")
     options = parser.parse_args()
-    reader = load_reader(train=True)
+    reader = load_reader(train=True, encoder=options.encoder)
     assert reader is not None  # noqa: S101
-    examples = list(unseen())
+    examples = list(unseen(learned=False))
     some = Random(1).sample(examples, min(options.count, len(examples)))  # noqa: S311
     found = confusions(reader, some)
     right: dict[str, list[int]] = defaultdict(lambda: [0, 0])

@@ -57,6 +57,14 @@ class WordPieces:
         lines = path.read_text(encoding="utf-8").split("\n")
         return cls({piece: number for number, piece in enumerate(lines) if piece})
 
+    def number(self, piece: str) -> int:
+        """The number of one piece of the vocabulary."""
+        return self._numbers[piece]
+
+    def numbers_of(self, text: str) -> list[int]:
+        """The numbers of all pieces, without marks."""
+        return [number for word in _words(text) for number in self._covered(word)]
+
     def numbers(self, text: str, limit: int) -> list[int]:
         """The numbers of at most `limit` pieces, with the marks of beginning and end; the rest is cut off."""
         pieces: list[int] = []
@@ -109,57 +117,41 @@ def _is_punctuation(char: str) -> bool:
     return symbol or unicodedata.category(char).startswith("P")
 
 
-class SentenceModel:
-    """The loaded model: 90 MB of weights, mapped from their file. Processes and threads share them."""
+class Layers:
+    """The layers of the model over given weights, by their published names."""
 
-    def __init__(self, pieces: WordPieces, weights: Mapping[str, Array]) -> None:
-        self._pieces = pieces
+    def __init__(self, weights: Mapping[str, Array], count: int = LAYERS) -> None:
         self._weights = weights
-        self._threads = ThreadpoolController()
+        self._count = count
 
-    @classmethod
-    def load(cls) -> SentenceModel:
-        """From the installed package, whose code is not run.
+    def states(
+        self, numbers: Sequence[Sequence[int]], added: Sequence[Array] | None = None
+    ) -> tuple[Array, Array]:
+        """Returns the last states (texts, pieces, 384), and a mask (texts, pieces): 0 for padding.
 
-        Raises Unavailable when it is not installed, or when its files are not the published ones.
+        `added`: for each text, vectors (pieces, 384) that are added to those of its words.
         """
-        folder = verify_folder()
-        return cls(WordPieces.load(folder / "vocab.txt"), _mapped(folder / "model.safetensors"))
-
-    def encode(self, texts: Sequence[str]) -> Array:
-        """One unit vector per text: float32, (len(texts), 384). The cosine of two texts is their product."""
-        found = np.empty((len(texts), DIMENSIONS), dtype=np.float32)
-        numbers = [self._pieces.numbers(text, LONGEST_PIECES) for text in texts]
-        # Texts of like length go together: padding costs as much as words do.
-        order = sorted(range(len(texts)), key=lambda place: len(numbers[place]))
-        for start in range(0, len(order), AT_ONCE):
-            places = order[start : start + AT_ONCE]
-            # Sentences are small: a second thread of the BLAS costs more than it gives.
-            with self._threads.limit(limits=1):
-                found[places] = self._encode_some([numbers[place] for place in places])
-        return found
-
-    def _encode_some(self, numbers: Sequence[Sequence[int]]) -> Array:
         longest = max(map(len, numbers))
         tokens = np.zeros((len(numbers), longest), dtype=np.int64)
         mask = np.zeros((len(numbers), longest), dtype=np.float32)
         for row, some in enumerate(numbers):
             tokens[row, : len(some)] = some
             mask[row, : len(some)] = 1
-        states = self._embedded(tokens)
+        more = np.zeros((len(numbers), longest, DIMENSIONS), dtype=np.float32)
+        for row, vectors in enumerate(added or ()):
+            more[row, : len(vectors)] = vectors
+        states = self._embedded(tokens, more)
         # (texts, 1, 1, pieces): what is padding gets no attention.
         attention_bias = ((1 - mask) * np.float32(-1e9))[:, None, None, :]
-        for layer in range(LAYERS):
+        for layer in range(self._count):
             states = self._layer(f"encoder.layer.{layer}", states, attention_bias)
-        summed = (states * mask[:, :, None]).sum(axis=1) / mask.sum(axis=1, keepdims=True)
-        unit: Array = summed / np.linalg.norm(summed, axis=1, keepdims=True)
-        return unit
+        return states, mask
 
-    def _embedded(self, tokens: NDArray[np.int64]) -> Array:
+    def _embedded(self, tokens: NDArray[np.int64], added: Array) -> Array:
         words = self._weights["embeddings.word_embeddings.weight"][tokens]
         places = self._weights["embeddings.position_embeddings.weight"][: tokens.shape[1]]
         kind = self._weights["embeddings.token_type_embeddings.weight"][0]
-        return self._normed("embeddings.LayerNorm", words + places + kind)
+        return self._normed("embeddings.LayerNorm", words + places + kind + added)
 
     def _layer(self, name: str, states: Array, attention_bias: Array) -> Array:
         """(texts, pieces, 384) to the same."""
@@ -174,7 +166,7 @@ class SentenceModel:
         mixed = (_softmax(scores) @ value).transpose(0, 2, 1, 3).reshape(texts, pieces, width)
         attended = self._dense(f"{name}.attention.output.dense", mixed)
         states = self._normed(f"{name}.attention.output.LayerNorm", states + attended)
-        inner = _gelu(self._dense(f"{name}.intermediate.dense", states))
+        inner = gelu(self._dense(f"{name}.intermediate.dense", states))
         return self._normed(f"{name}.output.LayerNorm", states + self._dense(f"{name}.output.dense", inner))
 
     def _dense(self, name: str, states: Array) -> Array:
@@ -190,13 +182,67 @@ class SentenceModel:
         return normed
 
 
+class SentenceModel:
+    """The loaded model: 90 MB of weights, mapped from their file. Processes and threads share them."""
+
+    def __init__(self, pieces: WordPieces, weights: Mapping[str, Array]) -> None:
+        self._pieces = pieces
+        self._layers = Layers(weights)
+        self._threads = ThreadpoolController()
+
+    @classmethod
+    def load(cls) -> SentenceModel:
+        """From the installed package, whose code is not run.
+
+        Raises Unavailable when it is not installed, or when its files are not the published ones.
+        """
+        return cls(*load_published())
+
+    def encode(self, texts: Sequence[str]) -> Array:
+        """One unit vector per text: float32, (len(texts), 384). The cosine of two texts is their product."""
+        found = np.empty((len(texts), DIMENSIONS), dtype=np.float32)
+        numbers = [self._pieces.numbers(text, LONGEST_PIECES) for text in texts]
+        # Texts of like length go together: padding costs as much as words do.
+        order = sorted(range(len(texts)), key=lambda place: len(numbers[place]))
+        for start in range(0, len(order), AT_ONCE):
+            places = order[start : start + AT_ONCE]
+            # Sentences are small: a second thread of the BLAS costs more than it gives.
+            with self._threads.limit(limits=1):
+                found[places] = self._encode_some([numbers[place] for place in places])
+        return found
+
+    def _encode_some(self, numbers: Sequence[Sequence[int]]) -> Array:
+        return unit(mean_state(*self._layers.states(numbers)))
+
+
+def load_published() -> tuple[WordPieces, dict[str, Array]]:
+    """Returns the vocabulary and the weights of the installed package.
+
+    Raises Unavailable when it is not installed, or when its files are not the published ones.
+    """
+    folder = verify_folder()
+    return WordPieces.load(folder / "vocab.txt"), _mapped(folder / "model.safetensors")
+
+
+def mean_state(states: Array, mask: Array) -> Array:
+    """Returns the mean over the pieces of each text: (texts, 384)."""
+    mean: Array = (states * mask[:, :, None]).sum(axis=1) / mask.sum(axis=1, keepdims=True)
+    return mean
+
+
+def unit(vectors: Array) -> Array:
+    """Returns the vectors with length 1."""
+    scaled: Array = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return scaled
+
+
 def _softmax(scores: Array) -> Array:
     raised = np.exp(scores - scores.max(axis=-1, keepdims=True))
     shares: Array = raised / raised.sum(axis=-1, keepdims=True)
     return shares
 
 
-def _gelu(x: Array) -> Array:
+def gelu(x: Array) -> Array:
     """x·Φ(x), with erf after Abramowitz and Stegun, 7.1.26 (off by less than 1.5e-7)."""
     scaled = x * np.float32(np.sqrt(0.5))
     t = 1 / (1 + np.float32(0.3275911) * np.abs(scaled))

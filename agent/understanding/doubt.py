@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
+from operator import ne
 from typing import Any
 
 import yaml
@@ -19,12 +20,19 @@ from agent.sentences import LOADER
 from agent.understanding import values
 from agent.understanding.candidates import is_half_timed, own
 from agent.understanding.labels import SENTENCE_STOP
-from agent.understanding.reader import MOST_CHARS, SURE_NAME, Candidate, Reader
+from agent.understanding.reader import SURE_NAME, TAG_SHARE, Candidate, Reader, Reading
+from agent.understanding.tagger import spans
 from agent.understanding.world import Thing, World
 
+N_GRAMS, WITH_ENCODER = "n-grams", "n-grams and encoder"
+"""The two ways to read, each with weights of its own."""
 WEIGHTS = files("agent") / "understanding" / "doubt.yaml"
 NARROW = 1.0
 """A smaller gap between the scores of two tags is a doubt."""
+ALONE = 1000.0
+"""Times the encoder's scores those of the n-grams count for nothing."""
+NARROW_LOG = 1.5
+"""The same as `NARROW` for the encoder, whose scores are logarithms."""
 WIDE = 10.0
 LONG = 20
 """Words of a long sentence."""
@@ -44,7 +52,8 @@ def signs(reader: Reader, world: World, candidates: Sequence[Candidate]) -> dict
     """Returns what speaks for and against the first candidate, by name."""
     best, text = candidates[0], candidates[0].text
     labels = reader.classifier.labels
-    sentence, by_words = reader.best_sentence(text[:MOST_CHARS], text, world)
+    reading = reader.reading(text, world)
+    sentence = reading.sentence
     probabilities = reader.probabilities(text, world)
     acts = sum(float(one) for one, label in zip(probabilities, labels, strict=True) if is_act(label))
     gaps = sorted(best.gaps)[:2]
@@ -55,7 +64,7 @@ def signs(reader: Reader, world: World, candidates: Sequence[Candidate]) -> dict
     joint = max((sure for _, sure in reader.cuts(text, world)), default=0.0)
     return {
         "sureness": _logit(best.sureness),
-        "sureness by words": _logit(float(by_words[labels.index(best.intent)])),
+        "sureness by words": _logit(float(reading.probabilities[labels.index(best.intent)])),
         "second": math.log((candidates[1].sureness if len(candidates) > 1 else 0.0) + SMALLEST),
         "acts": math.log(acts + SMALLEST),
         "words": math.log(words + 1),
@@ -78,6 +87,28 @@ def signs(reader: Reader, world: World, candidates: Sequence[Candidate]) -> dict
             min(sum(one not in reader.common_words and not one.isdigit() for one in rest), 4)
         ),
         "sentences": float(min(len(SENTENCE_STOP.findall(spoken)), 4)),
+        **_agreement(reader, reading, best.intent),
+    }
+
+
+def _agreement(reader: Reader, reading: Reading, intent: str) -> dict[str, float]:
+    """Returns how far n-grams and encoder agree about an intent and its arguments, where there are both."""
+    if reading.by_meaning is None or reading.encoded is None:
+        return {}
+    words, meaning = reading.by_words, reading.by_meaning
+    place = reader.classifier.labels.index(intent)
+    views = reading.sentence.views()
+    scores = reader.tag_scores(reading.encoded, intent)
+    by_words, _ = reader.tagger.tag(views, intent)
+    by_both, _ = reader.tagger.tag(views, intent, TAG_SHARE * scores)
+    by_meaning, gaps = reader.tagger.tag(views, intent, ALONE * scores)
+    return {
+        "by n-grams": _logit(float(words[place])),
+        "by meaning": _logit(float(meaning[place])),
+        "same intent": float(words.argmax() == meaning.argmax()),
+        "tags differ": float(min(sum(map(ne, by_words, by_meaning)), 4)),
+        "arguments differ": float(min(len({*spans(by_both)} ^ {*spans(by_meaning)}), 3)),
+        "narrow by meaning": float(min(sum(gap < ALONE * NARROW_LOG for gap in gaps), 4)),
     }
 
 
@@ -88,7 +119,7 @@ def is_act(label: str) -> bool:
 
 def confidence(found: Mapping[str, float]) -> float:
     """Returns the log-odds that a call with these signs is right."""
-    weights = _weights()
+    weights = _weights(WITH_ENCODER if "by meaning" in found else N_GRAMS)
     return weights["bias"] + sum(weights[name] * value for name, value in found.items())
 
 
@@ -135,6 +166,6 @@ def _unused_names(mentions: Sequence[Any], candidate: Candidate) -> float:
 
 
 @cache
-def _weights() -> Mapping[str, float]:
-    weights: Mapping[str, float] = yaml.load(WEIGHTS.read_text(encoding="utf-8"), LOADER)["weights"]  # noqa: S506
+def _weights(way: str) -> Mapping[str, float]:
+    weights: Mapping[str, float] = yaml.load(WEIGHTS.read_text(encoding="utf-8"), LOADER)[way]["weights"]  # noqa: S506
     return weights

@@ -143,6 +143,7 @@ class _Turn(Judgement):
             parts = self._two_orders(utterance) or parts
         if len(parts) == 1:
             return self._one(utterance)
+        self.reader.prepare(parts, self.world)
         return self._several(parts, utterance)
 
     def _two_orders(self, text: str) -> list[str] | None:
@@ -211,7 +212,7 @@ class _Turn(Judgement):
         return self._one(utterance)
 
     def _rest(self, text: str) -> str:
-        sentence, _ = self.reader.best_sentence(text, text, self.world)
+        sentence = self.reader.best_sentence(text, text, self.world)
         return " ".join(token.text for token in sentence.tokens)
 
     def _one(self, text: str) -> Decision:

@@ -9,7 +9,14 @@ from functools import cache
 
 from agent.understanding import changes, doubt, values
 from agent.understanding.candidates import has_sentence_end, is_half_timed, own, plain
-from agent.understanding.decision import SURE_CALL, SURE_KIND, SURE_RISKY, SURE_UNLIKELY
+from agent.understanding.decision import (
+    SURE_CALL,
+    SURE_ENCODED,
+    SURE_ENCODED_RISKY,
+    SURE_KIND,
+    SURE_RISKY,
+    SURE_UNLIKELY,
+)
 from agent.understanding.followups import FollowUp
 from agent.understanding.intents import DESTRUCTIVE, NEEDS_WORD
 from agent.understanding.reader import MOST_CHARS, Candidate
@@ -71,14 +78,17 @@ class Judgement(FollowUp):
 
     def _has_unused_text(self, best: Candidate) -> bool:
         """Returns whether a quoted text, or one after a colon, is in no argument: it would be dropped."""
-        sentence, _ = self.reader.best_sentence(best.text[:MOST_CHARS], best.text, self.world)
+        sentence = self.reader.best_sentence(best.text[:MOST_CHARS], best.text, self.world)
         used = [fold(str(value)) for value in plain(best.arguments).values()]
         return any(not any(fold(one.text) in value for value in used) for one in sentence.literals)
 
     def _needed(self, best: Candidate) -> float:
         """Returns the log-odds from which on a call is made without asking."""
+        encoded = self.reader.encoder is not None
         if not self.is_alone or best.intent in RISKY or best.tool in RISKY_TOOLS:
-            return SURE_RISKY
+            return SURE_ENCODED_RISKY if encoded else SURE_RISKY
+        if encoded:
+            return SURE_ENCODED
         return SURE_CALL if best.sureness >= SURE_KIND else SURE_UNLIKELY
 
 

@@ -10,10 +10,12 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from agent.understanding import values
 from agent.understanding.classifier import Classifier, hashes
 from agent.understanding.clauses import PERHAPS, SURE, Boundary, Divider, boundaries, features_at, parts_of
+from agent.understanding.encoder import Encoded, SentenceEncoder
 from agent.understanding.labels import Field, fields
 from agent.understanding.sentence import Literal, Sentence, quotations, tails, text_features
 from agent.understanding.slots import ENTITY_KINDS, Filled, Focus, SlotFiller, kinds_named
@@ -76,6 +78,8 @@ MOST_CHARS = 1200
 LONGEST_QUOTATION = 4000
 CANDIDATES = 3
 TAIL_BONUS = 0.05
+TAG_SHARE = 4.0
+"""How much the encoder's scores of tags count beside those of the n-grams."""
 TEXT_SLOTS = frozenset(
     {"script", "text", "title", "topic", "code", "name", "description", "heading", "about", "question"}
 )
@@ -107,6 +111,21 @@ class Candidate:
     @property
     def action(self) -> str:
         return self.intent.partition(".")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One reading of a sentence's colons and quotation marks. All probabilities are those of the intents, in
+    the order of the classifier.
+    """
+
+    sentence: Sentence
+    probabilities: NDArray[np.float32]
+    """Of n-grams and encoder together."""
+    by_words: NDArray[np.float32]
+    encoded: Encoded | None = None
+    by_meaning: NDArray[np.float32] | None = None
+    """Without the encoder None."""
 
 
 class _Recent:
@@ -144,18 +163,20 @@ class Reader:
     language: Classifier | None = None
     text_slots: Classifier | None = None
     """Which argument a quotation is; see `text_features`."""
+    encoder: SentenceEncoder | None = field(default=None, compare=False)
+    """Where the sentence model is installed."""
     _recent: _Recent = field(default_factory=_Recent, repr=False, compare=False)
 
     def read(self, text: str, world: World, focus: Focus, now: datetime) -> list[Candidate]:
         """Returns what a clause may ask for, the most probable first."""
-        sentence, _ = self.best_sentence(text[:MOST_CHARS], text, world)
+        reading = self.reading(text, world)
         probabilities = self.probabilities(text, world)
         order = probabilities.argsort()[::-1][:CANDIDATES]
-        filler = SlotFiller(sentence, world, focus, now, self.lexicon)
+        filler = SlotFiller(reading.sentence, world, focus, now, self.lexicon)
         candidates = []
         for place in order:
             intent = self.classifier.labels[place]
-            filled = self._fill(filler, intent)
+            filled = self._fill(filler, intent, reading.encoded)
             candidates.append(
                 Candidate(
                     intent,
@@ -183,7 +204,7 @@ class Reader:
         """Returns the clauses that each ask for something; quotations and what follows a colon stay whole."""
         if self.divider is None or len(text) > MOST_CHARS:
             return [text]
-        sentence, _ = self.best_sentence(text, text, world)
+        sentence = self.best_sentence(text, text, world)
         return parts_of(sentence, [place for place, sure in self.cuts(text, world) if sure > SURE])
 
     def may_divide(self, text: str, world: World) -> bool:
@@ -197,7 +218,7 @@ class Reader:
 
         def find() -> list[tuple[Boundary, float]]:
             assert self.divider is not None  # noqa: S101
-            sentence, _ = self.best_sentence(text, text, world)
+            sentence = self.best_sentence(text, text, world)
             places = boundaries(sentence.tokens)
             found = features_at(sentence, places, self.classifier, self.tagger)
             return list(zip(places, map(self.divider.probability, found), strict=True))
@@ -211,11 +232,11 @@ class Reader:
         return float(self.probabilities(text, world)[self.classifier.labels.index(intent)])
 
     def probabilities(self, text: str, world: World) -> Any:
-        """Returns how probable each intent is, by n-grams and the things named."""
+        """Returns how probable each intent is, by n-grams, the encoder and the things named."""
 
         def find() -> Any:
-            sentence, probabilities = self.best_sentence(text[:MOST_CHARS], text, world)
-            return self._fitting(probabilities, sentence)
+            reading = self.reading(text, world)
+            return self._fitting(reading.probabilities, reading.sentence)
 
         return self._recent.get(("intents", text), world, find)
 
@@ -248,10 +269,12 @@ class Reader:
         """Returns the arguments of a clause whose intent is known, such as the answer to a question."""
         sentence = Sentence.of(text, _quotations(text, world))
         sentence = sentence.with_mentions(world.mentions(sentence.tokens[:80]), self.spelling)
-        return self._fill(SlotFiller(sentence, world, focus, now, self.lexicon), intent)
+        encoded = None if self.encoder is None else self.encoder.read([sentence])[0]
+        return self._fill(SlotFiller(sentence, world, focus, now, self.lexicon), intent, encoded)
 
-    def _fill(self, filler: SlotFiller, intent: str) -> Filled:
-        tags, gaps = self.tagger.tag(filler.sentence.views(), intent)
+    def _fill(self, filler: SlotFiller, intent: str, encoded: Encoded | None) -> Filled:
+        added = None if encoded is None else TAG_SHARE * self.tag_scores(encoded, intent)
+        tags, gaps = self.tagger.tag(filler.sentence.views(), intent, added)
         found, unsure = self._with_texts(filler.sentence, intent, spans(tags))
         found, unsure = _with_fields(filler.sentence, found, unsure, self.slots.get(intent, ()))
         filled = filler.fill(intent, found, sorted(self.slots.get(intent, ())))
@@ -260,6 +283,11 @@ class Reader:
         if intent == "ssh" and self.commands is not None:
             self._fill_command(filled, filler.sentence)
         return filled
+
+    def tag_scores(self, encoded: Encoded, intent: str) -> NDArray[np.float32]:
+        """Returns the encoder's score of each tag of the tagger: (tokens, tags)."""
+        assert self.encoder is not None  # noqa: S101
+        return self.encoder.tag_scores(encoded, intent, self.tagger.tags)
 
     def _with_texts(
         self, sentence: Sentence, intent: str, found: Sequence[tuple[str, int, int]]
@@ -326,14 +354,31 @@ class Reader:
         found = services or jobs or rare
         return found[0].lower() if len(found) == 1 or services else None
 
-    def best_sentence(self, head: str, text: str, world: World) -> tuple[Sentence, Any]:
-        """Returns the reading of colons and quotation marks with the surest intent, and all probabilities."""
+    def best_sentence(self, head: str, text: str, world: World) -> Sentence:
+        """Returns the sentence with colons and quotation marks read as the n-grams find surest."""
+        return self._surest(head, text, world)[0]
+
+    def reading(self, text: str, world: World) -> Reading:
+        """Returns the best sentence of a text with what n-grams and encoder make of it."""
+        sentence, by_words = self._surest(text[:MOST_CHARS], text, world)
+        if self.encoder is None:
+            return Reading(sentence, by_words, by_words)
+        encoded = self.encoder.read([sentence])[0]
+        by_meaning = self.encoder.intents_as(self.classifier.labels, encoded, by_words)
+        both = np.sqrt(by_words * by_meaning)
+        return Reading(sentence, both / both.sum(), by_words, encoded, by_meaning)
+
+    def prepare(self, texts: Sequence[str], world: World) -> None:
+        """Encodes several texts that are about to be read: together they take little longer than one."""
+        if self.encoder is not None:
+            self.encoder.read([self.best_sentence(text[:MOST_CHARS], text, world) for text in texts])
+
+    def _surest(self, head: str, text: str, world: World) -> tuple[Sentence, NDArray[np.float32]]:
         return self._recent.get(
             ("sentence", head, text), world, lambda: self._best_sentence(head, text, world)
         )
 
-    def _best_sentence(self, head: str, text: str, world: World) -> tuple[Sentence, Any]:
-        """Returns the reading of colons and quotation marks with the surest intent."""
+    def _best_sentence(self, head: str, text: str, world: World) -> tuple[Sentence, NDArray[np.float32]]:
         plain = _quotations(text, world)
         listed = [one for one in fields(text[:MOST_CHARS]) if TEXT_SLOTS & set(one.slots)]
         if listed:
@@ -344,7 +389,7 @@ class Reader:
         for cut in () if listed else tails(text[:MOST_CHARS])[:3]:
             tail = Literal(cut.start, len(text), text[cut.text_start :].strip(), cut.text_start)
             readings.append([*(one for one in plain if one.end <= tail.start), tail])
-        best: tuple[float, Sentence, Any] | None = None
+        best: tuple[float, Sentence, NDArray[np.float32]] | None = None
         for number, literals in enumerate(readings):
             shown = text if any(one.end > MOST_CHARS for one in literals) else head
             sentence = Sentence.of(shown, literals)
@@ -357,7 +402,7 @@ class Reader:
             if best is None or score > best[0]:
                 best = (score, sentence, probabilities)
         assert best is not None  # noqa: S101
-        return best[1], best[2]
+        return best[1:]
 
 
 def _quotations(text: str, world: World) -> list[Literal]:

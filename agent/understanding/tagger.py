@@ -69,13 +69,20 @@ class Tagger:
     transitions: NDArray[np.float32]
     allowed: Mapping[str, NDArray[np.bool_]]
 
-    def tag(self, views: Sequence[TokenView], intent: str) -> tuple[list[str], list[float]]:
-        """Returns the tag of each token, and by how much its score is above that of the next one."""
+    def tag(
+        self, views: Sequence[TokenView], intent: str, added: NDArray[np.float32] | None = None
+    ) -> tuple[list[str], list[float]]:
+        """Returns the tag of each token, and by how much its score is above that of the next one.
+
+        `added`: scores (tokens, tags) of another model.
+        """
         if not views or intent not in self.allowed:
             return [OUTSIDE] * len(views), []
         columns = np.flatnonzero(self.allowed[intent])
         rows = [rows_of(self.known, one) for one in token_features(views, intent)]
         scores = self._scores(rows)[:, columns]
+        if added is not None:
+            scores += added[:, columns]
         path = _best_path(scores, self.transitions[np.ix_(columns, columns)])
         places = np.arange(len(path))
         best = scores[places, path]

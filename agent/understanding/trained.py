@@ -12,6 +12,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -23,6 +24,7 @@ import numpy as np
 from agent.understanding.classifier import Classifier
 from agent.understanding.clauses import Divider
 from agent.understanding.corpus import corpus_files, read_corpus
+from agent.understanding.encoder import load_encoder
 from agent.understanding.reader import Reader
 from agent.understanding.spelling import Spelling
 from agent.understanding.tagger import Tagger
@@ -121,23 +123,25 @@ def _part(arrays: Mapping[str, Any], name: str) -> Classifier | None:
     return Classifier.load(arrays, name) if f"{name}_labels" in arrays else None
 
 
-def load_reader(*, train: bool = False) -> Reader | None:
+def load_reader(*, train: bool = False, encoder: bool = False) -> Reader | None:
     """Returns the trained reader, one for the process. None, with one warning, where there is none: with
-    `train` it is trained, which takes more than a minute of processor time.
+    `train` it is trained, which takes more than a minute of processor time. With `encoder` the sentence model
+    reads, too, where it is installed.
     """
     for path in (INSTALLED, cache_path()):
-        reader = _loaded(path) if path.exists() else None
+        reader = _loaded(path, encoder) if path.exists() else None
         if reader is not None:
             return reader
     if train:
-        return _loaded(make_file())
+        return _loaded(make_file(), encoder)
     _warn_once()
     return None
 
 
 @cache
-def _loaded(path: Path) -> Reader | None:
-    return load(path, content_key())
+def _loaded(path: Path, encoder: bool) -> Reader | None:
+    reader = load(path, content_key())
+    return reader if reader is None or not encoder else replace(reader, encoder=load_encoder())
 
 
 @cache

@@ -52,8 +52,13 @@ class McpServerSettings(Section):
 
 
 class AgentSettings(Section):
-    """Limits of one answer of the agent by a language model."""
+    """Sets how the agent reads sentences, and limits of its answers by a language model."""
 
+    encoder: bool = Field(
+        False,
+        description="read sentences with the trained sentence model, too (extra `memory`); a trial, see "
+        "[how a sentence is understood](conversation.md#how-a-sentence-is-understood)",
+    )
     turn_calls: int = Field(12, ge=1, le=100, description="how often the model is asked, tools included")
     turn_s: float = Field(120.0, gt=0, le=3600, description="how long the model may take in all")
     turn_tokens: int = Field(100_000, ge=100, description="how many tokens may go to and come from the model")

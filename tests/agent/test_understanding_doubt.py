@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import yaml
 
+from agent.evaluation import gate
 from agent.evaluation.cases import NOW, read_world
 from agent.understanding import doubt
 from agent.understanding.agreement import agreement, choose
 from agent.understanding.dialogue import CallRecord, Dialogue
+from agent.understanding.encoder import load_encoder
 from agent.understanding.interpreter import Interpreter
 from agent.understanding.reader import Reader
 from agent.understanding.slots import Focus
@@ -25,9 +29,10 @@ def _confidence(reader: Reader, world: World, text: str) -> float:
 
 
 def test_each_sign_has_a_weight_and_each_weight_a_sign(reader: Reader, world: World) -> None:
-    weights = yaml.safe_load(doubt.WEIGHTS.read_text(encoding="utf-8"))["weights"]
-    found = doubt.signs(reader, world, reader.read("drain bolt", world, Focus(), NOW))
-    assert weights.keys() == {"bias", *found}
+    fitted = yaml.safe_load(doubt.WEIGHTS.read_text(encoding="utf-8"))
+    for way, one in gate.ways(replace(reader, encoder=load_encoder())).items():
+        found = doubt.signs(one, world, one.read("drain bolt", world, Focus(), NOW))
+        assert fitted[way]["weights"].keys() == {"bias", *found}
 
 
 def test_another_name_in_a_sentence_is_a_doubt(reader: Reader, world: World) -> None:

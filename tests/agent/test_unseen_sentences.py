@@ -7,7 +7,8 @@ from pathlib import Path
 
 import yaml
 
-from agent.evaluation.unseen import confusions, outcomes, unseen
+from agent.evaluation.unseen import confusions, outcomes
+from agent.evaluation.unseen_sentences import unseen
 from agent.evaluation.ways import ReaderWay
 from agent.understanding import Grammar
 from agent.understanding.corpus import read_corpus, slots_of
