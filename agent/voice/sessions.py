@@ -138,9 +138,10 @@ class VoiceSessions:
         session.start(self._speech.warm_up(persona))
         way = (transport, origin or "")
         if (session.transport, session.origin) != way:
-            # Who is connected came in by other checks.
-            await self._hang_up(session)
+            # Who is connected came in by other checks. The end of a room is then not the session's.
+            before = session.transport
             session.transport, session.origin = way
+            await self._hang_up(session, before)
         if session.person is None:
             session.left_at = utcnow()
         token, expires_at = await self._create_token(session)
@@ -374,16 +375,16 @@ class VoiceSessions:
         self._open.pop(session.id, None)
         await self._turns.cancel_all(session)
         await cancel_all(session.tasks)
-        await self._hang_up(session)
+        await self._hang_up(session, session.transport)
 
-    async def _hang_up(self, session: Session) -> None:
-        """Disconnects person and worker, and ends the room."""
+    async def _hang_up(self, session: Session, transport: TransportName) -> None:
+        """Disconnects person and worker, and ends the room of that transport."""
         if session.person is not None:
             await session.person.close(ENDED)
             session.person = None
         if session.worker is not None:
             await close_socket(session.worker, ENDED)
-        if session.transport == "livekit":
+        if transport == "livekit":
             with suppress(SoundstageError):
                 await self.transports.livekit().delete(session.room)
 

@@ -5,16 +5,14 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import shutil
-import socket
 from base64 import b64encode
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from livekit_server import answers, livekit_variables
 from program_inputs import PROGRAM
 from ready import told_until_ready
 from waiting import eventually
@@ -54,17 +52,9 @@ class Rooms:
         return httpx.get(path, headers=self.home.headers, timeout=WAIT_S).json()
 
 
-def free_port(kind: int = socket.SOCK_STREAM) -> str:
-    with socket.socket(socket.AF_INET, kind) as found:
-        found.bind(("127.0.0.1", 0))
-        return str(found.getsockname()[1])
-
-
 @pytest.fixture(scope="module")
 def rooms(tmp_path_factory: pytest.TempPathFactory, installation: type[Any]) -> Iterator[Rooms]:
-    cache = Path.home() / ".cache/soundstage/tools"
-    if shutil.which("livekit-server") is None and not list(cache.glob("livekit-*/livekit")):
-        pytest.skip("there is no LiveKit server: run tools/build livekit")
+    livekit = livekit_variables()
     home = installation(tmp_path_factory.mktemp("rooms"))
     keys = home.path / "livekit.keys"
     created = home.run("voice", "keys", "--file", str(keys))
@@ -75,25 +65,15 @@ def rooms(tmp_path_factory: pytest.TempPathFactory, installation: type[Any]) -> 
         "--json",
         SOUNDSTAGE_VOICE__ENABLED="true",
         SOUNDSTAGE_PROVISIONING__ENABLED="false",
-        SOUNDSTAGE_VOICE__LIVEKIT__SERVE="true",
-        SOUNDSTAGE_VOICE__LIVEKIT__PORT=(port := free_port()),
-        SOUNDSTAGE_VOICE__LIVEKIT__TCP_PORT=free_port(),
-        SOUNDSTAGE_VOICE__LIVEKIT__UDP_PORT=free_port(socket.SOCK_DGRAM),
+        **livekit,
     )
     found = Rooms(told_until_ready(process, home.log)["url"], home, key, secret)
     eventually(lambda: found.call("GET", "/status").json()["workers"] == 1, "a worker", WAIT_S)
-    eventually(lambda: answers(f"http://127.0.0.1:{port}"), "LiveKit", WAIT_S)
+    eventually(lambda: answers(livekit), "LiveKit", WAIT_S)
     yield found
     process.terminate()
     process.wait(120)
-    assert not answers(f"http://127.0.0.1:{port}"), "the LiveKit server outlived `up`"
-
-
-def answers(url: str) -> bool:
-    try:
-        return httpx.get(url).is_success
-    except httpx.TransportError:
-        return False
+    assert not answers(livekit), "the LiveKit server outlived `up`"
 
 
 async def ask(person: Person) -> None:
@@ -102,6 +82,14 @@ async def ask(person: Person) -> None:
     await person.until(lambda: person.of("sound") and person.of("caption"), "the answer")
     await person.until(lambda: person.state == "listening", "the end of the answer")
     assert [one["text"] for one in person.of("transcript")] == [WHAT]
+
+
+async def write(person: Person) -> None:
+    """Sends a sentence in writing, which is answered aloud."""
+    captions = len(person.of("caption"))
+    await person.send({"type": "say", "text": WHAT})
+    await person.until(lambda: len(person.of("caption")) > captions, "the answer")
+    await person.until(lambda: person.state == "listening", "the end of the answer")
 
 
 def after_caption(person: Person) -> list[str]:
@@ -130,6 +118,7 @@ async def test_a_person_asks_and_hears_in_a_room_of_livekit(rooms: Rooms) -> Non
     person = await RoomPerson.join(opened["url"], opened["token"])
     try:
         await ask(person)
+        await write(person)
         assert (opened["room"], 1) in participants(rooms)
         session = f"/session/{opened['session_id']}"
         assert rooms.call("GET", session).json()["connected"]
@@ -145,7 +134,7 @@ async def test_a_person_asks_and_hears_in_a_room_of_livekit(rooms: Rooms) -> Non
         await person.until(lambda: ended, "the end of the room")
     finally:
         await person.close()
-    assert [turn["utterance"] for turn in rooms.turns(opened["session_id"])] == [WHAT]
+    assert [turn["utterance"] for turn in rooms.turns(opened["session_id"])] == [WHAT] * 2
     assert rooms.call("GET", session).status_code == 404
 
 
@@ -215,9 +204,10 @@ async def test_a_person_asks_hears_and_comes_back_over_webrtc(rooms: Rooms) -> N
     person = await PeerPerson.connect(again["url"], again["token"], rooms.home.headers)
     try:
         await ask(person)
+        await write(person)
     finally:
         await person.close()
-    assert [turn["utterance"] for turn in rooms.turns(opened["session_id"])] == [WHAT] * 2
+    assert [turn["utterance"] for turn in rooms.turns(opened["session_id"])] == [WHAT] * 3
 
 
 async def test_what_was_heard_before_an_interruption_is_in_the_conversation(rooms: Rooms) -> None:

@@ -38,6 +38,9 @@ class Channel(Protocol):
     async def take(self, message: dict[str, Any]) -> None:
         """Does what the server says: `show`, `hang_up`, `offer`."""
 
+    async def push(self, frame: Frame) -> None:
+        """Gives a frame to the pipeline, if one runs."""
+
     async def close(self) -> None:
         """Ends the pipeline."""
 
@@ -96,8 +99,8 @@ async def serve_relayed(
                 # It waits for the pipeline, which may wait for our next message.
                 interrupting.append(asyncio.create_task(_deserialize(link, data)))
                 del interrupting[:-MAX_INTERRUPTING]
-            else:
-                await link.deserialize(data)
+            elif (frame := await link.deserialize(data)) is not None:
+                await channel.push(frame)
 
     tasks = [asyncio.create_task(receive()), asyncio.create_task(ended.wait())]
     try:
@@ -118,6 +121,9 @@ class _Running:
         self._pipeline = pipeline
         self._on_end = on_end
         self._task = asyncio.create_task(self._run())
+
+    async def push(self, frame: Frame) -> None:
+        await self._pipeline.queue_frame(frame)
 
     async def cancel(self) -> None:
         await self._pipeline.cancel()
@@ -167,6 +173,9 @@ class Room:
     async def take(self, message: dict[str, Any]) -> None:
         if message["type"] == "show":
             await self._transport.show(message["message"], self._person)
+
+    async def push(self, frame: Frame) -> None:
+        await self._running.push(frame)
 
     async def close(self) -> None:
         self._joining.cancel()
@@ -224,6 +233,10 @@ class Peer:
                 await self.close()
             case "offer":
                 await self._answer(message["ref"], message["sdp"])
+
+    async def push(self, frame: Frame) -> None:
+        if self._running is not None:
+            await self._running.push(frame)
 
     async def close(self) -> None:
         running, connection = self._running, self._connection
