@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from functools import cached_property
-from pathlib import Path
 
 from fastapi import FastAPI, Request
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
-from app.page.routes import BUILT, index_answer
+from app.page.routes import PAGE, BuiltPage
 from policy.declarations import list_route_grants
 
 
@@ -18,10 +17,9 @@ class PageFallback:
     nothing below is the page's.
     """
 
-    def __init__(self, app: FastAPI, built: Path = BUILT, https_port: int | None = None) -> None:
+    def __init__(self, app: FastAPI, page: BuiltPage = PAGE) -> None:
         self._app = app
-        self._built = built
-        self._https_port = https_port
+        self._page = page
         self._not_found = app.router.default
 
     @cached_property
@@ -30,7 +28,7 @@ class PageFallback:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._is_of_page(scope):
-            await index_answer(Request(scope), self._built, self._https_port)(scope, receive, send)
+            await self._page.index_answer(Request(scope))(scope, receive, send)
         else:
             await self._not_found(scope, receive, send)
 

@@ -34,7 +34,7 @@ from app.archive import BackupWorkspace
 from app.composition import Services, run_background_workers, run_database, turn_limits
 from app.doctor.service import DoctorService
 from app.page.fallback import PageFallback
-from app.page.routes import page_router
+from app.page.routes import BuiltPage, page_router
 from app.server import cluster_routes, farm_routes
 from app.server.agents_key import key_looked_at
 from app.server.first_run_routes import first_run_router
@@ -242,7 +242,10 @@ def create_app(services: Services) -> FastAPI:
         app, voice_router(services.voice, services.voice_transports, services.settings.state_dir, reached_at)
     )
     add_routers(app, mcp_router(mcp))
-    add_routers(app, page_router(https_port=_https_port(services.settings)))
+    page = BuiltPage(
+        https_port=_https_port(services.settings), connects_to=services.voice_transports.browser_origins()
+    )
+    add_routers(app, page_router(page))
     add_routers(app, authority_router(services.settings))
     add_routers(app, video_authority_router(services.settings))
     add_routers(app, docs_router())
@@ -262,7 +265,7 @@ def create_app(services: Services) -> FastAPI:
     install_error_handlers(app)
     install_loop_refusal(app)
     install_telemetry(app)
-    app.router.default = PageFallback(app, https_port=_https_port(services.settings))
+    app.router.default = PageFallback(app, page)
     app.add_middleware(Compression)
     if services.settings.http.cors_origins:
         # Outermost: a browser's preflight carries no key.

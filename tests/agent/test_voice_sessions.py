@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -20,9 +21,11 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from agent.voice.schemas import WORKER_MESSAGE
 from agent.voice.sessions import ENDED
+from agent.voice.transports import available
 from agent.voice.worker_token import worker_token
 from app.composition import Services
 from app.server.web import create_app
+from soundstage.settings.conversation import VoiceSettings
 
 WAIT_S = 60
 SCHOOL = "https://school.example"
@@ -34,6 +37,22 @@ def test_a_worker_cannot_set_a_state_that_does_not_exist() -> None:
         WORKER_MESSAGE.validate_json('{"type": "state", "data": {"state": "asleep"}}')
     with pytest.raises(ValidationError):
         WORKER_MESSAGE.validate_json('{"type": "state", "data": {}}')
+
+
+@pytest.mark.parametrize(
+    ("livekit", "origins"),
+    [
+        ({}, []),
+        ({"url": "wss://rooms.example:7880/x"}, ["wss://rooms.example:7880", "https://rooms.example:7880"]),
+        ({"serve": True, "port": 7880}, ["ws://127.0.0.1:7880", "http://127.0.0.1:7880"]),
+    ],
+)
+def test_browsers_reach_the_origins_of_the_livekit_server(
+    services: Services, monkeypatch: pytest.MonkeyPatch, livekit: dict[str, Any], origins: list[str]
+) -> None:
+    monkeypatch.setattr(available, "is_installed", lambda: True)
+    settings = VoiceSettings.model_validate({"livekit": livekit})
+    assert replace(services.voice_transports, settings=settings).browser_origins() == origins
 
 
 async def test_the_worker_with_the_fewest_sessions_serves_the_next_one(services: Services) -> None:

@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
 
 from app.page.fallback import PageFallback
-from app.page.routes import page_router
+from app.page.routes import BuiltPage, page_router
 from soundstage.compression import Compression, choose_encoding
 from soundstage.errors import install_error_handlers
 
@@ -126,13 +126,13 @@ async def page(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
             (built / f"{name}.br").write_bytes(brotli.compress(content))
             (built / f"{name}.gz").write_bytes(gzip.compress(content))
     app = FastAPI(docs_url=None, redoc_url=None)
-    app.include_router(page_router(built))
+    app.include_router(page_router(BuiltPage(built)))
 
     @app.get("/api/things/{name}")
     def thing(name: str) -> str:
         return name
 
-    app.router.default = PageFallback(app, built)
+    app.router.default = PageFallback(app, BuiltPage(built))
     install_error_handlers(app)
     app.add_middleware(Compression)
     async with httpx.AsyncClient(

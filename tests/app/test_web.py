@@ -18,7 +18,7 @@ from sentences import SentenceSnapshot
 
 from agent.event_stream import EventReader
 from app.composition import Services
-from app.page.routes import page_router
+from app.page.routes import BuiltPage, page_router
 from app.server.web import create_app
 from policy import Principal
 from policy.keys.schemas import KeyRequest
@@ -158,7 +158,7 @@ async def test_the_built_page_and_everything_it_names_is_served_from_here(tmp_pa
     (tmp_path / "main-1a2b.js").write_text("1")
     (tmp_path / ".key").write_text("built-1")
     app = FastAPI()
-    app.include_router(page_router(tmp_path))
+    app.include_router(page_router(BuiltPage(tmp_path)))
     install_error_handlers(app)
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as client:
@@ -169,9 +169,19 @@ async def test_the_built_page_and_everything_it_names_is_served_from_here(tmp_pa
         assert (await client.get("/page/.key")).status_code == 404
 
 
+async def test_the_page_may_reach_its_own_server_and_the_livekit_server_alone(tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text("x")
+    app = FastAPI()
+    app.include_router(page_router(BuiltPage(tmp_path, connects_to=("wss://rooms.example",))))
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as client:
+        policy = (await client.get("/")).headers["content-security-policy"]
+    assert "connect-src 'self' wss://rooms.example;" in policy
+
+
 async def test_a_page_that_was_not_built_says_what_to_do(tmp_path: Path) -> None:
     app = FastAPI()
-    app.include_router(page_router(tmp_path))
+    app.include_router(page_router(BuiltPage(tmp_path)))
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as client:
         answer = await client.get("/")

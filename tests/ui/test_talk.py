@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 from fake_microphone import Microphone
+from livekit_server import answers, livekit_variables
 from page_hands import EACH_WIDTH
 from playwright.sync_api import Browser, BrowserContext, Page, WebSocketRoute, expect
 from studio_page import PATIENCE_MS, Studio, Visit, address, breaches
@@ -38,9 +39,21 @@ def talking_by_webrtc(built_page: None, tmp_path_factory: pytest.TempPathFactory
         yield found
 
 
+@pytest.fixture(scope="module")
+def talking_in_a_room(built_page: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
+    pytest.importorskip(
+        "livekit.rtc", reason="needs LiveKit's libraries: run `uv sync --inexact --extra voice`"
+    )
+    livekit = livekit_variables()
+    with talking_by(tmp_path_factory, "livekit", **livekit) as found:
+        eventually(lambda: answers(livekit), "LiveKit", PATIENCE_MS / 1000)
+        yield found
+
+
 @contextmanager
-def talking_by(folders: pytest.TempPathFactory, transport: str) -> Iterator[Studio]:
+def talking_by(folders: pytest.TempPathFactory, transport: str, **more: str) -> Iterator[Studio]:
     variables = {
+        **more,
         "SOUNDSTAGE_VOICE__ENABLED": "true",
         "SOUNDSTAGE_VOICE__TRANSPORT": transport,
         "SOUNDSTAGE_PROVISIONING__ENABLED": "false",
@@ -187,14 +200,44 @@ def test_a_button_silences_the_agent_and_a_lost_connection_comes_back(
 def test_by_webrtc_a_spoken_question_is_answered_and_a_second_window_takes_over(
     entering: Entering, talking_by_webrtc: Studio, microphone: Microphone
 ) -> None:
-    page = entering(of=talking_by_webrtc)
+    is_answered_elsewhere(entering, talking_by_webrtc, microphone)
+
+
+def test_in_a_livekit_room_a_spoken_question_is_answered_and_a_second_window_takes_over(
+    entering: Entering, talking_in_a_room: Studio, microphone: Microphone
+) -> None:
+    is_answered_elsewhere(entering, talking_in_a_room, microphone)
+
+
+def test_where_the_livekit_server_is_away_the_page_takes_the_socket(
+    entering: Entering, talking_in_a_room: Studio
+) -> None:
+    page = entering(of=talking_in_a_room)
+    page.route_web_socket("**/rtc**", lambda socket: socket.close(code=1011))
+    page.route("**/rtc/**", lambda route: route.abort())
+    sockets = route_sound(page)
+    start(page)
+    write(page, QUESTION)
+    until(page, "speaking")
+    assert len(sockets) == 1 and turns(talking_in_a_room, page) == [QUESTION]
+
+
+def is_answered_elsewhere(entering: Entering, studio: Studio, microphone: Microphone) -> None:
+    """Talks over a transport that is not the socket, interrupts, and goes on in a second window."""
+    page = entering(of=studio)
     sockets = route_sound(page)
     start(page)
     page.get_by_role("button", name="Devices").click()
     page.get_by_label("Show measurements over the face").check()
     page.get_by_role("dialog").get_by_role("button", name="Close").click()
     speak(page, microphone, LONG_ANSWER)
-    expect(page.locator(".turn .said")).to_have_text(LONG_ANSWER, timeout=PATIENCE_MS)
+    # Sound that was coded for the way, on a busy machine, is not always sure.
+    utterance = page.locator(".turn .said")
+    meant = page.locator(".meant").get_by_role("button", name=LONG_ANSWER)
+    expect(utterance.or_(meant).first).to_be_visible(timeout=PATIENCE_MS)
+    if meant.is_visible():
+        meant.click()
+    expect(utterance).to_have_text(LONG_ANSWER, timeout=PATIENCE_MS)
     until(page, "speaking")
     eventually(
         lambda: float(measure(page, "Mouth")) > 0.1 and float(measure(page, "Amplitude")) > 0.1, "speech"
@@ -202,12 +245,12 @@ def test_by_webrtc_a_spoken_question_is_answered_and_a_second_window_takes_over(
     page.get_by_role("button", name="Interrupt").click()
     until(page, "listening")
     eventually(lambda: float(measure(page, "Amplitude")) == 0, "silence")
-    assert sockets == [] and turns(talking_by_webrtc, page) == [LONG_ANSWER]
+    assert sockets == [] and turns(studio, page) == [LONG_ANSWER]
     second = page.context.new_page()
     second.add_init_script(
         f"sessionStorage.setItem('soundstage.session', {json.dumps(page.evaluate(SESSION))})"
     )
-    second.goto(f"{talking_by_webrtc.url}/talk")
+    second.goto(f"{studio.url}/talk")
     start(second)
     until(page, "off")
     expect(page.get_by_text("goes on in another window")).to_be_visible(timeout=PATIENCE_MS)

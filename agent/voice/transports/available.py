@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from agent.voice.schemas import TransportName
 from agent.voice.transports.livekit_keys import read_keys
@@ -26,6 +27,14 @@ class Transports:
         """Returns what can be asked for."""
         has_livekit = bool(self.settings.livekit.reached_at) and is_installed()
         return ["websocket", "webrtc", *(["livekit"] if has_livekit else [])]  # type: ignore[list-item]
+
+    def browser_origins(self) -> list[str]:
+        """Returns the origins of the LiveKit server, which the page's own policy would not let it reach."""
+        if "livekit" not in self.names():
+            return []
+        url = urlsplit(self.settings.livekit.reached_at)
+        secure = "s" if url.scheme in ("wss", "https") else ""
+        return [f"{scheme}{secure}://{url.netloc}" for scheme in ("ws", "http")]
 
     def choose(self, name: TransportName | None) -> TransportName:
         """Returns the transport of a session. Raises `voice.no_transport`."""

@@ -3,7 +3,7 @@
  * Whoever shows it subscribes, and reads `view` when it changes; levels and cues are read for each picture. */
 
 import { t } from "@lingui/core/macro";
-import { type Line, noLine, openLine } from "./line";
+import { type Line, type LineEvents, noLine, openLine } from "./line";
 import { Loudspeaker } from "./loudspeaker";
 import type { Microphone, NoMicrophone, Refusal } from "./microphone";
 import { type Caption, ENDED, OUTPUT_HZ, type PersonMessage, type ServerMessage, TAKEN_OVER, type VoiceState } from "./wire";
@@ -24,6 +24,8 @@ export interface Opened {
   session_id: string;
   url: string;
   token: string;
+  /** With a room, whose server is at `url`: joins it, and the same session otherwise where it cannot be reached. */
+  livekit?: { join: (opened: Opened, events: LineEvents) => Promise<Line>; otherwise: () => Promise<Opened> };
   /** With WebRTC: answers a session description. Without it `url` is that of a WebSocket. */
   offer?: (sdp: string) => Promise<string>;
   ice_servers: readonly string[];

@@ -1,4 +1,4 @@
-/** How sound and messages travel between a call and the server: over one WebSocket, or over WebRTC. */
+/** How sound and messages travel between a call and the server: over one WebSocket, over WebRTC, or in a room. */
 import { t } from "@lingui/core/macro";
 import type { CallError, Opened } from "./call";
 import type { PersonMessage, ServerMessage } from "./wire";
@@ -9,7 +9,7 @@ const CONNECTING_MS = 15_000;
 /** A connection that is lost for as long is given up; shorter losses heal by themselves. */
 const LOST_MS = 5000;
 /** As a WebSocket says that it was lost. */
-const LOST = 1006;
+export const LOST = 1006;
 
 export interface Line {
   readonly state: "connecting" | "open" | "closing" | "closed";
@@ -32,8 +32,15 @@ export interface LineEvents {
 }
 
 /** Opens the line of a session. Throws CallError `page.no_voice` where the server cannot be reached. */
-export const openLine = (opened: Opened, events: LineEvents): Promise<Line> =>
-  opened.offer ? PeerLine.open(opened, opened.offer, events) : SocketLine.open(opened, events);
+export async function openLine(opened: Opened, events: LineEvents): Promise<Line> {
+  const { livekit, offer } = opened;
+  if (!livekit) return offer ? PeerLine.open(opened, offer, events) : SocketLine.open(opened, events);
+  try {
+    return await livekit.join(opened, events);
+  } catch {
+    return openLine(await livekit.otherwise(), events);
+  }
+}
 
 class SocketLine implements Line {
   private constructor(private readonly socket: WebSocket) {}

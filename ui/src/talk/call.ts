@@ -2,34 +2,41 @@
 import { useSyncExternalStore } from "react";
 import { api, body } from "../api/client";
 import { goTo } from "../shell/session";
-import { Call } from "../sound/call";
+import { Call, type Opened } from "../sound/call";
 import { setCall } from "./ongoing";
 
 const path = (session_id: string) => ({ params: { path: { session_id } } });
 
-/** `transport` null: that of the server's settings. */
-const open = (agent_id: string, session_id: string | null, transport: "websocket" | null) =>
-  body(api.POST("/api/voice/session", { body: { user_id: "", agent_id, session_id, transport } }));
+/** Opens a session, or goes on with one. `transport` null: that of the server's settings. */
+async function open(presenter: string, sessionId: string | null, transport: "websocket" | null): Promise<Opened> {
+  const opened = await body(
+    api.POST("/api/voice/session", { body: { user_id: "", agent_id: presenter, session_id: sessionId, transport } }),
+  );
+  const { session_id, token, ice_servers = [] } = opened;
+  // One id for what is spoken and what is written: the conversation beside it shows both.
+  goTo(session_id);
+  if (opened.transport === "livekit")
+    return {
+      session_id,
+      url: opened.url,
+      token,
+      ice_servers,
+      livekit: {
+        join: async (found, events) => (await import("../sound/room")).RoomLine.open(found, events),
+        otherwise: () => open(presenter, session_id, "websocket"),
+      },
+    };
+  // Under the name by which the page was opened: its policy allows sockets to its own server.
+  const url = `${location.protocol === "https:" ? "wss:" : "ws:"}//${location.host}${new URL(opened.url).pathname}`;
+  if (opened.transport === "websocket") return { session_id, url, token, ice_servers };
+  const offer = async (sdp: string) =>
+    (await body(api.POST("/api/voice/session/{session_id}/offer", { ...path(session_id), body: { type: "offer", sdp, token } })))
+      .sdp;
+  return { session_id, url, token, ice_servers, offer };
+}
 
 export const call = new Call({
-  async open(presenter, sessionId) {
-    let opened = await open(presenter, sessionId, null);
-    // Rooms need an SDK, and sockets to another server, which the page's policy forbids.
-    if (opened.transport === "livekit") opened = await open(presenter, opened.session_id, "websocket");
-    // One id for what is spoken and what is written: the conversation beside it shows both.
-    goTo(opened.session_id);
-    // The page's policy allows sockets to its own server alone, by the name under which it was opened.
-    const url = `${location.protocol === "https:" ? "wss:" : "ws:"}//${location.host}${new URL(opened.url).pathname}`;
-    const { session_id, token, ice_servers = [] } = opened;
-    if (opened.transport !== "webrtc") return { session_id, url, token, ice_servers };
-    const offer = async (sdp: string) =>
-      (
-        await body(
-          api.POST("/api/voice/session/{session_id}/offer", { ...path(session_id), body: { type: "offer", sdp, token } }),
-        )
-      ).sdp;
-    return { session_id, url, token, ice_servers, offer };
-  },
+  open: (presenter, sessionId) => open(presenter, sessionId, null),
   async end(sessionId) {
     await api.DELETE("/api/voice/session/{session_id}", path(sessionId));
   },
