@@ -24,6 +24,10 @@ def get_logger(name: str) -> structlog.stdlib.BoundLogger:
     return structlog.stdlib.get_logger(name)
 
 
+# Lines before `configure_logging` go there as well: standard output belongs to the answer of a command.
+structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
+
+
 def configure_logging(
     level: str = "INFO",
     fmt: LogFormat = "console",

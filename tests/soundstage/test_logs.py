@@ -3,6 +3,8 @@ from __future__ import annotations
 import io
 import json
 import logging
+import subprocess
+import sys
 
 import pytest
 
@@ -152,3 +154,10 @@ def test_numbers_and_nothing_are_never_masked(logged: io.StringIO) -> None:
     get_logger("x").info("counted", token=17, key=None, secret=True)
     (line,) = lines(logged)
     assert (line["token"], line["key"], line["secret"]) == (17, None, True)
+
+
+def test_lines_before_the_configuration_leave_standard_output_to_the_answer() -> None:
+    program = "from soundstage.telemetry import get_logger; get_logger('x').warning('not_trained')"
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert found.stdout == ""
+    assert "not_trained" in found.stderr
