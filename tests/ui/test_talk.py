@@ -120,6 +120,8 @@ def speak(page: Page, microphone: Microphone, sentence: str) -> None:
     microphone.hears(sentence)
     page.get_by_role("button", name="Devices").click()
     choice = page.get_by_label("Microphone", exact=True)
+    # The browser lists its devices a moment after the dialog is open.
+    expect(choice.locator("option").nth(1)).to_be_attached(timeout=PATIENCE_MS)
     names = choice.locator("option").all_inner_texts()
     now = choice.evaluate("one => one.selectedOptions[0].text")
     choice.select_option(label=next(one for one in reversed(names) if one != now))
