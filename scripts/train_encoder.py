@@ -30,7 +30,6 @@ SCALE = 2.0
 DROPOUT = 0.1
 SMOOTHING = 0.05
 WIDTH, HEADS, INNER = 384, 12, 192
-MARKS = 9
 NO_TAG = -100
 
 
@@ -91,10 +90,10 @@ class Layer(nn.Module):
 
 
 class Net(nn.Module):
-    def __init__(self, weights: Mapping[str, Tensor], intents: int, tags: int) -> None:
+    def __init__(self, weights: Mapping[str, Tensor], marks: int, intents: int, tags: int) -> None:
         super().__init__()
         self.weights = weights
-        self.marks = nn.Parameter(torch.zeros(MARKS, WIDTH))
+        self.marks = nn.Parameter(torch.zeros(marks, WIDTH))
         self.layers = nn.ModuleList(Layer(weights, f"encoder.layer.{place}") for place in range(LAYERS))
         self.intents = nn.Linear(WIDTH, intents)
         self.inner = nn.Linear(WIDTH, INNER)
@@ -153,6 +152,7 @@ class Samples:
             self._arrays = {name: file[name] for name in file.files}
         self.words = json.loads(self._arrays["words"].tobytes())
         self.allowed = torch.from_numpy(self._arrays["allowed"])
+        self.views = int(self._arrays["views"].max()) + 1
         self._lengths = np.diff(self._arrays["starts"])
 
     def batches(self, view: int, chance: random.Random) -> Iterator[Sequence[Tensor]]:
@@ -201,16 +201,16 @@ def loss_of(net: Net, batch: Sequence[Tensor], allowed: Tensor) -> Tensor:
     return loss + functional.cross_entropy(among[has_tag], tags[has_tag])
 
 
-def train(samples: Samples, weights: Mapping[str, Tensor], views: int = 4) -> Net:
+def train(samples: Samples, weights: Mapping[str, Tensor]) -> Net:
     torch.manual_seed(1)
-    net = Net(weights, len(samples.words["intents"]), len(samples.words["tags"]))
+    net = Net(weights, *(len(samples.words[name]) for name in ("marks", "intents", "tags")))
     chance = random.Random(1)  # noqa: S311
     matrices = [one for one in net.parameters() if one.dim() > 1]
     vectors = [one for one in net.parameters() if one.dim() == 1]
     optimiser = torch.optim.AdamW([{"params": matrices, "weight_decay": 0.01}, {"params": vectors}],
                                   lr=RATE, weight_decay=0.0)  # fmt: skip
     # The first view, with all names, comes last.
-    order = [(EPOCHS - 1 - epoch) % views for epoch in range(EPOCHS)]
+    order = [(EPOCHS - 1 - epoch) % samples.views for epoch in range(EPOCHS)]
     steps = sum(sum(1 for _ in samples.batches(view, random.Random(0))) for view in order)  # noqa: S311
     rates = torch.optim.lr_scheduler.LambdaLR(
         optimiser, lambda step: min((step + 1) / WARM_UP, max(0.0, (steps - step) / steps))

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from agent.evaluation.unseen_sentences import unseen
 from agent.memory.sentence_model import WordPieces, load_published
 from agent.understanding.corpus import Example, read_corpus
-from agent.understanding.encoder_input import encoder_input
+from agent.understanding.encoder_input import MARKS, encoder_input
 from agent.understanding.sentence import Sentence
 from agent.understanding.tagger import OUTSIDE
 from agent.understanding.training import tags_of, training_sentence
@@ -103,7 +103,9 @@ def arrays(examples: Sequence[Example], vocabulary: WordPieces) -> dict[str, NDA
     rows = list(rows_of(examples, intents, tags, vocabulary))
     lengths = [len(pieces) for (pieces, _, _), _, _ in rows]
     return {
-        "words": np.frombuffer(json.dumps({"intents": intents, "tags": tags}).encode(), np.uint8),
+        "words": np.frombuffer(
+            json.dumps({"marks": MARKS, "intents": intents, "tags": tags}).encode(), np.uint8
+        ),
         "allowed": allowed,
         "starts": np.cumsum([0, *lengths]),
         "pieces": np.concatenate([np.array(row[0], np.int32) for row, _, _ in rows]),

@@ -73,7 +73,8 @@ class ReaderWay:
     """
 
     def __init__(self, reader: Reader, grammar: Grammar | None = None) -> None:
-        self.name = "reader alone" if grammar is None else "reader"
+        with_grammar = "reader" if reader.encoder is None else "encoder"
+        self.name = "reader alone" if grammar is None else with_grammar
         self._interpreter = Interpreter(reader)
         self._world = read_world(frozenset(reader.common_words))
         self._grammar = grammar

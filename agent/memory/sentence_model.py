@@ -137,21 +137,22 @@ class Layers:
         for row, some in enumerate(numbers):
             tokens[row, : len(some)] = some
             mask[row, : len(some)] = 1
-        more = np.zeros((len(numbers), longest, DIMENSIONS), dtype=np.float32)
+        embedded = self._embedded(tokens)
         for row, vectors in enumerate(added or ()):
-            more[row, : len(vectors)] = vectors
-        states = self._embedded(tokens, more)
+            embedded[row, : len(vectors)] += vectors
+        states = self._normed("embeddings.LayerNorm", embedded)
         # (texts, 1, 1, pieces): what is padding gets no attention.
         attention_bias = ((1 - mask) * np.float32(-1e9))[:, None, None, :]
         for layer in range(self._count):
             states = self._layer(f"encoder.layer.{layer}", states, attention_bias)
         return states, mask
 
-    def _embedded(self, tokens: NDArray[np.int64], added: Array) -> Array:
+    def _embedded(self, tokens: NDArray[np.int64]) -> Array:
         words = self._weights["embeddings.word_embeddings.weight"][tokens]
         places = self._weights["embeddings.position_embeddings.weight"][: tokens.shape[1]]
         kind = self._weights["embeddings.token_type_embeddings.weight"][0]
-        return self._normed("embeddings.LayerNorm", words + places + kind + added)
+        summed: Array = words + places + kind
+        return summed
 
     def _layer(self, name: str, states: Array, attention_bias: Array) -> Array:
         """(texts, pieces, 384) to the same."""

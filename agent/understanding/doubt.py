@@ -20,9 +20,9 @@ from agent.sentences import LOADER
 from agent.understanding import values
 from agent.understanding.candidates import is_half_timed, own
 from agent.understanding.labels import SENTENCE_STOP
-from agent.understanding.reader import SURE_NAME, TAG_SHARE, Candidate, Reader, Reading
+from agent.understanding.reader import TAG_SHARE, Candidate, Reader, Reading
 from agent.understanding.tagger import spans
-from agent.understanding.world import Thing, World
+from agent.understanding.world import SURE_NAME, Thing, World
 
 N_GRAMS, WITH_ENCODER = "n-grams", "n-grams and encoder"
 """The two ways to read, each with weights of its own."""

@@ -34,7 +34,7 @@ _log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Encoded:
+class EncoderOutput:
     """Holds what the encoder makes of one sentence. `probabilities`: of each of its intents; `inner`: what
     it knows of each token without an intent, (tokens, 192), zeros for what was cut off.
     """
@@ -58,9 +58,9 @@ class SentenceEncoder:
         }
         self._layers = Layers(add_updates(weights, self._heads, words["layers"]), words["layers"])
         self._threads = ThreadpoolController()
-        self._recent: dict[EncoderInput, Encoded] = {}
+        self._recent: dict[EncoderInput, EncoderOutput] = {}
 
-    def read(self, sentences: Sequence[Sentence]) -> list[Encoded]:
+    def read(self, sentences: Sequence[Sentence]) -> list[EncoderOutput]:
         """Returns what the sentences probably ask for, and what each of their tokens may be."""
         inputs = [encoder_input(one, self._vocabulary) for one in sentences]
         found = {one: self._recent[one] for one in inputs if one in self._recent}
@@ -69,7 +69,7 @@ class SentenceEncoder:
         self._recent = found if len(self._recent) > RECENT else self._recent | found
         return [found[one] for one in inputs]
 
-    def _encode(self, inputs: Sequence[EncoderInput]) -> Iterator[Encoded]:
+    def _encode(self, inputs: Sequence[EncoderInput]) -> Iterator[EncoderOutput]:
         # Sentences are small: a second thread of the BLAS costs more than it gives.
         with self._threads.limit(limits=1):
             states, mask = self._layers.states(
@@ -80,10 +80,10 @@ class SentenceEncoder:
         for row, one in enumerate(inputs):
             first = np.array(one.first, np.int64)
             of_tokens = np.where((first >= 0)[:, None], inner[row, first], np.float32(0))
-            yield Encoded(softmax(scores[row]), of_tokens)
+            yield EncoderOutput(softmax(scores[row]), of_tokens)
 
     def intents_as(
-        self, labels: Sequence[str], encoded: Encoded, otherwise: NDArray[np.float32]
+        self, labels: Sequence[str], encoded: EncoderOutput, otherwise: NDArray[np.float32]
     ) -> NDArray[np.float32]:
         """Returns the probabilities in the order of `labels`; `otherwise` has those of unknown intents."""
         known = self._places(tuple(labels), self.intents)
@@ -95,7 +95,7 @@ class SentenceEncoder:
         """Returns where each name stands; -1 for one that is not there."""
         return np.array([present.index(one) if one in present else -1 for one in names], np.int64)
 
-    def tag_scores(self, encoded: Encoded, intent: str, tags: Sequence[str]) -> Array:
+    def tag_scores(self, encoded: EncoderOutput, intent: str, tags: Sequence[str]) -> Array:
         """Returns the score of each tag, (tokens, tags). Of an unknown tag it is that of no argument, and of
         an unknown intent all are zero.
         """

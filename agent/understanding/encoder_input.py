@@ -6,13 +6,12 @@ from dataclasses import dataclass
 
 from agent.memory.sentence_model import CLS, SEP, WordPieces
 from agent.understanding.sentence import Sentence, shape_of
-from agent.understanding.world import Mention, kind_of_live
+from agent.understanding.world import SURE_NAME, Mention, kind_of_live
 
 MOST_PIECES = 96
 """What is behind them is not looked at."""
 MARKS = ("plain", "title", "upper", "digit", "sign", "text", "name", "perhaps a name", "path")
 """What a word piece cannot show; each has a trained vector of its own."""
-SURE_NAME = 0.75
 KIND_WORDS = {"persona": "presenter", "render": "video", "channel": "account"}
 """The words of the vocabulary for kinds of things; the other kinds are such words."""
 QUOTATION = "text"

@@ -11,10 +11,10 @@ from agent.understanding.changes import LEAST_TEXT_WORDS, SHORT_WORDS, text_afte
 from agent.understanding.decision import SURE_INTENT, SURE_OTHER, SURE_WRITE
 from agent.understanding.dialogue import Question
 from agent.understanding.intents import READS
-from agent.understanding.reader import SURE_NAME, Candidate
+from agent.understanding.reader import Candidate
 from agent.understanding.sentence import quotations
 from agent.understanding.tokens import tokenize
-from agent.understanding.world import World
+from agent.understanding.world import SURE_NAME, World
 
 SPOKEN = frozenset({"script", "text"})
 """Texts that may be any sentence: a question, an order to those who watch, thanks."""

@@ -16,10 +16,9 @@ from typing import Any
 from agent.understanding import values
 from agent.understanding.dialogue import CallRecord, Dialogue
 from agent.understanding.intents import reverse_of
-from agent.understanding.reader import SURE_NAME
 from agent.understanding.tokens import tokenize
 from agent.understanding.when import Condition, Found, conditions, mask_text, patterns
-from agent.understanding.world import Thing, World
+from agent.understanding.world import SURE_NAME, Thing, World
 
 PREVIOUS = "previous"
 LATEST = "latest"

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,14 +15,17 @@ from numpy.typing import NDArray
 from agent.understanding import values
 from agent.understanding.classifier import Classifier, hashes
 from agent.understanding.clauses import PERHAPS, SURE, Boundary, Divider, boundaries, features_at, parts_of
-from agent.understanding.encoder import Encoded, SentenceEncoder
 from agent.understanding.labels import Field, fields
 from agent.understanding.sentence import Literal, Sentence, quotations, tails, text_features
 from agent.understanding.slots import ENTITY_KINDS, Filled, Focus, SlotFiller, kinds_named
 from agent.understanding.spelling import Spelling
 from agent.understanding.tagger import OUTSIDE, Tagger, spans
 from agent.understanding.tokens import tokenize
-from agent.understanding.world import TRASHED, Thing, World
+from agent.understanding.world import SURE_NAME, TRASHED, Thing, World
+
+if TYPE_CHECKING:
+    # Few installations switch the encoder on.
+    from agent.understanding.encoder import EncoderOutput, SentenceEncoder
 
 COMMAND = re.compile(
     r"(?:uptime|df|free|nvidia-smi|systemctl|journalctl|ls\w*|uname|date|who|ps|ping|cat|ip|dmesg)\b"
@@ -47,7 +50,6 @@ SERVICES = frozenset(
     }
 )
 
-SURE_NAME = 0.75
 MISFIT = 0.1
 IMPOSSIBLE = 0.001
 """Of the trash, where a thing that is named is not in it."""
@@ -123,7 +125,7 @@ class Reading:
     probabilities: NDArray[np.float32]
     """Of n-grams and encoder together."""
     by_words: NDArray[np.float32]
-    encoded: Encoded | None = None
+    encoded: EncoderOutput | None = None
     by_meaning: NDArray[np.float32] | None = None
     """Without the encoder None."""
 
@@ -165,7 +167,8 @@ class Reader:
     """Which argument a quotation is; see `text_features`."""
     encoder: SentenceEncoder | None = field(default=None, compare=False)
     """Where the sentence model is installed."""
-    _recent: _Recent = field(default_factory=_Recent, repr=False, compare=False)
+    _recent: _Recent = field(default_factory=_Recent, init=False, repr=False, compare=False)
+    """Of this reader alone: a copy with another encoder finds other things."""
 
     def read(self, text: str, world: World, focus: Focus, now: datetime) -> list[Candidate]:
         """Returns what a clause may ask for, the most probable first."""
@@ -272,7 +275,7 @@ class Reader:
         encoded = None if self.encoder is None else self.encoder.read([sentence])[0]
         return self._fill(SlotFiller(sentence, world, focus, now, self.lexicon), intent, encoded)
 
-    def _fill(self, filler: SlotFiller, intent: str, encoded: Encoded | None) -> Filled:
+    def _fill(self, filler: SlotFiller, intent: str, encoded: EncoderOutput | None) -> Filled:
         added = None if encoded is None else TAG_SHARE * self.tag_scores(encoded, intent)
         tags, gaps = self.tagger.tag(filler.sentence.views(), intent, added)
         found, unsure = self._with_texts(filler.sentence, intent, spans(tags))
@@ -284,7 +287,7 @@ class Reader:
             self._fill_command(filled, filler.sentence)
         return filled
 
-    def tag_scores(self, encoded: Encoded, intent: str) -> NDArray[np.float32]:
+    def tag_scores(self, encoded: EncoderOutput, intent: str) -> NDArray[np.float32]:
         """Returns the encoder's score of each tag of the tagger: (tokens, tags)."""
         assert self.encoder is not None  # noqa: S101
         return self.encoder.tag_scores(encoded, intent, self.tagger.tags)

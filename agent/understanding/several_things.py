@@ -10,9 +10,9 @@ from agent.understanding.candidates import plain
 from agent.understanding.decision import Decision
 from agent.understanding.dialogue import CallRecord, Question
 from agent.understanding.intents import TEXTS_OF
-from agent.understanding.reader import SURE_NAME, Candidate
+from agent.understanding.reader import Candidate
 from agent.understanding.tokens import tokenize
-from agent.understanding.world import World
+from agent.understanding.world import SURE_NAME, World
 
 MOST = 8
 SCENE_TEXTS = frozenset(

@@ -24,7 +24,6 @@ import numpy as np
 from agent.understanding.classifier import Classifier
 from agent.understanding.clauses import Divider
 from agent.understanding.corpus import corpus_files, read_corpus
-from agent.understanding.encoder import load_encoder
 from agent.understanding.reader import Reader
 from agent.understanding.spelling import Spelling
 from agent.understanding.tagger import Tagger
@@ -139,9 +138,13 @@ def load_reader(*, train: bool = False, encoder: bool = False) -> Reader | None:
 
 
 @cache
-def _loaded(path: Path, encoder: bool) -> Reader | None:
-    reader = load(path, content_key())
-    return reader if reader is None or not encoder else replace(reader, encoder=load_encoder())
+def _loaded(path: Path, encoder: bool = False) -> Reader | None:
+    if not encoder:
+        return load(path, content_key())
+    from agent.understanding.encoder import load_encoder
+
+    reader = _loaded(path)
+    return None if reader is None else replace(reader, encoder=load_encoder())
 
 
 @cache

@@ -20,6 +20,8 @@ MISSPELT_FROM = 4
 PART_CHARS = 4
 """A shorter word stands for no longer name."""
 
+SURE_NAME = 0.75
+"""From this sureness on words are taken for the name that they mention."""
 DRAINING = "draining"
 """The state of a machine that takes no work."""
 IN_WORK = ("queued", "rendering")

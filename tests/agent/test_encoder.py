@@ -125,7 +125,7 @@ def test_an_intent_that_it_has_not_learned_is_as_probable_as_the_n_grams_say(
     assert scores[1, 1] > scores[1, 0]
 
 
-def test_it_finds_what_the_n_grams_do_not(world: World) -> None:
+def test_a_reader_with_it_reads_one_wish_and_several(world: World) -> None:
     both = load_reader(train=True, encoder=True)
     assert both is not None
     text = "any chance that clip is through yet?"

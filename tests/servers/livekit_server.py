@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shutil
-import socket
 from pathlib import Path
 
 import httpx
 import pytest
+from ports import free_port
 
 
 def livekit_variables() -> dict[str, str]:
@@ -17,9 +17,10 @@ def livekit_variables() -> dict[str, str]:
         pytest.skip("there is no LiveKit server: run tools/build livekit")
     return {
         "SOUNDSTAGE_VOICE__LIVEKIT__SERVE": "true",
-        "SOUNDSTAGE_VOICE__LIVEKIT__PORT": _free_port(),
-        "SOUNDSTAGE_VOICE__LIVEKIT__TCP_PORT": _free_port(),
-        "SOUNDSTAGE_VOICE__LIVEKIT__UDP_PORT": _free_port(socket.SOCK_DGRAM),
+        **{
+            f"SOUNDSTAGE_VOICE__LIVEKIT__{name}": str(free_port())
+            for name in ("PORT", "TCP_PORT", "UDP_PORT")
+        },
     }
 
 
@@ -29,9 +30,3 @@ def answers(variables: dict[str, str]) -> bool:
         return httpx.get(f"http://127.0.0.1:{variables['SOUNDSTAGE_VOICE__LIVEKIT__PORT']}").is_success
     except httpx.TransportError:
         return False
-
-
-def _free_port(kind: int = socket.SOCK_STREAM) -> str:
-    with socket.socket(socket.AF_INET, kind) as found:
-        found.bind(("127.0.0.1", 0))
-        return str(found.getsockname()[1])
