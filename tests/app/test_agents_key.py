@@ -73,7 +73,7 @@ async def test_a_server_says_so_when_it_starts(
     async with key_looked_at(with_key(role, scopes)):
         (looking,) = asyncio.all_tasks() - {asyncio.current_task()}
         await asyncio.wait([looking], timeout=PATIENCE_S)
-    assert ("machines.key_cannot_represent" in capsys.readouterr().out) is text
+    assert ("machines.key_cannot_represent" in capsys.readouterr().err) is text
 
 
 def test_the_doctor_says_it_too(

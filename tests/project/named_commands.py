@@ -137,6 +137,10 @@ def _script(program: str, arguments: list[str]) -> str | None:
     if lacking := [str(one.relative_to(ROOT)) for one in sources if not one.is_file()]:
         return f"there is no {lacking[0]}"
     text = "".join(one.read_text(encoding="utf-8") for one in sources)
+    for module in re.findall(r"-m ([\w.]+)", text):
+        # The options of a shell script that hands its arguments to a program.
+        program_of = ROOT / module.replace(".", "/") / "__main__.py"
+        text += program_of.read_text(encoding="utf-8") if program_of.is_file() else ""
     for argument in arguments:
         option = argument.partition("=")[0]
         if option.startswith("--") and not re.search(rf"(?<![\w-]){option}(?![\w-])", text):

@@ -42,6 +42,7 @@ RUN = sorted({block.page for block in BLOCKS if block.is_run_here})
         ("curl -s localhost:8000/api/renders/ID/events https://example.org/api", None),
         ("scripts/bench nothing", "there is no bench/nothing.py"),
         ("scripts/test --olny lab", "takes no --olny"),
+        ("scripts/eval --way reader --hlaf dev", "takes no --hlaf"),
         ("nomad job run -var comand=x jobs/render.nomad.hcl", "no variable"),
         ("soundstage render spec.json --title … && make demo; soundstage lab exec -- nproc", None),
     ],
