@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from pipecat.transports.websocket.client import WebsocketClientParams
 from agent.voice.recogniser import Recognition
 from agent.voice.spoken_grammar import SpokenGrammar
 from agent.voice.worker import service
+from agent.voice.worker.link import SessionLink
 from agent.voice.worker.listening import Listening
 from agent.voice.worker.service import VoiceWorker
 from agent.voice.worker.socket_transport import SocketTransport
@@ -102,3 +104,34 @@ async def test_a_yes_after_a_written_sentence_answers_no_older_question() -> Non
     await listening._take_up(yes)
     assert ("transcript", "yes") in link.messages
     assert link.messages.count(("transcript", "delete the project tides")) == 1
+
+
+async def test_a_person_who_goes_on_in_another_window_stays_present_in_the_room() -> None:
+    """LiveKit may tell of the new participant before or after the one it replaces has left."""
+    rtc = pytest.importorskip("livekit.rtc", reason="needs LiveKit: run `uv sync --inexact --extra voice`")
+    from agent.voice.worker.livekit_transport import RoomTransport, room_params
+
+    active, gone = "participant_active", "participant_disconnected"
+
+    async def presences(*events: tuple[str, str, str]) -> list[bool]:
+        transport = RoomTransport(
+            SessionLink("ses_1", never), "ws://127.0.0.1:1", "token", "r", room_params(60)
+        )
+        room = rtc.Room()
+        transport._client._room = room
+        found: list[bool] = []
+        transport.watch("person", found.append)
+        for event, identity, sid in events:
+            room.emit(event, SimpleNamespace(identity=identity, sid=sid))
+        return found
+
+    first, second = ("person", "PA_1"), ("person", "PA_2")
+    assert await presences((active, *first), (gone, *first), (active, *second)) == [True, False, True]
+    assert await presences((active, *first), (active, *second), (gone, *first)) == [True, True]
+    both_left = await presences((active, *first), (active, *second), (gone, *first), (gone, *second))
+    assert both_left == [True, True, False]
+    assert await presences((active, "somebody else", "PA_3"), (gone, *first)) == []
+
+
+async def never() -> None:
+    raise AssertionError("nobody interrupts")

@@ -35,21 +35,28 @@ class RoomTransport(LiveKitTransport):
             self._output = _RoomOutput(self._link, self, self._client, self._params)
         return self._output
 
-    def watch_active(self, on_active: Callable[[str], None]) -> None:
-        """Calls back with each participant who can receive data, now and later.
+    def watch(self, identity: str, on_present: Callable[[bool], None]) -> None:
+        """Calls back with True each time a participant can receive data, with False when they no longer can.
 
         Who has joined is not active yet: LiveKit drops data for them until their transport is up, seconds
-        later on a busy machine.
+        later on a busy machine. Who comes back in another window has the same identity and another sid, and
+        may be active before pipecat's own handler tells that the first one has left.
         """
         room = self._client.room
+        active: set[str] = set()
 
-        def note(participant: rtc.RemoteParticipant) -> None:
-            on_active(participant.identity)
+        def note(participant: rtc.RemoteParticipant, is_there: bool) -> None:
+            if participant.identity != identity or is_there is (participant.sid in active):
+                return
+            (active.add if is_there else active.discard)(participant.sid)
+            if is_there or not active:
+                on_present(is_there)
 
-        room.on("participant_active", note)
+        room.on("participant_active", lambda one: note(one, True))
+        room.on("participant_disconnected", lambda one: note(one, False))
         for participant in list(room.remote_participants.values()):
             if participant.state == rtc.ParticipantState.PARTICIPANT_STATE_ACTIVE:
-                note(participant)
+                note(participant, True)
 
     async def show(self, message: dict[str, Any], person: str) -> None:
         """Sends an event to the person."""

@@ -159,13 +159,11 @@ class Room:
         )
         handlers = {
             "on_connected": self._on_joined,
-            "on_participant_disconnected": self._on_disconnected,
             "on_app_message": self._on_message,
         }
         for name, handler in handlers.items():
             self._transport.add_event_handler(name, handler)
         self._link = link
-        self._is_present = False
         self._telling: set[asyncio.Task[None]] = set()
         self._joining = asyncio.get_running_loop().call_later(JOIN_TIMEOUT_S, self._give_up, ended)
         self._running = _Running(build(self._transport, Muting(microphone)), ended.set)
@@ -189,22 +187,15 @@ class Room:
 
     async def _on_joined(self, *_: Any) -> None:
         self._joining.cancel()
-        self._transport.watch_active(self._on_active)
+        self._transport.watch(self._person, self._on_present)
 
-    def _on_active(self, identity: str) -> None:
-        if identity == self._person and not self._is_present:
-            self._is_present = True
-            task = asyncio.create_task(self._tell_presence())
-            self._telling.add(task)
-            task.add_done_callback(self._telling.discard)
+    def _on_present(self, connected: bool) -> None:
+        task = asyncio.create_task(self._tell_presence(connected))
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)
 
-    async def _on_disconnected(self, _: Any, identity: str) -> None:
-        if identity == self._person and self._is_present:
-            self._is_present = False
-            await self._tell_presence()
-
-    async def _tell_presence(self) -> None:
-        await self._link.send({"type": "presence", "connected": self._is_present})
+    async def _tell_presence(self, connected: bool) -> None:
+        await self._link.send({"type": "presence", "connected": connected})
 
     async def _on_message(self, _: Any, message: Any, sender: str | None) -> None:
         if sender == self._person:
