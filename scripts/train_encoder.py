@@ -21,15 +21,17 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 LAYERS = 4
-RANK = 16
-EPOCHS = 6
+RANK = 24
+EPOCHS = 8
 BATCH = 32
 RATE = 1e-3
 WARM_UP = 200
 SCALE = 2.0
 DROPOUT = 0.1
 SMOOTHING = 0.05
-WIDTH, HEADS, INNER = 384, 12, 192
+TAG_WEIGHT = 3.0
+"""How much the loss of the tags counts beside that of the intent, which is learned sooner."""
+WIDTH, HEADS, INNER = 384, 12, 256
 NO_TAG = -100
 
 
@@ -97,6 +99,7 @@ class Net(nn.Module):
         self.layers = nn.ModuleList(Layer(weights, f"encoder.layer.{place}") for place in range(LAYERS))
         self.intents = nn.Linear(WIDTH, intents)
         self.inner = nn.Linear(WIDTH, INNER)
+        self.inner_scales = nn.Parameter(torch.zeros(intents, INNER))
         self.inner_intents = nn.Embedding(intents, INNER)
         self.tags = nn.Linear(INNER, tags)
 
@@ -117,7 +120,8 @@ class Net(nn.Module):
             states = layer(states, bias)
         mean = (states * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
         inner = self.inner(functional.dropout(states, DROPOUT, self.training))
-        inner = functional.gelu(inner + self.inner_intents(intents)[:, None])
+        inner = inner * (1 + self.inner_scales[intents][:, None]) + self.inner_intents(intents)[:, None]
+        inner = functional.gelu(inner)
         return self.intents(functional.dropout(mean, DROPOUT, self.training)), self.tags(inner)
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -128,6 +132,7 @@ class Net(nn.Module):
             "intents.bias": self.intents.bias,
             "inner": self.inner.weight,
             "inner.bias": self.inner.bias,
+            "inner.scales": self.inner_scales,
             "inner.intents": self.inner_intents.weight,
             "tags": self.tags.weight,
             "tags.bias": self.tags.bias,
@@ -198,7 +203,7 @@ def loss_of(net: Net, batch: Sequence[Tensor], allowed: Tensor) -> Tensor:
     if not has_tag.any():
         return loss
     among = tag_scores.masked_fill(~allowed[intents][:, None], -1e9)
-    return loss + functional.cross_entropy(among[has_tag], tags[has_tag])
+    return loss + TAG_WEIGHT * functional.cross_entropy(among[has_tag], tags[has_tag])
 
 
 def train(samples: Samples, weights: Mapping[str, Tensor]) -> Net:

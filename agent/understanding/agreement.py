@@ -146,6 +146,11 @@ def _is_same_text(reader: Reader, exact: CallRecord, text: str, world: World) ->
         return False
     found = plain(reader.fill_as(exact.intent, text, world, Focus(), datetime.min).arguments)
     others = {name for name, value in found.items() if value and not exact.arguments.get(name)}
+    for name, value in loose.items():
+        rest = value.removeprefix(str(found.get(name) or value))
+        if rest != value and values.matches("negation", rest):
+            # “A script about fire exits, don't film it yet”.
+            return False
     return not others or all(
         fold(str(found.get(name, value))) == fold(value) for name, value in loose.items()
     )
@@ -205,6 +210,8 @@ def _with_known_names(decision: Decision, exact: CallRecord) -> Decision | None:
     slots = (*NAMED, "name") if exact.intent in OF_SNAPSHOTS else NAMED
     remaining = [slot for slot in slots
             if arguments.get(slot) and str(arguments[slot]).lower() not in pronouns
+            # “Make a video that” in front of “says” is no name.
+            and not changes.matches("orders", str(arguments[slot]))
             and values.ordinal(str(arguments[slot])) is None]  # fmt: skip
     if len(calls) != 1 or not all(
         fuzz.WRatio(str(arguments[slot]), str(calls[0].arguments.get(slot, ""))) >= LIKE_NAME

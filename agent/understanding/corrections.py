@@ -76,6 +76,9 @@ class Corrections(Turn):
         question = self.dialogue.question
         if decision.kind != "ask" or (question is not None and question.missing):
             return None
+        if text_after_colon(text) is not None or quotations(text):
+            # It says itself what shall be spoken.
+            return None
         found = decision.question
         offers_film = found is not None and {one.intent for one in found.choices} == {"make_render"}
         if (
@@ -109,7 +112,10 @@ class Corrections(Turn):
         )
         if changes.matches("languages_of_captions", spoken):
             return Decision("refuse", about="caption_language")
-        if changes.matches("own_face", spoken) and (best is None or best.intent != "create_persona.create"):
+        is_creating = (
+            best is not None and best.intent == "create_persona.create" and best.sureness >= SURE_OTHER
+        )
+        if changes.matches("own_face", spoken) and not is_creating:
             return Decision("refuse", about="own_face")
         name = changes.cannot_do(spoken)
         if name in ORDERED and values.asks(text):
@@ -196,7 +202,7 @@ class Corrections(Turn):
             name = titles[0] if len(titles) == 1 else last if not named else None
         elif (word := changes.one_by_name(text)) is not None and values.matches("ends", text):
             film, names = self.dialogue.film, [one.name for one in named if one.kind == "persona"]
-            titled = [one.id for one in active if word in one.name.lower().split()]
+            titled = [one.id or one.name for one in active if word in one.name.lower().split()]
             if film is not None and names == [film.arguments.get("persona")]:
                 name = last
             else:
@@ -206,6 +212,8 @@ class Corrections(Turn):
         if not any(name in (one.id, one.name) for one in active):
             return None
         call = CallRecord("cancel_render.cancel", {"render": name})
+        for one in named:
+            text = text.replace(one.name, " ")
         if stops and not changes.matches("names_kind", text):
             return Decision("calls", calls=(call,), about="stop")
         return Decision("ask", about="confirm", question=Question("confirm", choices=(call,)))

@@ -29,8 +29,8 @@ SURE_RISKY = 1.5
 its intent is at least as probable as `SURE_KIND`, the second where it is less; the third for what others
 notice, and for each of several wishes.
 """
-SURE_ENCODED = 1.0
-SURE_ENCODED_RISKY = 1.7
+SURE_ENCODED = 1.2
+SURE_ENCODED_RISKY = 1.8
 """In place of the first two, and of the third, where the encoder reads, too: it finds more intents, and its
 arguments err as often.
 """

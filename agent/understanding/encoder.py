@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +36,13 @@ _log = get_logger(__name__)
 @dataclass(frozen=True, slots=True)
 class EncoderOutput:
     """Holds what the encoder makes of one sentence. `probabilities`: of each of its intents; `inner`: what
-    it knows of each token without an intent, (tokens, 192), zeros for what was cut off.
+    it knows of each token without an intent, (tokens, 256), zeros for what was cut off.
     """
 
     probabilities: NDArray[np.float32]
     inner: Array
+    goes_on: NDArray[np.bool_]
+    """The tokens of a name behind its first: the encoder sees one word for all of them."""
 
 
 class SentenceEncoder:
@@ -80,7 +82,8 @@ class SentenceEncoder:
         for row, one in enumerate(inputs):
             first = np.array(one.first, np.int64)
             of_tokens = np.where((first >= 0)[:, None], inner[row, first], np.float32(0))
-            yield EncoderOutput(softmax(scores[row]), of_tokens)
+            goes_on = (first >= 0) & (first == np.concatenate([[-1], first[:-1]]))
+            yield EncoderOutput(softmax(scores[row]), of_tokens, goes_on)
 
     def intents_as(
         self, labels: Sequence[str], encoded: EncoderOutput, otherwise: NDArray[np.float32]
@@ -88,6 +91,13 @@ class SentenceEncoder:
         """Returns the probabilities in the order of `labels`; `otherwise` has those of unknown intents."""
         known = self._places(tuple(labels), self.intents)
         return np.where(known >= 0, encoded.probabilities[known], otherwise)
+
+    @cached_property
+    def _begin_and_inside(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Returns the places of the tags for the first word of each argument, and of those for the others."""
+        slots = [one[2:] for one in self.tags if one.startswith("B-")]
+        begins, inside = ([self.tags.index(f"{mark}-{slot}") for slot in slots] for mark in "BI")
+        return np.array(begins, np.int64), np.array(inside, np.int64)
 
     @staticmethod
     @cache
@@ -102,9 +112,15 @@ class SentenceEncoder:
         places = self._places(tuple(tags), self.tags)
         if intent not in self.intents:
             return np.zeros((len(encoded.inner), len(tags)), np.float32)
-        inner = gelu(encoded.inner + self._heads["inner.intents"][self.intents.index(intent)])
+        place = self.intents.index(intent)
+        scale, shift = self._heads["inner.scales"][place], self._heads["inner.intents"][place]
+        inner = gelu(encoded.inner * (1 + scale) + shift)
         with self._threads.limit(limits=1):
             scores: Array = inner @ self._heads["tags"].T + self._heads["tags.bias"]
+        begins, inside = self._begin_and_inside
+        names = np.ix_(encoded.goes_on, begins), np.ix_(encoded.goes_on, inside)
+        both = scores[names[0]], scores[names[1]]
+        scores[names[0]], scores[names[1]] = np.minimum(*both), np.maximum(*both)
         return np.where(places >= 0, scores[:, places], scores[:, [self.tags.index(OUTSIDE)]])
 
 

@@ -210,13 +210,18 @@ class FollowUp(Corrections):
         ):
             return None
         lower_words = fold(text)
+        intents = [choice.intent for choice in question.choices]
         fitting = [
             choice
             for choice in question.choices
             if any(word in lower_words for word in _TELLING.get(choice.intent, ()))
-            or any(
-                isinstance(value, str) and len(fold(value)) > 2 and fold(value) in lower_words
-                for value in choice.arguments.values()
+            # Nothing is deleted for a name alone, unless it was asked which one.
+            or (
+                (choice.intent not in DESTRUCTIVE or intents.count(choice.intent) > 1)
+                and any(
+                    isinstance(value, str) and len(fold(value)) > 2 and fold(value) in lower_words
+                    for value in choice.arguments.values()
+                )
             )
         ]
         return fitting[0] if len(fitting) == 1 else None
@@ -314,7 +319,7 @@ class FollowUp(Corrections):
             best.tool is not None
             and best.sureness > SURE_INTENT
             and not is_ellipsis
-            and not missing(best.intent, plain(best.arguments))
+            and (best.unknown or not missing(best.intent, plain(best.arguments)))
         ):
             return None
         if not says_so and (

@@ -30,7 +30,7 @@ from agent.understanding.plans import UnknownName, read_steps
 from agent.understanding.reader import Candidate, Reader
 from agent.understanding.several_things import several_things
 from agent.understanding.when import asks_to_wait
-from agent.understanding.world import World
+from agent.understanding.world import World, fold
 
 WHOLE_TEXTS = frozenset({"script", "text", "topic", "about", "code", "command"})
 """Free texts that may hold orders of their own."""
@@ -39,6 +39,8 @@ BESIDE_VIDEOS = frozenset({"memory", "snapshots", "triggers"})
 LEAST_CHOICE, LEAST_CHOICE_OF_FARM = 0.08, 0.25
 """From here on an intent is offered; what is done to machines is not offered by chance."""
 FARM_CHANGES = frozenset({"change_machine", "change_job", "ansible", "cancel_run"})
+LEAST_ACT = 0.15
+"""Below, a text that is likeliest no call is not understood."""
 SURE_TO_ASK = 0.3
 """From here on it is asked for what an intent needs, where a sentence names none of it."""
 MOST_NO_WORDS = 5
@@ -71,7 +73,8 @@ class Interpreter:
             return corrected
         decision = turn.interpret(utterance)
         rest = changes.without_greeting(utterance)
-        if decision.kind == "chat" and rest != utterance:
+        greeting = utterance.removesuffix(rest)
+        if rest != utterance and (decision.kind == "chat" or _is_spoken(greeting, decision)):
             return self.interpret(rest, world, dialogue, now)
         if (refused := turn.refusal(utterance, decision)) is not None:
             return refused
@@ -103,7 +106,7 @@ class Interpreter:
         question = dialogue.question
         if question is None or not any(char.isalnum() for char in utterance):
             return None
-        candidates = self.reader.read(utterance, world, dialogue.focus(), now)
+        candidates = self.reader.by_words.read(utterance, world, dialogue.focus(), now)
         return _Turn(self.reader, world, dialogue, now).answer(question, utterance, candidates)
 
     def next_dialogue(self, dialogue: Dialogue, decision: Decision, world: World) -> Dialogue:
@@ -220,7 +223,8 @@ class _Turn(Judgement):
         candidates = [one for one in read if may_be_meant(one, text)] or [replace(read[0], sureness=0.0)]
         question = self.dialogue.question
         if question is not None:
-            answered = self.answer(question, text, candidates)
+            by_words = self.reader.by_words.read(text, self.world, self.dialogue.focus(), self.now)
+            answered = self.answer(question, text, by_words)
             if answered is not None:
                 return answered
         best = candidates[0]
@@ -239,9 +243,9 @@ class _Turn(Judgement):
         )
         if changed is not None:
             return changed
-        if best.tool is None:
+        if best.tool is None and best.sureness >= LEAST_ACT:
             return self._act(best, candidates, text)
-        if not _is_sure(candidates):
+        if best.tool is None or not _is_sure(candidates):
             return self._unsure(candidates)
         if best.intent not in READS:
             if waits(best):
@@ -356,6 +360,13 @@ class _Turn(Judgement):
                 candidates=(best,),
             )
         return Decision("chat", about="why")
+
+
+def _is_spoken(greeting: str, decision: Decision) -> bool:
+    """Returns whether a decision takes a greeting in front of a wish for what shall be spoken."""
+    calls = decision.calls if decision.question is None else (*decision.calls, *decision.question.choices)
+    scripts = [fold(str(call.arguments.get("script") or "")) for call in calls]
+    return any(one and one in fold(greeting) for one in scripts)
 
 
 def _films_after(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -24,7 +24,11 @@ from agent.understanding.world import fold
 
 RISKY = DESTRUCTIVE | {"publish_render.publish", "ansible", "cancel_run"}
 RISKY_TOOLS = frozenset({"change_machine", "change_job"})
-OWN_DENIALS: Mapping[str, str] = {"write_script.draft": "no_film", "memory.forget": "outdated"}
+OWN_DENIALS: Mapping[str, Sequence[str]] = {
+    "write_script.draft": ("no_film", "unchanged"),
+    "memory.forget": ("outdated",),
+    "ansible": ("unchanged",),
+}
 """Patterns of the language files for denials that say the same as the intent."""
 COMPUTES = frozenset({"code_runner"})
 """What needs code, and not only words for it."""
@@ -44,6 +48,7 @@ class Judgement(FollowUp):
         return bool(
             best.unread
             or self._has_unused_text(best)
+            or _has_other_argument(best, slot_names)
             or values.matches("negation", _without_own_denial(best))
             or any(
                 slot in slot_names
@@ -108,8 +113,20 @@ def _denial(pattern: str) -> re.Pattern[str]:
 def _without_own_denial(candidate: Candidate) -> str:
     """Returns the words of a clause without denials that its intent implies: “a draft, no film yet”."""
     text = own(candidate, candidate.text)
-    pattern = OWN_DENIALS.get(candidate.intent)
-    return text if pattern is None else values.words().patterns[pattern].sub(" ", text)
+    for pattern in OWN_DENIALS.get(candidate.intent, ()):
+        text = values.words().patterns[pattern].sub(" ", text)
+    return text
+
+
+def _has_other_argument(candidate: Candidate, slot_names: Collection[str]) -> bool:
+    """Returns whether a text without quotation marks has words of another argument: “… and call it Tides”."""
+    return any(
+        values.missing_cue(text, candidate.arguments, slot_names) is not None
+        or values.matches("renames", text)
+        for text in (
+            str(candidate.arguments.get(slot, "")) for slot in {"script", "text"} & {*candidate.loose}
+        )
+    )
 
 
 def _without_first_word(text: str) -> str:

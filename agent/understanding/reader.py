@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -79,8 +80,12 @@ MOST_CHARS = 1200
 """The beginning of a sentence says what is wanted."""
 LONGEST_QUOTATION = 4000
 CANDIDATES = 3
+LEAST_FILLED = 0.02
+"""Intents that are less probable are never offered: their arguments are not looked for."""
 TAIL_BONUS = 0.05
-TAG_SHARE = 4.0
+MEANING_SHARE = 0.4
+"""How much the encoder counts in the weighted geometric mean of the probabilities of an intent."""
+TAG_SHARE = 12.0
 """How much the encoder's scores of tags count beside those of the n-grams."""
 TEXT_SLOTS = frozenset(
     {"script", "text", "title", "topic", "code", "name", "description", "heading", "about", "question"}
@@ -170,6 +175,13 @@ class Reader:
     _recent: _Recent = field(default_factory=_Recent, init=False, repr=False, compare=False)
     """Of this reader alone: a copy with another encoder finds other things."""
 
+    @cached_property
+    def by_words(self) -> Reader:
+        """Returns the reader without encoder, which judges answers to questions: the encoder has learned from
+        single sentences, and is sure of what a bare name or “it should say: …” asks for.
+        """
+        return self if self.encoder is None else replace(self, encoder=None)
+
     def read(self, text: str, world: World, focus: Focus, now: datetime) -> list[Candidate]:
         """Returns what a clause may ask for, the most probable first."""
         reading = self.reading(text, world)
@@ -177,9 +189,10 @@ class Reader:
         order = probabilities.argsort()[::-1][:CANDIDATES]
         filler = SlotFiller(reading.sentence, world, focus, now, self.lexicon)
         candidates = []
-        for place in order:
+        for rank, place in enumerate(order):
             intent = self.classifier.labels[place]
-            filled = self._fill(filler, intent, reading.encoded)
+            is_filled = rank == 0 or probabilities[place] >= LEAST_FILLED
+            filled = self._fill(filler, intent, reading.encoded) if is_filled else Filled()
             candidates.append(
                 Candidate(
                     intent,
@@ -363,13 +376,17 @@ class Reader:
 
     def reading(self, text: str, world: World) -> Reading:
         """Returns the best sentence of a text with what n-grams and encoder make of it."""
-        sentence, by_words = self._surest(text[:MOST_CHARS], text, world)
-        if self.encoder is None:
-            return Reading(sentence, by_words, by_words)
-        encoded = self.encoder.read([sentence])[0]
-        by_meaning = self.encoder.intents_as(self.classifier.labels, encoded, by_words)
-        both = np.sqrt(by_words * by_meaning)
-        return Reading(sentence, both / both.sum(), by_words, encoded, by_meaning)
+
+        def find() -> Reading:
+            sentence, by_words = self._surest(text[:MOST_CHARS], text, world)
+            if self.encoder is None:
+                return Reading(sentence, by_words, by_words)
+            encoded = self.encoder.read([sentence])[0]
+            by_meaning = self.encoder.intents_as(self.classifier.labels, encoded, by_words)
+            both = by_words ** (1 - MEANING_SHARE) * by_meaning**MEANING_SHARE
+            return Reading(sentence, both / both.sum(), by_words, encoded, by_meaning)
+
+        return self._recent.get(("reading", text), world, find)
 
     def prepare(self, texts: Sequence[str], world: World) -> None:
         """Encodes several texts that are about to be read: together they take little longer than one."""

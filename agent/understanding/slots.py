@@ -132,7 +132,7 @@ class SlotFiller:
 
     def fill(self, intent: str, spans: Sequence[tuple[str, int, int]], slot_names: Sequence[str]) -> Filled:
         """Returns the arguments of `intent` from tagged spans; `wanted` names all that it may have."""
-        spans = self._with_literal(intent, spans, slot_names)
+        spans = _joined(self._with_literal(intent, spans, slot_names))
         filled = Filled()
         for slot, start, end in spans:
             if slot in slot_names and (slot not in filled.arguments or slot == "machines"):
@@ -153,6 +153,10 @@ class SlotFiller:
         if intent == "change_machine.accept":
             filled.arguments.setdefault("machine", "new")
         self._fill_files(filled, intent)
+        if intent == "code_runner" and (code := values.calculation(self.sentence.text)) is not None:
+            filled.arguments["code"] = code
+            filled.loose.discard("code")
+            filled.unread.discard("code")
         filled.rest = self._rest(spans)
         return filled
 
@@ -340,6 +344,8 @@ class SlotFiller:
             filled.arguments["machines"] = [*(before if isinstance(before, list) else ()), *named]
         elif any(word.startswith(("gpu", "graphics", "grafik")) for word in lower_words):
             filled.arguments["machines"] = "gpu"
+        elif (pool := values.pool(text)) is not None:
+            filled.arguments["machines"] = pool
         elif any(word in table.groups["all"] for word in lower_words):
             filled.arguments["machines"] = "all"
         elif any(one.thing.kind == "machine" and one.sureness > 0.9 for one in self.sentence.mentions):
@@ -423,6 +429,8 @@ class SlotFiller:
         says_check = values.missing_cue(free, (), ("check",)) is not None
         if "forever" in missing and values.matches("for_good", free):
             filled.arguments["forever"] = True
+        if "again" in missing and values.says("again", free):
+            filled.arguments["again"] = True
         if "check" in missing and says_check and not changes.matches("denies_check", free):
             filled.arguments["check"] = True
         if "machines" in missing - filled.unknown.keys() and changes.matches("every_machine", free):
@@ -430,6 +438,16 @@ class SlotFiller:
         half = "publish_at" in slot_names and str(filled.arguments.get("publish_at", "T00:00"))
         if half and half.endswith("T00:00") and (at := clock_time(self.sentence.text, self.now)) is not None:
             filled.arguments["publish_at"] = at.strftime("%Y-%m-%dT%H:%M")
+
+
+def _joined(spans: Sequence[tuple[str, int, int]]) -> list[tuple[str, int, int]]:
+    """Returns the spans with those of one free text that follow each other as one."""
+    result: list[tuple[str, int, int]] = []
+    for slot, start, end in spans:
+        if result and slot in TEXTS and (result[-1][0], result[-1][2]) == (slot, start):
+            start = result.pop()[1]
+        result.append((slot, start, end))
+    return result
 
 
 def _is_new_name(intent: str, slot: str) -> bool:

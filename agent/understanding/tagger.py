@@ -6,7 +6,7 @@ Collins: Discriminative Training Methods for Hidden Markov Models, EMNLP 2002.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from zlib import crc32
 
 import numpy as np
@@ -18,6 +18,8 @@ EPOCHS = 8
 OUTSIDE = "O"
 SMALLEST = 0.02
 """Smaller weights are left out; the larger ones are about 1."""
+RECENT = 16
+"""Sentences and intents whose scores are ready: one answer tags a sentence up to four times."""
 _FORBIDDEN = np.float32(-1e6)
 
 
@@ -68,6 +70,9 @@ class Tagger:
     values: NDArray[np.float16]
     transitions: NDArray[np.float32]
     allowed: Mapping[str, NDArray[np.bool_]]
+    recent: dict[tuple[tuple[TokenView, ...], str], NDArray[np.float32]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def tag(
         self, views: Sequence[TokenView], intent: str, added: NDArray[np.float32] | None = None
@@ -79,8 +84,7 @@ class Tagger:
         if not views or intent not in self.allowed:
             return [OUTSIDE] * len(views), []
         columns = np.flatnonzero(self.allowed[intent])
-        rows = [rows_of(self.known, one) for one in token_features(views, intent)]
-        scores = self._scores(rows)[:, columns]
+        scores = self._own_scores(tuple(views), intent)[:, columns]
         if added is not None:
             scores += added[:, columns]
         path = _best_path(scores, self.transitions[np.ix_(columns, columns)])
@@ -89,6 +93,16 @@ class Tagger:
         scores[places, path] = -np.inf
         gaps = best - scores.max(axis=1) if len(columns) > 1 else []
         return [self.tags[columns[one]] for one in path], [float(one) for one in gaps]
+
+    def _own_scores(self, views: tuple[TokenView, ...], intent: str) -> NDArray[np.float32]:
+        """Returns the scores (tokens, tags), for the last few sentences without adding them up again."""
+        found = self.recent.get((views, intent))
+        if found is None:
+            for oldest in list(self.recent)[: 1 - RECENT]:
+                self.recent.pop(oldest, None)
+            found = self._scores([rows_of(self.known, one) for one in token_features(views, intent)])
+            self.recent[views, intent] = found
+        return found
 
     def _scores(self, rows: Sequence[Rows]) -> NDArray[np.float32]:
         """Returns the sum of the weights for each token (row) and tag (column)."""

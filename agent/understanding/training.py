@@ -34,6 +34,11 @@ FROM_TRASH = {
 }
 """Arguments that name what is in the trash."""
 COMMON_FROM = 3
+FREE = frozenset(
+    {"title", "name", "script", "topic", "text", "about", "description", "heading", "purpose", "person"}
+)
+UNMARKED = frozenset({"act.nothing", "act.out_of_scope"})
+"""Intents whose sentences have no marked arguments."""
 ALSO_KIND = {"render": "project", "project": "render"}
 SEEN = 3
 """Each sentence is learned from twice; a feature of one sentence alone is left out."""
@@ -150,14 +155,12 @@ def _covers(start: int, end: int, token: Token, sentence: Sentence) -> bool:
 
 
 def common_words(examples: Iterable[Example]) -> frozenset[str]:
-    """Returns words that are frequent outside names."""
+    """Returns words that are frequent outside names. Sentences without marks name things, too."""
     counts: Counter[str] = Counter()
     for example in examples:
-        named = [
-            span
-            for span in example.spans
-            if span.slot in SLOT_KINDS or span.slot in ("title", "name", "script")
-        ]
+        if example.intent in UNMARKED:
+            continue
+        named = [span for span in example.spans if span.slot in SLOT_KINDS or span.slot in FREE]
         counts.update(
             {
                 token.lower

@@ -16,7 +16,7 @@ from agent.understanding.dialogue import FOCUS_SLOTS, CallRecord, Dialogue, Ques
 from agent.understanding.intents import DESTRUCTIVE, TEXTS_OF, reverse_of
 from agent.understanding.reader import Candidate, Reader
 from agent.understanding.tokens import tokenize
-from agent.understanding.world import DRAINING, World, fold
+from agent.understanding.world import DRAINING, Thing, World, fold
 
 _AMONG: Mapping[str, frozenset[str]] = {"project": frozenset({"project", "scene"})}
 """Kinds of things that were last spoken of, by the kind that “it” may be then."""
@@ -59,11 +59,15 @@ class Turn:
             if not any(str(value) in after for name, value in arguments.items() if name not in texts):
                 arguments = {name: value for name, value in arguments.items() if name not in texts}
                 arguments["script"] = after
-        if candidate.unknown:
-            slot = next(iter(candidate.unknown))
+        unknown = dict(candidate.unknown)
+        if "scene" in unknown and (scene := self._scene_with_words(candidate, arguments)) is not None:
+            arguments |= scene
+            del unknown["scene"]
+        if unknown:
+            slot = next(iter(unknown))
             question = Question("unknown", candidate.intent, arguments, (slot,))
             return Decision(
-                "ask", about="unknown", candidates=(candidate,), question=question, unknown=candidate.unknown
+                "ask", about="unknown", candidates=(candidate,), question=question, unknown=unknown
             )
         if candidate.intent in ("cancel_render.delete", "edit_project.delete") and is_two_kinds(
             candidate, self.world, text
@@ -83,7 +87,10 @@ class Turn:
         if candidate.intent == "change_machine.undrain" and (drained := self._only_drained(text)) is not None:
             arguments["machine"] = drained
         for group in missing(candidate.intent, arguments):
-            if group == ("scene",) and (scene := self._scene_by_words(candidate, arguments)) is not None:
+            if group == ("scene",) and (
+                scene := self._scene_with_words(candidate, arguments)
+                or self._only_scene(candidate, arguments)
+            ):
                 arguments |= scene
                 continue
             name, last = self._from_conversation(group)
@@ -97,22 +104,29 @@ class Turn:
             del arguments["privacy"]
         return Decision("calls", calls=(CallRecord(candidate.intent, arguments),), candidates=(candidate,))
 
-    def _scene_by_words(self, candidate: Candidate, arguments: Mapping[str, Any]) -> dict[str, Any] | None:
+    def _scene_with_words(self, candidate: Candidate, arguments: Mapping[str, Any]) -> dict[str, Any] | None:
         """Returns the one scene that has words of the utterance: “move the helmet one to the end”."""
         spoken = own(candidate, candidate.text).lower()
         words = [word for word in re.findall(r"[^\W\d_]{4,}", spoken) if word not in self.world.common_words]
-        project = str(arguments.get("project") or self.dialogue.last.get("project") or "")
         found = [
             one
             for one in self.world.of_kind("scene")
             if one.text and any(word[:STEM_CHARS] in one.text.lower() for word in words)
         ]
-        if not found and candidate.intent not in DESTRUCTIVE:
-            # The only scene needs no name.
-            found = [one for one in self.world.of_kind("scene") if one.text and one.parent]
-        if len(found) != 1:
+        return self._as_arguments(found, arguments)
+
+    def _only_scene(self, candidate: Candidate, arguments: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Returns the only scene, which needs no name unless something is deleted."""
+        if candidate.intent in DESTRUCTIVE:
             return None
-        return {"scene": str(found[0].number), "project": project or found[0].parent}
+        found = [one for one in self.world.of_kind("scene") if one.text and one.parent]
+        return self._as_arguments(found, arguments)
+
+    def _as_arguments(self, scenes: Sequence[Thing], arguments: Mapping[str, Any]) -> dict[str, Any] | None:
+        if len(scenes) != 1:
+            return None
+        project = str(arguments.get("project") or self.dialogue.last.get("project") or "")
+        return {"scene": str(scenes[0].number), "project": project or scenes[0].parent}
 
     def _from_conversation(self, group: Sequence[str]) -> tuple[str, str | None]:
         """Returns the argument of a group that the conversation can fill, and its value."""

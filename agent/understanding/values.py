@@ -61,6 +61,7 @@ class Words:
     days: Mapping[str, int]
     clock: Mapping[str, str]
     units: Mapping[str, int]
+    operators: Mapping[str, str]
 
 
 _GROUPS = (
@@ -81,6 +82,7 @@ _GROUPS = (
     "musing",
     "goes_on",
     "again",
+    "pools",
 )
 
 
@@ -88,7 +90,8 @@ _GROUPS = (
 def words() -> Words:
     """Returns the words of every language file."""
     tables: dict[str, dict[str, Any]] = {
-        name: {} for name in ("numbers", "ordinals", "weekdays", "months", "days", "clock", "units")
+        name: {}
+        for name in ("numbers", "ordinals", "weekdays", "months", "days", "clock", "units", "operators")
     }
     groups: dict[str, set[str]] = {name: set() for name in _GROUPS}
     values: dict[str, dict[str, str]] = {}
@@ -319,6 +322,30 @@ def document(text: str) -> str | None:
     """Returns the address or the file that a text names, if it is only one."""
     found = {one[0].rstrip(".,;!?") for one in _DOCUMENT.finditer(text)}
     return found.pop() if len(found) == 1 else None
+
+
+def calculation(text: str) -> str | None:
+    """Returns the code of the one calculation with numbers that a text has in words: “24 times 365”."""
+    operators = words().operators
+    names = "|".join(re.escape(one) for one in sorted(operators, key=len, reverse=True))
+    found: list[str] = re.findall(rf"\d+(?:[.,]\d+)?(?: +(?:{names}) +\d+(?:[.,]\d+)?)*", text, re.IGNORECASE)
+    if len(found) != 1 or found[0].replace(",", ".").replace(".", "").isdigit():
+        return None
+    code = re.sub(
+        rf" +({names}) +", lambda match: f" {operators[match[1].lower()]} ", found[0], flags=re.IGNORECASE
+    )
+    return code.replace(",", ".")
+
+
+def pool(text: str) -> str | None:
+    """Returns the pool or tag that a text names: “everything in the studio pool”."""
+    table = words()
+    found: list[str] = re.findall(r"\w+", text.lower())
+    for place, word in enumerate(found):
+        for beside in (*found[max(0, place - 1) : place], *found[place + 1 : place + 2]):
+            if word in table.groups["pools"] and not table.patterns["no_pool"].fullmatch(beside):
+                return beside
+    return None
 
 
 def asks(text: str) -> bool:

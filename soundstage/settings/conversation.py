@@ -55,8 +55,8 @@ class AgentSettings(Section):
     """Sets how the agent reads sentences, and limits of its answers by a language model."""
 
     encoder: bool = Field(
-        False,
-        description="read sentences with the trained sentence model, too (extra `memory`); a trial, see "
+        True,
+        description="read sentences with the trained sentence model, too (extra `memory`), see "
         "[how a sentence is understood](conversation.md#how-a-sentence-is-understood)",
     )
     turn_calls: int = Field(12, ge=1, le=100, description="how often the model is asked, tools included")

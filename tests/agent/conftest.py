@@ -32,7 +32,7 @@ face: {kind: rig, character: nova}
 @pytest.fixture(scope="session")
 def reader() -> Reader:
     """The reader as the installation trains it."""
-    reader = load_reader(train=True)
+    reader = load_reader(train=True, encoder=True)
     assert reader is not None
     return reader
 

@@ -123,7 +123,7 @@ async def test_a_slower_video_is_spoken_slower(services: Services, talk: Convers
 
 async def test_the_question_names_every_change(talk: Conversing) -> None:
     await talk.say(VIDEO)
-    events = await talk.say("can she talk slower please with a navy background, they are only ten")
+    events = await talk.say("perhaps she could talk slower with a navy background, they are only ten")
     assert "pace slower" in texts(events)
     assert "background navy" in texts(events)
 

@@ -15,13 +15,14 @@ from agent.memory.sentence_model import WordPieces, load_published
 from agent.understanding import encoder
 from agent.understanding.corpus import parse_example
 from agent.understanding.dialogue import Dialogue
+from agent.understanding.doubt import ALONE
 from agent.understanding.encoder import SentenceEncoder, add_updates, load_encoder
 from agent.understanding.encoder_input import MARKS, MOST_PIECES, encoder_input
 from agent.understanding.interpreter import Interpreter
 from agent.understanding.reader import Reader
 from agent.understanding.sentence import Sentence, quotations
 from agent.understanding.slots import Focus
-from agent.understanding.tagger import OUTSIDE
+from agent.understanding.tagger import OUTSIDE, spans
 from agent.understanding.trained import load_reader
 from agent.understanding.world import World
 
@@ -123,6 +124,18 @@ def test_an_intent_that_it_has_not_learned_is_as_probable_as_the_n_grams_say(
     scores = sentence_encoder.tag_scores(encoded, "change_machine.drain", (OUTSIDE, "B-machine", "B-cup"))
     assert (scores[:, 2] == scores[:, 0]).all()
     assert scores[1, 1] > scores[1, 0]
+
+
+def test_the_words_of_one_name_are_one_argument(
+    sentence_encoder: SentenceEncoder, reader: Reader, world: World
+) -> None:
+    """The encoder sees one word for a whole name: what begins there goes on in its other words."""
+    sentence = sentence_of("please delete the video Harbour teaser", world)
+    encoded = sentence_encoder.read([sentence])[0]
+    assert encoded.goes_on.tolist() == [False] * 5 + [True]
+    scores = sentence_encoder.tag_scores(encoded, "cancel_render.delete", reader.tagger.tags)
+    tags, _ = reader.tagger.tag(sentence.views(), "cancel_render.delete", ALONE * scores)
+    assert spans(tags) == [("render", 4, 6)]
 
 
 def test_a_reader_with_it_reads_one_wish_and_several(world: World) -> None:

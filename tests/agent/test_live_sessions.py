@@ -173,7 +173,11 @@ async def test_the_feeling_is_found_by_the_words_of_the_persona_s_language(
     write(live.personas_dir / "live.yaml", f"{LIVE}style: {{language: {language}}}\n")
     async with serving(live, Say("Das freut mich sehr.")) as (client, _):
         begun = await opened_session(client)
-        reply = (await say(client, begun["sessionId"], "wie findest du das Video von gestern?")).json()
+        reply = (
+            await say(
+                client, begun["sessionId"], "das Video von gestern, was hältst du davon, ehrlich gesagt?"
+            )
+        ).json()
     assert (reply["response"], reply["emotion"], reply["emotionLanguage"]) == (
         "Das freut mich sehr.",
         emotion,

@@ -153,7 +153,7 @@ async def test_a_turn_may_take_so_many_tokens_and_no_more(talking: Talking) -> N
 async def test_a_change_that_the_person_asked_for_is_made_once(talking: Talking) -> None:
     call = Call("make_render", {"script": "Tides come and go.", "persona": "Nova"})
     async with talking(call, call, call, Say("I am making it.")) as talk:
-        events = await talk.say("could Nova make us something, a video about tides, you choose the words")
+        events = await talk.say("Nova and tides, make a thirty second video, surprise us")
         assert len(await renders(talk)) == 1
         assert "You have called this already" in talk.model.told()
     assert [event.tool for event in results(events)] == ["make_render"]

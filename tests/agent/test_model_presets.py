@@ -266,7 +266,7 @@ async def test_a_change_waits_for_the_reads_before_it_and_those_after_it_wait_fo
     mixed = Call("list_personas", also=(Call("list_renders"), make, *after))
     async with talking(mixed, Say("It is being made.")) as talk:
         slow = slow_tools(talk, 2)
-        events = await talk.say("could Nova make us something, a video about tides, you choose the words")
+        events = await talk.say("Nova and tides, make a thirty second video, surprise us")
         answered = [one["tool_call_id"] for one in talk.model.asked[1]["messages"] if one["role"] == "tool"]
     assert slow.order == ["list_personas", "list_renders", "make_render", "list_projects", "list_renders"]
     returned = [event for event in events if isinstance(event, ToolReturned)]

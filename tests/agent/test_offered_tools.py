@@ -55,7 +55,7 @@ def dev_turns() -> list[tuple[Case, Turn]]:
 
 
 def test_no_sentence_of_the_development_half_costs_more_than_3000_tokens_of_schemas() -> None:
-    reader = load_reader(train=True)
+    reader = load_reader(train=True, encoder=True)
     assert reader is not None
     world, interpreter = read_world(frozenset(reader.common_words)), Interpreter(reader)
     most, right, expected = 0, 0, 0

@@ -88,7 +88,7 @@ ANSWERS = {
 
 @pytest.fixture(scope="module")
 def interpreter() -> Interpreter:
-    reader = load_reader(train=True)
+    reader = load_reader(train=True, encoder=True)
     assert reader is not None
     return Interpreter(reader)
 

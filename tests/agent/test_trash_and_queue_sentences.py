@@ -34,7 +34,7 @@ def test_they_are_not_in_the_corpus() -> None:
 
 
 def test_most_are_understood_and_none_leads_to_another_change(grammar: Grammar) -> None:
-    reader = load_reader(train=True)
+    reader = load_reader(train=True, encoder=True)
     assert reader is not None
     world = World((*read_world().things, *IN_TRASH), frozenset(reader.common_words))
     right, wrong, count = 0, [], 0
@@ -55,7 +55,7 @@ def test_most_are_understood_and_none_leads_to_another_change(grammar: Grammar) 
 
 def test_what_is_there_is_not_restored_from_the_trash() -> None:
     """An earlier version of a project is meant, where it is not in the trash."""
-    reader = load_reader(train=True)
+    reader = load_reader(train=True, encoder=True)
     assert reader is not None
     world = World((*read_world().things, *IN_TRASH), frozenset(reader.common_words))
     for project, intent in (("Harbour tour", "edit_project.restore"), ("Harbour", "trash.restore_project")):

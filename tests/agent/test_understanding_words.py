@@ -8,10 +8,10 @@ import pytest
 
 from agent.evaluation.cases import NOW, read_world
 from agent.understanding import changes, values
-from agent.understanding.agreement import agreement
+from agent.understanding.agreement import agreement, choose
 from agent.understanding.candidates import waits
 from agent.understanding.decision import Decision
-from agent.understanding.dialogue import CallRecord, Dialogue
+from agent.understanding.dialogue import CallRecord, Dialogue, Question
 from agent.understanding.intents import reverse_of
 from agent.understanding.interpreter import Interpreter
 from agent.understanding.reader import Reader
@@ -110,11 +110,11 @@ def test_a_short_question_is_about_what_was_spoken_of(reader: Reader, world: Wor
     assert decision.calls == (CallRecord("list_machines", {"machine": "atlas"}),)
 
 
-def test_a_no_with_another_name_asks_for_the_other(reader: Reader, world: World) -> None:
+def test_a_no_with_another_name_is_for_the_other(reader: Reader, world: World) -> None:
     film = CallRecord("make_render", {"persona": "Vera", "script": "Boo!"})
     decision = _interpret(reader, world, "no wait MILO not vera", film)
-    assert decision.question is not None
-    assert decision.question.choices == (CallRecord("make_render", {"persona": "Milo", "script": "Boo!"}),)
+    calls = decision.calls if decision.question is None else decision.question.choices
+    assert calls == (CallRecord("make_render", {"persona": "Milo", "script": "Boo!"}),)
 
 
 def test_a_calculation_in_words_is_no_code(reader: Reader, world: World) -> None:
@@ -137,3 +137,71 @@ def test_a_snapshot_that_does_not_exist_is_not_certain(reader: Reader, world: Wo
 def test_a_shape_and_a_share_are_no_time_to_wait_for(reader: Reader, world: World, text: str) -> None:
     assert not any(waits(one) for one in reader.read(text, world, Dialogue().focus(), NOW))
     assert waits(reader.read("drain bolt at 9:15", world, Dialogue().focus(), NOW)[0])
+
+
+@pytest.mark.parametrize(
+    ("text", "pool"),
+    [
+        ("everything in the studio pool", "studio"),
+        ("all in the group gpu", "gpu"),
+        ("den gpu-Pool", "gpu"),
+        ("alle im pool studio", "studio"),
+        ("the whole pool", None),
+        ("every machine", None),
+    ],
+)
+def test_the_word_beside_a_pool_is_its_name(text: str, pool: str | None) -> None:
+    assert values.pool(text) == pool
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("what is 24 times 365", "24 * 365"),
+        ("rechne mal 18 mal 45", "18 * 45"),
+        ("3 plus 4,5 divided by 2?", "3 + 4.5 / 2"),
+        ("what is 17 percent of 2350? use python", None),
+        ("scale it to 3", None),
+        ("3 videos and 4 plus 1", None),
+    ],
+)
+def test_a_calculation_with_numbers_is_code(text: str, code: str | None) -> None:
+    assert values.calculation(text) == code
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "would stopping Harbour teaser now waste the part that's already done?",
+        "the action at six o'clock stays, leave it as it is",
+        "Old promo braucht niemand mehr, das bleibt gelöscht",
+        "record nova saying we are sold out for saturday and call it sold out notice",
+    ],
+)
+def test_what_speaks_against_a_change_is_asked_about(reader: Reader, world: World, sentence: str) -> None:
+    assert _interpret(reader, world, sentence).kind != "calls"
+
+
+def test_a_denial_that_the_wish_implies_is_none_of_it(reader: Reader, world: World) -> None:
+    decision = _interpret(reader, world, "try site on bolt in check mode, without changing anything")
+    arguments = {"playbook": "site", "machines": "bolt", "check": True}
+    assert decision.calls == (CallRecord("ansible", arguments),)
+
+
+def test_a_name_alone_deletes_nothing_unless_it_was_asked_which_one(reader: Reader, world: World) -> None:
+    deletion = CallRecord("cancel_render.delete", {"render": "Harbour teaser"})
+    other = CallRecord("cancel_render.delete", {"render": "Budget review"})
+    look = CallRecord("show_render", {"render": "Budget review"})
+    for choices, chosen in (((deletion, look), None), ((deletion, other), deletion)):
+        dialogue = Dialogue().asking(Question("unsure", choices=choices))
+        decision = Interpreter(reader).answer("Harbour teaser", world, dialogue, NOW)
+        calls = () if decision is None else decision.calls
+        assert calls == (() if chosen is None else (chosen,))
+
+
+def test_a_script_before_its_colon_names_nobody(reader: Reader, world: World) -> None:
+    exact = CallRecord("make_render", {"persona": "Make a video that", "script": "We are closed."})
+    text = "Make a video that says: We are closed."
+    chosen = choose(exact, agreement(reader, exact, text, world), _interpret(reader, world, text))
+    assert chosen is not None
+    assert chosen.calls == (CallRecord("make_render", {"script": "We are closed."}),)
