@@ -426,7 +426,7 @@ class SlotFiller:
             look.pop("background", None)
         for slot in missing & look.keys() & {"captions", "background"}:
             filled.arguments[slot] = look[slot]
-        says_check = values.missing_cue(free, (), ("check",)) is not None
+        says_check = values.missing_cue(free, (), ("check",)) is not None or values.matches("unchanged", free)
         if "forever" in missing and values.matches("for_good", free):
             filled.arguments["forever"] = True
         if "again" in missing and values.says("again", free):
