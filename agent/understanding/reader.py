@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections import OrderedDict
-from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +16,7 @@ from agent.understanding import values
 from agent.understanding.classifier import Classifier, hashes
 from agent.understanding.clauses import PERHAPS, SURE, Boundary, Divider, boundaries, features_at, parts_of
 from agent.understanding.labels import Field, fields
+from agent.understanding.recent import Recent
 from agent.understanding.sentence import Literal, Sentence, quotations, tails, text_features
 from agent.understanding.slots import ENTITY_KINDS, Filled, Focus, SlotFiller, kinds_named
 from agent.understanding.spelling import Spelling
@@ -55,7 +55,7 @@ MISFIT = 0.1
 IMPOSSIBLE = 0.001
 """Of the trash, where a thing that is named is not in it."""
 RECENT = 64
-T = TypeVar("T")
+"""Results that are ready, such as the reading of a text in a world."""
 TEXT_MARGIN = 2.0
 """Between the scores of two arguments that a quotation may be; below it is unsure which."""
 OWN_TAIL_CHARS = 30
@@ -135,25 +135,6 @@ class Reading:
     """Without the encoder None."""
 
 
-class _Recent:
-    """Keeps what was found for the last few texts of a world: one answer reads a text several times."""
-
-    def __init__(self) -> None:
-        self._found: OrderedDict[Hashable, tuple[World, Any]] = OrderedDict()
-
-    def get(self, key: Hashable, world: World, find: Callable[[], T]) -> T:
-        """Returns the value of the key in this very world."""
-        entry = self._found.get(key)
-        if entry is not None and entry[0] is world:
-            value: T = entry[1]
-            return value
-        value = find()
-        self._found[key] = (world, value)
-        while len(self._found) > RECENT:
-            self._found.popitem(last=False)
-        return value
-
-
 @dataclass(frozen=True)
 class Reader:
     """The trained parts. `slots`: the arguments that the corpus marks, by intent."""
@@ -172,7 +153,7 @@ class Reader:
     """Which argument a quotation is; see `text_features`."""
     encoder: SentenceEncoder | None = field(default=None, compare=False)
     """Where the sentence model is installed."""
-    _recent: _Recent = field(default_factory=_Recent, init=False, repr=False, compare=False)
+    _recent: Recent = field(default_factory=lambda: Recent(RECENT), init=False, repr=False, compare=False)
     """Of this reader alone: a copy with another encoder finds other things."""
 
     @cached_property

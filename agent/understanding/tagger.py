@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.understanding.classifier import Rows, rows_of
+from agent.understanding.recent import Recent
 
 EPOCHS = 8
 OUTSIDE = "O"
@@ -70,9 +71,7 @@ class Tagger:
     values: NDArray[np.float16]
     transitions: NDArray[np.float32]
     allowed: Mapping[str, NDArray[np.bool_]]
-    recent: dict[tuple[tuple[TokenView, ...], str], NDArray[np.float32]] = field(
-        default_factory=dict, init=False, repr=False, compare=False
-    )
+    _recent: Recent = field(default_factory=lambda: Recent(RECENT), init=False, repr=False, compare=False)
 
     def tag(
         self, views: Sequence[TokenView], intent: str, added: NDArray[np.float32] | None = None
@@ -96,13 +95,11 @@ class Tagger:
 
     def _own_scores(self, views: tuple[TokenView, ...], intent: str) -> NDArray[np.float32]:
         """Returns the scores (tokens, tags), for the last few sentences without adding them up again."""
-        found = self.recent.get((views, intent))
-        if found is None:
-            for oldest in list(self.recent)[: 1 - RECENT]:
-                self.recent.pop(oldest, None)
-            found = self._scores([rows_of(self.known, one) for one in token_features(views, intent)])
-            self.recent[views, intent] = found
-        return found
+
+        def find() -> NDArray[np.float32]:
+            return self._scores([rows_of(self.known, one) for one in token_features(views, intent)])
+
+        return self._recent.get((views, intent), None, find)
 
     def _scores(self, rows: Sequence[Rows]) -> NDArray[np.float32]:
         """Returns the sum of the weights for each token (row) and tag (column)."""

@@ -37,6 +37,7 @@ COMMON_FROM = 3
 FREE = frozenset(
     {"title", "name", "script", "topic", "text", "about", "description", "heading", "purpose", "person"}
 )
+"""Arguments whose words may be any; those of code and of questions are the words of wishes."""
 UNMARKED = frozenset({"act.nothing", "act.out_of_scope"})
 """Intents whose sentences have no marked arguments."""
 ALSO_KIND = {"render": "project", "project": "render"}
