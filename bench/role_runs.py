@@ -5,8 +5,8 @@
 Machines are converged from bare, then each way converges the same ready machines, so that only the way of
 working differs: `plain` is Ansible's own defaults (no pipelining, temporary files) and all steps of all
 roles, `settings` the same steps with ansible.cfg, `ours` is `ansible-playbook playbook.yaml` (roles compare
-first), `mitogen` the same by scripts/play. `--bare-plain` converges bare machines of a second lab the plain
-way. Last come the seconds that machines spent in each role.
+first). `--bare-plain` converges bare machines of a second lab the plain way. Last come the seconds that
+machines spent in each role.
 """
 
 from __future__ import annotations
@@ -70,7 +70,6 @@ WAYS = (
     Way("plain", ANSIBLE / "ansible-playbook", PLAIN, compares=False),
     Way("settings", ANSIBLE / "ansible-playbook", {}, compares=False),
     Way("ours", ANSIBLE / "ansible-playbook", {}),
-    Way("mitogen", ROOT / "scripts" / "play", {}),
 )
 
 
@@ -140,7 +139,8 @@ def main() -> None:
     walls = {name: median(one.wall_s for one in runs) for name, runs in ready.items()}
     for name, runs in ready.items():
         gain = f"{walls['plain'] / walls[name]:4.1f}x"
-        add_figure(f"ready machines, {name}", walls[name], "s", ratio=walls["plain"] / walls[name])
+        goal = "ratio ≥ 3" if name == "ours" else None
+        add_figure(f"ready machines, {name}", walls[name], "s", goal=goal, ratio=walls["plain"] / walls[name])
         controller_s = median(one.controller_s for one in runs)
         print(f"ready machines, {name:<11} {walls[name]:7.1f} s   {gain}   controller {controller_s:5.1f} s")
     add_figure("bare machines, ours", bare.wall_s, "s")

@@ -23,7 +23,7 @@ ENV_ALIASES: Mapping[str, str] = {"API_KEY_HASHES": "AUTH__API_KEY_HASHES"}
 # images and scripts read. People export them, and programs that they start inherit them.
 NOT_SETTINGS = frozenset({"API_KEY", "URL", "COMPLETE", "CONFIG_FILE", "SERVER", "VOICE_WORKER_TOKEN"}) | {
     "SET_BY_UP",
-    *("FARM_SECRETS", "MITOGEN", "ROLE_SECONDS", "RUN"),
+    *("FARM_SECRETS", "ROLE_SECONDS", "RUN"),
     *("CONSUL", "CONSUL_SHA", "NOMAD", "NOMAD_SHA", "UV", "PACK_PYTHON", "PACK_PLATFORM"),
     *("TOOLS", "TOOLS_PINNED", "IMAGE_CACHE", "LAB_CACHE", "LAB_GPU", "LAB_KVM"),
 }

@@ -38,16 +38,16 @@ def declared(tmp_path: Path) -> dict[str, Any]:
     }
 
 
+def ask_module(name: str, arguments: dict[str, Any], *words: str, before: list[str] | None = None) -> str:
+    command = ["-i", "localhost,", "-c", "local", "localhost", "-m", f"soundstage.farm.{name}", *words]
+    environment = {**os.environ, "ANSIBLE_BECOME": "false"}
+    return run_ansible("ansible", [*command, "-a", json.dumps(arguments), "-o"], environment, before).output
+
+
 def compare(declared: dict[str, Any], before: list[str] | None = None) -> dict[str, Any]:
-    words = ["-i", "localhost,", "-c", "local", "localhost", "-m", "soundstage.farm.compare_machine"]
-    done = run_ansible(
-        "ansible",
-        [*words, "-a", json.dumps(declared), "-o"],
-        {**os.environ, "ANSIBLE_BECOME": "false"},
-        before,
-    )
-    assert "SUCCESS" in done.output, done.output
-    answer: dict[str, Any] = json.loads(done.output[done.output.index("{") : done.output.rindex("}") + 1])
+    output = ask_module("compare_machine", declared, before=before)
+    assert "SUCCESS" in output, output
+    answer: dict[str, Any] = json.loads(output[output.index("{") : output.rindex("}") + 1])
     assert answer["changed"] is False
     return answer
 
@@ -172,3 +172,16 @@ def test_no_content_is_in_the_answer(declared: dict[str, Any], ansible_environme
     answer = compare(declared)
     assert not answer["as_declared"]
     assert "another secret" not in json.dumps({key: answer[key] for key in ("as_declared", "differs")})
+
+
+@pytest.mark.parametrize("name, argument", [("compare_machine", "present"), ("machine_facts", "expected")])
+def test_a_configured_python_that_is_missing_is_named(
+    name: str, argument: str, ansible_environment: Path
+) -> None:
+    output = ask_module(name, {argument: []}, "-e", "ansible_python_interpreter=/no/python")
+    assert "FAILED" in output and f"{name}: " in output and "/no/python" in output, output
+
+
+def test_arguments_are_checked_before_the_machine_is_asked(ansible_environment: Path) -> None:
+    output = ask_module("compare_machine", {"units": [{"reads": []}]})
+    assert "FAILED" in output and "missing required arguments: name found in units" in output, output

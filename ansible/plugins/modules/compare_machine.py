@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Compares a machine with what a role declares, in one round trip; if equal, the role skips its steps."""
+"""Compares a machine with what a role declares, in one round trip; if equal, the role skips its steps.
+
+Imports the standard library and ours alone: plugin_utils/module_program.py runs it.
+"""
 
 from __future__ import annotations
 
@@ -7,23 +10,12 @@ import fnmatch
 import os
 import pwd
 import shutil
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.soundstage.farm.plugins.module_utils.argument_specs import (
-    PATH,
-    PATHS,
-    TEXT,
-    TEXTS,
-    dicts,
-)
-from ansible_collections.soundstage.farm.plugins.module_utils.placing import (
-    ARGUMENTS,
-    FileState,
-    PlacingError,
-)
+from ansible_collections.soundstage.farm.plugins.module_utils.placing import FileState, PlacingError
 
 DOCUMENTATION = r"""
 module: compare_machine
@@ -108,25 +100,13 @@ stale:
   type: list
 """
 
-_ARGUMENTS: dict[str, Any] = {
-    **ARGUMENTS,
-    "present": PATHS,
-    "packages": TEXTS,
-    "units": dicts(name=TEXT, reads=PATHS, reloads={"type": "bool", "default": False}),
-    "users": dicts(name=TEXT, shell=TEXT),
-    "commands": dicts(name=TEXT, argv={"type": "list", "elements": "str", "required": True}, prints=TEXTS),
-    "blocks": dicts(path=PATH, marker=TEXT, block=TEXT),
-}
-
-
 _STARTED = "ExecMainStartTimestampMonotonic"
 # Of a unit that is active: its start, or the end of its last reload.
 _STARTED_OR_RELOADED = "StateChangeTimestampMonotonic"
 
 
-def main() -> None:
-    module = AnsibleModule(_ARGUMENTS, supports_check_mode=True)
-    params = module.params
+def run(params: dict[str, Any]) -> dict[str, Any]:
+    """Returns the task's result. `params` are those of the documentation above, checked."""
     differs = [
         *_unlike_placed(params),
         *(f"missing: {path}" for path in params["present"] if not os.path.lexists(path)),
@@ -136,24 +116,30 @@ def main() -> None:
     if params["packages"]:
         versions = _installed()
         differs += [f"package {one}" for one in params["packages"] if not _has_package(versions, one)]
-    unlike = [one["name"] for one in params["commands"] if not _output_matches(module, one)]
+    unlike = [one["name"] for one in params["commands"] if not _output_matches(one)]
     differs += unlike
     stale: list[str] = []
     if params["units"]:
-        wrong, stale = _units_that_differ(module, params["units"])
+        wrong, stale = _units_that_differ(params["units"])
         differs += [*wrong, *(f"unit {name} is older than its files" for name in stale)]
-    module.exit_json(changed=False, as_declared=not differs, differs=differs, stale=stale, unlike=unlike)
+    return {
+        "changed": False,
+        "as_declared": not differs,
+        "differs": differs,
+        "stale": stale,
+        "unlike": unlike,
+    }
 
 
-def _output_matches(module: AnsibleModule, expected: dict[str, Any]) -> bool:
+def _output_matches(expected: dict[str, Any]) -> bool:
     """Returns whether the command prints the expected lines; False for a program that is not
     installed yet.
     """
     if shutil.which(expected["argv"][0]) is None:
         return False
-    status, out, _ = module.run_command(expected["argv"])
-    output = {line.strip() for line in out.splitlines()}
-    return status == 0 and output.issuperset(expected["prints"])
+    done = _run(expected["argv"])
+    output = {line.strip() for line in done.stdout.splitlines()}
+    return done.returncode == 0 and output.issuperset(expected["prints"])
 
 
 def _unlike_placed(params: dict[str, Any]) -> list[str]:
@@ -202,15 +188,15 @@ def _has_package(versions: dict[str, str], expected: str) -> bool:
     return name in versions and fnmatch.fnmatchcase(versions[name], version or "*")
 
 
-def _units_that_differ(module: AnsibleModule, units: list[dict[str, Any]]) -> tuple[list[str], list[str]]:
+def _units_that_differ(units: list[dict[str, Any]]) -> tuple[list[str], list[str]]:
     """Returns their problems, and those that run but are stale."""
     names = [unit["name"] for unit in units]
     properties = f"--property=ActiveState,UnitFileState,{_STARTED},{_STARTED_OR_RELOADED}"
-    status, out, err = module.run_command(["systemctl", "show", properties, "--", *names])
-    if status != 0:
-        return [f"systemctl: {err.strip() or out.strip()}"], []
+    done = _run(["systemctl", "show", properties, "--", *names])
+    if done.returncode != 0:
+        return [f"systemctl: {done.stderr.strip() or done.stdout.strip()}"], []
     wrong, stale = [], []
-    for unit, block in zip(units, out.strip().split("\n\n"), strict=True):
+    for unit, block in zip(units, done.stdout.strip().split("\n\n"), strict=True):
         state = dict(line.split("=", 1) for line in block.splitlines())
         if state["ActiveState"] != "active" or state["UnitFileState"] not in ("enabled", "static"):
             wrong.append(f"unit {unit['name']}")
@@ -231,5 +217,5 @@ def _is_stale(loaded_us: int, reads: list[str]) -> bool:
     return any(loaded < at <= now for at in written)
 
 
-if __name__ == "__main__":
-    main()
+def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, errors="replace")

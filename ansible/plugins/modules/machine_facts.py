@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The few facts that the roles need about a machine, in one round trip."""
+"""The few facts that the roles need about a machine, in one round trip.
+
+Imports the standard library and ours alone: plugin_utils/module_program.py runs it.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.soundstage.farm.plugins.module_utils.ssh_controllers import read_controllers
 
 DOCUMENTATION = r"""
@@ -36,11 +38,9 @@ ansible_facts:
 """
 
 
-def main() -> None:
-    module = AnsibleModule(
-        {"expected": {"type": "list", "elements": "path", "default": []}}, supports_check_mode=True
-    )
-    module.exit_json(changed=False, ansible_facts={"soundstage_machine": _facts(module.params["expected"])})
+def run(params: dict[str, Any]) -> dict[str, Any]:
+    """Returns the task's result. `params` are those of the documentation above, checked."""
+    return {"changed": False, "ansible_facts": {"soundstage_machine": _facts(params["expected"])}}
 
 
 def _facts(expected: list[str]) -> dict[str, Any]:
@@ -126,7 +126,3 @@ def _text(path: str) -> str:
         return Path(path).read_text().strip()
     except OSError:
         return ""
-
-
-if __name__ == "__main__":
-    main()
