@@ -1,4 +1,7 @@
-"""Writes each role's README out of its argument specs (`make docs`); with --check says what has drifted."""
+"""Writes each role's README, and the comments of its defaults, out of its argument specs (`make docs`).
+
+With --check it writes nothing, and fails when something has drifted.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import argparse
 import json
 import re
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +19,8 @@ ROLES = Path(__file__).parent.parent / "ansible" / "roles"
 GENERATED = "<!-- Written by `make docs` from meta/argument_specs.yml; do not edit. -->\n\n"
 # C(code) as Ansible's own documentation writes it.
 _CODE = re.compile(r"C\((?P<text>[^)]*)\)")
+_DEFAULT = re.compile(r"(?:^#.*\n)*^(?P<name>\w+):", re.MULTILINE)
+_COMMENT_WIDTH = 138
 
 
 def readme(role: str, spec: dict[str, Any], defaults: dict[str, Any]) -> str:
@@ -27,6 +33,17 @@ def readme(role: str, spec: dict[str, Any], defaults: dict[str, Any]) -> str:
     for name, option in options.items():
         lines += _rows(name, option, defaults.get(name, option.get("default")))
     return GENERATED + "\n".join(lines) + "\n"
+
+
+def with_comments(defaults: str, options: dict[str, Any]) -> str:
+    """Returns a file of defaults with what each variable means above it, in place of the comments there."""
+
+    def comment(match: re.Match[str]) -> str:
+        meaning = _meaning(options.get(match["name"], {})).replace("`", "")
+        lines = textwrap.wrap(meaning, _COMMENT_WIDTH, break_long_words=False, break_on_hyphens=False)
+        return "".join(f"# {line}\n" for line in lines) + f"{match['name']}:"
+
+    return _DEFAULT.sub(comment, defaults)
 
 
 def drifts(role: str, spec: dict[str, Any], defaults: dict[str, Any]) -> list[str]:
@@ -51,14 +68,15 @@ def _rows(name: str, option: dict[str, Any], default: Any, indent: str = "") -> 
         kind = f"list of {option.get('elements', 'anything')}"
     if "choices" in option:
         kind = " / ".join(f"`{choice}`" for choice in option["choices"])
-    meaning = " ".join(
-        _sentence(_text(paragraph)) for paragraph in _paragraphs(option.get("description", ""))
-    )
     shown = "**required**" if option.get("required") else _default(default)
-    rows = [f"| {indent}`{name}` | {kind} | {shown} | {meaning} |"]
+    rows = [f"| {indent}`{name}` | {kind} | {shown} | {_meaning(option)} |"]
     for inner, inner_option in option.get("options", {}).items():
         rows += _rows(inner, inner_option, inner_option.get("default"), indent + "· ")
     return rows
+
+
+def _meaning(option: dict[str, Any]) -> str:
+    return " ".join(_sentence(_text(paragraph)) for paragraph in _paragraphs(option.get("description", "")))
 
 
 def _default(value: Any) -> str:
@@ -89,15 +107,19 @@ def main() -> int:
         role = path.parts[-3]
         spec = yaml.safe_load(path.read_text())["argument_specs"]["main"]
         defaults_file = ROLES / role / "defaults" / "main.yml"
-        defaults = yaml.safe_load(defaults_file.read_text()) or {} if defaults_file.exists() else {}
+        source = defaults_file.read_text() if defaults_file.exists() else ""
+        defaults = yaml.safe_load(source) or {}
         problems += drifts(role, spec, defaults)
-        target, text = ROLES / role / "README.md", readme(role, spec, defaults)
-        if target.exists() and target.read_text() == text:
-            continue
-        if check:
-            problems.append(f"{target.relative_to(ROLES.parent.parent)} has drifted: make docs")
-        else:
-            target.write_text(text)
+        written = {ROLES / role / "README.md": readme(role, spec, defaults)}
+        if source:
+            written[defaults_file] = with_comments(source, spec.get("options", {}))
+        for target, text in written.items():
+            if target.exists() and target.read_text() == text:
+                continue
+            if check:
+                problems.append(f"{target.relative_to(ROLES.parent.parent)} has drifted: make docs")
+            else:
+                target.write_text(text)
     problems += [
         f"{role.name}: meta/argument_specs.yml is missing"
         for role in sorted(ROLES.iterdir())
