@@ -3,7 +3,8 @@
 Starts one Nomad server and `--clients` clients with `raw_exec` on loopback, and gives the farm's scheduler
 `--segments` tasks, whose worker speaks to the real transfer routes and draws nothing. Prints segments a
 second, the wait for a place, memory and processor time of server, clients with their tasks, and control
-plane: the one with most of the processor is the first limit on this machine.
+plane: the one with most of the processor is the first limit on this machine. Stops where memory is: when less
+than a twentieth of it is available, before the computer stands still.
 """
 
 from __future__ import annotations
@@ -44,7 +45,9 @@ STARTED_AT_ONCE = 4
 NICE_OF_CLIENTS = 10
 PLACES_OF_A_CLIENT = 1
 TASKS_A_CLIENT_REMEMBERS = 2
-SAMPLE_S = 10.0
+SAMPLE_S = 5.0
+LEAST_AVAILABLE = 0.05
+"""Share of the computer's memory that has to be available; below, the run ends."""
 
 # What `avatar work` says to the control plane, without its start of half a second of processor time.
 WORKER = """#!/bin/sh
@@ -143,6 +146,17 @@ def memory_mib(pids: Iterator[int] | set[int]) -> float:
     return sum(map(proportional_kib, pids)) / 1024
 
 
+class MemoryFull(Exception):
+    """The computer's memory is the first limit. The text says what is left, and who has the rest."""
+
+
+def available_share() -> float:
+    """Returns the share of the computer's memory that programs can still have."""
+    lines = Path("/proc/meminfo").read_text().splitlines()
+    kib = {line.partition(":")[0]: int(line.split()[1]) for line in lines}
+    return kib["MemAvailable"] / kib["MemTotal"]
+
+
 class Bench:
     """The processes that are measured, by their part in the farm."""
 
@@ -175,6 +189,8 @@ class Bench:
             }
             for name, mib in found.items():
                 run.peak_mib[name] = max(run.peak_mib.get(name, 0.0), mib)
+            if (available := available_share()) < LEAST_AVAILABLE:
+                raise MemoryFull(f"{available:.0%} of the memory is available; peaks in MiB: {run.peak_mib}")
             await asyncio.sleep(SAMPLE_S)
 
 
@@ -205,8 +221,15 @@ async def send(bench: Bench, scheduler: NomadScheduler, segments: int) -> Run:
         if done % max(1, segments // 10) == 0:
             print(f"  {done} segments", flush=True)
 
-    await asyncio.gather(*(follow(number) for number in range(segments)))
+    work = asyncio.gather(*(follow(number) for number in range(segments)))
+    await asyncio.wait([memory, work], return_when=asyncio.FIRST_COMPLETED)
+    if memory.done():
+        work.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await work
+        memory.result()
     memory.cancel()
+    await work
     return run
 
 
@@ -226,12 +249,16 @@ async def measure(folder: Path, cluster: NomadCluster, clients: list[NomadAgent]
     await asyncio.sleep(2.0)  # until it knows the nodes
     idle_mib = memory_mib(bench.pids["Nomad clients and tasks"]) / len(clients)
     before, begun = bench.processor_seconds(), time.monotonic()
-    run = await send(bench, scheduler, segments)
-    wall_s = time.monotonic() - begun
-    processor_seconds = {name: seconds - before[name] for name, seconds in bench.processor_seconds().items()}
-    await scheduler.close()
-    await control.stop()
-    await control.database.close()
+    try:
+        run = await send(bench, scheduler, segments)
+        wall_s = time.monotonic() - begun
+        processor_seconds = {
+            name: seconds - before[name] for name, seconds in bench.processor_seconds().items()
+        }
+    finally:
+        await scheduler.close()
+        await control.stop()
+        await control.database.close()
     report(run, processor_seconds, wall_s, segments, idle_mib)
 
 
@@ -278,6 +305,8 @@ def main() -> None:
         try:
             clients = add_clients(cluster, Path(name) / "nomad", options.clients)
             asyncio.run(measure(Path(name), cluster, clients, options.segments))
+        except MemoryFull as error:
+            raise SystemExit(f"First limit, memory: {error}") from error
         finally:
             for client in clients:
                 client.kill()
