@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("pocketsphinx", reason="needs pocketsphinx: run `uv sync --inexact --extra voice`")
 
-from pipecat.frames.frames import InputAudioRawFrame, InputTextRawFrame
+from pipecat.frames.frames import Frame, InputAudioRawFrame, InputTextRawFrame, TTSSpeakFrame
 from pipecat.processors.frame_processor import FrameDirection
 from pipecat.transports.websocket.client import WebsocketClientParams
 
@@ -19,7 +19,7 @@ from agent.voice.recogniser import Recognition
 from agent.voice.spoken_grammar import SpokenGrammar
 from agent.voice.worker import service
 from agent.voice.worker.link import SessionLink
-from agent.voice.worker.listening import Listening
+from agent.voice.worker.listening import NOT_UNDERSTOOD, Listening
 from agent.voice.worker.service import VoiceWorker
 from agent.voice.worker.socket_transport import SocketTransport
 
@@ -104,6 +104,32 @@ async def test_a_yes_after_a_written_sentence_answers_no_older_question() -> Non
     await listening._take_up(yes)
     assert ("transcript", "yes") in link.messages
     assert link.messages.count(("transcript", "delete the project tides")) == 1
+
+
+async def test_long_speech_that_is_no_sentence_is_answered_once_until_one_is_understood(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def say_more() -> bool:
+        return False
+
+    spoken: list[str] = []
+
+    async def push(frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM) -> None:
+        if isinstance(frame, TTSSpeakFrame):
+            spoken.append(frame.text)
+
+    link = RecordingLink()
+    listening = Listening(None, SpokenGrammar.of(["hello"]), link, say_more)  # type: ignore[arg-type]
+    monkeypatch.setattr(listening, "push_frame", push)
+    nothing, hello = Recognition("", 0.0), Recognition("hello", 1.0)
+    for sound_s, found in ((1.0, nothing), (2.0, nothing), (3.0, nothing), (2.0, hello), (2.0, nothing)):
+        listening._sound_s = sound_s
+        await listening._take_up(found)
+    assert spoken == [NOT_UNDERSTOOD, NOT_UNDERSTOOD], "a cough, the second in a row, or none at all"
+    assert [text for kind, text in link.messages if kind == "unclear"] == [""] * 4
+    listening._has_apologised, listening._speaking = False, True
+    await listening._take_up(nothing)
+    assert len(spoken) == 2, "it does not interrupt its own answer"
 
 
 async def test_a_person_who_goes_on_in_another_window_stays_present_in_the_room() -> None:

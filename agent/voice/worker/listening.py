@@ -51,6 +51,9 @@ FREE_PAUSE_S = 1.0
 """So long may people pause in free speech."""
 FREE_NEEDED = 0.6
 """From this mean confidence of its words on free speech is taken for what was said."""
+LEAST_LOST_S = 1.6
+"""An utterance of so long, the silence around it counted, is speech that deserves an answer."""
+NOT_UNDERSTOOD = "Sorry, I did not understand that."
 YES = frozenset({"yes", "yes please", "yeah", "right", "that is right"})
 GO_ON = YES | {"go on", "please go on", "continue"}
 
@@ -88,6 +91,10 @@ class Listening(FrameProcessor):
         self._doubtful = ""
         self._choice: Choice | None = None
         """Two sentences that were asked about."""
+        self._has_apologised = False
+        """Since the last utterance that was understood: who talks to others hears it once."""
+        self._sound_s = 0.0
+        """Seconds of the last utterance."""
         self._cepstral_mean = ""
         """Of this person, microphone and room."""
 
@@ -162,6 +169,7 @@ class Listening(FrameProcessor):
                     self._sound = None
                     result = await asyncio.to_thread(recogniser.end)
                     self._cepstral_mean, pcm = recogniser.cepstral_mean, recogniser.sound
+                    self._sound_s = len(pcm) / SECOND
                 if choice and result.is_accepted:
                     await self._take_up_choice(choice.meanings[result.text])
                     return
@@ -268,7 +276,7 @@ class Listening(FrameProcessor):
 
     async def _pass_on(self, text: str, confidence: float) -> None:
         """Has an utterance answered."""
-        self._doubtful = ""
+        self._doubtful, self._has_apologised = "", False
         await self._link.tell("transcript", text=text, confidence=confidence)
         if self._speaking:
             await self.interrupt()
@@ -283,6 +291,9 @@ class Listening(FrameProcessor):
         await self._link.tell("unclear", text=text, confidence=round(result.confidence, 3))
         if text:
             await self.push_frame(TTSSpeakFrame(f"Did you say: {text}?"))
+        elif not self._speaking and not self._has_apologised and self._sound_s >= LEAST_LOST_S:
+            self._has_apologised = True
+            await self.push_frame(TTSSpeakFrame(NOT_UNDERSTOOD))
 
     @property
     def _user(self) -> str:
