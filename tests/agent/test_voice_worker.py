@@ -11,7 +11,14 @@ import pytest
 
 pytest.importorskip("pocketsphinx", reason="needs pocketsphinx: run `uv sync --inexact --extra voice`")
 
-from pipecat.frames.frames import Frame, InputAudioRawFrame, InputTextRawFrame, TTSSpeakFrame
+from pipecat.frames.frames import (
+    BotStartedSpeakingFrame,
+    BotStoppedSpeakingFrame,
+    Frame,
+    InputAudioRawFrame,
+    InputTextRawFrame,
+    TTSSpeakFrame,
+)
 from pipecat.processors.frame_processor import FrameDirection
 from pipecat.transports.websocket.client import WebsocketClientParams
 
@@ -122,14 +129,21 @@ async def test_long_speech_that_is_no_sentence_is_answered_once_until_one_is_und
     listening = Listening(None, SpokenGrammar.of(["hello"]), link, say_more)  # type: ignore[arg-type]
     monkeypatch.setattr(listening, "push_frame", push)
     nothing, hello = Recognition("", 0.0), Recognition("hello", 1.0)
-    for sound_s, found in ((1.0, nothing), (2.0, nothing), (3.0, nothing), (2.0, hello), (2.0, nothing)):
-        listening._sound_s = sound_s
-        await listening._take_up(found)
-    assert spoken == [NOT_UNDERSTOOD, NOT_UNDERSTOOD], "a cough, the second in a row, or none at all"
-    assert [text for kind, text in link.messages if kind == "unclear"] == [""] * 4
-    listening._has_apologised, listening._speaking = False, True
+    for speech_s in (0.3, 1.0, 2.0):
+        listening._speech_s = speech_s
+        await listening._take_up(nothing)
+    assert spoken == [NOT_UNDERSTOOD], "a cough, or the second in a row"
+    await listening._take_up(hello)
     await listening._take_up(nothing)
-    assert len(spoken) == 2, "it does not interrupt its own answer"
+    assert spoken == [NOT_UNDERSTOOD], "it does not interrupt its own answer"
+    for frame in (BotStartedSpeakingFrame(), BotStoppedSpeakingFrame()):
+        await listening.process_frame(frame, FrameDirection.DOWNSTREAM)
+    await listening._take_up(nothing)
+    for frame in (BotStartedSpeakingFrame(), BotStoppedSpeakingFrame()):
+        await listening.process_frame(frame, FrameDirection.DOWNSTREAM)
+    await listening._take_up(nothing)
+    assert spoken == [NOT_UNDERSTOOD] * 2, "its own words are no answer"
+    assert [text for kind, text in link.messages if kind == "unclear"] == [""] * 6
 
 
 async def test_a_person_who_goes_on_in_another_window_stays_present_in_the_room() -> None:

@@ -182,6 +182,16 @@ def test_a_configured_python_that_is_missing_is_named(
     assert "FAILED" in output and f"{name}: " in output and "/no/python" in output, output
 
 
+def test_a_connection_that_does_not_pipeline_writes_a_file_and_removes_it(
+    declared: dict[str, Any], tmp_path: Path, ansible_environment: Path
+) -> None:
+    """As `local` with a password for sudo, where the standard input is a terminal."""
+    used = tmp_path / "remote"
+    output = ask_module("compare_machine", declared, "-e", f"ansible_remote_tmp={used}")
+    assert '"as_declared": true' in output, output
+    assert used.is_dir() and not list(used.iterdir())
+
+
 def test_arguments_are_checked_before_the_machine_is_asked(ansible_environment: Path) -> None:
     output = ask_module("compare_machine", {"units": [{"reads": []}]})
     assert "FAILED" in output and "missing required arguments: name found in units" in output, output

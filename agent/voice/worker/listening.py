@@ -51,8 +51,8 @@ FREE_PAUSE_S = 1.0
 """So long may people pause in free speech."""
 FREE_NEEDED = 0.6
 """From this mean confidence of its words on free speech is taken for what was said."""
-LEAST_LOST_S = 1.6
-"""An utterance of so long, the silence around it counted, is speech that deserves an answer."""
+LEAST_LOST_S = 0.6
+"""Speech of so long after the detector's start deserves an answer; a cough is shorter."""
 NOT_UNDERSTOOD = "Sorry, I did not understand that."
 YES = frozenset({"yes", "yes please", "yeah", "right", "that is right"})
 GO_ON = YES | {"go on", "please go on", "continue"}
@@ -91,10 +91,11 @@ class Listening(FrameProcessor):
         self._doubtful = ""
         self._choice: Choice | None = None
         """Two sentences that were asked about."""
-        self._has_apologised = False
-        """Since the last utterance that was understood: who talks to others hears it once."""
-        self._sound_s = 0.0
-        """Seconds of the last utterance."""
+        self._may_apologise = True
+        """Once until an answer has been spoken: who talks to others hears it once."""
+        self._is_answering = False
+        self._speech_s = 0.0
+        """Seconds of the last utterance, from the detector's start to its end."""
         self._cepstral_mean = ""
         """Of this person, microphone and room."""
 
@@ -119,6 +120,8 @@ class Listening(FrameProcessor):
                 await self._link.tell("state", state="speaking")
             case BotStoppedSpeakingFrame():
                 self._speaking = False
+                self._may_apologise |= self._is_answering
+                self._is_answering = False
                 await self._link.tell("state", state="listening")
             case EndFrame() | CancelFrame():
                 if self._hearing is not None:
@@ -169,7 +172,6 @@ class Listening(FrameProcessor):
                     self._sound = None
                     result = await asyncio.to_thread(recogniser.end)
                     self._cepstral_mean, pcm = recogniser.cepstral_mean, recogniser.sound
-                    self._sound_s = len(pcm) / SECOND
                 if choice and result.is_accepted:
                     await self._take_up_choice(choice.meanings[result.text])
                     return
@@ -203,6 +205,7 @@ class Listening(FrameProcessor):
         longest_s = MAX_FREE_S if is_free else LONGEST_S
         clock = asyncio.get_running_loop().time
         text, size, stopped_at, silent_since, waiting = "", 0, 0, 0.0, b""
+        self._speech_s = 0.0
         while size < longest_s * SECOND:
             if silent_since and not waiting:
                 patience_s = 0.0 if not is_free and grammar.is_complete(text) else unfinished_s
@@ -220,6 +223,7 @@ class Listening(FrameProcessor):
                     waiting, size = waiting + item, size + len(item)
                 else:
                     silent_since, stopped_at = clock() if item is _Mark.STOP else 0.0, size
+                    self._speech_s = size / SECOND - BEFORE_SPEECH_S
                 continue
             # The recogniser holds the interpreter: in short pieces, others get their turn between them.
             before, text = text, await asyncio.to_thread(recogniser.hear, waiting[:CHUNK])
@@ -276,7 +280,7 @@ class Listening(FrameProcessor):
 
     async def _pass_on(self, text: str, confidence: float) -> None:
         """Has an utterance answered."""
-        self._doubtful, self._has_apologised = "", False
+        self._doubtful, self._is_answering, self._may_apologise = "", True, False
         await self._link.tell("transcript", text=text, confidence=confidence)
         if self._speaking:
             await self.interrupt()
@@ -291,8 +295,8 @@ class Listening(FrameProcessor):
         await self._link.tell("unclear", text=text, confidence=round(result.confidence, 3))
         if text:
             await self.push_frame(TTSSpeakFrame(f"Did you say: {text}?"))
-        elif not self._speaking and not self._has_apologised and self._sound_s >= LEAST_LOST_S:
-            self._has_apologised = True
+        elif self._may_apologise and not self._speaking and self._speech_s >= LEAST_LOST_S:
+            self._may_apologise = False
             await self.push_frame(TTSSpeakFrame(NOT_UNDERSTOOD))
 
     @property

@@ -2,8 +2,8 @@
 """Runs a module of ours on a machine without Ansible's module library, whose import there takes longer than
 the module's work.
 
-The module and what it needs of ours go to the standard input of the machine's Python: no file is written, and
-the standard library is all that they may import besides.
+The module and what it needs of ours go to the standard input of the machine's Python, by a temporary file
+only where the connection does not pipeline. The standard library is all that they may import besides.
 """
 
 from __future__ import annotations
@@ -53,14 +53,28 @@ class ModuleProgram(ActionBase):
         _, params = self.validate_argument_spec(argument_spec=self.arguments)
         python = self._python(task_vars or {})
         sent = {"loader": _LOADER, "sources": self._sources(), "params": params}
-        command = f"{shlex.quote(python)} -I -c {shlex.quote(_START)}"
-        done = self._low_level_execute_command(command, in_data=json.dumps(sent).encode())
+        done = self._execute(f"{shlex.quote(python)} -I -c {shlex.quote(_START)}", json.dumps(sent))
         lines = done["stdout"].strip().splitlines()
         if done["rc"] != 0 or not lines:
             output = [f"exit code {done['rc']}", *lines, *done["stderr"].strip().splitlines()]
             raise AnsibleActionFail(f"{self.program}: {output[-1]}")
         result: dict[str, Any] = json.loads(lines[-1])
         return result
+
+    def _execute(self, command: str, sent: str) -> dict[str, Any]:
+        """Executes a command that reads `sent`. A connection that does not pipeline may have a terminal as
+        standard input, which never ends.
+        """
+        if self._is_pipelining_enabled("new"):
+            return dict(self._low_level_execute_command(command, in_data=sent.encode()))
+        folder = self._make_tmp_path()
+        file = self._connection._shell.join_path(folder, "program.json")
+        try:
+            self._transfer_data(file, sent)
+            self._fixup_perms2((folder, file))
+            return dict(self._low_level_execute_command(f"{command} < {shlex.quote(file)}"))
+        finally:
+            self._remove_tmp_path(folder)
 
     def _sources(self) -> list[tuple[str, str]]:
         files = [*(f"module_utils/{name}" for name in self.needs), f"modules/{self.program}"]
