@@ -139,8 +139,9 @@ def main() -> None:
     walls = {name: median(one.wall_s for one in runs) for name, runs in ready.items()}
     for name, runs in ready.items():
         gain = f"{walls['plain'] / walls[name]:4.1f}x"
-        goal = "ratio ≥ 3" if name == "ours" else None
-        add_figure(f"ready machines, {name}", walls[name], "s", goal=goal, ratio=walls["plain"] / walls[name])
+        if name == "ours":
+            ratio = walls["plain"] / walls[name]
+            add_figure("ready machines, ours; plain Ansible", walls[name], "s", goal="ratio ≥ 3", ratio=ratio)
         controller_s = median(one.controller_s for one in runs)
         print(f"ready machines, {name:<11} {walls[name]:7.1f} s   {gain}   controller {controller_s:5.1f} s")
     add_figure("bare machines, ours", bare.wall_s, "s")
