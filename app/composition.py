@@ -48,19 +48,22 @@ from app.doctor.watch import HealthWatch
 from app.farm_choice import Farm, choose_farm, operator_client, speech_scheduler, speech_worker_binary
 from app.machines_api import machines_api
 from app.migrating import migrate
+from app.restores import require_proven
 from app.server.state_folders import secure_state_folders
 from app.server.video_authority import video_signer
 from app.state_metrics import read_state
 from app.worker_command import worker_command
 from farm.scheduler import Scheduler
 from policy import Policy, Principal
-from policy.audit import AuditLog
-from policy.audit.head import HeadFile
+from policy.audit import AuditEntry, AuditLog
+from policy.audit.head import KEY_FILE, HeadFile
+from policy.audit.recorded_head import Origin
 from policy.audit.watch import AuditWatch
 from policy.principal import LOCAL, Kind
 from soundstage.background import Worker
 from soundstage.blobs import BlobStore, BucketAccess
 from soundstage.database import Database
+from soundstage.database.restores import clear_restored, exit_when_restored, is_restored
 from soundstage.database.tenants import tenant_scope
 from soundstage.events import EventStore
 from soundstage.http import own_listeners
@@ -332,6 +335,15 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         yield services
 
 
+async def finish_studio(services: Services, actor: str, *, accept_unproven: bool = False) -> Origin:
+    """Resumes the audit log after the database came back by other means than `soundstage restore`."""
+    entry = AuditEntry("backup.restored", actor, "by other means")
+    log = await services.audit.resume_restored_chain(entry, accept_unproven=accept_unproven)
+    if accept_unproven or not log.unproven:
+        await clear_restored(services.database)
+    return log
+
+
 @asynccontextmanager
 async def run_database(services: Services) -> AsyncIterator[None]:
     """Migrates the database, starts the audit log and records spans; at the end flushes both and closes every
@@ -340,6 +352,10 @@ async def run_database(services: Services) -> AsyncIterator[None]:
     try:
         await migrate(services.database, services.settings.state_dir)
         await services.audit.start()
+        if await is_restored(services.database):
+            key = services.settings.state_dir.absolute() / KEY_FILE
+            require_proven(key, await finish_studio(services, "soundstage"), "audit log")
+        exit_when_restored(services.database)
         with recording(services.traces):
             yield
     finally:

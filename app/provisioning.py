@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 from fastapi import FastAPI
 
 from app.migrating import PROVISIONING, migrate
+from app.restores import require_proven
 from app.server.state_folders import secure_state_folders
 from policy import Policy
+from policy.audit.head import KEY_FILE
+from provisioning_api.restored import Closed
 from provisioning_api.state_metrics import read_provisioning_state
 from provisioning_api.web import create_provisioning_app
 from provisioning_api.wiring import Provisioning, build_provisioning
 from soundstage.database import Database
+from soundstage.database.restores import clear_restored, exit_when_restored, is_restored
 from soundstage.events import EventStore
 from soundstage.key_sealing import check_keys
 from soundstage.settings import Settings
@@ -35,9 +40,24 @@ class ProvisioningProcess:
     services: Provisioning
 
     async def prepare(self) -> None:
-        """Brings its database up to date."""
+        """Makes what is missing of the private keys, brings the database up to date, and finishes a restore.
+
+        Raises Conflict `restore.unproven_log` for a backup whose audit log nothing proves.
+        """
+        await asyncio.to_thread(self.services.make_keys)
         await migrate(self.database, self.settings.state_dir, tree=PROVISIONING)
         await self.services.audit.start()
+        if await is_restored(self.database):
+            key = self.settings.state_dir.absolute() / "provisioning" / "keys" / KEY_FILE
+            require_proven(key, (await self.finish_restore()).log, "audit log of machines")
+        exit_when_restored(self.database)
+
+    async def finish_restore(self, *, accept_unproven: bool = False) -> Closed:
+        """Closes what was open when the backup was made that the database came from."""
+        closed = await self.services.restored.close_pending(accept_unproven=accept_unproven)
+        if accept_unproven or not closed.log.unproven:
+            await clear_restored(self.database)
+        return closed
 
     def app(self) -> FastAPI:
         return create_provisioning_app(

@@ -85,6 +85,7 @@ class Provisioning:
     request_limits: RequestLimits
     ssh: SshAuthority
     tls: TlsAuthority
+    sealer: Sealer
     machines: MachineService
     announcements: AnnouncementService
     bmc_announcer: BmcAnnouncer
@@ -109,6 +110,15 @@ class Provisioning:
     restored: Restored
     healing: HealingService
     workers: tuple[Worker, ...]
+
+    def make_keys(self) -> None:
+        """Makes what is missing of the private keys. All at once: a copy of the folder for another machine of
+        the same database is whole then. Raises Unavailable when they can be neither read nor made.
+        """
+        self.audit.make_key()
+        self.sealer.make_key()
+        _ = self.tls.certificate, self.ssh.host_ca_public_key, self.ssh.user_ca_public_key
+        _ = self.artefacts.public_key
 
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
@@ -251,6 +261,7 @@ def build_provisioning(settings: Settings, db: Database, events: EventStore) -> 
         request_limits=limits,
         ssh=ssh,
         tls=tls,
+        sealer=sealer,
         machines=machines,
         rules=rules,
         enrolments=enrolments,

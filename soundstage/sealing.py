@@ -23,6 +23,10 @@ class Sealer:
         self._path = state_dir / KEY_FILE
         self._fernet: Fernet | None = None
 
+    def make_key(self) -> None:
+        """Makes the key unless there is one. Raises `seal.no_key`."""
+        self._opened(make=True)
+
     def seal(self, text: str) -> str:
         return self._opened(make=True).encrypt(text.encode()).decode()
 

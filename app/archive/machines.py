@@ -77,7 +77,7 @@ async def close_pending(settings: Settings, *, accept_unproven: bool = False) ->
     process = build_process(settings)
     try:
         await migrate(process.database, settings.state_dir, tree=PROVISIONING)
-        return await process.services.restored.close_pending(accept_unproven=accept_unproven)
+        return await process.finish_restore(accept_unproven=accept_unproven)
     finally:
         process.services.audit.close()
         await process.database.close()

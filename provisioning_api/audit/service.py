@@ -49,6 +49,10 @@ class AuditLog:
         self._db = db
         self._recorded_head = RecordedHead(db, AuditRecords, head)
 
+    def make_key(self) -> None:
+        """Makes the key of the lines unless there is one. Raises `audit.no_key`."""
+        _ = self._recorded_head.key
+
     async def start(self) -> None:
         """Moves the recorded head on after a crash, and begins to use the key on a chain from before keys;
         both append a record. Called once the database is migrated.

@@ -157,8 +157,8 @@ class Database:
         self.url = database_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._engine, self._writing_engine = _open(self.url, busy_timeout_ms)
-        # The writing engine of SQLite is the same one with an option, and shares its events.
-        for engine in (self._engine,) if self.is_sqlite else (self._engine, self._writing_engine):
+        # The writing engine of SQLite is the same one with an option.
+        for engine in self.engines:
             _measure_statements(engine)
         self._writing_tasks: set[asyncio.Task[Any] | None] = set()
         if writer_queue_timeout_s is None:
@@ -175,6 +175,11 @@ class Database:
     def engine(self) -> AsyncEngine:
         """For health checks; services use `session()` and `transaction()`."""
         return self._engine
+
+    @property
+    def engines(self) -> tuple[AsyncEngine, ...]:
+        """Returns those with events of their own: the writing engine of SQLite shares them."""
+        return (self._engine,) if self.is_sqlite else (self._engine, self._writing_engine)
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[AsyncSession]:

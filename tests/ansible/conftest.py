@@ -106,13 +106,13 @@ def control_farm(
     baked_layer: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> LabFarm:
-    """Three control machines, two of which run the studio; bare until `control_run`. A test leaves it as it
-    was."""
+    """Three control machines, two of which run studio and provisioning API; bare until `control_run`. A test
+    leaves it as it was."""
     folder = tmp_path_factory.mktemp("two")
     program = packed_program(folder)
     both = Carried(f"{carried.name} {program.name}", carried.variables | program.variables)
     lab = lab_names("two")
-    groups = {"control": list(MACHINES), "agent": list(STUDIOS)}
+    groups = {"control": list(MACHINES), "agent": list(STUDIOS), "provisioning": list(STUDIOS)}
     groups |= {group: [STORE] for group in ("database", "storage", "workers")}
     lab.up(machines_named(list(MACHINES)), groups=groups, layers=[baked_layer])
     variables = {"nomad__gpu_plugin": False, "nomad__drivers": ["exec"], "agent__tls_port": 8443}

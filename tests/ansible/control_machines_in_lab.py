@@ -139,9 +139,9 @@ def ask_for_video(studio: Studio, title: str, scenes: int) -> RenderInLab:
     return RenderInLab(studio, studio.call("POST", "/api/renders", {"project": slug})["id"])
 
 
-def query(farm: LabFarm, statement: str) -> list[list[str]]:
+def query(farm: LabFarm, statement: str, database: str = "soundstage") -> list[list[str]]:
     """Returns the rows of a statement, read on the machine of the database."""
-    psql = ("psql", "-Atqd", "soundstage", "-c", statement)
+    psql = ("psql", "-Atqd", database, "-c", statement)
     done = farm.on(STORE, "runuser", "-u", "postgres", "--", *psql)
     assert done.returncode == 0, done.stderr
     return [line.split("|") for line in done.stdout.splitlines()]

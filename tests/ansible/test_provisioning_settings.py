@@ -13,7 +13,7 @@ import pytest
 import yaml
 from farm_in_lab import ROOT, run_ansible
 
-from soundstage.settings import load_settings
+from soundstage.settings import Settings, load_settings
 
 ROLE = ROOT / "ansible/roles/provisioning_api"
 FARM: dict[str, Any] = {
@@ -21,7 +21,9 @@ FARM: dict[str, Any] = {
     "farm__datacenter": "dc1",
     "farm__region": "global",
     "farm__control": ["control-1"],
-    "farm__address_of": {"control-1": "10.0.0.11", "localhost": "10.0.0.5"},
+    "farm__address_of": {"control-1": "10.0.0.11", "control-3": "10.0.0.13", "localhost": "10.0.0.5"},
+    "farm__database": "",
+    "farm__provisioning": ["localhost"],
     "farm__machine": {"architecture": "amd64", "packages": []},
     "farm__secrets": "/nowhere",
     "provisioning_api__admin_key_hash": "0" * 64,
@@ -32,26 +34,10 @@ FARM: dict[str, Any] = {
 def test_the_service_reads_what_the_role_writes(
     engines: bool, tmp_path: Path, ansible_environment: Path
 ) -> None:
-    task = {
-        "ansible.builtin.copy": {
-            "dest": str(tmp_path / "p.toml"),
-            "content": "{{ provisioning_api__config }}",
-        }
-    }
-    files = [str(ROLE / "defaults/main.yml"), str(ROLE / "vars/main.yml")]
-    play = {"hosts": "localhost", "gather_facts": False, "vars_files": files, "tasks": [task]}
-    (tmp_path / "play.yaml").write_text(yaml.safe_dump([play]))
     sealing = {"method": "command", "wrap_command": ["kms", "wrap, it"], "unwrap_command": ["kms", "-d"]}
-    given = {
-        **FARM,
-        "provisioning_api__sealing": sealing,
-        "provisioning_api__engines": engines,
-        "provisioning_api__public_url": "http://10.0.0.5",
-    }
-    words = ["-i", "localhost,", "-c", "local", str(tmp_path / "play.yaml"), "-e", json.dumps(given)]
-    done = run_ansible("ansible-playbook", words, {**os.environ, "ANSIBLE_BECOME": "false"})
-    assert done.status == 0, done.output
-    settings = load_settings(tmp_path / "p.toml", {})
+    settings = settings_of(
+        tmp_path, {"provisioning_api__sealing": sealing, "provisioning_api__engines": engines}
+    )
     assert (settings.provisioning.host, settings.provisioning.tls_names) == ("10.0.0.5", ("10.0.0.5",))
     assert settings.sealing.unwrap_command == ("kms", "-d")
     assert settings.sealing.wrap_command == ("kms", "wrap, it")
@@ -66,3 +52,30 @@ def test_the_service_reads_what_the_role_writes(
     assert {str(place) for place in places if place} == {
         f"/etc/soundstage/provisioning-engines/{name}" for name in ("consul.token", "ca.pem", "nomad.token")
     }
+
+
+@pytest.mark.parametrize("machines", [1, 2])
+def test_several_machines_share_a_database(machines: int, tmp_path: Path, ansible_environment: Path) -> None:
+    names = ["localhost", "other"][:machines]
+    settings = settings_of(tmp_path, {"farm__database": "control-3", "farm__provisioning": names})
+    own = "postgresql://provisioning@10.0.0.13:5432/provisioning?sslmode=verify-full"
+    url = str(settings.provisioning.database_url or "")
+    assert url == (f"{own}&passfile=/etc/soundstage/provisioning.pgpass" if machines > 1 else "")
+
+
+def settings_of(tmp_path: Path, variables: dict[str, Any]) -> Settings:
+    """Returns what the service reads from the file that the role writes."""
+    task = {
+        "ansible.builtin.copy": {
+            "dest": str(tmp_path / "p.toml"),
+            "content": "{{ provisioning_api__config }}",
+        }
+    }
+    files = [str(ROLE / "defaults/main.yml"), str(ROLE / "vars/main.yml")]
+    play = {"hosts": "localhost", "gather_facts": False, "vars_files": files, "tasks": [task]}
+    (tmp_path / "play.yaml").write_text(yaml.safe_dump([play]))
+    everything = {**FARM, "provisioning_api__public_url": "http://10.0.0.5", **variables}
+    words = ["-i", "localhost,", "-c", "local", str(tmp_path / "play.yaml"), "-e", json.dumps(everything)]
+    done = run_ansible("ansible-playbook", words, {**os.environ, "ANSIBLE_BECOME": "false"})
+    assert done.status == 0, done.output
+    return load_settings(tmp_path / "p.toml", {})

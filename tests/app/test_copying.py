@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import JSON, Table, func, select
 
-from app.migrating import migrate
+from app.migrating import PROVISIONING, migrate
 from app.migrations.copy import copy
 from app.tables import all_tables
 from policy import Policy, Principal
@@ -79,3 +79,18 @@ async def test_a_database_that_holds_something_is_left_alone(source_url: str, da
     with pytest.raises(Conflict) as error:
         await copy(source_url, database_url)
     assert error.value.code == "database.not_empty"
+
+
+async def test_the_rows_of_machines_come_along(tmp_path: Path, database_url: str) -> None:
+    url = f"sqlite:///{tmp_path / 'provisioning.db'}"
+    source = Database(url)
+    await migrate(source, tmp_path, tree=PROVISIONING)
+    async with source.transaction() as session:
+        await EventStore(source).append(session, "machines", "machine.seen", {"name": TEXT})
+    await source.close()
+    copied = await copy(url, database_url, PROVISIONING)
+    assert copied["events"] == 1 and copied["machines"] == 0
+    target = Database(database_url)
+    [event] = await EventStore(target).read("machines")
+    assert event.data["name"] == TEXT
+    await target.close()

@@ -26,6 +26,9 @@ from waiting import eventually
 
 pytestmark = pytest.mark.cached("ansible/roles/backup", "tools")
 SECRET = "the only copy of what nova said"
+LIMIT_AND_MARK = """
+SELECT datconnlimit, shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = current_database()
+"""
 
 
 def with_database(backups: Backups, folder: Path) -> Path:
@@ -281,10 +284,36 @@ def test_a_postgresql_database_is_restored_into_a_scratch_one(
     done = backups.run("verify")
     assert done.returncode == 0, done.stderr
     sql("DELETE FROM lines")
+    service = subprocess.Popen(["psql", "--dbname", "farm", "--command", "SELECT pg_sleep(60)"])
     done = backups.run("restore")
     assert done.returncode == 0, done.stderr
     assert SECRET in sql("SELECT text FROM lines")
     assert "soundstage_verify" not in sql("SELECT datname FROM pg_database")
+    assert service.wait(10) != 0, "who was connected has lost its connection"
+    assert sql(LIMIT_AND_MARK).split("|")[0].strip() == "-1"
+    assert sql(LIMIT_AND_MARK).split("|")[1].strip() == "soundstage: loaded from a backup"
+
+
+def test_a_dump_that_does_not_load_leaves_the_database_as_it_was(
+    backups: Backups, postgresql: PostgresqlServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGHOST", str(postgresql.folder))
+    monkeypatch.setenv("PGUSER", POSTGRESQL_USER)
+
+    def sql(statement: str, database: str = "half") -> str:
+        command = ["psql", "--tuples-only", "--dbname", database, "--command", statement]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    sql("CREATE DATABASE half", "postgres")
+    sql("CREATE TABLE lines AS SELECT 1 AS number")
+    backups.config["databases"] = [{"name": "studio", "kind": "postgresql", "database": "half"}]
+    backups.take()
+    # Something that the dump does not know refers to its table, so that it cannot be replaced.
+    sql("CREATE VIEW seen AS SELECT number + 1 AS more FROM lines")
+    done = backups.run("restore")
+    assert (done.returncode, done.stderr.partition(":")[0]) == (1, "backup.database_failed")
+    assert sql("SELECT more FROM seen").strip() == "2"
+    assert sql(LIMIT_AND_MARK).split() == ["-1", "|"]
 
 
 def test_the_recovery_key_alone_opens_the_newest_copy(on_s3: Backups, tmp_path: Path) -> None:

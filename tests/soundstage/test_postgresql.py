@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -10,6 +12,8 @@ import pytest
 from sqlalchemy import text
 
 from soundstage.database import Database
+from soundstage.database.leader_locks import LOST_EXIT_CODE
+from soundstage.database.restores import MARK, clear_restored, is_restored
 from soundstage.errors import Invalid, SoundstageError, Unavailable
 from soundstage.events import EventStore
 
@@ -142,3 +146,47 @@ async def test_a_writer_that_sleeps_for_ever_is_thrown_out_by_the_server(db: Dat
     async with db.transaction() as session:
         limit = await session.scalar(text("SHOW idle_in_transaction_session_timeout"))
     assert limit == "30s"
+
+
+END_OTHERS = """
+SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
+SERVICE = """
+import asyncio, sys
+from sqlalchemy import text
+from soundstage.database import Database
+from soundstage.database.restores import exit_when_restored
+async def main():
+    database = Database(sys.argv[1])
+    exit_when_restored(database)
+    async def ask():
+        async with database.session() as session:
+            return await session.scalar(text("SELECT 1"))
+    print(await ask(), flush=True)
+    await asyncio.to_thread(sys.stdin.readline)
+    print(await ask(), flush=True)
+asyncio.run(main())
+"""
+
+
+async def test_a_process_ends_before_it_reads_rows_that_a_backup_brought(
+    boss: Database, database_url: str
+) -> None:
+    service = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", SERVICE, database_url,
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert service.stdout is not None
+    assert await service.stdout.readline() == b"1\n"
+    name = re.search(r"/(test_\w+)", database_url)
+    assert name
+    assert not await is_restored(boss)
+    async with boss.transaction() as session:
+        await session.execute(text(f"COMMENT ON DATABASE {name[1]} IS '{MARK}'"))
+    await ask(boss, END_OTHERS)
+    output, _ = await service.communicate(b"\n")
+    assert (output, service.returncode) == (b"", LOST_EXIT_CODE)
+    assert await is_restored(boss)
+    await clear_restored(boss)
+    assert not await is_restored(boss)

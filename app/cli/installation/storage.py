@@ -48,29 +48,11 @@ def _shut_machines(state_dir: Path, secrets: Secrets) -> str:
     )
 
 
-def _unproven(key: Path, log: Origin, name: str) -> tuple[str, str]:
-    """Returns what is wrong with an audit log that nothing proves, and what to do about it."""
-    from policy.audit.recorded_head import ChainKey
-
-    accept = "`soundstage restore --finish --accept-unproven-log`"
-    if log.key is ChainKey.UNKEYED:
-        return (
-            f"Nothing proves the {name}: its {log.lines} lines carry no key, and {key} is there. They are "
-            "from before keys, or they were rewritten. Nothing was added to it.",
-            f"Take a backup that you trust. To go on from this one all the same, run {accept} before the "
-            "server starts; the log will say so.",
-        )
-    return (
-        f"The {name} was written with another key than {key}, or there is none. Nothing was added to it.",
-        "Put the old key there and run `soundstage restore --finish` before the server starts. If it is "
-        f"lost, {accept} goes on; the old lines cannot be verified any more.",
-    )
-
-
 def _unproven_logs(
     settings: Settings, studio: Origin | None, machines: Origin | None
 ) -> list[tuple[str, str]]:
     """The same of both processes' logs; None where there is none."""
+    from app.restores import unproven_log
     from policy.audit.head import KEY_FILE
 
     state = settings.state_dir.absolute()
@@ -78,7 +60,7 @@ def _unproven_logs(
         (state / KEY_FILE, studio, "audit log"),
         (state / "provisioning" / "keys" / KEY_FILE, machines, "audit log of machines"),
     )
-    return [_unproven(key, log, name) for key, log, name in logs if log is not None and log.unproven]
+    return [unproven_log(key, log, name) for key, log, name in logs if log is not None and log.unproven]
 
 
 def _name_openers(printer: Printer, state_dir: Path) -> None:
@@ -346,9 +328,8 @@ def _finish(called: Invocation, printer: Printer, *, accept_unproven: bool) -> N
 
     async def work() -> None:
         from app.archive import close_pending, has_database, has_machines
-        from app.composition import build
+        from app.composition import build, finish_studio
         from app.migrating import migrate as migrate_database
-        from policy.audit import AuditEntry
 
         settings = called.settings()
         closed = (
@@ -359,8 +340,7 @@ def _finish(called: Invocation, printer: Printer, *, accept_unproven: bool) -> N
         if chain:
             services = build(settings)
             await migrate_database(services.database, settings.state_dir)
-            put_back = AuditEntry("backup.restored", "cli", "by other means")
-            log = await services.audit.resume_restored_chain(put_back, accept_unproven=accept_unproven)
+            log = await finish_studio(services, "cli", accept_unproven=accept_unproven)
             services.audit.close()
             await services.database.close()
         machines = closed.machines if closed else 0

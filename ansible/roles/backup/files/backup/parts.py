@@ -62,9 +62,7 @@ def load(database: dict[str, Any], copy: Path) -> None:
         _make_parent(Path(database["path"]), database)
         _load_sqlite(Path(database["path"]), copy)
         return
-    command = ["pg_restore", "--clean", "--if-exists", "--single-transaction"]
-    with copy.open("rb") as opened:
-        _run([*_as(database), *command, f"--dbname={database['database']}"], database["name"], stdin=opened)
+    _load_postgresql(database, copy)
 
 
 def require_opens(database: dict[str, Any], copy: Path) -> None:
@@ -205,6 +203,26 @@ def _make_parent(path: Path, database: dict[str, Any]) -> None:
     os.chown(path.parent, *owner)
 
 
+def _load_postgresql(database: dict[str, Any], copy: Path) -> None:
+    """Loads a dump while no service is connected, into a marked database: services close what was open in the
+    copy before they use its rows (soundstage/database/restores.py).
+    """
+    psql = [*_as(database), "psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "postgres"]
+    psql.append(f"--set=name={database['database']}")
+    command = ["pg_restore", "--clean", "--if-exists", "--single-transaction"]
+    try:
+        _run(psql, database["name"], input=_CLOSE_TO_SERVICES)
+        with copy.open("rb") as opened:
+            _run(
+                [*_as(database), *command, f"--dbname={database['database']}"], database["name"], stdin=opened
+            )
+    except BackupError:
+        _run(psql, database["name"], input=_UNMARK)
+        raise
+    finally:
+        _run(psql, database["name"], input=_OPEN_TO_SERVICES)
+
+
 def _load_sqlite(target: Path, copy: Path) -> None:
     staging = target.with_name(f".{target.name}.restored")
     shutil.copyfile(copy, staging)
@@ -282,6 +300,15 @@ SELECT to_regclass('blob_references') IS NOT NULL AS there \gset
 {_BLOBS_OF_PERSONAS};
 \endif
 """
+
+# A limit holds for services, not for the superuser that restores.
+_CLOSE_TO_SERVICES = """
+ALTER DATABASE :"name" CONNECTION LIMIT 0;
+COMMENT ON DATABASE :"name" IS 'soundstage: loaded from a backup';
+SELECT count(pg_terminate_backend(pid, 5000)) AS ended FROM pg_stat_activity WHERE datname = :'name' \\gset
+"""
+_UNMARK = """COMMENT ON DATABASE :"name" IS NULL;"""
+_OPEN_TO_SERVICES = """ALTER DATABASE :"name" CONNECTION LIMIT -1;"""
 
 _COPY_SQLITE = """
 import sqlite3, sys

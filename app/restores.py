@@ -1,0 +1,31 @@
+"""Says what is wrong with the audit log of a database from a backup; for commands and processes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from policy.audit.recorded_head import ChainKey, Origin
+from soundstage.errors import Conflict
+
+
+def require_proven(key: Path, log: Origin, name: str) -> None:
+    """Raises Conflict `restore.unproven_log`: nobody may start a server on such a database unaware."""
+    if log.unproven:
+        raise Conflict("restore.unproven_log", *unproven_log(key, log, name))
+
+
+def unproven_log(key: Path, log: Origin, name: str) -> tuple[str, str]:
+    """Returns what is wrong with an audit log that nothing proves, and what to do about it."""
+    accept = "`soundstage restore --finish --accept-unproven-log`"
+    if log.key is ChainKey.UNKEYED:
+        return (
+            f"Nothing proves the {name}: its {log.lines} lines carry no key, and {key} is there. They are "
+            "from before keys, or they were rewritten. Nothing was added to it.",
+            f"Take a backup that you trust. To go on from this one all the same, run {accept} before the "
+            "server starts; the log will say so.",
+        )
+    return (
+        f"The {name} was written with another key than {key}, or there is none. Nothing was added to it.",
+        "Put the old key there and run `soundstage restore --finish` before the server starts. If it is "
+        f"lost, {accept} goes on; the old lines cannot be verified any more.",
+    )
