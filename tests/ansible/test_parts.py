@@ -105,6 +105,8 @@ def test_weights_in_the_manifest_become_jobs_of_language_models(tmp_path: Path) 
     workers = {"hosts": {"cpu-1": {"models__manifest": weights}}}
     hosts["all"]["children"]["workers"]["children"]["cpu"] = workers
     (inventory / "hosts.yaml").write_text(yaml.safe_dump(hosts))
+    # The play is outside the role, so Ansible looks for templates beside the playbook.
+    (tmp_path / "templates").symlink_to(ROOT / "ansible/roles/bootstrap_agent/templates")
     roles = ("farm", "bootstrap_agent")
     (job,) = evaluate(tmp_path, roles, "bootstrap_agent__language_model_jobs", {"role_path": str(ROOT)})
     assert (job["job"], job["service"]) == ("llm-expert", "llm-qwen3-8b-q4")
