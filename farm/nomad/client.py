@@ -264,6 +264,22 @@ def unreachable(error: object) -> Unavailable:
     )
 
 
+NOT_NOW = (
+    "rpc error",
+    # A server that has just started, or a cluster whose first leader is still making its keys.
+    "no cluster leader",
+    "keyring has not been initialized",
+    # A leader that another one follows (https://pkg.go.dev/github.com/hashicorp/raft#pkg-variables). Whether
+    # it has written what it took is open: a second try of the same finds what is there.
+    "leadership lost",
+    "node is not the leader",
+    "leadership transfer in progress",
+    "raft is already shutdown",
+    "timed out enqueuing operation",
+)
+"""Words of servers that cannot serve now, and can later."""
+
+
 def refusal(status: int, words: str) -> SoundstageError:
     """Nomad says with 500 what others say with 4xx, so its words count too."""
     text = words.strip()[:400]
@@ -278,9 +294,7 @@ def refusal(status: int, words: str) -> SoundstageError:
         )
     if status == 404 or "not found" in lowered:
         return NotFound("nomad.not_found", f"Nomad does not know it: {text}.", "It may be purged.")
-    # A server that has just begun, or a cluster whose first leader is still making its keys.
-    beginning = "no cluster leader" in lowered or "keyring has not been initialized" in lowered
-    if status >= 500 and (beginning or "rpc error" in lowered or not lowered):
+    if status >= 500 and (not lowered or any(words in lowered for words in NOT_NOW)):
         return Unavailable(
             "nomad.unreachable",
             f"Nomad cannot serve now: {text or status}.",

@@ -172,6 +172,7 @@ async def test_a_broken_job_file_is_refused_with_nomads_words(client: NomadClien
     [
         (500, "variable error: encrypt: keyring has not been initialized yet"),
         (500, "No cluster leader"),
+        (500, "raft apply failed: leadership lost while committing log"),
         (500, "rpc error: failed to get conn: dial tcp 10.0.0.2:4647: connect: connection refused"),
         (502, "<html>Bad gateway</html>"),
     ],
