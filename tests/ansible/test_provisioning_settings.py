@@ -54,13 +54,23 @@ def test_the_service_reads_what_the_role_writes(
     }
 
 
-@pytest.mark.parametrize("machines", [1, 2])
-def test_several_machines_share_a_database(machines: int, tmp_path: Path, ansible_environment: Path) -> None:
+@pytest.mark.parametrize(
+    ("machines", "was_shared", "is_shared"),
+    [(1, False, False), (2, False, True), (1, True, True)],
+    ids=["one", "two", "one that is left of two"],
+)
+def test_several_machines_share_a_database(
+    machines: int, was_shared: bool, is_shared: bool, tmp_path: Path, ansible_environment: Path
+) -> None:
     names = ["localhost", "other"][:machines]
-    settings = settings_of(tmp_path, {"farm__database": "control-3", "farm__provisioning": names})
+    if was_shared:
+        (tmp_path / "postgresql").mkdir()
+        (tmp_path / "postgresql" / "provisioning.password").write_text("secret")
+    given = {"farm__database": "control-3", "farm__provisioning": names, "farm__secrets": str(tmp_path)}
+    settings = settings_of(tmp_path, given)
     own = "postgresql://provisioning@10.0.0.13:5432/provisioning?sslmode=verify-full"
     url = str(settings.provisioning.database_url or "")
-    assert url == (f"{own}&passfile=/etc/soundstage/provisioning.pgpass" if machines > 1 else "")
+    assert url == (f"{own}&passfile=/etc/soundstage/provisioning.pgpass" if is_shared else "")
 
 
 def settings_of(tmp_path: Path, variables: dict[str, Any]) -> Settings:
@@ -71,7 +81,8 @@ def settings_of(tmp_path: Path, variables: dict[str, Any]) -> Settings:
             "content": "{{ provisioning_api__config }}",
         }
     }
-    files = [str(ROLE / "defaults/main.yml"), str(ROLE / "vars/main.yml")]
+    roles = [ROLE.parent / "farm/vars/main.yml", ROLE / "defaults/main.yml", ROLE / "vars/main.yml"]
+    files = [str(file) for file in roles]
     play = {"hosts": "localhost", "gather_facts": False, "vars_files": files, "tasks": [task]}
     (tmp_path / "play.yaml").write_text(yaml.safe_dump([play]))
     everything = {**FARM, "provisioning_api__public_url": "http://10.0.0.5", **variables}
