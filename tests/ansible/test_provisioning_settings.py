@@ -66,8 +66,8 @@ def test_several_machines_share_a_database(
     if was_shared:
         (tmp_path / "postgresql").mkdir()
         (tmp_path / "postgresql" / "provisioning.password").write_text("secret")
-    given = {"farm__database": "control-3", "farm__provisioning": names, "farm__secrets": str(tmp_path)}
-    settings = settings_of(tmp_path, given)
+    variables = {"farm__database": "control-3", "farm__provisioning": names, "farm__secrets": str(tmp_path)}
+    settings = settings_of(tmp_path, variables)
     own = "postgresql://provisioning@10.0.0.13:5432/provisioning?sslmode=verify-full"
     url = str(settings.provisioning.database_url or "")
     assert url == (f"{own}&passfile=/etc/soundstage/provisioning.pgpass" if is_shared else "")
