@@ -314,6 +314,9 @@ def test_a_dump_that_does_not_load_leaves_the_database_as_it_was(
     assert (done.returncode, done.stderr.partition(":")[0]) == (1, "backup.database_failed")
     assert sql("SELECT more FROM seen").strip() == "2"
     assert sql(LIMIT_AND_MARK).split() == ["-1", "|"]
+    sql("COMMENT ON DATABASE half IS 'soundstage: loaded from a backup'")
+    assert backups.run("restore").returncode == 1
+    assert "loaded from a backup" in sql(LIMIT_AND_MARK), "an earlier restore is still to be finished"
 
 
 def test_the_recovery_key_alone_opens_the_newest_copy(on_s3: Backups, tmp_path: Path) -> None:

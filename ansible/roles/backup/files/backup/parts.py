@@ -210,6 +210,7 @@ def _load_postgresql(database: dict[str, Any], copy: Path) -> None:
     psql = [*_as(database), "psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "postgres"]
     psql.append(f"--set=name={database['database']}")
     command = ["pg_restore", "--clean", "--if-exists", "--single-transaction"]
+    was_marked = _is_marked(psql, database["name"])
     try:
         _run(psql, database["name"], input=_CLOSE_TO_SERVICES)
         with copy.open("rb") as opened:
@@ -217,10 +218,19 @@ def _load_postgresql(database: dict[str, Any], copy: Path) -> None:
                 [*_as(database), *command, f"--dbname={database['database']}"], database["name"], stdin=opened
             )
     except BackupError:
-        _run(psql, database["name"], input=_UNMARK)
+        # The rows are those of before; of a restore that no service has finished the mark stays.
+        if not was_marked:
+            _run(psql, database["name"], input=_UNMARK)
         raise
     finally:
         _run(psql, database["name"], input=_OPEN_TO_SERVICES)
+
+
+def _is_marked(psql: list[str], name: str) -> bool:
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as rows:
+        _run([*psql, "-At"], name, stdout=rows, input=_READ_MARK)
+        rows.seek(0)
+        return bool(rows.read().strip())
 
 
 def _load_sqlite(target: Path, copy: Path) -> None:
@@ -306,6 +316,10 @@ _CLOSE_TO_SERVICES = """
 ALTER DATABASE :"name" CONNECTION LIMIT 0;
 COMMENT ON DATABASE :"name" IS 'soundstage: loaded from a backup';
 SELECT count(pg_terminate_backend(pid, 5000)) AS ended FROM pg_stat_activity WHERE datname = :'name' \\gset
+"""
+_READ_MARK = """
+SELECT 1 FROM pg_database
+WHERE datname = :'name' AND shobj_description(oid, 'pg_database') = 'soundstage: loaded from a backup';
 """
 _UNMARK = """COMMENT ON DATABASE :"name" IS NULL;"""
 _OPEN_TO_SERVICES = """ALTER DATABASE :"name" CONNECTION LIMIT -1;"""
