@@ -48,7 +48,7 @@ from app.doctor.watch import HealthWatch
 from app.farm_choice import Farm, choose_farm, operator_client, speech_scheduler, speech_worker_binary
 from app.machines_api import machines_api
 from app.migrating import migrate
-from app.restores import require_proven
+from app.restores import finish_before_use
 from app.server.state_folders import secure_state_folders
 from app.server.video_authority import video_signer
 from app.state_metrics import read_state
@@ -63,7 +63,7 @@ from policy.principal import LOCAL, Kind
 from soundstage.background import Worker
 from soundstage.blobs import BlobStore, BucketAccess
 from soundstage.database import Database
-from soundstage.database.restores import clear_restored, exit_when_restored, is_restored
+from soundstage.database.restores import clear_restored
 from soundstage.database.tenants import tenant_scope
 from soundstage.events import EventStore
 from soundstage.http import own_listeners
@@ -352,10 +352,9 @@ async def run_database(services: Services) -> AsyncIterator[None]:
     try:
         await migrate(services.database, services.settings.state_dir)
         await services.audit.start()
-        if await is_restored(services.database):
-            key = services.settings.state_dir.absolute() / KEY_FILE
-            require_proven(key, await finish_studio(services, "soundstage"), "audit log")
-        exit_when_restored(services.database)
+        key = services.settings.state_dir.absolute() / KEY_FILE
+        finish = partial(finish_studio, services, "soundstage")
+        await finish_before_use(services.database, finish, key, "audit log")
         with recording(services.traces):
             yield
     finally:

@@ -8,16 +8,17 @@ from dataclasses import dataclass
 from fastapi import FastAPI
 
 from app.migrating import PROVISIONING, migrate
-from app.restores import require_proven
+from app.restores import finish_before_use
 from app.server.state_folders import secure_state_folders
 from policy import Policy
 from policy.audit.head import KEY_FILE
+from policy.audit.recorded_head import Origin
 from provisioning_api.restored import Closed
 from provisioning_api.state_metrics import read_provisioning_state
 from provisioning_api.web import create_provisioning_app
 from provisioning_api.wiring import Provisioning, build_provisioning
 from soundstage.database import Database
-from soundstage.database.restores import clear_restored, exit_when_restored, is_restored
+from soundstage.database.restores import clear_restored
 from soundstage.events import EventStore
 from soundstage.key_sealing import check_keys
 from soundstage.settings import Settings
@@ -47,10 +48,12 @@ class ProvisioningProcess:
         await asyncio.to_thread(self.services.make_keys)
         await migrate(self.database, self.settings.state_dir, tree=PROVISIONING)
         await self.services.audit.start()
-        if await is_restored(self.database):
-            key = self.settings.state_dir.absolute() / "provisioning" / "keys" / KEY_FILE
-            require_proven(key, (await self.finish_restore()).log, "audit log of machines")
-        exit_when_restored(self.database)
+        key = self.settings.state_dir.absolute() / "provisioning" / "keys" / KEY_FILE
+
+        async def finish() -> Origin:
+            return (await self.finish_restore()).log
+
+        await finish_before_use(self.database, finish, key, "audit log of machines")
 
     async def finish_restore(self, *, accept_unproven: bool = False) -> Closed:
         """Closes what was open when the backup was made that the database came from."""

@@ -1,17 +1,26 @@
-"""Says what is wrong with the audit log of a database from a backup; for commands and processes."""
+"""Finishes the restore of a database before a process uses it, and says what is wrong with its audit log."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from policy.audit.recorded_head import ChainKey, Origin
+from soundstage.database import Database
+from soundstage.database.restores import exit_when_restored, is_restored
 from soundstage.errors import Conflict
 
 
-def require_proven(key: Path, log: Origin, name: str) -> None:
-    """Raises Conflict `restore.unproven_log`: nobody may start a server on such a database unaware."""
-    if log.unproven:
+async def finish_before_use(
+    database: Database, finish: Callable[[], Awaitable[Origin]], key: Path, name: str
+) -> None:
+    """Awaits `finish` where a backup was loaded into the database, and ends the process when one is later.
+
+    Raises Conflict `restore.unproven_log`: nobody may start a server on such a database unaware.
+    """
+    if await is_restored(database) and (log := await finish()).unproven:
         raise Conflict("restore.unproven_log", *unproven_log(key, log, name))
+    exit_when_restored(database)
 
 
 def unproven_log(key: Path, log: Origin, name: str) -> tuple[str, str]:

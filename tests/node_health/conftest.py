@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+
+import pytest
+from postgresql_server import USER, PostgresqlServer
 
 ROLES = Path(__file__).resolve().parents[2] / "ansible" / "roles"
 for place in (
@@ -18,3 +23,25 @@ for place in (
     Path(__file__).parent,
 ):
     sys.path.insert(0, str(place))
+
+
+@pytest.fixture
+def make_database(
+    postgresql: PostgresqlServer, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str], Callable[[str], str]]:
+    """`sql = make_database("farm")` creates a database; `sql(statement)` returns its rows as psql does.
+
+    Programs that a test starts log in to the same server.
+    """
+    monkeypatch.setenv("PGHOST", str(postgresql.folder))
+    monkeypatch.setenv("PGUSER", USER)
+
+    def run(database: str, statement: str) -> str:
+        command = ["psql", "--tuples-only", "--quiet", "--dbname", database, "--command", statement]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    def make(name: str) -> Callable[[str], str]:
+        run("postgres", f"CREATE DATABASE {name}")
+        return lambda statement: run(name, statement)
+
+    return make

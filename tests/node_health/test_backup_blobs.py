@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from parts import blob_paths
-from postgresql_server import USER, PostgresqlServer
 
 pytestmark = pytest.mark.cached("ansible/roles/backup")
 PHOTO, VIDEO = "ab" * 32, "cd" * 32
 
 
 def test_objects_of_personas_are_named_by_the_database(
-    tmp_path: Path, postgresql: PostgresqlServer, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, make_database: Callable[[str], Callable[[str], str]]
 ) -> None:
-    monkeypatch.setenv("PGHOST", str(postgresql.folder))
-    monkeypatch.setenv("PGUSER", USER)
-
-    def sql(statement: str, database: str = "objects") -> None:
-        command = ["psql", "--quiet", "--dbname", database, "--command", statement]
-        subprocess.run(command, check=True, capture_output=True)
-
-    sql("CREATE DATABASE objects", "postgres")
+    sql = make_database("objects")
     for digest in (PHOTO, VIDEO):
         (tmp_path / digest[:2]).mkdir()
         (tmp_path / digest[:2] / digest).write_bytes(b"content")

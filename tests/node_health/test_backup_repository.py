@@ -12,14 +12,12 @@ import socket
 import sqlite3
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from backup_error import BackupError
 from backup_farm import PASSWORD, Backups
-from postgresql_server import USER as POSTGRESQL_USER
-from postgresql_server import PostgresqlServer
 from repository import Repository
 from s3_server import S3Server
 from waiting import eventually
@@ -268,16 +266,9 @@ def test_a_copy_that_nobody_has_restored_for_long_is_a_problem(backups: Backups,
 
 
 def test_a_postgresql_database_is_restored_into_a_scratch_one(
-    backups: Backups, tmp_path: Path, postgresql: PostgresqlServer, monkeypatch: pytest.MonkeyPatch
+    backups: Backups, make_database: Callable[[str], Callable[[str], str]]
 ) -> None:
-    monkeypatch.setenv("PGHOST", str(postgresql.folder))
-    monkeypatch.setenv("PGUSER", POSTGRESQL_USER)
-
-    def sql(statement: str, database: str = "farm") -> str:
-        command = ["psql", "--tuples-only", "--dbname", database, "--command", statement]
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
-
-    sql("CREATE DATABASE farm", "postgres")
+    sql = make_database("farm")
     sql(f"CREATE TABLE lines AS SELECT '{SECRET}'::text AS text")
     backups.config["databases"] = [{"name": "studio", "kind": "postgresql", "database": "farm"}]
     backups.take()
@@ -295,16 +286,9 @@ def test_a_postgresql_database_is_restored_into_a_scratch_one(
 
 
 def test_a_dump_that_does_not_load_leaves_the_database_as_it_was(
-    backups: Backups, postgresql: PostgresqlServer, monkeypatch: pytest.MonkeyPatch
+    backups: Backups, make_database: Callable[[str], Callable[[str], str]]
 ) -> None:
-    monkeypatch.setenv("PGHOST", str(postgresql.folder))
-    monkeypatch.setenv("PGUSER", POSTGRESQL_USER)
-
-    def sql(statement: str, database: str = "half") -> str:
-        command = ["psql", "--tuples-only", "--dbname", database, "--command", statement]
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
-
-    sql("CREATE DATABASE half", "postgres")
+    sql = make_database("half")
     sql("CREATE TABLE lines AS SELECT 1 AS number")
     backups.config["databases"] = [{"name": "studio", "kind": "postgresql", "database": "half"}]
     backups.take()

@@ -101,6 +101,18 @@ async def operator_of(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
+@asynccontextmanager
+async def at_work(settings: Settings) -> AsyncIterator[tuple[httpx.AsyncClient, httpx.AsyncClient]]:
+    """Runs a process of these settings; yields the clients of an operator and of a machine."""
+    app = build_process(settings).app()
+    async with (
+        app.router.lifespan_context(app),
+        operator_of(app) as operator,
+        client_of(app, "https://provisioning.example", "10.0.0.7") as machine,
+    ):
+        yield operator, machine
+
+
 @pytest.fixture
 async def operator(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     """The user of this machine, who is admin."""

@@ -5,15 +5,14 @@ from __future__ import annotations
 import shutil
 import stat
 import tarfile
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
 import pytest
-from conftest import client_of, operator_of
+from conftest import at_work
 from ramdisk import Ramdisk
 
 from app.archive import MachineState, close_pending, gather, restore, save
@@ -68,17 +67,6 @@ async def put_back(settings: Settings, archive: Path, *, force: bool = False) ->
 
 def elsewhere(settings: Settings, folder: Path) -> Settings:
     return settings.model_copy(update={"state_dir": folder})
-
-
-@asynccontextmanager
-async def at_work(settings: Settings) -> AsyncIterator[tuple[httpx.AsyncClient, httpx.AsyncClient]]:
-    app = build_process(settings).app()
-    async with (
-        app.router.lifespan_context(app),
-        operator_of(app) as operator,
-        client_of(app, "https://provisioning.example", "10.0.0.7") as machine,
-    ):
-        yield operator, machine
 
 
 async def test_machines_and_authorities_come_back_and_members_stay_members(

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
-import httpx
 import pytest
-from conftest import client_of, operator_of
+from conftest import at_work
 from ramdisk import Ramdisk
 from sqlalchemy import text
 
-from app.provisioning import build_process
 from soundstage.database import Database
 from soundstage.database.restores import MARK, is_restored
 from soundstage.errors import Conflict
@@ -25,21 +22,11 @@ def database_engine() -> str:
     return "postgresql"
 
 
-@asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[tuple[httpx.AsyncClient, Ramdisk]]:
-    app = build_process(settings).app()
-    async with (
-        app.router.lifespan_context(app),
-        operator_of(app) as operator,
-        client_of(app, "https://provisioning.example", "10.0.0.7") as machine,
-    ):
-        yield operator, Ramdisk(machine)
-
-
 @pytest.fixture
 async def from_backup(settings: Settings) -> AsyncIterator[Database]:
     """A database with a machine that may be written, marked as `soundstage-backup` leaves it."""
-    async with running(settings) as (operator, ramdisk):
+    async with at_work(settings) as (operator, machine):
+        ramdisk = Ramdisk(machine)
         await ramdisk.discover()
         accepted = await operator.post(
             f"/api/machines/{ramdisk.machine_id}/accept", json={"name": "waiting", "code": ramdisk.code}
@@ -56,13 +43,13 @@ async def from_backup(settings: Settings) -> AsyncIterator[Database]:
 async def test_the_next_start_closes_what_was_open_in_the_backup(
     from_backup: Database, settings: Settings
 ) -> None:
-    async with running(settings) as (operator, _):
+    async with at_work(settings) as (operator, _):
         assert (await operator.get("/api/machines/waiting")).json()["may_be_written"] is False
         assert (await operator.get("/api/audit/verdict")).json()["broken_at"] is None
         again = await operator.post("/api/machines/waiting/reject")
         assert again.is_success
     assert not await is_restored(from_backup)
-    async with running(settings) as (operator, _):
+    async with at_work(settings) as (operator, _):
         audit = (await operator.get("/api/audit")).json()
         assert [line["action"] for line in audit].count("backup.restored") == 1
 
@@ -70,14 +57,14 @@ async def test_the_next_start_closes_what_was_open_in_the_backup(
 async def test_a_machine_with_other_keys_does_not_start(from_backup: Database, settings: Settings) -> None:
     other = settings.model_copy(update={"state_dir": settings.state_dir.parent / "other"})
     with pytest.raises(Conflict) as error:
-        async with running(other):
+        async with at_work(other):
             pass
     assert error.value.code == "restore.unproven_log" and "keys/audit.key" in str(error.value)
     assert await is_restored(from_backup)
 
 
 async def test_the_first_start_makes_all_keys_that_another_machine_needs(settings: Settings) -> None:
-    async with running(settings):
+    async with at_work(settings):
         pass
     names = {path.name for path in (settings.state_dir / "provisioning/keys").iterdir()}
     assert {Path(name).name for name in PRIVATE_KEYS if name.startswith("provisioning/")} | {

@@ -20,6 +20,8 @@ from typing import Any
 from backup_error import BackupError
 
 BLOBS = "blobs"
+MARK = "soundstage: loaded from a backup"
+"""The comment on a database of PostgreSQL that was restored (soundstage/database/restores.py)."""
 
 
 def dump(database: dict[str, Any], target: Path) -> None:
@@ -113,10 +115,7 @@ def blob_paths(blobs: dict[str, Any], dumps: Path) -> list[Path]:
 def _blobs_of_personas(blobs: dict[str, Any], dumps: Path) -> list[str]:
     if blobs.get("database"):
         command = [*_as(blobs), "psql", "--no-psqlrc", "-At", "--set=ON_ERROR_STOP=1", blobs["database"]]
-        with tempfile.TemporaryFile("w+", encoding="utf-8") as rows:
-            _run(command, blobs["name"], stdout=rows, input=_ASK_POSTGRESQL)
-            rows.seek(0)
-            return rows.read().split()
+        return _output_of(command, blobs["name"], _ASK_POSTGRESQL).split()
     index = dumps / f"{blobs['index']}.dump"
     if not index.exists():
         return []
@@ -207,10 +206,10 @@ def _load_postgresql(database: dict[str, Any], copy: Path) -> None:
     """Loads a dump while no service is connected, into a marked database: services close what was open in the
     copy before they use its rows (soundstage/database/restores.py).
     """
-    psql = [*_as(database), "psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "postgres"]
-    psql.append(f"--set=name={database['database']}")
+    psql = [*_as(database), "psql", "--no-psqlrc", "--quiet", "-At", "--set=ON_ERROR_STOP=1", "postgres"]
+    psql += [f"--set=name={database['database']}", f"--set=mark={MARK}"]
     command = ["pg_restore", "--clean", "--if-exists", "--single-transaction"]
-    was_marked = _is_marked(psql, database["name"])
+    was_marked = bool(_output_of(psql, database["name"], _READ_MARK))
     try:
         _run(psql, database["name"], input=_CLOSE_TO_SERVICES)
         with copy.open("rb") as opened:
@@ -224,13 +223,6 @@ def _load_postgresql(database: dict[str, Any], copy: Path) -> None:
         raise
     finally:
         _run(psql, database["name"], input=_OPEN_TO_SERVICES)
-
-
-def _is_marked(psql: list[str], name: str) -> bool:
-    with tempfile.TemporaryFile("w+", encoding="utf-8") as rows:
-        _run([*psql, "-At"], name, stdout=rows, input=_READ_MARK)
-        rows.seek(0)
-        return bool(rows.read().strip())
 
 
 def _load_sqlite(target: Path, copy: Path) -> None:
@@ -289,6 +281,13 @@ def _as(database: dict[str, Any]) -> list[str]:
     return ["runuser", "-u", database["user"], "--"] if database.get("user") else []
 
 
+def _output_of(command: list[str], name: str, script: str) -> str:
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
+        _run(command, name, stdout=output, input=script)
+        output.seek(0)
+        return output.read()
+
+
 def _run(command: list[str], name: str, **streams: Any) -> None:
     done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False, cwd="/", **streams)
     if done.returncode != 0:
@@ -314,12 +313,11 @@ SELECT to_regclass('blob_references') IS NOT NULL AS there \gset
 # A limit holds for services, not for the superuser that restores.
 _CLOSE_TO_SERVICES = """
 ALTER DATABASE :"name" CONNECTION LIMIT 0;
-COMMENT ON DATABASE :"name" IS 'soundstage: loaded from a backup';
+COMMENT ON DATABASE :"name" IS :'mark';
 SELECT count(pg_terminate_backend(pid, 5000)) AS ended FROM pg_stat_activity WHERE datname = :'name' \\gset
 """
 _READ_MARK = """
-SELECT 1 FROM pg_database
-WHERE datname = :'name' AND shobj_description(oid, 'pg_database') = 'soundstage: loaded from a backup';
+SELECT 1 FROM pg_database WHERE datname = :'name' AND shobj_description(oid, 'pg_database') = :'mark';
 """
 _UNMARK = """COMMENT ON DATABASE :"name" IS NULL;"""
 _OPEN_TO_SERVICES = """ALTER DATABASE :"name" CONNECTION LIMIT -1;"""
