@@ -63,7 +63,7 @@ from policy.principal import LOCAL, Kind
 from soundstage.background import Worker
 from soundstage.blobs import BlobStore, BucketAccess
 from soundstage.database import Database
-from soundstage.database.restores import clear_restored
+from soundstage.database.restores import note_closed
 from soundstage.database.tenants import tenant_scope
 from soundstage.events import EventStore
 from soundstage.http import own_listeners
@@ -340,7 +340,7 @@ async def finish_studio(services: Services, actor: str, *, accept_unproven: bool
     entry = AuditEntry("backup.restored", actor, "by other means")
     log = await services.audit.resume_restored_chain(entry, accept_unproven=accept_unproven)
     if accept_unproven or not log.unproven:
-        await clear_restored(services.database)
+        await note_closed(services.database)
     return log
 
 
@@ -351,10 +351,11 @@ async def run_database(services: Services) -> AsyncIterator[None]:
     """
     try:
         await migrate(services.database, services.settings.state_dir)
-        await services.audit.start()
-        key = services.settings.state_dir.absolute() / KEY_FILE
+        state = services.settings.state_dir.absolute()
         finish = partial(finish_studio, services, "soundstage")
-        await finish_before_use(services.database, finish, key, "audit log")
+        forget_head = services.audit.forget_head
+        await finish_before_use(services.database, finish, forget_head, state, state / KEY_FILE, "audit log")
+        await services.audit.start()
         with recording(services.traces):
             yield
     finally:

@@ -18,7 +18,7 @@ from provisioning_api.state_metrics import read_provisioning_state
 from provisioning_api.web import create_provisioning_app
 from provisioning_api.wiring import Provisioning, build_provisioning
 from soundstage.database import Database
-from soundstage.database.restores import clear_restored
+from soundstage.database.restores import note_closed
 from soundstage.events import EventStore
 from soundstage.key_sealing import check_keys
 from soundstage.settings import Settings
@@ -47,19 +47,21 @@ class ProvisioningProcess:
         """
         await asyncio.to_thread(self.services.make_keys)
         await migrate(self.database, self.settings.state_dir, tree=PROVISIONING)
-        await self.services.audit.start()
-        key = self.settings.state_dir.absolute() / "provisioning" / "keys" / KEY_FILE
+        audit, folder = self.services.audit, self.settings.state_dir.absolute() / "provisioning"
+        key = folder / "keys" / KEY_FILE
 
         async def finish() -> Origin:
             return (await self.finish_restore()).log
 
-        await finish_before_use(self.database, finish, key, "audit log of machines")
+        name = "audit log of machines"
+        await finish_before_use(self.database, finish, audit.forget_head, folder, key, name)
+        await audit.start()
 
     async def finish_restore(self, *, accept_unproven: bool = False) -> Closed:
         """Closes what was open when the backup was made that the database came from."""
         closed = await self.services.restored.close_pending(accept_unproven=accept_unproven)
         if accept_unproven or not closed.log.unproven:
-            await clear_restored(self.database)
+            await note_closed(self.database)
         return closed
 
     def app(self) -> FastAPI:

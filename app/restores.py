@@ -7,20 +7,36 @@ from pathlib import Path
 
 from policy.audit.recorded_head import ChainKey, Origin
 from soundstage.database import Database
-from soundstage.database.restores import exit_when_restored, is_restored
+from soundstage.database.restores import exit_when_restored, find_restore
 from soundstage.errors import Conflict
+from soundstage.private_files import replace_file
+
+RESTORE_FILE = "restore-id"
 
 
 async def finish_before_use(
-    database: Database, finish: Callable[[], Awaitable[Origin]], key: Path, name: str
+    database: Database,
+    finish: Callable[[], Awaitable[Origin]],
+    forget_head: Callable[[], Awaitable[None]],
+    folder: Path,
+    key: Path,
+    name: str,
 ) -> None:
-    """Awaits `finish` where a backup was loaded into the database, and ends the process when one is later.
+    """Awaits `finish` where a backup was loaded and nobody has closed what was open in it, and `forget_head`
+    where another process has: a recorded head may be ahead of the log that came back. Has the process end
+    when a backup is loaded later. Remembers the restore in `folder`.
 
     Raises Conflict `restore.unproven_log`: nobody may start a server on such a database unaware.
     """
-    if await is_restored(database) and (log := await finish()).unproven:
-        raise Conflict("restore.unproven_log", *unproven_log(key, log, name))
-    exit_when_restored(database)
+    restore, file = await find_restore(database), folder / RESTORE_FILE
+    if restore is not None:
+        if restore.is_open:
+            if (log := await finish()).unproven:
+                raise Conflict("restore.unproven_log", *unproven_log(key, log, name))
+        elif not file.exists() or file.read_text(encoding="ascii") != restore.id:
+            await forget_head()
+        replace_file(file, restore.id.encode(), 0o600)
+    exit_when_restored(database, restore)
 
 
 def unproven_log(key: Path, log: Origin, name: str) -> tuple[str, str]:

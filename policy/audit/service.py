@@ -133,6 +133,11 @@ class AuditLog:
             await self.record(session, replace(of, kind=TEXT_REDACTED, data={**of.data, LINES: numbers}))
         return len(numbers)
 
+    async def forget_head(self) -> None:
+        """Removes the recorded head: another process has resumed the chain of a restored database."""
+        if self._recorded_head is not None:
+            await self._recorded_head.forget()
+
     async def reset_head(self, entry: AuditEntry) -> None:
         """Records the head anew from the chain as it is now, and appends a line that says so: after a
         restore, or when an administrator accepts what `verify` reported. Changed lines stay reported.

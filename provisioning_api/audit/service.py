@@ -63,6 +63,10 @@ class AuditLog:
 
         await self._recorded_head.start(record, self.reset_head)
 
+    async def forget_head(self) -> None:
+        """Removes the recorded head: another process has resumed the chain of a restored database."""
+        await self._recorded_head.forget()
+
     async def reset_head(self, action: str, data: Mapping[str, Any]) -> None:
         """Records the head anew from the chain as it is now, and appends a record that says so."""
         await self._recorded_head.forget()

@@ -1,13 +1,16 @@
-"""Marks a PostgreSQL database that a backup was loaded into, until what was open in it is closed.
+"""Reads and writes the mark of a PostgreSQL database that a backup was loaded into.
 
 The mark is a comment on the database (`COMMENT ON DATABASE`), which no dump holds; `soundstage-backup`
-writes it while nobody else may connect. SQLite has none: a command finishes its restore, with the process
-stopped.
+writes it, with an id, while nobody else may connect. The first process that has closed what was open in the
+backup notes that in the mark; the id stays, so that every other process learns of the restore, too. SQLite
+has no mark: a command finishes its restore, with the process stopped.
 """
 
 from __future__ import annotations
 
 import os
+import re
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import event, text
@@ -17,37 +20,59 @@ from soundstage.database.engine import Database
 from soundstage.database.leader_locks import LOST_EXIT_CODE
 from soundstage.telemetry import get_logger
 
-MARK = "soundstage: loaded from a backup"
+LOADED, CLOSED = "loaded from", "closed after"
+_MARK = re.compile(rf"soundstage: (?P<stage>{LOADED}|{CLOSED}) backup (?P<id>[0-9a-f]+)")
 _READ = "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = current_database()"
-_CLEAR = "DO $$ BEGIN EXECUTE format('COMMENT ON DATABASE %I IS NULL', current_database()); END $$"
+# The id holds hexadecimal digits alone.
+_CLOSE = """
+DO $$ BEGIN
+  EXECUTE format('COMMENT ON DATABASE %I IS %L', current_database(), 'soundstage: {stage} backup {id}');
+END $$
+"""
 
 log = get_logger(__name__)
 
 
-async def is_restored(database: Database) -> bool:
-    """Returns whether a backup was loaded that no process has finished yet; False for SQLite."""
+@dataclass(frozen=True, slots=True)
+class Restore:
+    """The last restore of a database. `is_open`: nobody has closed yet what was open in the backup."""
+
+    id: str
+    is_open: bool
+
+    @classmethod
+    def parse(cls, comment: str | None) -> Restore | None:
+        """Returns None for a comment that is no mark."""
+        found = _MARK.fullmatch(comment or "")
+        return found and cls(found["id"], found["stage"] == LOADED)
+
+
+async def find_restore(database: Database) -> Restore | None:
+    """Returns the last restore; None where there was none, and for SQLite."""
     if database.is_sqlite:
-        return False
+        return None
     async with database.session() as session:
-        return bool(await session.scalar(text(_READ)) == MARK)
+        return Restore.parse(await session.scalar(text(_READ)))
 
 
-async def clear_restored(database: Database) -> None:
-    """Removes the mark: what was open in the backup is closed."""
-    if not database.is_sqlite:
+async def note_closed(database: Database) -> None:
+    """Notes that what was open in the backup is closed; does nothing where no restore is open."""
+    restore = await find_restore(database)
+    if restore is not None and restore.is_open:
         async with database.transaction() as session:
-            await session.execute(text(_CLEAR))
+            await session.execute(text(_CLOSE.format(stage=CLOSED, id=restore.id)))
 
 
-def exit_when_restored(database: Database) -> None:
-    """Ends this process with exit code 75 when a backup is loaded under it, before its first statement on the
-    other rows: a restore closes all connections, and each new one reads the mark first.
+def exit_when_restored(database: Database, known: Restore | None) -> None:
+    """Ends this process with exit code 75 when another backup than `known` is loaded under it, before its
+    first statement on the other rows: a restore closes all connections, and each new one reads the mark.
     """
+    known_id = known.id if known else ""
     for engine in () if database.is_sqlite else database.engines:
-        _read_mark_on_connect(engine)
+        _read_mark_on_connect(engine, known_id)
 
 
-def _read_mark_on_connect(engine: AsyncEngine) -> None:
+def _read_mark_on_connect(engine: AsyncEngine, known_id: str) -> None:
     @event.listens_for(engine.sync_engine, "connect")
     def read(connection: Any, _record: Any) -> None:
         cursor = connection.cursor()
@@ -55,6 +80,7 @@ def _read_mark_on_connect(engine: AsyncEngine) -> None:
         (comment,) = cursor.fetchone()
         cursor.close()
         connection.rollback()
-        if comment == MARK:
+        found = Restore.parse(comment)
+        if found is not None and found.id != known_id:
             log.critical("database.restored", exit_code=LOST_EXIT_CODE)
             os._exit(LOST_EXIT_CODE)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -282,7 +283,8 @@ def test_a_postgresql_database_is_restored_into_a_scratch_one(
     assert "soundstage_verify" not in sql("SELECT datname FROM pg_database")
     assert service.wait(10) != 0, "who was connected has lost its connection"
     assert sql(LIMIT_AND_MARK).split("|")[0].strip() == "-1"
-    assert sql(LIMIT_AND_MARK).split("|")[1].strip() == "soundstage: loaded from a backup"
+    mark = sql(LIMIT_AND_MARK).split("|")[1].strip()
+    assert re.fullmatch(r"soundstage: loaded from backup [0-9a-f]{16}", mark)
 
 
 def test_a_dump_that_does_not_load_leaves_the_database_as_it_was(
@@ -298,9 +300,10 @@ def test_a_dump_that_does_not_load_leaves_the_database_as_it_was(
     assert (done.returncode, done.stderr.partition(":")[0]) == (1, "backup.database_failed")
     assert sql("SELECT more FROM seen").strip() == "2"
     assert sql(LIMIT_AND_MARK).split() == ["-1", "|"]
-    sql("COMMENT ON DATABASE half IS 'soundstage: loaded from a backup'")
+    sql("COMMENT ON DATABASE half IS 'soundstage: loaded from backup 0123456789abcdef'")
     assert backups.run("restore").returncode == 1
-    assert "loaded from a backup" in sql(LIMIT_AND_MARK), "an earlier restore is still to be finished"
+    mark = sql(LIMIT_AND_MARK).split("|")[1].strip()
+    assert mark == "soundstage: loaded from backup 0123456789abcdef", "it is still to be finished"
 
 
 def test_the_recovery_key_alone_opens_the_newest_copy(on_s3: Backups, tmp_path: Path) -> None:

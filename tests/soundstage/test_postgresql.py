@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from soundstage.database import Database
 from soundstage.database.leader_locks import LOST_EXIT_CODE
-from soundstage.database.restores import MARK, clear_restored, is_restored
+from soundstage.database.restores import Restore, find_restore, note_closed
 from soundstage.errors import Invalid, SoundstageError, Unavailable
 from soundstage.events import EventStore
 
@@ -158,7 +158,7 @@ from soundstage.database import Database
 from soundstage.database.restores import exit_when_restored
 async def main():
     database = Database(sys.argv[1])
-    exit_when_restored(database)
+    exit_when_restored(database, None)
     async def ask():
         async with database.session() as session:
             return await session.scalar(text("SELECT 1"))
@@ -178,12 +178,14 @@ async def test_a_process_ends_before_it_reads_rows_that_a_backup_brought(
     )  # fmt: skip
     assert service.stdout is not None
     assert await service.stdout.readline() == b"1\n"
-    assert not await is_restored(boss)
+    assert await find_restore(boss) is None
     async with boss.transaction() as session:
-        await session.execute(text(f"COMMENT ON DATABASE {boss.url.database} IS '{MARK}'"))
+        await session.execute(
+            text(f"COMMENT ON DATABASE {boss.url.database} IS 'soundstage: loaded from backup ab12'")
+        )
     await ask(boss, END_OTHERS)
     output, _ = await service.communicate(b"\n")
     assert (output, service.returncode) == (b"", LOST_EXIT_CODE)
-    assert await is_restored(boss)
-    await clear_restored(boss)
-    assert not await is_restored(boss)
+    assert await find_restore(boss) == Restore("ab12", is_open=True)
+    await note_closed(boss)
+    assert await find_restore(boss) == Restore("ab12", is_open=False)

@@ -20,8 +20,8 @@ from typing import Any
 from backup_error import BackupError
 
 BLOBS = "blobs"
-MARK = "soundstage: loaded from a backup"
-"""The comment on a database of PostgreSQL that was restored (soundstage/database/restores.py)."""
+MARK = "soundstage: loaded from backup"
+"""The comment on a database of PostgreSQL that was restored, with an id (soundstage/database/restores.py)."""
 
 
 def dump(database: dict[str, Any], target: Path) -> None:
@@ -207,9 +207,9 @@ def _load_postgresql(database: dict[str, Any], copy: Path) -> None:
     copy before they use its rows (soundstage/database/restores.py).
     """
     psql = [*_as(database), "psql", "--no-psqlrc", "--quiet", "-At", "--set=ON_ERROR_STOP=1", "postgres"]
-    psql += [f"--set=name={database['database']}", f"--set=mark={MARK}"]
+    psql += [f"--set=name={database['database']}", f"--set=mark={MARK} {secrets.token_hex(8)}"]
     command = ["pg_restore", "--clean", "--if-exists", "--single-transaction"]
-    was_marked = bool(_output_of(psql, database["name"], _READ_MARK))
+    before = _output_of(psql, database["name"], _READ_COMMENT).rstrip("\n")
     try:
         _run(psql, database["name"], input=_CLOSE_TO_SERVICES)
         with copy.open("rb") as opened:
@@ -217,9 +217,8 @@ def _load_postgresql(database: dict[str, Any], copy: Path) -> None:
                 [*_as(database), *command, f"--dbname={database['database']}"], database["name"], stdin=opened
             )
     except BackupError:
-        # The rows are those of before; of a restore that no service has finished the mark stays.
-        if not was_marked:
-            _run(psql, database["name"], input=_UNMARK)
+        # The rows are those of before, and maybe of a restore that no service has finished.
+        _run([*psql, f"--set=before={before}"], database["name"], input=_PUT_COMMENT_BACK)
         raise
     finally:
         _run(psql, database["name"], input=_OPEN_TO_SERVICES)
@@ -316,10 +315,9 @@ ALTER DATABASE :"name" CONNECTION LIMIT 0;
 COMMENT ON DATABASE :"name" IS :'mark';
 SELECT count(pg_terminate_backend(pid, 5000)) AS ended FROM pg_stat_activity WHERE datname = :'name' \\gset
 """
-_READ_MARK = """
-SELECT 1 FROM pg_database WHERE datname = :'name' AND shobj_description(oid, 'pg_database') = :'mark';
-"""
-_UNMARK = """COMMENT ON DATABASE :"name" IS NULL;"""
+_READ_COMMENT = """SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = :'name';"""
+# An empty one removes it.
+_PUT_COMMENT_BACK = """COMMENT ON DATABASE :"name" IS :'before';"""
 _OPEN_TO_SERVICES = """ALTER DATABASE :"name" CONNECTION LIMIT -1;"""
 
 _COPY_SQLITE = """
