@@ -156,8 +156,11 @@ class AdvisoryLocks:
 
     async def _driver(self) -> Any:
         """Returns the driver's own connection: SQLAlchemy's would begin a transaction."""
-        if self._connection is not None and self._connection.closed:
-            self._connection = None
+        if self._connection is not None and not self._holders:
+            # Nothing is lost with it. A broken one that holds locks is the heartbeat's to replace.
+            used: Any = (await self._connection.get_raw_connection()).driver_connection
+            if used is None or used.is_closed():
+                await self._disconnect()
         if self._connection is None:
             connection = await self._engine.connect()
             try:

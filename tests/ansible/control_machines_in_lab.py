@@ -201,3 +201,21 @@ def find_loss(farm: LabFarm) -> Loss:
     return Loss(
         sorted(damaged), sorted(named - set(held.values())), sorted(set(held.values()) - named), sorted(twice)
     )
+
+
+def provisioning(farm: LabFarm, machine: str, method: str, path: str, body: Any = None) -> Any:
+    """Asks the provisioning API of a machine, which takes a key over plain HTTP from that machine alone."""
+    words = ["curl", "--silent", "--show-error", "--fail-with-body", "--max-time", "30", "--noproxy", "*"]
+    words += ["--header", f"Authorization: Bearer {farm.secret('provisioning/admin.key')}"]
+    words += ["--request", method, f"http://{MACHINES[machine]}:8001{path}"]
+    words += ["--json", json.dumps(body)] if body is not None else []
+    done = farm.on(machine, *words)
+    assert done.returncode == 0, f"{method} {path}: {done.stdout} {done.stderr}"
+    return json.loads(done.stdout)
+
+
+def machine_at(farm: LabFarm, machine: str) -> Any:
+    try:
+        return provisioning(farm, machine, "GET", "/api/machines/new")
+    except AssertionError:
+        return None

@@ -24,7 +24,7 @@ FARM: dict[str, Any] = {
     "farm__address_of": {"control-1": "10.0.0.11", "control-3": "10.0.0.13", "localhost": "10.0.0.5"},
     "farm__database": "",
     "farm__provisioning": ["localhost"],
-    "farm__machine": {"architecture": "amd64", "packages": []},
+    "farm__machine": {"architecture": "amd64", "packages": [], "present": []},
     "farm__secrets": "/nowhere",
     "provisioning_api__admin_key_hash": "0" * 64,
 }
@@ -64,8 +64,7 @@ def test_several_machines_share_a_database(
 ) -> None:
     names = ["localhost", "other"][:machines]
     if was_shared:
-        (tmp_path / "postgresql").mkdir()
-        (tmp_path / "postgresql" / "provisioning.password").write_text("secret")
+        (tmp_path / "provisioning" / "keys").mkdir(parents=True)
     variables = {"farm__database": "control-3", "farm__provisioning": names, "farm__secrets": str(tmp_path)}
     settings = settings_of(tmp_path, variables)
     own = "postgresql://provisioning@10.0.0.13:5432/provisioning?sslmode=verify-full"

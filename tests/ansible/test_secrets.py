@@ -70,6 +70,7 @@ def test_all_secrets_are_made_once_and_stay(controller: Controller) -> None:
         "agent.token",
         "livekit.token",
         "monitoring.token",
+        "provisioning-service.token",
         "provisioning.token",
         "voice-worker.token",
         "control-1.token",

@@ -6,10 +6,8 @@ The tests run in the order of this file.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 from control_machines_in_lab import (
@@ -23,7 +21,9 @@ from control_machines_in_lab import (
     ask_for_video,
     find_loss,
     leader,
+    machine_at,
     objects,
+    provisioning,
     query,
 )
 from farm_in_lab import LabFarm, Run
@@ -37,8 +37,6 @@ pytestmark = [
     pytest.mark.cached(*FARM, *PROGRAM),
 ]
 GOAL_S = 30
-SERVICE = ("soundstage-provisioning.socket", "soundstage-provisioning.service")
-KEYS = "/var/lib/soundstage-provisioning/provisioning/keys"
 SCENES = 6
 SERVER = "command = /bin/sleep, gpus = 0"
 PRESENTER = "{id: olga, name: Olga, face: {kind: rig, character: vera}}\n"
@@ -77,36 +75,6 @@ def test_both_machines_answer_on_one_database_and_one_name(farm: LabFarm, first_
     keys = {farm.on(one, "sha256sum", f"{STATE}/seal.key", f"{STATE}/audit.key").stdout for one in STUDIOS}
     assert len(keys) == 1, "what one has encrypted the other can open"
     assert leader(farm) in STUDIOS
-
-
-def provisioning(farm: LabFarm, machine: str, method: str, path: str, body: Any = None) -> Any:
-    """Asks the provisioning API of a machine, which takes a key over plain HTTP from that machine alone."""
-    words = ["curl", "--silent", "--show-error", "--fail-with-body", "--max-time", "30", "--noproxy", "*"]
-    words += ["--header", f"Authorization: Bearer {farm.secret('provisioning/admin.key')}"]
-    words += ["--request", method, f"http://{MACHINES[machine]}:8001{path}"]
-    words += ["--json", json.dumps(body)] if body is not None else []
-    done = farm.on(machine, *words)
-    assert done.returncode == 0, f"{method} {path}: {done.stdout} {done.stderr}"
-    return json.loads(done.stdout)
-
-
-def machine_at(farm: LabFarm, machine: str) -> Any:
-    try:
-        return provisioning(farm, machine, "GET", "/api/machines/new")
-    except AssertionError:
-        return None
-
-
-def test_a_machine_that_one_provisioning_api_takes_in_is_known_to_the_other(
-    farm: LabFarm, first_run: Run
-) -> None:
-    first, second = STUDIOS
-    provisioning(farm, first, "POST", "/api/ready-for-provisioning", {"hostname": "new", "ip": "10.77.0.77"})
-    assert provisioning(farm, second, "GET", "/api/machines/new")["state"] == "discovered"
-    keys = [farm.on(one, "sh", "-c", f"cd {KEYS} && sha256sum *").stdout for one in STUDIOS]
-    assert keys[0] == keys[1] and keys[0].count("\n") > 3, "whom one has signed the other renews"
-    copies = farm.secrets / "provisioning" / "keys"
-    assert all(path.stat().st_mode & 0o077 == 0 for path in (copies, *copies.iterdir()))
 
 
 def test_the_database_takes_services_of_its_clients_alone(farm: LabFarm, first_run: Run) -> None:
@@ -216,49 +184,6 @@ def test_rows_and_files_come_back_from_a_copy(farm: LabFarm, first_run: Run) -> 
     assert find_loss(farm).is_none
 
 
-def test_a_backup_of_machines_is_loaded_under_running_services(farm: LabFarm, first_run: Run) -> None:
-    first, second = STUDIOS
-    took = farm.on(STORE, "soundstage-backup", "take")
-    assert took.returncode == 0, took
-    accepted = provisioning(farm, first, "POST", "/api/machines/new/accept", {})
-    assert accepted["state"] == "accepted", accepted
-    done = farm.on(STORE, "soundstage-backup", "restore", "newest", "postgresql-provisioning")
-    assert done.returncode == 0, done.stderr
-    for machine in STUDIOS:
-        found = eventually(lambda one=machine: machine_at(farm, one), f"the machines at {machine}")
-        assert found["state"] == "discovered", "as the copy has it"
-        assert provisioning(farm, machine, "GET", "/api/audit/verdict")["code"] == ""
-    log = farm.on(first, "journalctl", "--unit=soundstage-provisioning", "--output=cat").stdout
-    assert "database.restored" in log
-    actions = [line["action"] for line in provisioning(farm, second, "GET", "/api/audit")]
-    assert "backup.restored" in actions
-
-
-def test_rows_of_one_machine_move_into_the_database_of_both(farm: LabFarm, first_run: Run) -> None:
-    first = STUDIOS[0]
-    for machine in STUDIOS:
-        stopped = farm.on(
-            machine, "systemctl", "stop", "soundstage-provisioning.socket", "soundstage-provisioning"
-        )
-        assert stopped.returncode == 0, stopped
-    file = f"{KEYS.removesuffix('/keys')}/provisioning.db"
-    url = farm.on(
-        first, "sed", "-n", 's/^database_url = "\\(.*\\)"$/\\1/p', "/etc/soundstage/provisioning.toml"
-    )
-    python = "/opt/soundstage/provisioning/current/service-python/bin/python"
-    copy = [python, "-P", "-m", "app.migrations.copy", "--machines", url.stdout.strip(), f"sqlite:///{file}"]
-    home = "HOME=/var/lib/soundstage-provisioning"
-    done = farm.on(first, "runuser", "-u", "soundstage-provisioning", "--", "env", "-C", "/", home, *copy)
-    assert done.returncode == 0 and " machines" in done.stdout, done
-    query(farm, "DROP SCHEMA public CASCADE; CREATE SCHEMA public AUTHORIZATION provisioning", "provisioning")
-    farm.converge("--tags", "provisioning")
-    for machine in STUDIOS:
-        assert provisioning(farm, machine, "GET", "/api/machines/new")["state"] == "discovered"
-        assert provisioning(farm, machine, "GET", "/api/audit/verdict")["code"] == ""
-    names = farm.on(first, "sh", "-c", f"ls {file}*").stdout.split()
-    assert names == [f"{file}.moved"]
-
-
 def test_the_other_goes_on_when_the_leader_loses_its_power_in_mid_render(
     farm: LabFarm, first_run: Run, record_property: Callable[[str, object], None]
 ) -> None:
@@ -295,6 +220,8 @@ def test_the_other_goes_on_when_the_leader_loses_its_power_in_mid_render(
     assert takeover_s < GOAL_S
     assert survivor.call("GET", f"/api/approvals/{waiting['id']}")["state"] == "pending"
     eventually(lambda: render.id in farm.on(survivor.machine, "cat", "/run/calls").stdout, "the call home")
+    called = {"hostname": "new", "ip": "10.77.0.77"}
+    provisioning(farm, survivor.machine, "POST", "/api/ready-for-provisioning", called)
     accepted = provisioning(farm, survivor.machine, "POST", "/api/machines/new/accept", {})
     assert accepted["state"] == "accepted", accepted
     farm.lab.power_on(lost)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
 from pathlib import Path
 
 import pytest
-from sqlalchemy import JSON, Table, func, select
+from sqlalchemy import JSON, Table, func, select, update
 
 from app.migrating import PROVISIONING, migrate
-from app.migrations.copy import copy
+from app.migrations.copy import copy, main
 from app.tables import all_tables
 from policy import Policy, Principal
 from policy.keys.schemas import KeyRequest
-from soundstage.database import Database, copying
+from provisioning_api.audit.models import AuditRecord
+from soundstage.database import Database, copying, utcnow
 from soundstage.database.tenants import bypass_tenant_filter
 from soundstage.errors import Conflict
 from soundstage.events import EventStore
@@ -81,16 +84,49 @@ async def test_a_database_that_holds_something_is_left_alone(source_url: str, da
     assert error.value.code == "database.not_empty"
 
 
-async def test_the_rows_of_machines_come_along(tmp_path: Path, database_url: str) -> None:
+@pytest.fixture
+async def machines_url(tmp_path: Path) -> str:
+    """A database of the provisioning API with an event and an audit record."""
     url = f"sqlite:///{tmp_path / 'provisioning.db'}"
     source = Database(url)
     await migrate(source, tmp_path, tree=PROVISIONING)
     async with source.transaction() as session:
         await EventStore(source).append(session, "machines", "machine.seen", {"name": TEXT})
+        session.add(
+            AuditRecord(
+                number=1, at=utcnow(), actor="ann", action="machine.accepted", subject="n1", data={},
+                before="", sha256="ab12",
+            )
+        )  # fmt: skip
     await source.close()
-    copied = await copy(url, database_url, PROVISIONING)
+    return url
+
+
+async def test_the_rows_of_machines_come_along(machines_url: str, database_url: str) -> None:
+    copied = await copy(machines_url, database_url, PROVISIONING)
     assert copied["events"] == 1 and copied["machines"] == 0
     target = Database(database_url)
     [event] = await EventStore(target).read("machines")
     assert event.data["name"] == TEXT
     await target.close()
+
+
+async def test_the_rows_of_machines_are_copied_once(machines_url: str, database_url: str) -> None:
+    await copy(machines_url, database_url, PROVISIONING)
+    assert await copy(machines_url, database_url, PROVISIONING) == {}
+    target = Database(database_url)
+    async with target.transaction() as session:
+        await session.execute(update(AuditRecord).values(sha256="cd34"))
+    await target.close()
+    with pytest.raises(Conflict) as error:
+        await copy(machines_url, database_url, PROVISIONING)
+    assert error.value.code == "database.not_empty", "another installation"
+
+
+async def test_the_target_of_the_settings_stands_in_no_list_of_processes(
+    machines_url: str, database_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SOUNDSTAGE_PROVISIONING__DATABASE_URL", database_url)
+    monkeypatch.setattr(sys, "argv", ["copy", "--machines", machines_url])
+    await asyncio.to_thread(main)
+    assert " audit_records" in capsys.readouterr().out

@@ -7,6 +7,7 @@ import re
 import signal
 import sys
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from waiting import eventually_async
 from soundstage.background import ProcessLock
 from soundstage.database import Database
 from soundstage.database.leader_locks import LOST_EXIT_CODE, AdvisoryLock, AdvisoryLocks
+from soundstage.errors import Unavailable
 
 NOBODY = Path("/nonexistent")
 
@@ -106,6 +108,21 @@ async def test_a_broken_line_is_mended_where_nobody_else_has_taken_the_lock(
     await eventually_async(are_both_locked)
     assert first.lost == [] and first.render.held
     assert not await second.render.acquire()
+
+
+async def test_who_does_not_lead_goes_on_after_a_broken_line(
+    two: tuple[Process, Process], database_url: str
+) -> None:
+    first, second = two
+    assert await first.render.acquire() and not await second.render.acquire()
+    pid = (await second.locks._driver()).get_server_pid()
+    async with first.database.session() as session:
+        await session.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
+    with suppress(Unavailable):
+        await second.render.acquire()
+    assert not await second.render.acquire()
+    await first.locks.close()
+    assert await second.render.acquire()
 
 
 async def test_who_finds_another_leader_after_a_broken_line_loses_all_its_locks(

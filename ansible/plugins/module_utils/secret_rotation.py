@@ -76,7 +76,7 @@ class SecretRotation:
             "begin gossip": self._begin_gossip,
             "finish gossip": self._finish_gossip,
             "switch tokens": lambda: self._forget(
-                "tokens", ("consul/agents", "consul/nomad", "nomad/tokens"), ".token"
+                "tokens", ("consul/agents", "consul/nomad", "consul/tokens", "nomad/tokens"), ".token"
             ),
             "switch certificates": lambda: self._forget(
                 "certificates", ("tls",), ".pem", keep=("ca.pem", "ca-key.pem", "crl.pem")
