@@ -34,8 +34,10 @@ class Engine:
 
     def play(self) -> Run:
         environment = {**self.lab.environment(), "ANSIBLE_ROLES_PATH": str(ROOT / "ansible/roles")}
-        given = json.dumps({"farm__secrets": str(self._secrets), "ansible_ssh_timeout": 120})
-        words = [str(self._playbook), "-e", given]
+        given: dict[str, object] = {"farm__secrets": str(self._secrets), "ansible_ssh_timeout": 120}
+        # The lab's inventory leaves it out: machines that share a kernel have no bridge.
+        given["docker__networking"] = True
+        words = [str(self._playbook), "-e", json.dumps(given)]
         return run_ansible("ansible-playbook", words, environment, self.lab.entering([]))
 
     def run(self, command: str) -> str:

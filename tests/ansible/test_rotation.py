@@ -31,7 +31,8 @@ def ready_nodes(farm: LabFarm) -> set[str]:
 
 
 def test_tokens_gossip_keys_and_certificates_are_new_and_the_old_tokens_are_refused(ready: LabFarm) -> None:
-    names = ("consul/gossip.key", "nomad/gossip.key", "consul/agents/cpu-1.token", "tls/cpu-1.pem")
+    keys = ["consul/gossip.key", "nomad/gossip.key", "tls/cpu-1.pem"]
+    names = [*keys, *(f"consul/{one}.token" for one in ("agents/cpu-1", "tokens/provisioning"))]
     before = {name: ready.secret(name) for name in names}
     studio = ready.secret("nomad/tokens/soundstage.token")
     ready.converge(playbook=PLAYBOOK)
@@ -40,6 +41,8 @@ def test_tokens_gossip_keys_and_certificates_are_new_and_the_old_tokens_are_refu
     old = before["consul/agents/cpu-1.token"]
     assert ready.curl(f"{CONSUL}/v1/catalog/nodes", token=old, header="X-Consul-Token") == "403"
     eventually(lambda: ready_nodes(ready) == WORKERS, "all workers are ready")
+    old = before["consul/tokens/provisioning.token"]
+    assert ready.curl(f"{CONSUL}/v1/acl/tokens", token=old, header="X-Consul-Token") == "403"
     assert ready.converge().changed() == 0
 
 
