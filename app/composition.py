@@ -48,7 +48,7 @@ from app.doctor.watch import HealthWatch
 from app.farm_choice import Farm, choose_farm, operator_client, speech_scheduler, speech_worker_binary
 from app.machines_api import machines_api
 from app.migrating import migrate
-from app.restores import finish_before_use
+from app.restores import finish_before_use, note_finished
 from app.server.state_folders import secure_state_folders
 from app.server.video_authority import video_signer
 from app.state_metrics import read_state
@@ -63,7 +63,6 @@ from policy.principal import LOCAL, Kind
 from soundstage.background import Worker
 from soundstage.blobs import BlobStore, BucketAccess
 from soundstage.database import Database
-from soundstage.database.restores import note_closed
 from soundstage.database.tenants import tenant_scope
 from soundstage.events import EventStore
 from soundstage.http import own_listeners
@@ -340,7 +339,7 @@ async def finish_studio(services: Services, actor: str, *, accept_unproven: bool
     entry = AuditEntry("backup.restored", actor, "by other means")
     log = await services.audit.resume_restored_chain(entry, accept_unproven=accept_unproven)
     if accept_unproven or not log.unproven:
-        await note_closed(services.database)
+        await note_finished(services.database, services.settings.state_dir.absolute())
     return log
 
 
@@ -353,8 +352,8 @@ async def run_database(services: Services) -> AsyncIterator[None]:
         await migrate(services.database, services.settings.state_dir)
         state = services.settings.state_dir.absolute()
         finish = partial(finish_studio, services, "soundstage")
-        forget_head = services.audit.forget_head
-        await finish_before_use(services.database, finish, forget_head, state, state / KEY_FILE, "audit log")
+        adopt = services.audit.adopt_restored
+        await finish_before_use(services.database, finish, adopt, state, state / KEY_FILE, "audit log")
         await services.audit.start()
         with recording(services.traces):
             yield

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from pathlib import Path
 
 from fastapi import FastAPI
 
 from app.migrating import PROVISIONING, migrate
-from app.restores import finish_before_use
+from app.restores import finish_before_use, note_finished
 from app.server.state_folders import secure_state_folders
 from policy import Policy
 from policy.audit.head import KEY_FILE
@@ -18,7 +19,6 @@ from provisioning_api.state_metrics import read_provisioning_state
 from provisioning_api.web import create_provisioning_app
 from provisioning_api.wiring import Provisioning, build_provisioning
 from soundstage.database import Database
-from soundstage.database.restores import note_closed
 from soundstage.events import EventStore
 from soundstage.key_sealing import check_keys
 from soundstage.settings import Settings
@@ -47,22 +47,26 @@ class ProvisioningProcess:
         """
         await asyncio.to_thread(self.services.make_keys)
         await migrate(self.database, self.settings.state_dir, tree=PROVISIONING)
-        audit, folder = self.services.audit, self.settings.state_dir.absolute() / "provisioning"
+        audit, folder = self.services.audit, self._folder
         key = folder / "keys" / KEY_FILE
 
         async def finish() -> Origin:
             return (await self.finish_restore()).log
 
         name = "audit log of machines"
-        await finish_before_use(self.database, finish, audit.forget_head, folder, key, name)
+        await finish_before_use(self.database, finish, audit.adopt_restored, folder, key, name)
         await audit.start()
 
     async def finish_restore(self, *, accept_unproven: bool = False) -> Closed:
         """Closes what was open when the backup was made that the database came from."""
         closed = await self.services.restored.close_pending(accept_unproven=accept_unproven)
         if accept_unproven or not closed.log.unproven:
-            await note_closed(self.database)
+            await note_finished(self.database, self._folder)
         return closed
+
+    @property
+    def _folder(self) -> Path:
+        return self.settings.state_dir.absolute() / "provisioning"
 
     def app(self) -> FastAPI:
         return create_provisioning_app(

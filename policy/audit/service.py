@@ -133,10 +133,17 @@ class AuditLog:
             await self.record(session, replace(of, kind=TEXT_REDACTED, data={**of.data, LINES: numbers}))
         return len(numbers)
 
-    async def forget_head(self) -> None:
-        """Removes the recorded head: another process has resumed the chain of a restored database."""
-        if self._recorded_head is not None:
-            await self._recorded_head.forget()
+    async def adopt_restored(self, restore_id: str) -> None:
+        """Adopts the chain of a restored database, which another process has resumed; appends a line that
+        says so where the chain does not hold the recorded head.
+        """
+        if self._recorded_head is None:
+            return
+        async with self._db.session() as session:
+            head = ChainHead(session)
+            contains = await self._recorded_head.contains_head(head, await head.last())
+        if not contains:
+            await self.reset_head(AuditEntry("backup.adopted", "soundstage", data={"restore": restore_id}))
 
     async def reset_head(self, entry: AuditEntry) -> None:
         """Records the head anew from the chain as it is now, and appends a line that says so: after a

@@ -63,9 +63,15 @@ class AuditLog:
 
         await self._recorded_head.start(record, self.reset_head)
 
-    async def forget_head(self) -> None:
-        """Removes the recorded head: another process has resumed the chain of a restored database."""
-        await self._recorded_head.forget()
+    async def adopt_restored(self, restore_id: str) -> None:
+        """Adopts the chain of a restored database, which another process has resumed; appends a record that
+        says so where the chain does not hold the recorded head.
+        """
+        async with self._db.session() as session:
+            records = AuditRecords(session)
+            contains = await self._recorded_head.contains_head(records, await records.last())
+        if not contains:
+            await self.reset_head("backup.adopted", {"restore": restore_id})
 
     async def reset_head(self, action: str, data: Mapping[str, Any]) -> None:
         """Records the head anew from the chain as it is now, and appends a record that says so."""

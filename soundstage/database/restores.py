@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,12 +57,22 @@ async def find_restore(database: Database) -> Restore | None:
         return Restore.parse(await session.scalar(text(_READ)))
 
 
-async def note_closed(database: Database) -> None:
-    """Notes that what was open in the backup is closed; does nothing where no restore is open."""
+async def note_closed(database: Database) -> Restore | None:
+    """Notes that what was open in the backup is closed; returns the restore that was open, else None."""
     restore = await find_restore(database)
-    if restore is not None and restore.is_open:
-        async with database.transaction() as session:
-            await session.execute(text(_CLOSE.format(stage=CLOSED, id=restore.id)))
+    if restore is None or not restore.is_open:
+        return None
+    async with database.transaction() as session:
+        await session.execute(text(_CLOSE.format(stage=CLOSED, id=restore.id)))
+    return restore
+
+
+@asynccontextmanager
+async def restore_lock(database: Database) -> AsyncIterator[None]:
+    """Waits until no other process finishes a restore of this PostgreSQL database, and has others wait."""
+    async with database.engine.connect() as connection:
+        await connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('soundstage restore'))"))
+        yield
 
 
 def exit_when_restored(database: Database, known: Restore | None) -> None:

@@ -85,6 +85,7 @@ async def test_another_process_finds_the_log_whole_after_the_first_has_finished(
     async with at_work(settings) as (operator, _):
         actions = [line["action"] for line in (await operator.get("/api/audit")).json()]
         assert actions.count("backup.restored") == 2, "once for each restore, and not for each process"
+        assert actions.count("backup.adopted") == 1, "its recorded head was of a line that is gone"
 
 
 async def test_a_machine_with_other_keys_does_not_start(from_backup: Database, settings: Settings) -> None:
