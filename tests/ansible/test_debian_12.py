@@ -5,15 +5,17 @@ The other tests of roles run on Debian 13. The tests run in the order of this fi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from agent_in_lab import MACHINE, of_the_agent, packed_program, place_expert
 from control_machines_in_lab import Studio, ask_for_video
-from farm_in_lab import Carried, LabFarm, Run, whats_carried
+from farm_in_lab import ROOT, Carried, LabFarm, Run, whats_carried
 from journey_inputs import FARM, PROGRAM
-from monitored_farm import FILESYSTEMS
+from monitored_farm import FILESYSTEMS, Prometheus
+from studio_in_lab import eventually
 
 from lab.cards.catalogue import read_gpus
 from lab.farm_in_a_box import Lab
@@ -34,6 +36,8 @@ BOOT = {
     "pxe_server__first": "10.77.0.200",
     "pxe_server__last": "10.77.0.220",
 }
+ONLY_LATER: set[str] = set()
+"""Of leases, of a voice session and of a fault."""
 SERVICES = (
     *("nomad", "consul", "nginx", "postgresql@15-main", "prometheus", "prometheus-alertmanager"),
     *("soundstage-objects", "soundstage-provisioning", "soundstage-boot-network"),
@@ -92,6 +96,15 @@ def test_the_card_is_offered_and_a_sentence_becomes_a_video(farm: LabFarm, first
     assert [one["Vendor"] for one in devices[WORKER]] == ["nvidia"]
     render = ask_for_video(Studio(farm, MACHINE), "Bookworm", 1)
     assert "video" in {one["role"] for one in render.wait_for_video()["outputs"]}
+
+
+def test_prometheus_reads_the_studio_and_the_provisioning_api(farm: LabFarm, first_run: Run) -> None:
+    prometheus = Prometheus(farm)
+    jobs = {("studio", MACHINE, "1"), ("provisioning", MACHINE, "1")}
+    eventually(lambda: jobs <= prometheus.up(), "both answer Prometheus")
+    rules = (ROOT / "ansible/roles/monitoring/files/alerts.yml").read_text()
+    missing = set(re.findall(r"\bsoundstage_\w+", rules)) - prometheus.names()
+    assert missing <= ONLY_LATER, "an alert reads what nobody measures"
 
 
 def test_a_second_run_changes_nothing(farm: LabFarm, first_run: Run) -> None:

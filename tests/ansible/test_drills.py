@@ -364,3 +364,20 @@ def test_a_clock_that_jumps_an_hour_and_back_loses_nothing(farm: LabFarm) -> Non
     assert abs(ahead_s(drill.studio, "Right again")) < 60
     ask_for_video(drill.studio, "Present", 1).wait_for_video()
     assert find_loss(farm).is_none
+
+
+def test_an_upgrade_while_a_video_is_made_takes_the_leader_last(
+    farm: LabFarm, record_property: Callable[[str, object], None]
+) -> None:
+    drill = Drill(farm, "Upgrade")
+    last = leader_of(farm, "nomad", drill.machine)
+    let_lead(farm, "consul", last)
+    with stopwatch() as seconds:
+        farm.converge(playbook="ansible/playbooks/upgrade.yaml", **farm.another_build("nomad"))
+        took_s = seconds()
+    since = ("systemctl", "show", "nomad", "-P", "ActiveEnterTimestampMonotonic")
+    started = {machine: int(farm.on(machine, *since).stdout) for machine in MACHINES}
+    assert max(started, key=lambda machine: started[machine]) == last
+    record_property("took_s", round(took_s))
+    drill.end(f"All three servers had another build after {took_s:.0f} s, {last} last.")
+    farm.converge(playbook="ansible/playbooks/upgrade.yaml")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -93,3 +95,24 @@ def test_the_doctor_says_it_too(
     assert count_looks()["level"] == "green"
     monkeypatch.setenv("SOUNDSTAGE_PROVISIONING__API_URL", "http://127.0.0.1:9")
     assert count_looks()["level"] == "amber"
+
+
+def test_the_doctor_names_machines_that_failed(
+    with_key: Callable[..., Settings],
+    server: real_server.RealServer,
+    cli: Any,
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = with_key("admin")
+    monkeypatch.setenv("SOUNDSTAGE_WORKER__COMMAND", "/nowhere/avatar")
+    monkeypatch.setenv("SOUNDSTAGE_PROVISIONING__API_URL", str(settings.provisioning.api_url))
+    monkeypatch.setenv("SOUNDSTAGE_PROVISIONING__API_KEY_FILE", str(settings.provisioning.api_key_file))
+    call = {"hostname": "broken", "ip": "10.0.0.7"}
+    path = f"{server.url}/api/ready-for-provisioning"
+    httpx.post(path, headers=server.headers, json=call, trust_env=False).raise_for_status()
+    with closing(sqlite3.connect(server.folder / "state" / "provisioning" / "provisioning.db")) as rows, rows:
+        rows.execute("UPDATE machines SET state = 'failed', cause = 'The disk is gone.'")
+    (found,) = (one for one in cli("doctor", "--json").json["checks"] if one["name"] == "machines")
+    assert (found["level"], found["code"]) == ("amber", "machines.need_operator")
+    assert "broken (The disk is gone.)" in found["found"]

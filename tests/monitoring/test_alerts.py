@@ -131,6 +131,10 @@ FAULTS = {
         "The last good backup of control-1 is 1d 3h 0m 0s old.",
         {"instance": "control-1"},
     ),
+    "MachineNeedsOperator": Fault(
+        set_to("healing_cases", "needs_operator", value=after(60, 2.0)),
+        "2 machines fail, and self-healing goes no further.",
+    ),
     "AuditChainBroken": Fault(
         set_to("audit_chain", 'job="studio"', value=after(60, 1.0)),
         "The audit log of studio was changed, cut or lost a line.",
