@@ -290,9 +290,10 @@ def _output_of(command: list[str], name: str, script: str) -> str:
 def _run(command: list[str], name: str, **streams: Any) -> None:
     done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False, cwd="/", **streams)
     if done.returncode != 0:
-        detail = done.stderr.strip().splitlines()[-1:] or [f"status {done.returncode}"]
+        # `soundstage` says a hint in its last line, and what is wrong in the one before.
+        lines = done.stderr.strip().splitlines()[-2:] or [f"status {done.returncode}"]
         raise BackupError(
-            "backup.database_failed", f"The database {name}: {detail[0]}", "Look whether it runs."
+            "backup.database_failed", f"The database {name}: {' '.join(lines)}", "Look whether it runs."
         )
 
 
