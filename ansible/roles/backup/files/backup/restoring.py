@@ -4,7 +4,9 @@ folder of the farm on a controller that was lost with the machine.
 
 from __future__ import annotations
 
+import os
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Sequence
@@ -138,7 +140,12 @@ def _restore_blobs(repository: Repository, copy: Copy, blobs: dict[str, Any]) ->
     if not any(Path(one).is_relative_to(folder) for one in copy.paths):
         return
     owner = parts.owner_of(blobs)
+    # restic gives the folders above those of the copy's machine, whose numbers of users may be others.
+    above = {one: one.stat() for one in folder.parents if one.exists()}
     repository.restore(copy, Path("/"), folder)
+    for one, state in above.items():
+        os.chown(one, state.st_uid, state.st_gid)
+        one.chmod(stat.S_IMODE(state.st_mode))
     if folder.exists():
         parts.own_like(folder, owner)
         folder.chmod(0o700)
