@@ -22,6 +22,7 @@ FARM: dict[str, Any] = {
     "farm__machine": {"packages": []},
     "farm__secrets": "/nowhere",
     "agent__provisioning": "job",
+    "farm__provisioning": [],
 }
 FILES = ("prometheus.yml", "alertmanager.yml", "prometheus.conf", "alertmanager.conf", "node-exporter.conf")
 TLS = "/run/credentials/prometheus.service"
@@ -78,6 +79,18 @@ def test_every_target_is_reached_over_tls_or_on_the_same_machine(
         command = [promtool, "check", "config", "--syntax-only", str(tmp_path / "prometheus.yml")]
         checked = subprocess.run(command, capture_output=True, text=True)
         assert checked.returncode == 0, checked.stderr
+
+
+def test_every_machine_of_the_provisioning_api_is_read_over_its_own_https(
+    tmp_path: Path, ansible_environment: Path
+) -> None:
+    addresses = {"localhost": "10.0.0.11", "other": "10.0.0.12"}
+    several: dict[str, Any] = {"farm__provisioning": ["localhost", "other"], "agent__provisioning": "none"}
+    several["farm__address_of"] = addresses
+    job = jobs(render_settings(tmp_path, **several)["prometheus.yml"])["provisioning"]
+    assert job["scheme"] == "https"
+    assert job["tls_config"] == {"ca_file": "/etc/soundstage/monitoring/provisioning-ca.pem"}
+    assert [one["targets"] for one in job["static_configs"]] == [["10.0.0.11:8002"], ["10.0.0.12:8002"]]
 
 
 def test_where_others_may_reach_it_they_need_a_certificate_of_the_farm(
