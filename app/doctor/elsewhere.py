@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from app.farm_choice import nomad_address
-from app.machines_api import machines_api
-from app.server.agents_key import look_at_key
+from app.machines_api import MachinesApi, machines_api
 from farm.nomad.overview import overview
 from policy import Principal
 from soundstage.errors import SoundstageError, Unavailable
@@ -40,8 +39,9 @@ async def examine_machines(settings: Settings) -> list[Check]:
     if settings.provisioning.api_key_file is None:
         return []
     try:
-        await look_at_key(settings)
-        waiting = await _machines_for_operator(settings)
+        async with machines_api(settings, Principal.local_admin("soundstage")) as api:
+            await api.require_delegation()
+            waiting = await _machines_for_operator(api)
     except Unavailable as error:
         return [amber("machines", error.message, error.hint, error.code)]
     except SoundstageError as error:
@@ -54,13 +54,12 @@ async def examine_machines(settings: Settings) -> list[Check]:
     return [green("machines", "the provisioning API answers, and its key may act for people")]
 
 
-async def _machines_for_operator(settings: Settings) -> list[str]:
+async def _machines_for_operator(api: MachinesApi) -> list[str]:
     """Returns, with the reason, machines that failed and those that self-healing has given up."""
-    async with machines_api(settings, Principal.local_admin("soundstage")) as api:
-        failed = {one["name"]: one["cause"] for one in await api.get("/api/machines", state="failed")}
-        healed = {
-            one["machine"]: one["finding"]
-            for one in await api.get("/api/healing")
-            if one["state"] == "needs_operator"
-        }
+    failed = {one["name"]: one["cause"] for one in await api.get("/api/machines", state="failed")}
+    healed = {
+        one["machine"]: one["finding"]
+        for one in await api.get("/api/healing")
+        if one["state"] == "needs_operator"
+    }
     return [f"{name} ({why})" if why else name for name, why in sorted((failed | healed).items())]

@@ -203,6 +203,12 @@ class RecordedHead:
         )
         return False
 
+    async def is_in_chain(self) -> bool:
+        """Returns whether the chain, as it is now, contains the recorded head."""
+        async with self._db.session() as session:
+            table = self._open_table(session)
+            return await self.contains_head(table, await table.last())
+
     async def verify(
         self, check: ChainCheck, walk: Callable[[], Awaitable[None]], pinned: Head | None = None
     ) -> None:

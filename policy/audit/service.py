@@ -137,12 +137,7 @@ class AuditLog:
         """Adopts the chain of a restored database, which another process has resumed; appends a line that
         says so where the chain does not hold the recorded head.
         """
-        if self._recorded_head is None:
-            return
-        async with self._db.session() as session:
-            head = ChainHead(session)
-            contains = await self._recorded_head.contains_head(head, await head.last())
-        if not contains:
+        if self._recorded_head is not None and not await self._recorded_head.is_in_chain():
             await self.reset_head(AuditEntry("backup.adopted", "soundstage", data={"restore": restore_id}))
 
     async def reset_head(self, entry: AuditEntry) -> None:

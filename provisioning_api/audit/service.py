@@ -67,10 +67,7 @@ class AuditLog:
         """Adopts the chain of a restored database, which another process has resumed; appends a record that
         says so where the chain does not hold the recorded head.
         """
-        async with self._db.session() as session:
-            records = AuditRecords(session)
-            contains = await self._recorded_head.contains_head(records, await records.last())
-        if not contains:
+        if not await self._recorded_head.is_in_chain():
             await self.reset_head("backup.adopted", {"restore": restore_id})
 
     async def reset_head(self, action: str, data: Mapping[str, Any]) -> None:

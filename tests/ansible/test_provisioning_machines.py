@@ -27,13 +27,8 @@ PASSPHRASE = "/etc/soundstage/passphrase"
 
 
 @pytest.fixture(scope="module")
-def farm(control_farm: LabFarm) -> LabFarm:
+def farm(control_farm: LabFarm, control_run: Run) -> LabFarm:
     return control_farm
-
-
-@pytest.fixture(scope="module")
-def first_run(control_run: Run) -> Run:
-    return control_run
 
 
 def stop(farm: LabFarm) -> None:
@@ -48,9 +43,7 @@ def assert_all_is_there(farm: LabFarm) -> None:
         assert provisioning(farm, machine, "GET", "/api/audit/verdict")["code"] == ""
 
 
-def test_a_machine_that_one_provisioning_api_takes_in_is_known_to_the_other(
-    farm: LabFarm, first_run: Run
-) -> None:
+def test_a_machine_that_one_provisioning_api_takes_in_is_known_to_the_other(farm: LabFarm) -> None:
     first, second = STUDIOS
     provisioning(farm, first, "POST", "/api/ready-for-provisioning", {"hostname": "new", "ip": "10.77.0.77"})
     assert provisioning(farm, second, "GET", "/api/machines/new")["state"] == "discovered"
@@ -62,7 +55,7 @@ def test_a_machine_that_one_provisioning_api_takes_in_is_known_to_the_other(
     assert all(path.stat().st_mode & 0o077 == 0 for path in (copies, *copies.iterdir()))
 
 
-def test_a_backup_of_machines_is_loaded_under_running_services(farm: LabFarm, first_run: Run) -> None:
+def test_a_backup_of_machines_is_loaded_under_running_services(farm: LabFarm) -> None:
     first, second = STUDIOS
     took = farm.on(STORE, "soundstage-backup", "take")
     assert took.returncode == 0, took
@@ -81,7 +74,7 @@ def test_a_backup_of_machines_is_loaded_under_running_services(farm: LabFarm, fi
     assert "backup.restored" in actions
 
 
-def test_rows_of_one_machine_move_into_the_database_of_both(farm: LabFarm, first_run: Run) -> None:
+def test_rows_of_one_machine_move_into_the_database_of_both(farm: LabFarm) -> None:
     first = STUDIOS[0]
     stop(farm)
     file = f"{FOLDER}/provisioning.db"
@@ -91,7 +84,7 @@ def test_rows_of_one_machine_move_into_the_database_of_both(farm: LabFarm, first
     python = "/opt/soundstage/provisioning/current/service-python/bin/python"
     copy = [python, "-P", "-m", "app.migrations.copy", "--machines", url.stdout.strip(), f"sqlite:///{file}"]
     home = "HOME=/var/lib/soundstage-provisioning"
-    done = farm.on(first, "runuser", "-u", "soundstage-provisioning", "--", "env", "-C", "/", home, *copy)
+    done = farm.on(first, "runuser", "-u", USER, "--", "env", "-C", "/", home, *copy)
     assert done.returncode == 0 and " machines" in done.stdout, done
     query(farm, "DROP SCHEMA public CASCADE; CREATE SCHEMA public AUTHORIZATION provisioning", "provisioning")
     farm.converge("--tags", "provisioning")
@@ -104,9 +97,7 @@ def test_rows_of_one_machine_move_into_the_database_of_both(farm: LabFarm, first
     assert names == [f"{file}.moved"]
 
 
-def test_machines_with_different_keys_are_refused_before_anything_changes(
-    farm: LabFarm, first_run: Run
-) -> None:
+def test_machines_with_different_keys_are_refused_before_anything_changes(farm: LabFarm) -> None:
     second = STUDIOS[1]
     farm.on(second, "cp", "-a", f"{KEYS}/audit.key", "/root/audit.key")
     farm.on(second, "sh", "-c", f"head -c 32 /dev/urandom > {KEYS}/audit.key")
@@ -119,7 +110,7 @@ def test_machines_with_different_keys_are_refused_before_anything_changes(
     assert_all_is_there(farm)
 
 
-def test_keys_that_one_machine_has_sealed_open_on_the_other(farm: LabFarm, first_run: Run) -> None:
+def test_keys_that_one_machine_has_sealed_open_on_the_other(farm: LabFarm) -> None:
     first, second = STUDIOS
     sealed = {
         "provisioning_api__sealing": {"method": "passphrase"},

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from agent_in_lab import MACHINE, authority, of_the_agent, packed_program, place_expert, say
+from control_machines_in_lab import provisioning
 from farm_in_lab import ROOT, LabFarm
 from journey_inputs import FARM, PROGRAM
 from s3_server import INSTALL, find_program
@@ -112,8 +113,10 @@ def test_new_hardware_becomes_the_same_farm(
     video = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + os.urandom(3 << 20)
     asset = upload(farm, tmp_path, video)
     say(farm, "remember that the ferry leaves at six")
-    machines(farm, "/api/ready-for-provisioning", {"hostname": "new", "ip": "10.77.0.77"})
-    machines(farm, "/api/machines/new/accept", {})
+    provisioning(
+        farm, MACHINE, "POST", "/api/ready-for-provisioning", {"hostname": "new", "ip": "10.77.0.77"}
+    )
+    provisioning(farm, MACHINE, "POST", "/api/machines/new/accept", {})
     key = farm.on(MACHINE, "soundstage-backup", "key").stdout.strip()
     farm.converge("--tags", "backup")
     names = [f"{STATE}/session.key", f"{STATE}/audit.key", f"{STATE}/tls/ca.pem"]
@@ -154,8 +157,8 @@ def test_new_hardware_becomes_the_same_farm(
     assert "closes at ten" not in say(farm, "what do you know about the harbour?")
     assert farm.on(MACHINE, "sha256sum", *names).stdout == keys
     assert download(farm, tmp_path, asset) == video
-    assert machines(farm, "/api/machines/new")["state"] == "accepted"
-    assert machines(farm, "/api/audit/verdict")["code"] == ""
+    assert provisioning(farm, MACHINE, "GET", "/api/machines/new")["state"] == "accepted"
+    assert provisioning(farm, MACHINE, "GET", "/api/audit/verdict")["code"] == ""
     assert kv(farm, "GET") == "before the loss"
     assert farm.secret("nomad/tokens/agent.token") == token
     eventually(lambda: WORKER in farm.takes_work(ADDRESS), "the worker, which nobody has touched")
@@ -174,16 +177,6 @@ def kv(farm: LabFarm, method: str, value: str = "") -> Any:
     if method == "PUT":
         return farm.ask(url, "X-Consul-Token", token, "--request", "PUT", "--data", value).returncode
     return farm.ask(f"{url}?raw", "X-Consul-Token", token).stdout
-
-
-def machines(farm: LabFarm, path: str, content: Any = None) -> Any:
-    """Asks the provisioning API, which takes a key over plain HTTP from its own machine alone."""
-    words = ["curl", "--silent", "--show-error", "--fail-with-body", "--max-time", "30", "--noproxy", "*"]
-    words += ["--header", f"Authorization: Bearer {farm.secret('provisioning/admin.key')}"]
-    words += ["--json", json.dumps(content)] if content is not None else []
-    done = farm.on(MACHINE, *words, f"http://{ADDRESS}:8001{path}")
-    assert done.returncode == 0, done.stdout + done.stderr
-    return json.loads(done.stdout)
 
 
 def node_ids(farm: LabFarm) -> dict[str, str]:
