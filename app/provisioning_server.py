@@ -49,6 +49,7 @@ def main() -> int:
             settings.log.level,
             settings.log.format,
             file=settings.state_dir / LOG_FOLDER / "provisioning.jsonl",
+            journal=settings.log.journal,
         )
         log_repaired(opened_to_others)
         process = build_process(settings)

@@ -35,7 +35,10 @@ def main() -> int:
     token = os.environ.pop(TOKEN, "")
     settings = load_settings(options.config_file)
     configure_logging(
-        settings.log.level, settings.log.format, file=settings.state_dir / LOG_FOLDER / "voice.jsonl"
+        settings.log.level,
+        settings.log.format,
+        file=settings.state_dir / LOG_FOLDER / "voice.jsonl",
+        journal=settings.log.journal,
     )
     try:
         if options.token_file is not None:

@@ -44,6 +44,12 @@ variable "state_volume" {
   description = "A host volume for the state; it comes to `state_dir`."
 }
 
+variable "volumes" {
+  type        = map(string)
+  default     = {}
+  description = "More host volumes, read-only: by name, where each comes to in the task."
+}
+
 variable "env" {
   type        = map(string)
   default     = {}
@@ -247,6 +253,16 @@ job "agent" {
       }
     }
 
+    dynamic "volume" {
+      for_each = var.volumes
+      labels   = [volume.key]
+      content {
+        type      = "host"
+        source    = volume.key
+        read_only = true
+      }
+    }
+
     service {
       name     = var.id
       port     = "http"
@@ -328,6 +344,15 @@ job "agent" {
         content {
           volume      = volume_mount.value
           destination = var.state_dir
+        }
+      }
+
+      dynamic "volume_mount" {
+        for_each = var.volumes
+        content {
+          volume      = volume_mount.key
+          destination = volume_mount.value
+          read_only   = true
         }
       }
 

@@ -43,6 +43,12 @@ variable "nodes" {
   description = "Names of the nodes that have the program. Empty: any."
 }
 
+variable "volumes" {
+  type        = map(string)
+  default     = {}
+  description = "More host volumes, read-only: by name, where each comes to in the task."
+}
+
 variable "env" {
   type        = map(string)
   default     = {}
@@ -160,6 +166,16 @@ job "voice" {
       }
     }
 
+    dynamic "volume" {
+      for_each = var.volumes
+      labels   = [volume.key]
+      content {
+        type      = "host"
+        source    = volume.key
+        read_only = true
+      }
+    }
+
     task "worker" {
       driver       = var.driver
       user         = var.user
@@ -196,6 +212,15 @@ job "voice" {
         content {
           volume      = volume_mount.value
           destination = "/opt/soundstage"
+          read_only   = true
+        }
+      }
+
+      dynamic "volume_mount" {
+        for_each = var.volumes
+        content {
+          volume      = volume_mount.key
+          destination = volume_mount.value
           read_only   = true
         }
       }

@@ -91,7 +91,10 @@ async def serve(settings: Settings, listening: socket.socket, tls: socket.socket
     # Before anything creates a folder in it.
     opened_to_others = secure_state_folders(settings)
     configure_logging(
-        settings.log.level, settings.log.format, file=settings.state_dir / LOG_FOLDER / "studio.jsonl"
+        settings.log.level,
+        settings.log.format,
+        file=settings.state_dir / LOG_FOLDER / "studio.jsonl",
+        journal=settings.log.journal,
     )
     logging.getLogger("alembic").setLevel(logging.WARNING)
     log_repaired(opened_to_others)

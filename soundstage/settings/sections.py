@@ -319,6 +319,9 @@ class LogSettings(Section):
     format: Literal["console", "json"] = Field(
         "console", description="`console` for people, `json` for machines"
     )
+    journal: bool = Field(
+        False, description="send lines to the journal of this machine, too; for tasks of Nomad on a farm"
+    )
 
 
 class Keyed(Section):

@@ -10,6 +10,7 @@ import logging
 import os
 import re
 import shutil
+import socket
 import subprocess
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -25,12 +26,14 @@ from soundstage.telemetry.masking import mask_text, without_secrets
 FOLDER = "logs"
 FARM_JOURNAL = Path("/var/log/journal/remote")
 """Where the role `logs` stores the journals of all machines."""
+JOURNAL_SOCKET = Path("/run/systemd/journal/socket")
 FILE_BYTES = 8 << 20
 FILES = 4
 JOURNAL_TIMEOUT_S = 20.0
 MAX_MESSAGE = 4_000
 _TRACE = re.compile(r"[0-9a-f]{32}")
 _PRIORITIES = ("critical", "critical", "critical", "error", "warning", "info", "info", "debug")
+_LEVELS = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
 _OWN_FIELDS = frozenset({"event", "level", "logger", "timestamp", "trace_id"})
 
 
@@ -62,6 +65,32 @@ class PrivateRotatingFile(RotatingFileHandler):
         """Ignores a full disk: standard error has the line too."""
 
 
+class JournalHandler(logging.Handler):
+    """Sends lines to journald by its native protocol (systemd.io/JOURNAL_NATIVE_PROTOCOL), under the name
+    `service`.
+    """
+
+    def __init__(self, service: str, path: Path = JOURNAL_SOCKET) -> None:
+        super().__init__()
+        self._service, self._path = service, str(path)
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+        # A full queue of journald must not hold requests up.
+        self._socket.setblocking(False)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Drops a line that journald does not take at once: standard error has it too."""
+        priority = next((number for least, number in _LEVELS if record.levelno >= least), 7)
+        # JSON has no line breaks, which would begin a field of their own.
+        fields = f"PRIORITY={priority}\nSYSLOG_IDENTIFIER={self._service}\nMESSAGE={self.format(record)}\n"
+        with suppress(OSError):
+            self._socket.sendto(fields.encode("utf-8", errors="replace"), self._path)
+
+    def close(self) -> None:
+        """Closes the socket."""
+        self._socket.close()
+        super().close()
+
+
 def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
@@ -79,19 +108,23 @@ def find_lines(
     folder: Path, trace_id: str | None, limit: int, journals: Iterable[Path | None] = ()
 ) -> list[LogLine]:
     """Returns the newest `limit` lines of a trace (of all without one), the oldest first, from our files and
-    from journals (None: the journal of this machine).
+    from journals (None: the journal of this machine). A line that is in both is returned once, with its host.
     """
-    found = list(_lines_of_files(folder, trace_id))
+    found = {_identity(line): line for line in _lines_of_files(folder, trace_id)}
     for journal in journals:
-        found += read_journal(journal, trace_id, limit)
-    return sorted(found, key=lambda line: line.at)[-limit:]
+        found |= {_identity(line): line for line in read_journal(journal, trace_id, limit)}
+    return sorted(found.values(), key=lambda line: line.at)[-limit:]
+
+
+def _identity(line: LogLine) -> tuple[datetime, str, str]:
+    return line.at, line.logger, line.message
 
 
 def journals_here() -> list[Path | None]:
     """Returns the journals of this machine that may have our lines."""
     if shutil.which("journalctl") is None:
         return []
-    if FARM_JOURNAL.is_dir():
+    if next(FARM_JOURNAL.glob("*.journal"), None) is not None:
         return [FARM_JOURNAL]
     return [None] if Path("/run/systemd/system").is_dir() else []
 

@@ -12,7 +12,7 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from soundstage.telemetry import metrics
-from soundstage.telemetry.log_files import PrivateRotatingFile, goes_to_journal
+from soundstage.telemetry.log_files import JournalHandler, PrivateRotatingFile, goes_to_journal
 from soundstage.telemetry.masking import mask_secrets
 from soundstage.tracing import trace_id
 
@@ -33,11 +33,13 @@ def configure_logging(
     fmt: LogFormat = "console",
     stream: TextIO | None = None,
     file: Path | None = None,
+    journal: bool = False,
 ) -> None:
     """Sends every log line, ours and those of libraries, through one pipeline that masks secrets.
 
     Lines go to `stream` (standard error by default): standard output belongs to the answer of a command. With
-    `file` they go there too, as JSON, unless systemd takes standard error into its journal.
+    `file` they go there too, as JSON, and with `journal` to journald under the file's name, unless systemd
+    takes standard error into its journal.
     """
     out = stream or sys.stderr
     shared: list[Processor] = [
@@ -85,6 +87,10 @@ def configure_logging(
             root.handlers.append(stored)
         except OSError as error:
             unopened = error
+        if journal:
+            sent = JournalHandler(file.stem)
+            sent.setFormatter(formatter(as_json))
+            root.handlers.append(sent)
     root.setLevel(level.upper())
     # Their lines at `info` repeat ours, with whole URLs.
     for chatty in ("httpx", "httpcore", "aiosqlite", "sse_starlette", "asyncio"):

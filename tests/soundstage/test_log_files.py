@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import shutil
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 
 from soundstage.errors import Unavailable
 from soundstage.telemetry import configure_logging, get_logger, trace
-from soundstage.telemetry.log_files import find_lines, goes_to_journal, read_journal
+from soundstage.telemetry.log_files import JournalHandler, find_lines, goes_to_journal, read_journal
 
 ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 OTHER = "0af7651916cd43dd8448eb211c80319c"
@@ -84,6 +85,27 @@ def test_a_process_of_systemd_writes_no_files(tmp_path: Path, monkeypatch: pytes
     assert not goes_to_journal()
 
 
+def test_lines_reach_journald_with_their_trace_and_level(tmp_path: Path) -> None:
+    journald = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    journald.bind(str(tmp_path / "socket"))
+    handler = JournalHandler("studio", tmp_path / "socket")
+    handler.setFormatter(logging.Formatter('{"event": "%(message)s"}'))
+    handler.handle(logging.LogRecord("app", logging.WARNING, "", 0, "slow disk", (), None))
+    assert journald.recv(4096) == b'PRIORITY=4\nSYSLOG_IDENTIFIER=studio\nMESSAGE={"event": "slow disk"}\n'
+    # Without journald a process goes on.
+    journald.close()
+    handler.handle(logging.LogRecord("app", logging.INFO, "", 0, "unheard", (), None))
+    handler.close()
+
+
+def test_a_line_that_is_in_file_and_journal_is_found_once(folder: Path, tmp_path: Path) -> None:
+    with trace(ID):
+        get_logger("app.test").info("render queued")
+    written = (folder / "studio.jsonl").read_bytes().strip()
+    (found,) = find_lines(folder, ID, 10, [export(tmp_path, entry(1, written))])
+    assert (found.host, found.message) == ("worker-1", "render queued")
+
+
 def entry(number: int, message: bytes, **fields: str) -> bytes:
     """One entry in the export format of journals (systemd.io/JOURNAL_EXPORT_FORMATS)."""
     head = {
@@ -100,11 +122,19 @@ def entry(number: int, message: bytes, **fields: str) -> bytes:
     return text + b"MESSAGE\n" + len(message).to_bytes(8, "little") + message + b"\n\n"
 
 
-@pytest.fixture
-def journal(tmp_path: Path) -> Path:
-    """A folder of journals as the farm's collecting machine has it."""
+def export(parent: Path, *entries: bytes) -> Path:
+    """Returns a folder of journals as the farm's collecting machine has it."""
     if not REMOTE.exists() or shutil.which("journalctl") is None:
         pytest.skip("needs systemd-journal-remote: apt-get install systemd-journal-remote")
+    folder = parent / "remote"
+    folder.mkdir()
+    command = [str(REMOTE), f"--output={folder}/farm.journal", "--split-mode=none", "-"]
+    subprocess.run(command, input=b"".join(entries), check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Path:
     ours = {
         "timestamp": "2026-11-23T02:00:00Z",
         "event": "render done",
@@ -120,11 +150,7 @@ def journal(tmp_path: Path) -> Path:
         entry(3, json.dumps(ours).encode(), SYSLOG_IDENTIFIER="nomad"),
         entry(4, b"colours \x1b[1m " + ID.encode() + b" Bearer abcdefghijkl"),
     )
-    folder = tmp_path / "remote"
-    folder.mkdir()
-    command = [str(REMOTE), f"--output={folder}/farm.journal", "--split-mode=none", "-"]
-    subprocess.run(command, input=b"".join(entries), check=True, capture_output=True)
-    return folder
+    return export(tmp_path, *entries)
 
 
 def test_journals_of_the_farm_are_searched_by_trace(journal: Path) -> None:
