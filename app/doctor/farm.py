@@ -24,6 +24,8 @@ PARTS = {
 """Groups of the inventory, and what they switch on."""
 CLOCK_TOLERANCE_S = 60
 LITTLE_SPACE_MIB = 10_240
+RENEWAL_TIMER = Path("/etc/systemd/system/soundstage-renewal.timer")
+"""As schedule-renewal.yaml places it."""
 
 
 async def examine_farm(folder: Path) -> list[Check]:
@@ -249,6 +251,11 @@ def _keys(inventory: Inventory) -> list[Check]:
         found.append(red("keys", f"others may read {folder}", fix, code="secrets.readable"))
     else:
         found.append(green("keys", f"in {folder}"))
+    if (folder / "tls").exists() and not RENEWAL_TIMER.exists():
+        fix = f"ansible-playbook -i {inventory.path} ansible/playbooks/schedule-renewal.yaml"
+        found.append(
+            amber("certificates", "only your own runs renew them", fix, code="farm.no_renewal_timer")
+        )
     repository = str(_control(inventory).get("backup__repository") or "")
     kind = repository.partition(":")[0]
     if (file := {"s3": "backup/s3.secret", "sftp": "backup/ssh.key"}.get(kind)) and not (

@@ -155,7 +155,7 @@ class Placer:
         if not self.synced:
             return "the nodes of the farm are not known yet"
         found = explain(self._request(task), self.table, self._blocks, time.time())
-        return found.sentence + (f" To place it: {found.advice}." if found.advice else "")
+        return f"{found.sentence}. To place it: {found.advice}." if found.advice else found.sentence
 
     def _request(self, task: SegmentTask) -> Request:
         needs = task.needs

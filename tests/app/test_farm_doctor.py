@@ -99,7 +99,7 @@ def test_the_boot_interface_must_be_there_with_the_address() -> None:
     assert complaints(farm_checks._boot(inventory(groups))) == {"boot_network.off": "amber"}
 
 
-def test_weights_and_keys_that_are_missing_are_named(tmp_path: Path) -> None:
+def test_weights_and_keys_that_are_missing_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     weight = {"path": "llm/small.gguf", "sha256": "0" * 64, "source": "https://example.org", "licence": "MIT"}
     secrets = tmp_path / "secrets"
     where = inventory(
@@ -118,6 +118,12 @@ def test_weights_and_keys_that_are_missing_are_named(tmp_path: Path) -> None:
     secrets.chmod(0o755)
     assert complaints(farm_checks._keys(where)) == {"secrets.readable": "red"}
     secrets.chmod(0o700)
+    assert complaints(farm_checks._keys(where)) == {}
+    # From the first run on the farm has certificates, which end.
+    (secrets / "tls").mkdir()
+    monkeypatch.setattr(farm_checks, "RENEWAL_TIMER", tmp_path / "renewal.timer")
+    assert complaints(farm_checks._keys(where)) == {"farm.no_renewal_timer": "amber"}
+    (tmp_path / "renewal.timer").touch()
     assert complaints(farm_checks._keys(where)) == {}
 
 

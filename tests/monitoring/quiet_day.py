@@ -69,6 +69,7 @@ def _product(series: Series, minutes: int, chance: random.Random) -> None:
     # At night nobody asks for a video; by day a few wait, and one ends every two minutes.
     queued = [float(chance.randrange(4)) if busy(m) > 0.2 else 0.0 for m in span]
     series[f'soundstage_renders{{{labels},state="queued"}}'] = queued
+    series[f'soundstage_renders{{{labels},state="placed"}}'] = [1.0 if one else 0.0 for one in queued]
     series[f'soundstage_renders{{{labels},state="running"}}'] = [2.0 if one else 0.0 for one in queued]
     series[f'soundstage_renders_finished_total{{{labels},state="done"}}'] = _counter(
         minutes, lambda m: 0.5 if busy(m) > 0.2 else 0

@@ -87,7 +87,9 @@ DISK = {"device": "/dev/sda3", "fstype": "ext4", "instance": "gpu-1", "job": "no
 FAULTS = {
     "RendersStuck": Fault(
         both(
-            set_to("renders{", "queued", value=lambda m: 3.0),
+            set_to("renders{", "queued", value=lambda m: 2.0),
+            # Nomad has these, and no node takes them.
+            set_to("renders{", "placed", value=lambda m: 1.0),
             set_to("renders_finished", value=lambda m: min(m, 60.0)),
             set_to("segments_total", value=lambda m: min(m, 60.0)),
         ),

@@ -31,7 +31,7 @@ def test_a_node_that_is_let_work_again_takes_work_at_once() -> None:
         task = SegmentTask("t1", "segment", needs=Needs(engine="rig"))
         placer.push(task)
         assert placer.admit(8) == []
-        assert "set cpu-1 aside and let it work again" in placer.why(task)
+        assert ". To place it: wait, or set cpu-1 aside and let it work again." in placer.why(task)
         placer.node_changed(node("eligible"))
         assert placer.admit(8) == [], "an event of a node that works says nothing of its disk"
         placer.node_changed(node("ineligible"))
