@@ -37,8 +37,9 @@ def find_programs() -> Path | None:
 
 
 @contextmanager
-def running_server(programs: Path) -> Iterator[PostgresqlServer]:
-    """Starts an empty server that trusts the disk to nothing, and ends it."""
+def running_server(programs: Path, *, durable: bool = False) -> Iterator[PostgresqlServer]:
+    """Starts an empty server, and ends it. Unless `durable`, as it is delivered, it writes nothing through to
+    the disk."""
     # Not under pytest's own folders: nobody but their owner may enter those.
     folder = Path(tempfile.mkdtemp(prefix="soundstage-pg-"))
     process: subprocess.Popen[bytes] | None = None
@@ -51,12 +52,8 @@ def running_server(programs: Path) -> Iterator[PostgresqlServer]:
             check=True, capture_output=True, cwd=folder,
         )  # fmt: skip
         careless = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "shared_buffers=16MB")
-        settings = (
-            "listen_addresses=",
-            f"unix_socket_directories={folder}",
-            "max_connections=200",
-            *careless,
-        )
+        settings = ["listen_addresses=", f"unix_socket_directories={folder}", "max_connections=200"]
+        settings += [] if durable else careless
         with (folder / "log").open("wb") as log:
             process = subprocess.Popen(
                 [*become, str(programs / "postgres"), "-D", str(data),
