@@ -14,7 +14,7 @@ from lab.plan import GATEWAY, PROXY_PORT, LabPlan
 from lab.ssh_access import lab_authority
 
 # What the roles have to know of machines that share this computer's kernel and have cards that are not there.
-_OF_ROLES: dict[str, Any] = {
+OF_ROLES: dict[str, Any] = {
     "gpu__driver_source": "preinstalled",
     "gpu__kernel_log": f"{INSIDE}/kernel.log",
     "gpu__memory_test_mib": 0,
@@ -60,7 +60,7 @@ def _inventory(lab: LabPaths, plan: LabPlan, ssh_arguments: str) -> str:
             "farm__secrets": str(lab.secrets),
             # The role shuts lists of keys out, as on real machines; the lab's key has a certificate then.
             "ssh_hardening__also_trusted": [{"user": "root", "authority": lab_authority()}],
-            **_OF_ROLES,
+            **OF_ROLES,
             **_of_engines(plan),
         },
     }

@@ -6,6 +6,9 @@ The other tests of roles run on Debian 13. The tests run in the order of this fi
 from __future__ import annotations
 
 import re
+import shutil
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +19,10 @@ from farm_in_lab import ROOT, Carried, LabFarm, Run, whats_carried
 from journey_inputs import FARM, PROGRAM
 from monitored_farm import FILESYSTEMS, Prometheus
 from studio_in_lab import eventually
+
+sys.path.append(str(Path(__file__).parents[1] / "monitoring"))
+
+from rule_files import alerts, metric_names, run_tests
 
 from lab.cards.catalogue import read_gpus
 from lab.farm_in_a_box import Lab
@@ -38,6 +45,7 @@ BOOT = {
 }
 ONLY_LATER = {"soundstage_card_ecc_errors", "soundstage_card_temperature_celsius", "soundstage_node_problems"}
 """Of cards that tell them, and of a fault."""
+CLOCK = "node_time_seconds"
 SERVICES = (
     *("nomad", "consul", "nginx", "postgresql@15-main", "prometheus", "prometheus-alertmanager"),
     *("soundstage-objects", "soundstage-provisioning", "soundstage-boot-network"),
@@ -105,6 +113,56 @@ def test_prometheus_reads_the_studio_and_the_provisioning_api(farm: LabFarm, fir
     rules = (ROOT / "ansible/roles/monitoring/files/alerts.yml").read_text()
     read = set(re.findall(r"\bsoundstage_\w+", rules)) - ONLY_LATER
     eventually(lambda: read <= prometheus.names(), "a measure of all that alerts read")
+
+
+def test_on_a_day_of_such_minutes_no_alert_fires(farm: LabFarm, first_run: Run, tmp_path: Path) -> None:
+    promtool = shutil.which("promtool")
+    assert promtool, "apt-get install --no-install-recommends prometheus"
+    names = {name for one in alerts() for name in metric_names(one["expr"])}
+    recorded = record_minute(Prometheus(farm), names)
+    assert len({one["series"].partition("{")[0] for one in recorded}) > 20
+    fired = 'count by (alertname) (count_over_time(ALERTS{alertstate="firing",alertname!="Watchdog"}[1d]))'
+    query = {"expr": fired, "eval_time": "24h", "exp_samples": []}
+    test = {"interval": "1m", "input_series": recorded, "promql_expr_test": [query]}
+    found = run_tests(promtool, tmp_path, [test])
+    assert not found, found
+
+
+def record_minute(prometheus: Prometheus, names: set[str]) -> list[dict[str, str]]:
+    """Returns the series of these names as promtool takes them: what counts goes on for a day as in this
+    minute, and what is a time is counted from the first.
+    """
+    either = "|".join(sorted(names - {CLOCK}))
+    expression = f'{{__name__=~"{either}"}}'
+    before = {str(one["metric"]): float(one["value"][1]) for one in prometheus.query(expression)}
+    time.sleep(60)
+    series = []
+    for one in prometheus.query(expression):
+        name, (at, text) = one["metric"].pop("__name__"), one["value"]
+        value = float(text)
+        counts = name.endswith(("_total", "_count", "_sum", "_bucket"))
+        step = value - before.get(str({"__name__": name, **one["metric"]}), value) if counts else 0.0
+        series.append(series_of_day(name, one["metric"], value - at if value > 1e9 else value, step))
+    # Of a clock it is read how far it is off.
+    for one in prometheus.query(f"{CLOCK} - timestamp({CLOCK})"):
+        series.append(series_of_day(CLOCK, one["metric"], float(one["value"][1]), 60))
+    return series
+
+
+def series_of_day(name: str, labels: dict[str, str], start: float, step: float) -> dict[str, str]:
+    pairs = ",".join(f'{key}="{text}"' for key, text in labels.items())
+    return {"series": f"{name}{{{pairs}}}", "values": f"{start:.10g}+{step:.10g}x1440"}
+
+
+def test_lines_of_a_trace_come_from_every_machine(farm: LabFarm, first_run: Run) -> None:
+    studio = Studio(farm, MACHINE)
+    trace = ask_for_video(studio, "Logged", 1).wait_for_video()["trace_id"]
+    assert farm.on(WORKER, "logger", "--tag", "drill", f"a card of {trace} is warm").returncode == 0
+
+    def sources() -> set[tuple[str, str]]:
+        return {(one["host"], one["service"]) for one in studio.call("GET", f"/api/logs?trace={trace}")}
+
+    eventually(lambda: {(MACHINE, "studio"), (WORKER, "drill")} <= sources(), "lines of both machines")
 
 
 def test_a_second_run_changes_nothing(farm: LabFarm, first_run: Run) -> None:

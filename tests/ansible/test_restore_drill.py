@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 from agent_in_lab import MACHINE, authority, of_the_agent, packed_program, place_expert, say
-from control_machines_in_lab import provisioning
-from farm_in_lab import ROOT, LabFarm
+from control_machines_in_lab import Studio, ask_for_video, provisioning
+from farm_in_lab import ROOT, Carried, LabFarm
 from journey_inputs import FARM, PROGRAM
 from s3_server import INSTALL, find_program
 from studio_in_lab import eventually
@@ -38,7 +38,7 @@ NOMAD = f"https://{ADDRESS}:4646"
 CONSUL = f"https://{ADDRESS}:8501"
 S3 = f"http://{GATEWAY}:9000"
 # What the drill does not look at; each takes its minutes.
-LEFT_OUT = ("--skip-tags", "gpu,models,worker,docker,health")
+LEFT_OUT = ("--skip-tags", "gpu,models,docker,health")
 STATE = "/var/lib/soundstage-agent"
 OF_MACHINES = "/var/lib/soundstage-provisioning/provisioning"
 PROGRAM_OF_BACKUPS = ROOT / "ansible/roles/backup/files/backup"
@@ -79,7 +79,11 @@ def s3_keys(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict
 
 @pytest.fixture(scope="module")
 def farm(
-    lab: Lab, engines: dict[str, Path], s3_keys: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+    lab: Lab,
+    engines: dict[str, Path],
+    carried: Carried,
+    s3_keys: dict[str, str],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> LabFarm:
     folder = tmp_path_factory.mktemp("restore")
     program = packed_program(folder)
@@ -92,7 +96,7 @@ def farm(
         lab,
         folder / "farm",
         engines,
-        program,
+        Carried(program.name, carried.variables | program.variables),
         {"control": {**of_the_agent("exec"), **backups}, "workers": {"nomad__gpu_plugin": False}},
     )
     (farm.secrets / "backup").mkdir(parents=True, mode=0o700)
@@ -112,6 +116,9 @@ def test_new_hardware_becomes_the_same_farm(
     assert kv(farm, "PUT", "before the loss") == 0
     video = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + os.urandom(3 << 20)
     asset = upload(farm, tmp_path, video)
+    render = ask_for_video(Studio(farm, MACHINE), "Before the loss", 2)
+    render.wait_for_video()
+    files = render.files()
     say(farm, "remember that the ferry leaves at six")
     provisioning(
         farm, MACHINE, "POST", "/api/ready-for-provisioning", {"hostname": "new", "ip": "10.77.0.77"}
@@ -157,12 +164,15 @@ def test_new_hardware_becomes_the_same_farm(
     assert "closes at ten" not in say(farm, "what do you know about the harbour?")
     assert farm.on(MACHINE, "sha256sum", *names).stdout == keys
     assert download(farm, tmp_path, asset) == video
+    # The studio's certificate is that of before, too.
+    assert render.files() == files
     assert provisioning(farm, MACHINE, "GET", "/api/machines/new")["state"] == "accepted"
     assert provisioning(farm, MACHINE, "GET", "/api/audit/verdict")["code"] == ""
     assert kv(farm, "GET") == "before the loss"
     assert farm.secret("nomad/tokens/agent.token") == token
     eventually(lambda: WORKER in farm.takes_work(ADDRESS), "the worker, which nobody has touched")
     assert node_ids(farm)[WORKER] == node
+    ask_for_video(Studio(farm, MACHINE), "After the loss", 1).wait_for_video()
     assert farm.on(MACHINE, "soundstage-backup", "take").returncode == 0
     services = f"{CONSUL}/v1/health/service/agent?passing"
     found = farm.json(services, "X-Consul-Token", farm.secret("consul/management.token"))
