@@ -1,5 +1,6 @@
-"""A drill: the golden frame of a worker fails. It is drained, power-cycled by its BMC, reinstalled within the
-budget and returned after a good golden frame, while a spare works in its place.
+"""Drills: a worker's card falls off the bus, and a worker's golden frame fails. Each is drained and
+power-cycled by its BMC, which mends the first; the second is reinstalled within the budget. Each returns
+after a good golden frame, while a spare works in its place.
 
 Its BMC is a Redfish server in the lab's network that switches the lab's machine. A start from the network is
 the exchange of the deploy agent on a bare machine: no disk image is written here, which tests/pxe does.
@@ -7,6 +8,7 @@ the exchange of the deploy agent on a bare machine: no disk image is written her
 
 from __future__ import annotations
 
+import re
 import sys
 import threading
 import time
@@ -30,7 +32,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "provisioning_api"))
 
 from redfish_double import PASSWORD, USER, Board, redfish_double
 
+from lab.cards.catalogue import read_gpus
 from lab.farm_in_a_box import Lab
+from lab.inventory import OF_ROLES
 from lab.network import inside
 from lab.plan import machines_named
 
@@ -47,13 +51,21 @@ GOLDEN = "/opt/soundstage/worker/current/golden/frame.png"
 # Another picture of the same size on its disk, which a power cycle does not mend; and the hour is over after
 # which the golden frame is drawn again.
 SPOIL = (
+    # A look that runs meanwhile would write its memory again.
+    "systemctl stop soundstage-health.timer soundstage-health.service && "
     "rm -f /var/lib/soundstage/health.json && /opt/soundstage/worker/current/bin/python -c "
     f"\"import cv2; cv2.imwrite('{GOLDEN}', cv2.flip(cv2.imread('{GOLDEN}'), 1))\""
+    " && systemctl start soundstage-health.timer"
 )
 # As the plays of the site take a worker through its roles.
 PLAYBOOK = [
     {"hosts": "all", "gather_facts": False, "roles": ["common", "ssh_hardening", "consul"]},
-    {"hosts": "workers", "gather_facts": False, "vars": {"farm__look_again": False}, "roles": ["worker"]},
+    {
+        "hosts": "workers",
+        "gather_facts": False,
+        "vars": {"farm__look_again": False},
+        "roles": ["gpu", "worker"],
+    },
     {
         "hosts": "all",
         "gather_facts": False,
@@ -80,6 +92,8 @@ class LabBoard(Board):
     lab: Lab | None = None
     machine: str = ""
     install: Callable[[], None] = lambda: None
+    repair: Callable[[], None] = lambda: None
+    """What a power cycle mends."""
     starts: list[str] = field(default_factory=list)
     failed: list[BaseException] = field(default_factory=list)
 
@@ -94,6 +108,7 @@ class LabBoard(Board):
         assert self.lab is not None
         try:
             self.lab.power_off(self.machine)
+            self.repair()
             if source == "Pxe":
                 self.install()
             else:
@@ -113,7 +128,7 @@ def farm(
 ) -> Iterator[ApiFarm]:
     """Four bare machines, and the API that may heal three of them."""
     folder, lab = tmp_path_factory.mktemp("healing"), lab_names("healing")
-    lab.up(machines_named([HEAD, *NODES]), layers=[baked_layer])
+    lab.up(machines_named([HEAD, *NODES], read_gpus("0,0,rtx-4090,0")), layers=[baked_layer])
     secrets, address = folder / "secrets", lab.plan.machine(HEAD).address
     settings = {f"SOUNDSTAGE_PROVISIONING__HEALING__{name}": value for name, value in HEALING.items()}
     nomad = {
@@ -128,7 +143,9 @@ def farm(
         "SOUNDSTAGE_PROVISIONING__POWER_NETWORKS": "127.0.0.0/8",
         "SOUNDSTAGE_PROVISIONING__PLAYBOOK": "worker.yaml",
     }
+    of_cards = {name: value for name, value in OF_ROLES.items() if name.startswith("gpu__")}
     variables = carried.variables | {
+        **of_cards,
         "ssh_hardening__authorized_keys": "keep",
         "nomad__drivers": ["raw_exec"],
         "health__every_s": 5,
@@ -191,6 +208,40 @@ def case(farm: ApiFarm, machine: str) -> dict[str, Any]:
     return dict(found[0]) if found else {}
 
 
+def seconds_of(case: dict[str, Any]) -> float:
+    """Returns how long a case took from its finding to its end."""
+    began, ended = (datetime.fromisoformat(case[name]) for name in ("created_at", "ended_at"))
+    return (ended - began).total_seconds()
+
+
+def test_a_worker_whose_card_falls_off_the_bus_comes_back_after_a_power_cycle(
+    farm: ApiFarm, boards: dict[str, LabBoard], record_property: Callable[[str, object], None]
+) -> None:
+    board = boards[WORKING]
+    eventually(lambda: nodes_at_work(farm) == {FAILING, WORKING}, "the farm, with the spare in reserve")
+    board.repair = lambda: farm.lab.clear_fault(WORKING)
+    farm.lab.inject_fault(WORKING, "card-dead")
+    spares: set[str | None] = set()
+
+    def is_over() -> dict[str, Any] | None:
+        one = case(farm, WORKING)
+        spares.add(one.get("spare"))
+        return one if one.get("state") in ("recovered", "needs_operator", "closed") else None
+
+    found: Any = waiting.eventually(is_over, "the end of the case", within_s=300, pause_s=0.2)
+    assert not board.failed, board.failed
+    assert SPARE in spares and found["spare"] is None, "it goes back at the end"
+    assert (found["state"], found["cause"]) == ("recovered", "checks"), found
+    assert (found["restarts"], found["reinstalls"]) == (1, 0), found
+    assert "fallen off the bus" in found["finding"], found
+    eventually(lambda: nodes_at_work(farm) == {FAILING, WORKING}, "the spare in reserve again")
+    assert board.starts == ["None"]
+    board.starts.clear()
+    board.repair = lambda: None
+    record_property("healed_s", round(seconds_of(found)))
+    print(f"\n{found['finding']}: healed {seconds_of(found):.0f} s after it was found.")
+
+
 def test_a_worker_whose_golden_frame_fails_comes_back_reinstalled_while_a_spare_works(
     farm: ApiFarm, boards: dict[str, LabBoard], record_property: Callable[[str, object], None]
 ) -> None:
@@ -229,14 +280,9 @@ def test_a_worker_whose_golden_frame_fails_comes_back_reinstalled_while_a_spare_
     assert {"checking", "reinstalling", "recovered"} <= seen.keys()
     assert farm.lab.run(FAILING, ["test", "-e", "/run/soundstage-health/passed"]).returncode == 0
     eventually(lambda: nodes_at_work(farm) == {FAILING, WORKING}, "the spare in reserve again")
-    healed_s = (
-        datetime.fromisoformat(found["ended_at"]) - datetime.fromisoformat(found["created_at"])
-    ).total_seconds()
-    record_property("healed_s", round(healed_s))
+    record_property("healed_s", round(seconds_of(found)))
     print("\n" + ", ".join(f"{state} after {seconds:.0f} s" for state, seconds in seen.items()))
-    print(
-        f"The spare worked after {spare_s:.0f} s; the machine was healed {healed_s:.0f} s after it was found."
-    )
+    print(f"The spare worked after {spare_s:.0f} s; healed {seconds_of(found):.0f} s after it was found.")
 
 
 def test_a_second_machine_is_not_reinstalled_when_the_budget_of_the_day_is_used_up(
@@ -246,8 +292,14 @@ def test_a_second_machine_is_not_reinstalled_when_the_budget_of_the_day_is_used_
     found: Any = eventually(
         lambda: (one := case(farm, WORKING)).get("state") == "needs_operator" and one, "the end of the budget"
     )
-    assert (found["restarts"], found["reinstalls"], found["consent"]) == (1, 0, "reinstall"), found
+    assert (found["restarts"], found["reinstalls"], found["consent"]) == (0, 0, "reinstall"), found
     assert "budget of 1 reinstallations per day" in found["reason"], found
-    assert found["plan"]["steps"] and boards[WORKING].starts == ["None"], "nothing was written"
+    # Its power cycle was used up by its card.
+    assert found["plan"]["steps"] and not boards[WORKING].starts, "nothing was written"
     eventually(lambda: nodes_at_work(farm) == {FAILING, SPARE}, "the spare in its place")
     assert [one["machine"] for one in farm.api.ask("GET", "/api/healing")] == [WORKING]
+    # The alert MachineNeedsOperator reads this.
+    shown = re.findall(
+        r'(?m)^soundstage_healing_cases{.*"needs_operator".*} (.+)$', farm.api.read("GET", "/metrics")
+    )
+    assert [float(value) for value in shown] == [1.0]
