@@ -27,8 +27,7 @@ from soundstage.errors import SoundstageError
 from soundstage.settings import Settings, load_settings
 from soundstage.settings.provisioning import ProvisioningSettings
 from soundstage.tasks import cancel_all
-from soundstage.telemetry import configure_logging
-from soundstage.telemetry.log_files import FOLDER as LOG_FOLDER
+from soundstage.telemetry import configure_service_logging
 
 
 def main() -> int:
@@ -45,12 +44,7 @@ def main() -> int:
         settings = load_settings(options.config_file)
         # Before anything creates a folder in it.
         opened_to_others = secure_state_folders(settings)
-        configure_logging(
-            settings.log.level,
-            settings.log.format,
-            file=settings.state_dir / LOG_FOLDER / "provisioning.jsonl",
-            journal=settings.log.journal,
-        )
+        configure_service_logging(settings, "provisioning")
         log_repaired(opened_to_others)
         process = build_process(settings)
         plain, tls = (

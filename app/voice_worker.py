@@ -18,8 +18,7 @@ from app.server.supervisor import stdin_eof
 from soundstage.errors import Invalid, SoundstageError
 from soundstage.settings import load_settings
 from soundstage.tasks import cancel_all
-from soundstage.telemetry import configure_logging, get_logger
-from soundstage.telemetry.log_files import FOLDER as LOG_FOLDER
+from soundstage.telemetry import configure_service_logging, get_logger
 
 TOKEN = "SOUNDSTAGE_VOICE_WORKER_TOKEN"  # noqa: S105
 
@@ -34,12 +33,7 @@ def main() -> int:
     # Not a setting, though it is named like one: settings would refuse it.
     token = os.environ.pop(TOKEN, "")
     settings = load_settings(options.config_file)
-    configure_logging(
-        settings.log.level,
-        settings.log.format,
-        file=settings.state_dir / LOG_FOLDER / "voice.jsonl",
-        journal=settings.log.journal,
-    )
+    configure_service_logging(settings, "voice")
     try:
         if options.token_file is not None:
             token = options.token_file.read_text(encoding="ascii").strip()

@@ -27,8 +27,7 @@ from provisioning_api.certificates.server_certificate import ServerCertificate
 from soundstage.errors import SoundstageError
 from soundstage.settings import Settings
 from soundstage.tasks import cancel_all
-from soundstage.telemetry import configure_logging
-from soundstage.telemetry.log_files import FOLDER as LOG_FOLDER
+from soundstage.telemetry import configure_service_logging
 
 RENEW_EVERY = timedelta(hours=1)
 """How soon the certificate has the new address of a machine whose address has changed."""
@@ -90,12 +89,7 @@ async def serve(settings: Settings, listening: socket.socket, tls: socket.socket
     """Until SIGTERM, SIGINT or the end of standard input; open requests get some seconds then."""
     # Before anything creates a folder in it.
     opened_to_others = secure_state_folders(settings)
-    configure_logging(
-        settings.log.level,
-        settings.log.format,
-        file=settings.state_dir / LOG_FOLDER / "studio.jsonl",
-        journal=settings.log.journal,
-    )
+    configure_service_logging(settings, "studio")
     logging.getLogger("alembic").setLevel(logging.WARNING)
     log_repaired(opened_to_others)
     services = build(settings)

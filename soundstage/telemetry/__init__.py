@@ -9,7 +9,7 @@ from soundstage.telemetry.masking import mask_text
 
 if TYPE_CHECKING:
     from soundstage.telemetry.exposition import Metrics, metrics_router
-    from soundstage.telemetry.logs import configure_logging, get_logger
+    from soundstage.telemetry.logs import configure_logging, configure_service_logging, get_logger
     from soundstage.telemetry.middleware import (
         QUIET,
         SHARED_PREFIX,
@@ -24,6 +24,7 @@ __all__ = [
     "Metrics",
     "TelemetryMiddleware",
     "configure_logging",
+    "configure_service_logging",
     "get_logger",
     "install_telemetry",
     "mask_text",
@@ -39,6 +40,7 @@ _MODULES = {
     "QUIET": "middleware",
     "SHARED_PREFIX": "middleware",
     "configure_logging": "logs",
+    "configure_service_logging": "logs",
     "get_logger": "logs",
     "Metrics": "exposition",
     "metrics_router": "exposition",

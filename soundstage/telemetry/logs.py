@@ -6,15 +6,18 @@ import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, TextIO
+from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from soundstage.telemetry import metrics
-from soundstage.telemetry.log_files import JournalHandler, PrivateRotatingFile, goes_to_journal
+from soundstage.telemetry.log_files import FOLDER, JournalHandler, PrivateRotatingFile, goes_to_journal
 from soundstage.telemetry.masking import mask_secrets
 from soundstage.tracing import trace_id
+
+if TYPE_CHECKING:
+    from soundstage.settings import Settings
 
 LogFormat = Literal["json", "console"]
 
@@ -112,6 +115,13 @@ def configure_logging(
     )
     if unopened is not None:
         get_logger(__name__).warning("log.file_unwritable", file=str(file), error=unopened.strerror)
+
+
+def configure_service_logging(settings: Settings, service: str) -> None:
+    """Sends the lines of a service where its settings say; its file is named after it."""
+    log = settings.log
+    file = settings.state_dir / FOLDER / f"{service}.jsonl"
+    configure_logging(log.level, log.format, file=file, journal=log.journal)
 
 
 def _escape_control_characters(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -110,7 +110,7 @@ def control_farm(
     leaves it as it was."""
     folder = tmp_path_factory.mktemp("two")
     program = packed_program(folder)
-    both = Carried(f"{carried.name} {program.name}", carried.variables | program.variables)
+    both = carried | program
     lab = lab_names("two")
     groups = {"control": list(MACHINES), "agent": list(STUDIOS), "provisioning": list(STUDIOS)}
     groups |= {group: [STORE] for group in ("database", "storage", "workers")}

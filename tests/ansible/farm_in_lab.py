@@ -167,6 +167,10 @@ class Carried:
     name: str
     variables: dict[str, Any]
 
+    def __or__(self, other: Carried) -> Carried:
+        """Returns what both bring."""
+        return Carried(f"{self.name} {other.name}", self.variables | other.variables)
+
 
 def whats_carried(folder: Path, suite: str = SUITE) -> Carried:
     """The worker and the device plugin, packed here because the lab's network has no way to a package index,

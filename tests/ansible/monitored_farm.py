@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import waiting
 from farm_in_lab import ROOT, LabFarm
 
 from lab.farm_in_a_box import Lab
@@ -89,6 +90,17 @@ class Receiver:
             for alert in post["body"]["alerts"]
             if (alert["labels"]["alertname"], alert["status"]) == (name, status)
         ]
+
+    def wait_for(self, name: str, within_s: float = 120, **labels: str) -> dict[str, Any]:
+        """Returns the newest alert of that name with these labels, once one has come."""
+
+        def match() -> dict[str, Any] | None:
+            matching = [one for one in self.alerts(name) if labels.items() <= one["labels"].items()]
+            return matching[-1] if matching else None
+
+        found = waiting.eventually(match, f"{name} {labels}", within_s, 0.5)
+        assert found is not None
+        return found
 
     def close(self) -> None:
         self._process.terminate()

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from agent_in_lab import MACHINE, of_the_agent, packed_program, place_expert
 from control_machines_in_lab import Studio, ask_for_video
-from farm_in_lab import ROOT, Carried, LabFarm, Run, whats_carried
+from farm_in_lab import ROOT, LabFarm, Run, whats_carried
 from journey_inputs import FARM, PROGRAM
 from monitored_farm import FILESYSTEMS, Prometheus
 from studio_in_lab import eventually
@@ -71,7 +71,7 @@ def farm(
         lab,
         folder / "farm",
         engines,
-        Carried(program.name, carried.variables | program.variables),
+        carried | program,
         {"control": of_control, "workers": {"nomad__drivers": ["exec", "docker"]}},
     )
     place_expert(built)

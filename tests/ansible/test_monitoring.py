@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 import waiting
@@ -94,16 +93,6 @@ def shell(farm: LabFarm, machine: str, command: str) -> str:
     done = farm.on(machine, "sh", "-ec", command)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout.strip()
-
-
-def wait_for(receiver: Receiver, name: str, **labels: str) -> dict[str, Any]:
-    """The alert that came to the webhook."""
-
-    def match() -> dict[str, Any] | None:
-        matching = [one for one in receiver.alerts(name) if labels.items() <= one["labels"].items()]
-        return matching[-1] if matching else None
-
-    return eventually(match, f"{name} {labels}")  # type: ignore[return-value]
 
 
 @pytest.mark.slow
@@ -204,28 +193,28 @@ def test_a_certificate_that_ends_soon_is_told_with_the_token_of_the_webhook(
     farm: LabFarm, receiver: Receiver
 ) -> None:
     place_certificate(farm.lab, "cpu-1", 5)
-    alert = wait_for(receiver, "CertificateEnds", instance="cpu-1", path="/etc/soundstage/short.pem")
+    alert = receiver.wait_for("CertificateEnds", instance="cpu-1", path="/etc/soundstage/short.pem")
     assert alert["annotations"]["runbook_url"] == "docs/guide/monitoring.md#certificateends"
     assert {post["authorization"] for post in receiver.posts("/alerts")} == {"Bearer sesame"}
     place_certificate(farm.lab, "cpu-1", 200)
 
 
 def test_a_webhook_that_answers_500_is_told_by_the_other_one(receiver: Receiver) -> None:
-    wait_for(receiver, "AlertsNotDelivered", integration="webhook")
+    receiver.wait_for("AlertsNotDelivered", integration="webhook")
 
 
 def test_a_check_of_a_node_that_finds_something_is_told(farm: LabFarm, receiver: Receiver) -> None:
     shell(farm, "gpu-1", "chmod 0644 /etc/nomad.d/tls/agent-key.pem")
-    wait_for(receiver, "NodeUnhealthy", instance="gpu-1", code="machine.secret_open")
+    receiver.wait_for("NodeUnhealthy", instance="gpu-1", code="machine.secret_open")
     shell(farm, "gpu-1", "chmod 0640 /etc/nomad.d/tls/agent-key.pem")
 
 
 def test_a_disk_that_fills_and_one_that_is_full_are_told(farm: LabFarm, receiver: Receiver) -> None:
     free = "$(df --output=avail -k / | tail -n 1)"
     shell(farm, "gpu-1", f"fallocate --length $(({free} * 65 / 100))KiB /filler-1")
-    wait_for(receiver, "DiskFillsWithinDay", instance="gpu-1", mountpoint="/")
+    receiver.wait_for("DiskFillsWithinDay", instance="gpu-1", mountpoint="/")
     shell(farm, "gpu-1", f"fallocate --length $(({free} * 97 / 100))KiB /filler-2")
-    wait_for(receiver, "DiskFull", instance="gpu-1", mountpoint="/")
+    receiver.wait_for("DiskFull", instance="gpu-1", mountpoint="/")
     shell(farm, "gpu-1", "rm /filler-1 /filler-2")
 
 
@@ -233,10 +222,10 @@ def test_a_card_that_is_hot_and_one_that_fails_are_told(farm: LabFarm, receiver:
     paths = farm.lab.paths.machine("gpu-1")
     cards = read_card_file(paths)
     write_card_file(paths, [{**card, "temperature_c": 93} for card in cards])
-    wait_for(receiver, "CardHot", instance="gpu-1", card=cards[0]["uuid"])
+    receiver.wait_for("CardHot", instance="gpu-1", card=cards[0]["uuid"])
     write_card_file(paths, cards)
     farm.lab.inject_fault("gpu-1", "card-dead")
-    wait_for(receiver, "CardErrors", instance="gpu-1", card=cards[0]["uuid"])
+    receiver.wait_for("CardErrors", instance="gpu-1", card=cards[0]["uuid"])
     farm.lab.clear_fault("gpu-1")
 
 
@@ -244,7 +233,7 @@ def test_an_old_backup_is_told_from_what_its_program_has_written(farm: LabFarm, 
     ended = int(time.time()) - 27 * 3600
     line = f"soundstage_backup_last_success_timestamp_seconds {ended}"
     shell(farm, "cpu-1", f"echo '{line}' > {TEXTFILES}/test.prom")
-    wait_for(receiver, "BackupOld", instance="cpu-1")
+    receiver.wait_for("BackupOld", instance="cpu-1")
     shell(farm, "cpu-1", f"rm {TEXTFILES}/test.prom")
 
 
@@ -272,7 +261,7 @@ def give_right_clock(farm: LabFarm, machine: str, unit: str) -> None:
 
 def test_a_clock_that_is_wrong_is_told(farm: LabFarm, receiver: Receiver) -> None:
     give_wrong_clock(farm, "cpu-1", "prometheus-node-exporter")
-    alert = wait_for(receiver, "ClockOff", instance="cpu-1")
+    alert = receiver.wait_for("ClockOff", instance="cpu-1")
     assert "1h 0m 0s off" in alert["annotations"]["summary"], alert
     give_right_clock(farm, "cpu-1", "prometheus-node-exporter")
 
@@ -306,7 +295,7 @@ def test_a_machine_that_loses_its_power_with_work_on_it_is_told(
     running = 'max(nomad_client_allocations_running{instance="gpu-1"}) > 0'
     eventually(lambda: prometheus.query(running), "the work on gpu-1")
     farm.lab.power_off("gpu-1")
-    alert = wait_for(receiver, "NodeLostWithWork", instance="gpu-1")
+    alert = receiver.wait_for("NodeLostWithWork", instance="gpu-1")
     assert alert["labels"]["severity"] == "page"
     # One sentence for the machine, and none for each service on it.
     assert not [one for one in receiver.alerts("TargetDown") if one["labels"]["instance"] == "gpu-1"]
@@ -318,7 +307,7 @@ def test_a_machine_that_loses_its_power_with_work_on_it_is_told(
 
 def test_one_service_that_does_not_answer_is_told(farm: LabFarm, receiver: Receiver) -> None:
     shell(farm, "cpu-1", "systemctl stop prometheus-node-exporter")
-    wait_for(receiver, "TargetDown", instance="cpu-1", job="node")
+    receiver.wait_for("TargetDown", instance="cpu-1", job="node")
     shell(farm, "cpu-1", "systemctl start prometheus-node-exporter")
 
 
@@ -327,7 +316,7 @@ def test_a_wrong_clock_of_the_monitoring_machine_is_told_as_its_own(
 ) -> None:
     before = len(receiver.alerts("ClockOff"))
     give_wrong_clock(farm, SERVER, "prometheus")
-    wait_for(receiver, "MonitoringClockOff")
+    receiver.wait_for("MonitoringClockOff")
     assert len(receiver.alerts("ClockOff")) == before
     give_right_clock(farm, SERVER, "prometheus")
     # What it has stored of the future does not keep it from going on.

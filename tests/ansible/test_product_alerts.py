@@ -18,7 +18,7 @@ from control_machines_in_lab import STATE, Studio, ask_for_video
 from farm_in_lab import Carried, LabFarm
 from journey_inputs import FARM, PROGRAM
 from monitored_farm import FILESYSTEMS, PORT, Prometheus, Receiver
-from studio_in_lab import PERSONA, eventually
+from studio_in_lab import PATIENCE_S, PERSONA, eventually
 
 from lab.cards.catalogue import read_gpus
 from lab.cards.machine_view import read_card_file, write_card_file
@@ -76,7 +76,7 @@ def farm(
         lab,
         folder / "farm",
         engines,
-        Carried(f"{carried.name} {program.name}", carried.variables | program.variables),
+        carried | program,
         {"control": of_control, "gpu": SHARED},
     )
     built.converge(*LEFT_OUT)
@@ -117,10 +117,6 @@ def change(farm: LabFarm, statement: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def wait_for(receiver: Receiver, name: str) -> dict[str, Any]:
-    return dict(eventually(lambda: (receiver.alerts(name) or [{}])[-1], f"the alert {name}"))
-
-
 def wait_for_end(farm: LabFarm, name: str) -> None:
     prometheus = Prometheus(farm)
     eventually(lambda: name not in {one for one, _ in prometheus.firing()}, f"the end of {name}")
@@ -139,7 +135,7 @@ def let_work(farm: LabFarm, eligibility: str) -> None:
 def test_renders_that_no_node_may_take(farm: LabFarm, studio: Studio, receiver: Receiver) -> None:
     let_work(farm, "ineligible")
     render = ask_for_video(studio, "Nobody takes it", 1)
-    alert = wait_for(receiver, "RendersStuck")
+    alert = receiver.wait_for("RendersStuck", PATIENCE_S)
     assert alert["labels"]["severity"] == "page"
     let_work(farm, "eligible")
     render.wait_for_video()
@@ -157,7 +153,7 @@ def test_a_card_that_is_smaller_than_its_leases(farm: LabFarm, studio: Studio, r
     held = 'max(soundstage_leases_mib{kind="held"}) > 0'
     eventually(lambda: prometheus.query(held), "a lease on the card")
     write_card_file(paths, [{**card, "memory_mib": 8192} for card in cards])
-    alert = wait_for(receiver, "LeaseAboveMemory")
+    alert = receiver.wait_for("LeaseAboveMemory", PATIENCE_S)
     assert (alert["labels"]["node"], alert["labels"]["card"]) == ("gpu-1", cards[0]["uuid"])
     write_card_file(paths, cards)
     eventually(lambda: studio.call("GET", f"/api/renders/{render}")["state"] == "done", "the video")
@@ -168,7 +164,7 @@ def test_an_approval_that_waits_for_hours(farm: LabFarm, studio: Studio, receive
     studio.call("POST", "/api/chat", {"message": "deploy the job tts with command = /bin/sleep, gpus = 0"})
     (waiting,) = studio.call("GET", "/api/approvals?state=pending")
     change(farm, BACKDATE)
-    wait_for(receiver, "ApprovalWaits")
+    receiver.wait_for("ApprovalWaits", PATIENCE_S)
     studio.call("POST", f"/api/approvals/{waiting['id']}/deny", {})
     wait_for_end(farm, "ApprovalWaits")
 
@@ -177,7 +173,7 @@ def test_an_audit_log_that_was_changed(farm: LabFarm, studio: Studio, receiver: 
     change(farm, TAMPER)
     # It is checked a minute after each start, and each hour.
     assert farm.on(MACHINE, "pkill", "-u", "soundstage-agent").returncode == 0
-    wait_for(receiver, "AuditChainBroken")
+    receiver.wait_for("AuditChainBroken", PATIENCE_S)
 
 
 def test_requests_that_fail(farm: LabFarm, studio: Studio, receiver: Receiver) -> None:

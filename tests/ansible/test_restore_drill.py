@@ -96,7 +96,7 @@ def farm(
         lab,
         folder / "farm",
         engines,
-        Carried(program.name, carried.variables | program.variables),
+        carried | program,
         {"control": {**of_the_agent("exec"), **backups}, "workers": {"nomad__gpu_plugin": False}},
     )
     (farm.secrets / "backup").mkdir(parents=True, mode=0o700)
