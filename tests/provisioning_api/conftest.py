@@ -188,6 +188,13 @@ async def end_of(operator: httpx.AsyncClient, run_id: str) -> dict[str, Any]:
     return found
 
 
+async def todo_of(settings: Settings) -> str:
+    """Returns TODO.md once it is there: it is written after the run's end is stored, in one piece."""
+    path = settings.state_dir / "TODO.md"
+    await eventually(path.exists, path.name)
+    return await eventually(path.read_text, path.name)
+
+
 @pytest.fixture
 def server(tmp_path: Path, project: Path, database_url: str) -> Iterator[real_server.RealServer]:
     """A process of its own, with a plain and a TLS port."""

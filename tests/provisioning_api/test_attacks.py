@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from conftest import client_of
+from conftest import client_of, todo_of
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -331,5 +331,5 @@ async def test_what_a_failing_task_says_cannot_forge_the_list_of_what_to_do(
     )
     await make_member("node1")
     await run_of("node1")
-    todo = (settings.state_dir / "TODO.md").read_text()
+    todo = await todo_of(settings)
     assert [line[:5] for line in todo.splitlines()[4:]] == ["- [ ]"] and "<script>" not in todo

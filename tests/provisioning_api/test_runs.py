@@ -18,7 +18,7 @@ from typing import Any
 
 import httpx
 import pytest
-from conftest import client_of, end_of, eventually, operator_of
+from conftest import client_of, end_of, eventually, operator_of, todo_of
 from fastapi import FastAPI
 from ramdisk import Ramdisk
 from sqlalchemy import select
@@ -109,7 +109,7 @@ async def test_a_run_that_fails_on_one_machine_says_where_why_and_what_to_do(
     assert (failed["state"], failed["cause"]) == ("failed", "No space left on device")
     [failure] = (await operator.get("/api/failures")).json()
     assert (failure["name"], failure["task"], failure["solved_at"]) == ("b", "Unpack", None)
-    todo = (settings.state_dir / "TODO.md").read_text()
+    todo = await todo_of(settings)
     assert "b in “Unpack”: `No space left on device` A disk is full" in todo and run["id"] in todo
 
     (project / "playbook.yaml").write_text(OK)
