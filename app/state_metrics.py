@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from collections import Counter
 from collections.abc import Iterable
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -43,6 +44,9 @@ def read_state(services: Services) -> None:
             metrics.EVENT_FOLLOWERS.sample(services.events.followers),
             metrics.DISK_FREE.sample(free.free),
             metrics.INFO.sample(1, version("soundstage")),
+            *metrics.VOICE_SESSIONS.count(
+                Counter((*services.voice.states(), *services.live.states())).items()
+            ),
         )
 
     async def certificates() -> Iterable[Sample]:

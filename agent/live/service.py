@@ -6,8 +6,7 @@ import asyncio
 import base64
 import re
 import time
-from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from itertools import accumulate
@@ -37,7 +36,6 @@ from studio.personas.speaking import PersonaSpeech
 log = get_logger(__name__)
 
 StillThere = Callable[[], Awaitable[bool]]
-SHOWN_STATES: tuple[LiveState, ...] = ("listening", "thinking", "speaking")
 
 
 CURVE_HZ = 10
@@ -204,6 +202,10 @@ class LiveSessions:
                 for one in wire_events(event):
                     yield one
 
+    def states(self) -> Collection[LiveState]:
+        """Returns the states of the sessions that are not idle."""
+        return self._states.values()
+
     async def close(self) -> None:
         """Cancels the waits for the end of sounds."""
         await cancel_all(list(self._waits))
@@ -317,7 +319,6 @@ class LiveSessions:
         except SoundstageError as other:
             # The failure itself reaches the caller; other readers of the session miss it.
             self._states.pop(session_id, None)
-            self._count_states()
             log.warning("live.failure_not_stored", session=session_id, code=other.code)
 
     async def _set_state(
@@ -333,13 +334,7 @@ class LiveSessions:
             self._states.pop(session_id, None)
         else:
             self._states[session_id] = state
-        self._count_states()
         await self._append(session_id, STATE, {"state": state, "turn": turn, **(more or {})})
-
-    def _count_states(self) -> None:
-        counted = Counter(self._states.values())
-        for state in SHOWN_STATES:
-            metrics.VOICE_SESSIONS.set(counted[state], state)
 
     async def _append(self, session_id: str, kind: str, data: Mapping[str, Any]) -> None:
         async with self.database.transaction() as session:

@@ -13,6 +13,7 @@ from agent.voice.schemas import (
     Cancel,
     Described,
     FromPerson,
+    Measured,
     Mute,
     Played,
     Presence,
@@ -24,10 +25,11 @@ from agent.voice.session import Session, failure_message, send_bytes, socket_mes
 from agent.voice.speech import SessionSpeech
 from agent.voice.turns import SessionTurns
 from soundstage.errors import Invalid
-from soundstage.telemetry import get_logger
+from soundstage.telemetry import get_logger, metrics
 
 MAX_SOUND_BYTES = 64_000
 """Two seconds of sound in one message."""
+DELAYS = {"first_sound": metrics.VOICE_FIRST_AUDIO, "barge_in": metrics.VOICE_BARGE_IN}
 log = get_logger(__name__)
 
 
@@ -102,5 +104,7 @@ class Relay:
                     waiting.set_result(request.sdp)
             elif isinstance(request, Played):
                 session.start(self._turns.note_played(session, request))
+            elif isinstance(request, Measured):
+                DELAYS[request.delay].observe(request.seconds)
             else:
                 await session.show({"type": request.type, **request.data})

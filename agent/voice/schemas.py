@@ -17,6 +17,8 @@ MAX_FREE_S = 60
 """The longest free speech, in seconds."""
 Expected = Literal["", "answer", "text"]
 """What the last answer asks for: nothing, one of several things, or a free text such as a script."""
+Delay = Literal["first_sound", "barge_in"]
+"""From the end of what a person said to the answer's sound; from an interruption to silence."""
 MORE = "Shall I go on?"
 """Said after the first sentences of a long answer."""
 
@@ -202,8 +204,26 @@ class Played(BaseModel, extra="forbid"):
     text: str = Field(max_length=20_000)
 
 
+class Measured(BaseModel, extra="forbid"):
+    """A delay that the worker measured; the server counts it."""
+
+    type: Literal["measured"]
+    delay: Delay
+    seconds: float = Field(ge=0, le=3600)
+
+
 WorkerMessage = Annotated[
-    Ask | Cancel | Speak | Transcribe | TellState | Tell | Presence | FromPerson | Described | Played,
+    Ask
+    | Cancel
+    | Speak
+    | Transcribe
+    | TellState
+    | Tell
+    | Presence
+    | FromPerson
+    | Described
+    | Played
+    | Measured,
     Field(discriminator="type"),
 ]
 WORKER_MESSAGE: TypeAdapter[WorkerMessage] = TypeAdapter(WorkerMessage)

@@ -12,7 +12,7 @@ import hashlib
 import hmac
 import secrets
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -30,6 +30,7 @@ from agent.voice.schemas import (
     TransportName,
     VoiceRoom,
     VoiceSession,
+    VoiceState,
     VoiceStatus,
 )
 from agent.voice.session import Session, close_socket, send_json, session_not_found, socket_messages
@@ -200,6 +201,10 @@ class VoiceSessions:
         """Returns the number of workers and sessions, and the transports that can be used."""
         transports = self.transports.names()
         return VoiceStatus(workers=len(self._workers), sessions=len(self._open), transports=transports)
+
+    def states(self) -> Collection[VoiceState]:
+        """Returns the states of the open sessions."""
+        return [one.state for one in self._open.values()]
 
     async def rooms(self, principal: Principal) -> Sequence[VoiceRoom]:
         """Returns the rooms of one's own sessions, with who is in them. Raises `voice.no_livekit`."""

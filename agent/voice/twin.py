@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 
 from pipecat.frames.frames import (
     DataFrame,
     Frame,
     InputTextRawFrame,
-    InterruptionFrame,
     LLMFullResponseEndFrame,
     LLMFullResponseStartFrame,
     LLMTextFrame,
@@ -20,7 +18,6 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from agent.events import BrainEvent, ConfirmationRequested, Failure, Text, TextPart, plain_text
 from agent.voice.answering import Answering
 from soundstage.errors import SoundstageError
-from soundstage.telemetry import metrics
 
 
 @dataclass
@@ -47,7 +44,6 @@ class TwinService(FrameProcessor):
     def __init__(self, answers: Answering) -> None:
         super().__init__()
         self._answers = answers
-        self._answering = False
 
     @property
     def session_id(self) -> str | None:
@@ -55,10 +51,7 @@ class TwinService(FrameProcessor):
         return self._answers.session_id
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
-        began_s, answering = time.perf_counter(), self._answering
         await super().process_frame(frame, direction)
-        if isinstance(frame, InterruptionFrame) and answering:
-            metrics.VOICE_BARGE_IN.observe(time.perf_counter() - began_s)
         match frame:
             case InputTextRawFrame():
                 # A system frame overtakes all others; answered here it would hold back an interruption.
@@ -72,13 +65,10 @@ class TwinService(FrameProcessor):
         if not utterance.strip():
             return
         await self.push_frame(LLMFullResponseStartFrame())
-        self._answering = True
         try:
             await self._answers.answer(utterance, _Speaker(self).present)
         except SoundstageError as error:
             await self.push_frame(LLMTextFrame(plain_text(Failure.of(error))))
-        finally:
-            self._answering = False
         await self.push_frame(LLMFullResponseEndFrame())
 
 

@@ -168,15 +168,15 @@ POLICY_DECISIONS = _counter(
 # Voice
 
 VOICE_FIRST_AUDIO = _histogram(
-    "voice_first_audio_seconds", "Time from a message to a persona that answers aloud to its sound.",
+    "voice_first_audio_seconds", "Time from the end of a person's message to the sound of the answer.",
     SPEECH_BUCKETS,
 )  # fmt: skip
-VOICE_SESSIONS = _gauge(
+VOICE_SESSIONS = _state(
     "voice_sessions", "Conversations aloud, by what the persona does.",
-    state=("listening", "thinking", "speaking"),
+    state=("waiting", "listening", "thinking", "speaking"),
 )  # fmt: skip
 VOICE_BARGE_IN = _histogram(
-    "voice_barge_in_seconds", "Time from an interruption to the end of the answer.", REQUEST_BUCKETS
+    "voice_barge_in_seconds", "Time from the beginning of an interruption to silence.", REQUEST_BUCKETS
 )
 
 # What leaves the studio

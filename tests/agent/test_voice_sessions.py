@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 from local_login import bearer, log_in_locally
+from metric_values import metric_value, read_state
 from pydantic import ValidationError
 from socket_servers import on_loopback
 from waiting import eventually_async
@@ -74,6 +75,25 @@ async def test_the_worker_with_the_fewest_sessions_serves_the_next_one(services:
         async with asyncio.timeout(WAIT_S):
             served = [json.loads(await worker.recv()) for worker in workers for _ in range(2)]
         assert len({message["session_id"] for message in served}) == 4
+        assert await read_state(services.metrics, "voice_sessions", state="waiting") == 4
+        await services.voice.close()
+
+
+async def test_the_server_counts_the_delays_that_its_workers_measure(services: Services) -> None:
+    app, headers = create_app(services), await log_in_locally(services.policy)
+    token = bearer(worker_token(services.settings.state_dir))
+    async with on_loopback(app) as address, AsyncExitStack() as stack:
+        url = f"ws://{address}/api/voice"
+        await stack.enter_async_context(connect(f"{url}/workers", additional_headers=token))
+        async with httpx.AsyncClient(base_url=f"http://{address}", headers=headers) as client:
+            opened = (await client.post("/api/voice/session", json={})).raise_for_status().json()
+        worker = await stack.enter_async_context(
+            connect(f"{url}/workers/{opened['session_id']}", additional_headers=token)
+        )
+        for delay, seconds in (("first_sound", 0.3), ("first_sound", -1), ("barge_in", 0.2), ("else", 1)):
+            await worker.send(json.dumps({"type": "measured", "delay": delay, "seconds": seconds}))
+        await eventually_async(lambda: metric_value("voice_barge_in_seconds") == 1, "the delays")
+        assert metric_value("voice_first_audio_seconds") == 1
         await services.voice.close()
 
 

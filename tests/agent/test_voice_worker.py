@@ -17,9 +17,15 @@ from pipecat.frames.frames import (
     Frame,
     InputAudioRawFrame,
     InputTextRawFrame,
+    InterruptionFrame,
+    LLMFullResponseStartFrame,
+    OutputAudioRawFrame,
+    OutputTransportMessageFrame,
     TTSSpeakFrame,
+    VADUserStartedSpeakingFrame,
+    VADUserStoppedSpeakingFrame,
 )
-from pipecat.processors.frame_processor import FrameDirection
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.transports.websocket.client import WebsocketClientParams
 
 from agent.voice.recogniser import Recognition
@@ -27,6 +33,7 @@ from agent.voice.spoken_grammar import SpokenGrammar
 from agent.voice.worker import service
 from agent.voice.worker.link import SessionLink
 from agent.voice.worker.listening import NOT_UNDERSTOOD, Listening
+from agent.voice.worker.playback import Playback
 from agent.voice.worker.service import VoiceWorker
 from agent.voice.worker.socket_transport import SocketTransport
 
@@ -90,6 +97,14 @@ class RecordingLink:
 
     def __init__(self) -> None:
         self.messages: list[tuple[str, Any]] = []
+        self.delays: list[tuple[str, float]] = []
+        self.person_began_at = self.person_ended_at = 0.0
+
+    async def report_delay(self, delay: str, since: float) -> None:
+        self.delays.append((delay, since))
+
+    async def report_played(self, text: str) -> None:
+        self.messages.append(("played", text))
 
     async def tell(self, kind: str, **data: Any) -> None:
         self.messages.append((kind, data.get("text")))
@@ -175,3 +190,33 @@ async def test_a_person_who_goes_on_in_another_window_stays_present_in_the_room(
 
 async def never() -> None:
     raise AssertionError("nobody interrupts")
+
+
+async def test_an_answer_reports_its_first_sound_and_the_silence_after_an_interruption(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def say_more() -> bool:
+        return False
+
+    link = RecordingLink()
+    playback = Playback(link)  # type: ignore[arg-type]
+    listening = Listening(None, SpokenGrammar.of(["hello"]), link, say_more)  # type: ignore[arg-type]
+    monkeypatch.setattr(listening, "_hear", lambda _: asyncio.sleep(0))
+    # No pipeline runs whose tasks it would restart.
+    monkeypatch.setattr(playback, "_start_interruption", lambda: asyncio.sleep(0))
+
+    async def pass_on(processor: FrameProcessor, *frames: Frame) -> None:
+        for frame in frames:
+            await processor.process_frame(frame, FrameDirection.DOWNSTREAM)
+
+    caption = {"type": "caption", "data": {"text": "Hello you.", "words": [], "duration_ms": 1000}}
+    piece = OutputAudioRawFrame(bytes(1920), 24_000, 1)
+    await pass_on(
+        listening,
+        VADUserStartedSpeakingFrame(start_secs=0.25, timestamp=100.0),
+        VADUserStoppedSpeakingFrame(stop_secs=0.25, timestamp=102.0),
+    )
+    await pass_on(playback, LLMFullResponseStartFrame(), OutputTransportMessageFrame(caption), piece, piece)
+    assert link.delays == [("first_sound", 101.75)]
+    await pass_on(playback, InterruptionFrame(), InterruptionFrame())
+    assert link.delays[1:] == [("barge_in", 99.75)], "the second has nothing to interrupt"

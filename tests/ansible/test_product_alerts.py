@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +31,24 @@ pytestmark = [
     pytest.mark.root,
     pytest.mark.slow,
     pytest.mark.timeout(1800),
-    pytest.mark.cached(*FARM, *PROGRAM, "tests/servers/alert_receiver.py"),
+    pytest.mark.cached(*FARM, *PROGRAM, "tests/servers/alert_receiver.py", "tests/servers/slow_speech.py"),
 ]
 WORKERS = {"cpu-1", "gpu-1"}
 NOMAD = "https://10.77.0.11:4646"
-QUICKLY = ("RendersStuck", "LeaseAboveMemory", "ApiErrors", "ApprovalWaits", "AuditChainBroken")
+QUICKLY = (
+    *("RendersStuck", "LeaseAboveMemory", "ApiErrors", "ApprovalWaits", "AuditChainBroken"),
+    "FirstSoundLate",
+)
+LASTING = {"Watchdog", "AuditChainBroken", "FirstSoundLate"}
+"""They outlive the test of their fault."""
+SPEECH_PORT = 8091
+SPEECH = Path(__file__).parents[1] / "servers" / "slow_speech.py"
+SLOW_PERSONA = f"""
+id: late
+name: Late
+face: {{kind: rig, character: nova}}
+voice: {{kind: openai, base_url: 'http://127.0.0.1:{SPEECH_PORT}'}}
+"""
 LEFT_OUT = ("--skip-tags", "models,docker,health,logs")
 # Of a whole card no lease is larger than the card.
 SHARED = {
@@ -85,10 +99,12 @@ def farm(
 
 @pytest.fixture(scope="module")
 def studio(farm: LabFarm) -> Studio:
-    """With a presenter whose face wants a card of 16 GiB."""
-    write = f'install -d -o soundstage-agent {STATE}/personas && printf %s "$0" > {STATE}/personas/grand.yaml'
-    done = farm.on(MACHINE, "sh", "-ec", write, PERSONA)
-    assert done.returncode == 0, done.stderr
+    """With a presenter whose face wants a card of 16 GiB, and one whose voice is late."""
+    for name, persona in (("grand", PERSONA), ("late", SLOW_PERSONA)):
+        path = f"{STATE}/personas/{name}.yaml"
+        write = f'install -d -o soundstage-agent {STATE}/personas && printf %s "$0" > {path}'
+        done = farm.on(MACHINE, "sh", "-ec", write, persona)
+        assert done.returncode == 0, done.stderr
     return Studio(farm, MACHINE)
 
 
@@ -101,10 +117,10 @@ def receiver(farm: LabFarm, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 @pytest.fixture(autouse=True)
 def _well_before_and_after(farm: LabFarm, receiver: Receiver) -> Iterator[None]:
-    """Waits for the studio's metrics. No alert of the tests before may fire, but that of the audit log."""
+    """Waits for the studio's metrics. Of the alerts of the tests before only `LASTING` may fire."""
     prometheus = Prometheus(farm)
     eventually(lambda: ("studio", MACHINE, "1") in prometheus.up(), "Prometheus to read the studio")
-    assert {name for name, _ in prometheus.firing()} <= {"Watchdog", "AuditChainBroken"}
+    assert {name for name, _ in prometheus.firing()} <= LASTING
     yield
 
 
@@ -174,6 +190,25 @@ def test_an_audit_log_that_was_changed(farm: LabFarm, studio: Studio, receiver: 
     # It is checked a minute after each start, and each hour.
     assert farm.on(MACHINE, "pkill", "-u", "soundstage-agent").returncode == 0
     receiver.wait_for("AuditChainBroken", PATIENCE_S)
+
+
+def test_a_voice_that_is_late(farm: LabFarm, studio: Studio, receiver: Receiver) -> None:
+    program = ["/usr/bin/python3", "-c", SPEECH.read_text(), str(SPEECH_PORT), "2"]
+    done = farm.on(MACHINE, "systemd-run", "--unit=slow-speech", *program)
+    assert done.returncode == 0, done.stderr
+    session = studio.call("POST", "/api/session", {"personaId": "late"})["sessionId"]
+    numbers = count(1)
+
+    def speak() -> list[dict[str, Any]]:
+        # A sentence that was said before is not made anew.
+        message = {"message": f"show me render nosuch{next(numbers)}"}
+        answer = studio.call("POST", f"/api/session/{session}/message", message)
+        assert answer["audio"], answer
+        return receiver.alerts("FirstSoundLate")
+
+    (alert, *_) = eventually(speak, "the alert FirstSoundLate")
+    assert alert["labels"]["severity"] == "ticket"
+    assert farm.on(MACHINE, "systemctl", "stop", "slow-speech").returncode == 0
 
 
 def test_requests_that_fail(farm: LabFarm, studio: Studio, receiver: Receiver) -> None:

@@ -51,6 +51,8 @@ async def test_a_spoken_question_is_answered_by_voice_in_the_same_conversation(v
     turns = voice.get(f"/api/chat/sessions/{opened['session_id']}/turns")
     assert [turn["utterance"] for turn in turns] == ["what videos do i have"]
     assert caption["text"].split()[0] in turns[0]["reply"]
+    assert voice.metric("voice_first_audio_seconds_count") >= 1
+    assert voice.metric("voice_first_audio_seconds_sum") > 0
 
 
 async def test_a_written_sentence_is_answered_aloud_and_interrupts(voice: Installation) -> None:
@@ -95,6 +97,7 @@ async def test_who_speaks_while_the_agent_speaks_interrupts_it(voice: Installati
     assert "sound" not in silent[silent.index("state") :], f"it did not fall silent: {person.summary}"
     turns = voice.get(f"/api/chat/sessions/{opened['session_id']}/turns")
     assert [turn["utterance"] for turn in turns] == ["what can you do", "what videos do i have"]
+    assert voice.metric("voice_barge_in_seconds_count") >= 1
 
 
 async def test_a_token_opens_one_socket_of_one_session_once(voice: Installation) -> None:

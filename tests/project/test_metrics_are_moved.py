@@ -8,8 +8,8 @@ from pathlib import Path
 from avatar.spec.needs import EngineName
 
 from agent.approvals.states import ApprovalState
-from agent.live.service import SHOWN_STATES
 from agent.triggers.states import TriggerState
+from agent.voice.schemas import VoiceState
 from farm.states import TERMINAL, TaskState
 from farm.tasks import TaskKind
 from policy.decisions.verdict import Verdict
@@ -58,4 +58,4 @@ def test_the_values_of_labels_are_those_of_the_code() -> None:
     assert set(metrics.ENDS) == {str(one) for one in TERMINAL}
     assert set(metrics.KINDS) == set(TaskKind.__args__)
     assert set(metrics.ENGINES) == {*EngineName.__args__, "mixed", "none"}
-    assert metrics.VOICE_SESSIONS.declaration.labels["state"] == SHOWN_STATES
+    assert metrics.VOICE_SESSIONS.declaration.labels["state"] == VoiceState.__args__

@@ -36,6 +36,12 @@ class Installation:
     def get(self, path: str) -> Any:
         return httpx.get(f"{self.url}{path}", headers=self.headers, timeout=WAIT_S).json()
 
+    def metric(self, name: str) -> float:
+        """Returns a metric without labels as Prometheus reads it."""
+        page = httpx.get(f"{self.url}/metrics", headers=self.headers, timeout=WAIT_S).raise_for_status().text
+        lines = (line.split() for line in page.splitlines())
+        return next(float(value) for first, value, *_ in lines if first == f"soundstage_{name}")
+
     def open(self, **more: Any) -> dict[str, Any]:
         answer = self.post("/api/voice/session", {"user_id": "me", "agent_id": "nova", **more})
         assert answer.status_code == 201, answer.text

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import io
 import json
+import time
 import wave
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -24,7 +25,7 @@ from pipecat.serializers.base_serializer import FrameSerializer
 
 from agent.events import BRAIN_EVENT, Emit
 from agent.transcription.recognition import TimedWord, Transcript
-from agent.voice.schemas import INPUT_HZ, SHEET, Expected
+from agent.voice.schemas import INPUT_HZ, SHEET, Delay, Expected
 
 SPEECH_TIMEOUT_S = 30.0
 TRANSCRIPTION_TIMEOUT_S = 60.0
@@ -60,6 +61,8 @@ class SessionLink(FrameSerializer):
         self._last_answer = 0
         self.expects: Expected = ""
         """What the last answer asks for."""
+        self.person_began_at = self.person_ended_at = 0.0
+        """When the person last began to speak or interrupted by hand, and ended or sent a text; Unix time."""
 
     @property
     def session_id(self) -> str | None:
@@ -100,6 +103,11 @@ class SessionLink(FrameSerializer):
     async def report_played(self, text: str) -> None:
         """Reports what was heard of the last answer before an interruption."""
         await self.send({"type": "played", "ref": self._last_answer, "text": text})
+
+    async def report_delay(self, delay: Delay, since: float) -> None:
+        """Reports for how long the person waited, from a Unix time until now."""
+        seconds = max(0.0, time.time() - since)
+        await self.send({"type": "measured", "delay": delay, "seconds": round(seconds, 3)})
 
     async def answer(self, utterance: str, present: Emit) -> None:
         """Has the server answer, and emits the events; when cancelled, cancels the answer there."""

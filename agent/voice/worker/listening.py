@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from enum import Enum, auto
@@ -106,12 +107,14 @@ class Listening(FrameProcessor):
                 self._take(frame.audio)
                 return
             case VADUserStartedSpeakingFrame() if direction is FrameDirection.DOWNSTREAM:
-                self._begin()
+                self._begin(frame.timestamp - frame.start_secs)
             case VADUserStoppedSpeakingFrame() if direction is FrameDirection.DOWNSTREAM:
+                self._link.person_ended_at = frame.timestamp - frame.stop_secs
                 if self._sound is not None:
                     self._sound.put_nowait(_Mark.STOP)
             case InputTextRawFrame():
                 self.forget_question()
+                self._link.person_began_at = self._link.person_ended_at = time.time()
                 if self._speaking:
                     await self.interrupt()
                 await self._link.tell("state", state="thinking")
@@ -148,10 +151,11 @@ class Listening(FrameProcessor):
         while sum(map(len, self._before)) > BEFORE_SPEECH_S * SECOND:
             self._before.popleft()
 
-    def _begin(self) -> None:
+    def _begin(self, at: float) -> None:
         if self._sound is not None:
             self._sound.put_nowait(_Mark.START)
             return
+        self._link.person_began_at = at
         self._sound = asyncio.Queue()
         for sound in self._before:
             self._sound.put_nowait(sound)

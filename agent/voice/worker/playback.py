@@ -1,4 +1,4 @@
-"""Knows how far the person has heard an answer; a pipecat processor behind the output of a transport."""
+"""Knows what the person has heard of an answer, and after how long; a pipecat processor after an output."""
 
 from __future__ import annotations
 
@@ -28,17 +28,21 @@ class Playback(FrameProcessor):
         self._sentences: list[str] = []
         self._caption: dict[str, Any] | None = None
         self._played_ms = 0.0
+        self._awaits_sound = False
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         await super().process_frame(frame, direction)
         match frame:
             case LLMFullResponseStartFrame():
-                self._sentences, self._caption = [], None
+                self._sentences, self._caption, self._awaits_sound = [], None, True
             case OutputTransportMessageFrame() if frame.message.get("type") == "caption":
                 if self._caption is not None:
                     self._sentences.append(self._caption["text"])
                 self._caption, self._played_ms = frame.message["data"], 0.0
             case OutputAudioRawFrame():
+                if self._awaits_sound:
+                    self._awaits_sound = False
+                    await self._link.report_delay("first_sound", self._link.person_ended_at)
                 self._played_ms += 1000 * len(frame.audio) / (2 * frame.sample_rate)
             case InterruptionFrame():
                 await self._report()
@@ -49,6 +53,7 @@ class Playback(FrameProcessor):
         if caption is None or self._played_ms >= caption["duration_ms"]:
             # Nothing was being said, or everything was heard.
             return
+        await self._link.report_delay("barge_in", self._link.person_began_at)
         text = " ".join([*self._sentences, words_before(caption, self._played_ms)]).strip()
         self._sentences = []
         await self._link.report_played(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -194,6 +195,7 @@ class _Session:
     async def _interrupt(self) -> None:
         if self._listening is not None:
             self._listening.forget_question()
+            self.link.person_began_at = time.time()
             await self._listening.interrupt()
 
 
