@@ -23,6 +23,8 @@ from agent.understanding.world import Thing
 MOST_LOOK_WORDS = 16
 MOST_CORRECTION_WORDS = 7
 LEAST_TEXT_WORDS = 4
+MOST_ORDER_WORDS = 3
+"""Words of an order in front of a title: “stop making the …”."""
 MOST_TALK_WORDS = 24
 ORDERED = frozenset({"length", "volume"})
 """What nobody here can do, and words for which stand in other questions, too."""
@@ -33,6 +35,7 @@ NEW_THING = re.compile(
     r"\b(?:an?|another|new|ein(?:e|en|es)?|neue[sn]?)\s+(?:\w+\s+){0,2}(?:video|clip|film|movie|project|projekt)\b",
     re.IGNORECASE,
 )
+_ASKS_FOR = re.compile(r"^(?:(?:please|bitte|(?:can|could|would|will) you|kannst du|könntest du)\s+)*")
 _WORD = re.compile(r"[^\W_]+(?:[’'.:][^\W_]+)*")
 ARTICLES = ("a", "an", "one", "ein", "eine", "einen", "einem")
 _KINDS = ("weekdays", "months", "days", "ordinals")
@@ -197,9 +200,12 @@ class Corrections(Turn):
             return None
         last, named = self.dialogue.last.get("render"), self._named(text)
         active = self.world.films_in_work()
+        titles = [one.name for one in named if one.kind == "render"]
         if stops := changes.matches("stops_it", text):
-            titles = [one.name for one in named if one.kind == "render"]
             name = titles[0] if len(titles) == 1 else last if not named else None
+        elif any(_orders_end_of(title, text) for title in titles):
+            # “Stop the Welcome clip” is an order as any other.
+            return None
         elif (word := changes.one_by_name(text)) is not None and values.matches("ends", text):
             film, names = self.dialogue.film, [one.name for one in named if one.kind == "persona"]
             titled = [one.id or one.name for one in active if word in one.name.lower().split()]
@@ -398,6 +404,13 @@ class Corrections(Turn):
         if self.dialogue.calls and self.dialogue.question is None:
             return Decision("ask", about="correction")
         return None
+
+
+def _orders_end_of(title: str, text: str) -> bool:
+    """Returns whether a text begins with the order to end what has this title."""
+    before, found, _ = text.lower().partition(title.lower())
+    words = _ASKS_FOR.sub("", before).split()
+    return bool(found and words) and len(words) <= MOST_ORDER_WORDS and values.matches("ends", words[0])
 
 
 def _step_at(step: Mapping[str, Any], at: datetime) -> Mapping[str, Any]:

@@ -34,6 +34,8 @@ SURE_ENCODED_RISKY = 1.8
 """In place of the first two, and of the third, where the encoder reads, too: it finds more intents, and its
 arguments err as often.
 """
+SURE_COMPUTED = 0.0
+"""For code, which changes nothing outside of its sandbox."""
 SURE_NOTHING = 0.45
 SURE_OTHER = 0.75
 """From here on an utterance is a new wish although a question is open."""

@@ -11,6 +11,7 @@ from agent.understanding import changes, doubt, values
 from agent.understanding.candidates import has_sentence_end, is_half_timed, own, plain
 from agent.understanding.decision import (
     SURE_CALL,
+    SURE_COMPUTED,
     SURE_ENCODED,
     SURE_ENCODED_RISKY,
     SURE_KIND,
@@ -20,6 +21,7 @@ from agent.understanding.decision import (
 from agent.understanding.followups import FollowUp
 from agent.understanding.intents import DESTRUCTIVE, NEEDS_WORD
 from agent.understanding.reader import MOST_CHARS, Candidate
+from agent.understanding.tokens import tokenize
 from agent.understanding.world import fold
 
 RISKY = DESTRUCTIVE | {"publish_render.publish", "ansible", "cancel_run"}
@@ -34,6 +36,9 @@ COMPUTES = frozenset({"code_runner"})
 """What needs code, and not only words for it."""
 _OPERATOR = re.compile(r"[-+*/%=()\[\]]")
 """What code has, and words for a calculation do not: “17 percent of 2350”."""
+LEAST_REASON = 3
+"""Words of a clause that may say why, and is no plain “not really”."""
+_CLAUSE = re.compile(r"[,;:.!?–—\n]+\s*")
 CREATES = frozenset({"edit_project.add_scene", "edit_project.create"})
 
 
@@ -49,7 +54,7 @@ class Judgement(FollowUp):
             best.unread
             or self._has_unused_text(best)
             or _has_other_argument(best, slot_names)
-            or values.matches("negation", _without_own_denial(best))
+            or self._may_be_denied(best)
             or any(
                 slot in slot_names
                 and values.is_contradicted(slot, changes.without_denied(slot, best.text), best.arguments)
@@ -62,7 +67,7 @@ class Judgement(FollowUp):
             or ("scenes" in slot_names and "scenes" not in best.arguments and _says_several(best.rest))
             or (best.intent in CREATES and _says_several(best.rest))
             or values.says("goes_on", _without_first_word(best.rest))
-            or values.asks(best.text)
+            or (values.asks(best.text) and best.intent not in COMPUTES)
             or (best.intent in COMPUTES and not _OPERATOR.search(str(best.arguments.get("code", ""))))
             or ("variables" in slot_names and "variables" not in best.arguments and "=" in best.text)
             or ("publish_at" in slot_names and is_half_timed(best))
@@ -87,8 +92,29 @@ class Judgement(FollowUp):
         used = [fold(str(value)) for value in plain(best.arguments).values()]
         return any(not any(fold(one.text) in value for value in used) for one in sentence.literals)
 
+    def _may_be_denied(self, best: Candidate) -> bool:
+        """Returns whether a denial may be about the call: not where its clause only says why, and the others
+        ask for the same: “throw it away, nobody needs it”.
+        """
+        if not values.matches("negation", _without_own_denial(best)):
+            return False
+        if values.says("limits", best.text):
+            # “Publish it, but not today”.
+            return True
+        clauses = _CLAUSE.split(best.text)
+        denied = [one for one in clauses if values.matches("negation", one)]
+        rest = ", ".join(one for one in clauses if one not in denied).strip()
+        if not rest or any(_takes_back(one) or self.world.mentions(tokenize(one)) for one in denied):
+            return True
+        again = self.reader.read(rest, self.world, self.dialogue.focus(), self.now)[0]
+        found, before = plain(again.arguments), plain(best.arguments)
+        same = {name: value for name, value in before.items() if value != "none"}
+        return again.intent != best.intent or found != {**found, **same} or found != {**same, **found}
+
     def _needed(self, best: Candidate) -> float:
         """Returns the log-odds from which on a call is made without asking."""
+        if best.intent in COMPUTES:
+            return SURE_COMPUTED
         encoded = self.reader.encoder is not None
         if not self.is_alone or best.intent in RISKY or best.tool in RISKY_TOOLS:
             return SURE_ENCODED_RISKY if encoded else SURE_RISKY
@@ -134,6 +160,11 @@ def _has_other_argument(candidate: Candidate, slot_names: Collection[str]) -> bo
 def _without_first_word(text: str) -> str:
     """Returns a text without its first word: “then” at the beginning refers to what was before."""
     return text.strip().partition(" ")[2]
+
+
+def _takes_back(clause: str) -> bool:
+    """Returns whether a denial may take back what was said before: “no, don't do that”."""
+    return len(clause.split()) < LEAST_REASON or values.says("retracts", clause)
 
 
 def _says_several(text: str) -> bool:

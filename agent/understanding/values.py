@@ -80,6 +80,8 @@ _GROUPS = (
     "conditions",
     "repairs",
     "musing",
+    "retracts",
+    "limits",
     "goes_on",
     "again",
     "pools",

@@ -48,11 +48,55 @@ def test_another_name_in_a_sentence_is_a_doubt(reader: Reader, world: World) -> 
         "should I drain bolt?",
         "which jobs would stop if bolt is drained",
         "I was going to drain bolt but it's fine",
+        "drain bolt, no, don't",
+        "drain bolt, no, I don't want that",
+        "drain bolt, but not today",
+        "drain bolt, though atlas is not busy",
+        "switch off the machines, but leave atlas, it must not stop",
+        "fahr bolt herunter, aber nicht sofort",
+        "fahr bolt herunter, nein das will ich nicht",
     ],
 )
 def test_words_against_a_change_never_make_it(reader: Reader, world: World, text: str) -> None:
     decision = Interpreter(reader).interpret(text, world, Dialogue(), NOW)
     assert not (decision.kind == "calls" and any(one.intent.startswith("change_") for one in decision.calls))
+
+
+@pytest.mark.parametrize(
+    ("text", "intent"),
+    [
+        ("deploy tts, it is not in the farm yet", "change_job.deploy"),
+        ("drain bolt, it does not answer", "change_machine.drain"),
+        ("throw away the Budget review video, nobody needs it any more", "cancel_render.delete"),
+        ("write a script about fire exits, don't film it yet", "write_script.draft"),
+        ("Lösch das Video Budget review, das brauchen wir nicht mehr", "cancel_render.delete"),
+    ],
+)
+def test_a_denial_that_says_why_needs_no_question(
+    reader: Reader, world: World, text: str, intent: str
+) -> None:
+    both = replace(reader, encoder=load_encoder())
+    decision = Interpreter(both).interpret(text, world, Dialogue(), NOW)
+    assert (decision.kind, [one.intent for one in decision.calls]) == ("calls", [intent])
+
+
+@pytest.mark.parametrize(
+    ("text", "does"),
+    [
+        ("stop the Welcome clip", True),
+        ("could you cancel the Welcome clip please", True),
+        ("how do I stop the Welcome clip", False),
+        ("remind me to stop the Welcome clip", False),
+        ("stop telling me about the Welcome clip", False),
+        ("never stop the Welcome clip", False),
+    ],
+)
+def test_a_video_that_is_named_is_stopped_by_an_order_alone(
+    reader: Reader, world: World, text: str, *, does: bool
+) -> None:
+    both = replace(reader, encoder=load_encoder())
+    decision = Interpreter(both).interpret(text, world, Dialogue(), NOW)
+    assert (decision.kind == "calls") is does
 
 
 def test_a_name_that_the_grammar_does_not_end_is_left_to_the_reader(reader: Reader, world: World) -> None:
