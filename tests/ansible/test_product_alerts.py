@@ -43,11 +43,12 @@ LASTING = {"Watchdog", "AuditChainBroken", "FirstSoundLate"}
 """They outlive the test of their fault."""
 SPEECH_PORT = 8091
 SPEECH = Path(__file__).parents[1] / "servers" / "slow_speech.py"
+SPEECH_URL = f"http://127.0.0.1:{SPEECH_PORT}"
 SLOW_PERSONA = f"""
 id: late
 name: Late
 face: {{kind: rig, character: nova}}
-voice: {{kind: openai, base_url: 'http://127.0.0.1:{SPEECH_PORT}'}}
+voice: {{kind: openai, base_url: '{SPEECH_URL}'}}
 """
 LEFT_OUT = ("--skip-tags", "models,docker,health,logs")
 # Of a whole card no lease is larger than the card.
@@ -79,6 +80,7 @@ def farm(
         **of_the_agent("exec"),
         "bootstrap_agent__jobs": [],
         "bootstrap_agent__questions": [],
+        "agent__extra": f'[services.tts_openai]\nbase_url = "{SPEECH_URL}"',
         "monitoring__filesystems_left_out": FILESYSTEMS,
         "monitoring__every_s": 2,
         "monitoring__first_wait": "1s",

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+import runpy
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from lab.requirements import PACKAGE_OF
 
-SETUP = Path(__file__).parents[2] / "scripts" / "setup"
+ROOT = Path(__file__).parents[2]
+SETUP = ROOT / "scripts" / "setup"
 
 
 def test_the_setup_of_a_farm_installs_what_the_lab_asks_for() -> None:
@@ -52,3 +55,11 @@ def test_messages_into_a_pipe_have_no_escape_codes() -> None:
 def test_another_mode_is_refused_before_anything_is_installed() -> None:
     done = subprocess.run([SETUP, "frm"], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (2, "scripts/setup runtime, farm or test; not frm\n")
+
+
+@pytest.mark.parametrize("lock", ["uv.lock", "ansible/uv.lock"])
+def test_each_locked_package_has_a_wheel_or_is_not_packed_for_machines(lock: str) -> None:
+    packer = runpy.run_path(str(ROOT / "ansible/roles/control_program/files/pack_program.py"))
+    locked = tomllib.loads((ROOT / lock).read_text(encoding="utf-8"))["package"]
+    from_source = {one["name"] for one in locked if "registry" in one["source"] and not one.get("wheels")}
+    assert from_source <= {*packer["_WITHOUT_WHEEL"]}

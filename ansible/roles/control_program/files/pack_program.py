@@ -37,6 +37,8 @@ _PROJECT = (
     "scripts",
 )
 _NOT_CARRIED = {"__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache", "node_modules", ".git"}
+# Only the command line of num2words needs it, and it cannot be packed for another machine.
+_WITHOUT_WHEEL = ("docopt",)
 _ENVIRONMENT = ".venv"  # and whatever begins so
 
 
@@ -74,7 +76,8 @@ def _build(arguments: argparse.Namespace, folder: Path) -> Path:
     wheels = folder / "wheels"
     for project in (source, source / "avatar"):
         run([arguments.uv, "build", "--quiet", "--wheel", "--out-dir", str(wheels), str(project)])
-    own = ["--no-emit-package", "soundstage-avatar", *(f"--extra={name}" for name in arguments.extra)]
+    left_out = (f"--no-emit-package={name}" for name in ("soundstage-avatar", *_WITHOUT_WHEEL))
+    own = [*left_out, *(f"--extra={name}" for name in arguments.extra)]
     _install(arguments, folder / "service.txt", source, packed / "service", [*own, "--no-emit-project"])
     _install(arguments, folder / "ansible.txt", source / "ansible", packed / "ansible", ["--no-emit-project"])
     built = [str(wheel) for wheel in sorted(wheels.glob("*.whl"))]
