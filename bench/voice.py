@@ -191,7 +191,12 @@ def measure_recognition(count: int, sentences: int) -> dict[str, float]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--turns", type=int, default=30, help="turns of each kind (default 30)")
-    parser.add_argument("--commands", type=int, default=200, help="commands that are spoken (default 200)")
+    parser.add_argument(
+        "--commands",
+        type=int,
+        default=200,
+        help="spoken commands; 0: delays alone (default 200)",
+    )
     parser.add_argument("--everyday", type=int, default=500, help="everyday sentences (default 500)")
     add_json_option(parser)
     options = parser.parse_args()
@@ -216,7 +221,7 @@ def main() -> int:
         finally:
             process.terminate()
             process.wait(60)
-    shares = measure_recognition(options.commands, options.everyday)
+    shares = measure_recognition(options.commands, options.everyday) if options.commands else {}
     for name, goal, values in (
         ("end of speech to first sound, WebSocket", (350, 600), first),
         ("interruption to silence at the person", (None, 450), silent),
@@ -241,10 +246,13 @@ def main() -> int:
         ("everyday sentences that became a command that changes", "0", "everyday change"),
         ("everyday sentences that were asked back", "", "everyday ask"),
     ):
+        if key not in shares:
+            continue
         print(f"{name}: {shares[key]:.1f} %")
         if goal_text:
             add_figure(name, shares[key], "%", goal=goal_text)
-    print(f"recognition: {shares['processor']:.3f} s of processor time for a second of sound")
+    if shares:
+        print(f"recognition: {shares['processor']:.3f} s of processor time for a second of sound")
     print(f"load {os.getloadavg()[0]:.1f}")
     write_figures("voice", options.json)
     return 0

@@ -139,9 +139,14 @@ class Corrections(Turn):
     def _talk(self, text: str) -> Decision | None:
         """Returns the answer to a question about the conversation itself."""
         film = self.dialogue.film
-        if (also := changes.also_that(text)) is not None and self.dialogue.calls:
-            last = self.dialogue.calls[-1]
-            if last.intent == "memory.remember":
+        last = self.dialogue.calls[-1] if self.dialogue.calls else None
+        if last is not None and last.intent == "code_runner":
+            code = values.further_calculation(text, str(last.arguments.get("code") or ""))
+            if code is not None:
+                return Decision("calls", calls=(CallRecord(last.intent, {"code": code}),), about="more")
+        if last is not None and last.intent == "memory.remember":
+            also = changes.also_that(text)
+            if also is not None:
                 call = CallRecord(last.intent, {**last.arguments, "text": also})
                 return Decision("calls", calls=(call,), about="also")
         if changes.matches("takes_back", text) or self._takes_back_last(text):

@@ -39,6 +39,8 @@ _MOMENT = re.compile(
     r"\b\d{1,2}:\d{2}\b|\b\d+(?:[.,]\d+)?\s?(?:s|sec|seconds?|sekunden?)\b"
     r"|\b(?:very )?(?:last (?:picture|frame)|end)\b|\bam (?:ende|schluss)\b|\bletzte[ns]? bild\b"
 )
+_NUMBER = r"\d+(?:[.,]\d+)?"
+_LEADS_ON = "and|und|now|then|jetzt|nun|dann|ok|okay|please|bitte|that|it|das|es|again|noch"
 _PIXELS = re.compile(r"(\d{3,4})\s?p?\b")
 _SIZES = {360: "360p", 480: "480p", 720: "720p", 1080: "1080p", 1440: "1440p", 2160: "2160p"}
 
@@ -328,13 +330,38 @@ def document(text: str) -> str | None:
 
 def calculation(text: str) -> str | None:
     """Returns the code of the one calculation with numbers that a text has in words: “24 times 365”."""
-    operators = words().operators
-    names = "|".join(re.escape(one) for one in sorted(operators, key=len, reverse=True))
-    found: list[str] = re.findall(rf"\d+(?:[.,]\d+)?(?: +(?:{names}) +\d+(?:[.,]\d+)?)*", text, re.IGNORECASE)
+    found: list[str] = re.findall(rf"{_NUMBER}(?: +(?:{_operators()}) +{_NUMBER})*", text, re.IGNORECASE)
     if len(found) != 1 or found[0].replace(",", ".").replace(".", "").isdigit():
         return None
+    return _with_signs(found[0])
+
+
+def further_calculation(text: str, code: str) -> str | None:
+    """Returns the code that goes on with the calculation `code` where a text says no more: “and divided by
+    12”.
+    """
+    found = re.fullmatch(
+        rf"\W*(?:(?:{_LEADS_ON})\W+)*((?:{_operators()}) +{_NUMBER}(?: +(?:{_operators()}) +{_NUMBER})*)\W*",
+        text,
+        re.IGNORECASE,
+    )
+    if found is None or not re.fullmatch(r"[\d\s.+*/()%-]+", code):
+        return None
+    return f"({code}){_with_signs(f' {found[1]}')}"
+
+
+def _operators() -> str:
+    return "|".join(re.escape(one) for one in sorted(words().operators, key=len, reverse=True))
+
+
+def _with_signs(calculation: str) -> str:
+    """Returns a calculation in words with the signs of the language of code."""
+    signs = words().operators
     code = re.sub(
-        rf" +({names}) +", lambda match: f" {operators[match[1].lower()]} ", found[0], flags=re.IGNORECASE
+        rf" +({_operators()}) +",
+        lambda match: f" {signs[match[1].lower()]} ",
+        calculation,
+        flags=re.IGNORECASE,
     )
     return code.replace(",", ".")
 

@@ -176,3 +176,23 @@ def test_the_form_of_a_file_of_captions(text: str, form: str | None) -> None:
 )
 def test_the_document_that_a_sentence_names(text: str, name: str | None) -> None:
     assert values.document(text) == name
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("and divided by 12?", "(24 * 365) / 12"),
+        ("plus 90", "(24 * 365) + 90"),
+        ("und das mal 2,5", "(24 * 365) * 2.5"),
+        ("now times 2 minus 1", "(24 * 365) * 2 - 1"),
+        ("and a video of 12", None),
+        ("divided by twelve machines", None),
+        ("24 times 365", None),
+    ],
+)
+def test_a_calculation_goes_on_with_the_last_one(text: str, code: str | None) -> None:
+    assert values.further_calculation(text, "24 * 365") == code
+
+
+def test_a_program_is_no_calculation_that_goes_on() -> None:
+    assert values.further_calculation("plus 1", "print(1)") is None
