@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from agent_in_lab import ADDRESS, AGENT, MACHINE, authority, packed_program
-from farm_in_lab import LabFarm
+from farm_in_lab import Carried, LabFarm
 from journey_inputs import FARM, PROGRAM
 from studio_in_lab import eventually
 
@@ -25,9 +26,11 @@ pytestmark = [
     pytest.mark.root,
     pytest.mark.slow,
     pytest.mark.timeout(2400),
-    pytest.mark.cached(*FARM, *PROGRAM, "tools/livekit"),
+    pytest.mark.cached(*FARM, *PROGRAM, "tools/livekit", "tests/servers/room_talk.py"),
 ]
 HEARS = "cpu-1"
+PERSON = Path(__file__).parents[1] / "servers" / "room_talk.py"
+QUESTION = "what videos do i have"
 NOMAD = f"https://{ADDRESS}:4646"
 SKIPPED = "worker,models,gpu,docker,backup,health,logs,boot,provisioning"
 GROUPS = {
@@ -43,6 +46,7 @@ GROUPS = {
 def farm(
     lab_names: Callable[[str], Lab],
     engines: dict[str, Path],
+    carried: Carried,
     baked_layer: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> LabFarm:
@@ -51,7 +55,7 @@ def farm(
     lab = lab_names("voice")
     lab.up(machines_named([MACHINE, HEARS]), groups=GROUPS, layers=[baked_layer])
     of_agent = {"farm__agent": MACHINE, "agent__tls_port": 8443, "nomad__gpu_plugin": False}
-    created = LabFarm(lab, folder / "farm", engines, program, {"all": of_agent})
+    created = LabFarm(lab, folder / "farm", engines, carried | program, variables=of_agent)
     created.converge("--skip-tags", SKIPPED)
     return created
 
@@ -83,15 +87,18 @@ def test_the_studio_has_the_worker_of_the_other_machine_and_the_transport_liveki
     assert [one["NodeName"] for one in allocations(farm)] == [HEARS]
 
 
-def test_the_worker_joins_a_room_over_tls_by_the_farms_authority(farm: LabFarm) -> None:
+def test_a_person_asks_in_a_room_and_is_answered_by_the_worker_of_the_other_machine(farm: LabFarm) -> None:
+    # The worker joins over TLS by the farm's authority; sound goes between it and the room.
     session = call(farm, "/api/voice/session", {"agent_id": "nova", "transport": "livekit"})
     assert session["url"] == f"wss://{ADDRESS}:7880"
-
-    def has_joined() -> bool:
-        rooms = call(farm, "/api/voice/rooms")
-        return [one["participants"] for one in rooms if one["transport"] == "livekit"] == [1]
-
-    eventually(has_joined, "the worker to join the room")
+    trust = [f"SSL_CERT_FILE={farm.secrets / 'tls' / 'ca.pem'}"]
+    person = ["env", *trust, sys.executable, str(PERSON), session["url"], session["token"], QUESTION]
+    done = subprocess.run(farm.lab.entering(person), capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr[-3000:]
+    heard = json.loads(done.stdout.splitlines()[-1])
+    assert heard["transcript"] == [QUESTION] and heard["captions"] and heard["sounds"] > 3
+    turns = call(farm, f"/api/chat/sessions/{session['session_id']}/turns")
+    assert [turn["utterance"] for turn in turns] == [QUESTION]
 
 
 def test_a_killed_worker_comes_back(farm: LabFarm) -> None:

@@ -1,0 +1,47 @@
+"""A person in a LiveKit room who asks one question aloud: `room_talk.py URL TOKEN SENTENCE`.
+
+Prints what came as JSON: `transcript`, the captions of the answer, and how many pieces of sound. The
+authority of the server is in SSL_CERT_FILE.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parents[1] / "support"))
+
+from room_person import RoomPerson
+
+URL, TOKEN, SENTENCE = sys.argv[1:4]
+ATTEMPTS = 3
+
+
+async def talk() -> dict[str, object]:
+    person = await RoomPerson.join(URL, TOKEN)
+    try:
+        await person.until(lambda: person.state == "listening", "the worker", 120)
+        for _ in range(ATTEMPTS):
+            heard = len(person.of("transcript")) + len(person.of("unclear"))
+            await person.say(SENTENCE)
+            await person.until(
+                lambda before=heard: len(person.of("transcript")) + len(person.of("unclear")) > before,
+                "words",
+            )
+            if person.of("transcript"):
+                break
+            await person.until(lambda: person.state == "listening", "the end of the question")
+        await person.until(lambda: person.of("caption") and person.of("sound"), "the answer", 120)
+        await person.until(lambda: person.state == "listening", "the end of the answer", 120)
+    finally:
+        await person.close()
+    return {
+        "transcript": [one["text"] for one in person.of("transcript")],
+        "captions": [one["text"] for one in person.of("caption")],
+        "sounds": len(person.of("sound")),
+    }
+
+
+print(json.dumps(asyncio.run(talk())))
