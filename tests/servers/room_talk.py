@@ -24,10 +24,10 @@ async def talk() -> dict[str, object]:
     try:
         await person.until(lambda: person.state == "listening", "the worker", 120)
         for _ in range(ATTEMPTS):
-            heard = len(person.of("transcript")) + len(person.of("unclear"))
+            count = len(person.of("transcript")) + len(person.of("unclear"))
             await person.say(SENTENCE)
             await person.until(
-                lambda before=heard: len(person.of("transcript")) + len(person.of("unclear")) > before,
+                lambda before=count: len(person.of("transcript")) + len(person.of("unclear")) > before,
                 "words",
             )
             if person.of("transcript"):
