@@ -95,8 +95,8 @@ def test_a_person_asks_in_a_room_and_is_answered_by_the_worker_of_the_other_mach
     person = ["env", *trust, sys.executable, str(PERSON), session["url"], session["token"], QUESTION]
     done = subprocess.run(farm.lab.entering(person), capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr[-3000:]
-    heard = json.loads(done.stdout.splitlines()[-1])
-    assert heard["transcript"] == [QUESTION] and heard["captions"] and heard["sounds"] > 3
+    answer = json.loads(done.stdout.splitlines()[-1])
+    assert answer["transcript"] == [QUESTION] and answer["captions"] and answer["sounds"] > 3
     turns = call(farm, f"/api/chat/sessions/{session['session_id']}/turns")
     assert [turn["utterance"] for turn in turns] == [QUESTION]
 
