@@ -178,18 +178,26 @@ async def _started(bwrap: Path, limits: Limits, group: ControlGroup | None) -> A
             env={}, cwd="/", pass_fds=[file.fileno() for file in files], start_new_session=True,
         )  # fmt: skip
         running = _Running(process, group, reported.fileno())
+        readers: list[asyncio.Task[None]] = []
         try:
             reported.close()
+            report, transport = await _reader(reports)
+            opened.callback(transport.close)
             readers = [
                 asyncio.create_task(_collect(process.stdout, running.stdout, limits.output, running)),
                 asyncio.create_task(_collect(process.stderr, running.stderr, limits.output, running)),
-                asyncio.create_task(_collect(await _reader(reports), running.report, limits.report, running)),
+                asyncio.create_task(_collect(report, running.report, limits.report, running)),
             ]
             yield running
             await asyncio.wait(readers, timeout=END_WITHIN_S)
         finally:
             running.end()
+            if process.stdin is not None:
+                # What bubblewrap has just begun may outlive it, and hold the other pipes while it waits here
+                # for its order.
+                process.stdin.close()
             await finish(process.wait())
+            await cancel_all(readers)
 
 
 async def _until_end(running: _Running, order: bytes, limits: Limits) -> None:
@@ -224,11 +232,11 @@ async def _collect(
             running.end("output")
 
 
-async def _reader(file: FileIO) -> asyncio.StreamReader:
+async def _reader(file: FileIO) -> tuple[asyncio.StreamReader, asyncio.ReadTransport]:
     reader = asyncio.StreamReader()
     loop = asyncio.get_running_loop()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), file)
-    return reader
+    transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), file)
+    return reader, transport
 
 
 def _in_memory(content: bytes) -> FileIO:

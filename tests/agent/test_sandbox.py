@@ -12,8 +12,9 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from waiting import eventually_async
 
-from agent.sandbox import Limits, Sandbox
+from agent.sandbox import Limits, Sandbox, runner
 from agent.sandbox.cgroup import make_group
 from agent.sandbox.outcome import read_report
 from agent.sandbox.seccomp import syscall_filter
@@ -168,6 +169,29 @@ async def test_it_is_the_first_to_go_when_the_memory_of_all_ends() -> None:
     finally:
         running.cancel()
         await asyncio.wait([running])
+
+
+async def test_cancelling_ends_though_what_was_begun_outlives_its_parent_and_waits_for_its_order(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    program, began = tmp_path / "bwrap", tmp_path / "began"
+    program.write_text(
+        f"#!/bin/sh\nexec 3<&0\n/usr/bin/setsid /bin/cat <&3 &\n/bin/sleep 0.2\n: > {began}\nwait\n"
+    )
+    program.chmod(0o755)
+    began.parent.chmod(0o777)
+
+    async def never(_: object) -> None:
+        await asyncio.sleep(3600)
+
+    monkeypatch.setattr(runner, "make_group", lambda _: None)
+    monkeypatch.setattr(runner, "UNUSED_USER", -1)
+    monkeypatch.setattr(runner, "_reader", never)
+    running = asyncio.create_task(Sandbox(program=str(program)).run("1"))
+    await eventually_async(began.exists, "the program to begin")
+    running.cancel()
+    done, _ = await asyncio.wait([running], timeout=20)
+    assert done
 
 
 def _of_bubblewrap(file: str) -> list[str]:
