@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections import OrderedDict
 from contextlib import suppress
@@ -15,16 +16,26 @@ from agent.transcription.recognition import Transcript
 from agent.transcription.service import TranscriptionService
 from agent.voice.schemas import MORE, SHEET, Speak, Transcribe
 from agent.voice.session import Session, failure_message
-from soundstage.errors import SoundstageError
+from soundstage.errors import SoundstageError, Unavailable
 from studio.personas.schemas import Persona
 from studio.personas.speaking import PersonaSpeech, Utterance
 
 CACHED_SENTENCES = 256
+LATE_S = 25.0
+"""A person has read a sentence by then; the worker waits a little longer (`SPEECH_TIMEOUT_S`)."""
 
 
 def language_code(persona: Persona) -> str:
     """Returns the language of a persona as recognisers want it: `en` of `en-us`."""
     return persona.style.language.partition("-")[0].lower()
+
+
+def _late() -> SoundstageError:
+    return Unavailable(
+        "voice.speech_late",
+        "The voice takes too long for this sentence.",
+        "Read it here; the page Farm shows what its tasks wait for.",
+    )
 
 
 @dataclass
@@ -63,10 +74,13 @@ class SessionSpeech:
         utterance = None
         try:
             if text:
-                utterance = await self._sound_of(session.persona, text)
+                async with asyncio.timeout(LATE_S):
+                    utterance = await self._sound_of(session.persona, text)
         except SoundstageError as error:
             # The text is shown all the same.
             await session.show(failure_message(error))
+        except TimeoutError:
+            await session.show(failure_message(_late()))
         sound: dict[str, Any] = {"type": "sound", "ref": request.ref, "text": text, "wav": ""}
         if utterance is not None:
             sheet = utterance.sheet.model_dump(mode="json", include=set(SHEET))

@@ -27,6 +27,7 @@ from agent.voice.worker_token import worker_token
 from app.composition import Services
 from app.server.web import create_app
 from soundstage.settings.conversation import VoiceSettings
+from studio.personas.speaking import PersonaSpeech
 
 WAIT_S = 60
 SCHOOL = "https://school.example"
@@ -94,6 +95,38 @@ async def test_the_server_counts_the_delays_that_its_workers_measure(services: S
             await worker.send(json.dumps({"type": "measured", "delay": delay, "seconds": seconds}))
         await eventually_async(lambda: metric_value("voice_barge_in_seconds") == 1, "the delays")
         assert metric_value("voice_first_audio_seconds") == 1
+        await services.voice.close()
+
+
+async def test_a_voice_that_takes_too_long_is_named_and_the_session_goes_on(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(*_: object) -> None:
+        await asyncio.sleep(3600)
+
+    monkeypatch.setattr(PersonaSpeech, "say", never)
+    monkeypatch.setattr("agent.voice.speech.LATE_S", 0.05)
+    app, headers = create_app(services), await log_in_locally(services.policy)
+    token = bearer(worker_token(services.settings.state_dir))
+    async with on_loopback(app) as address, AsyncExitStack() as stack:
+        url = f"ws://{address}/api/voice"
+        await stack.enter_async_context(connect(f"{url}/workers", additional_headers=token))
+        async with httpx.AsyncClient(base_url=f"http://{address}", headers=headers) as client:
+            opened = (await client.post("/api/voice/session", json={})).raise_for_status().json()
+        person = await stack.enter_async_context(
+            connect(f"{opened['url']}?token={opened['token']}", additional_headers=headers)
+        )
+        worker = await stack.enter_async_context(
+            connect(f"{url}/workers/{opened['session_id']}", additional_headers=token)
+        )
+        await worker.send(json.dumps({"type": "speak", "ref": 7, "text": "Hello."}))
+        async with asyncio.timeout(WAIT_S):
+            while (message := json.loads(await person.recv()))["type"] != "error":
+                continue
+            while (sound := json.loads(await worker.recv()))["type"] != "sound":
+                continue
+        assert message["code"] == "voice.speech_late"
+        assert (sound["ref"], sound["wav"]) == (7, "")
         await services.voice.close()
 
 
