@@ -265,4 +265,13 @@ def _keys(inventory: Inventory) -> list[Check]:
             ", and set backup__s3_access_key." if kind == "s3" else "."
         )
         found.append(red("backups", f"{repository} needs a key", fix, code="backup.no_key"))
+    if not repository:
+        found.append(
+            amber(
+                "backups",
+                "copies stay on the machine that they protect",
+                "Set backup__repository: s3:…, sftp:…, or a folder that another machine keeps.",
+                code="farm.backup_not_elsewhere",
+            )
+        )
     return found

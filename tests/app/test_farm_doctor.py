@@ -125,6 +125,8 @@ def test_weights_and_keys_that_are_missing_are_named(tmp_path: Path, monkeypatch
     assert complaints(farm_checks._keys(where)) == {"farm.no_renewal_timer": "amber"}
     (tmp_path / "renewal.timer").touch()
     assert complaints(farm_checks._keys(where)) == {}
+    alone = inventory(farm__secrets=str(secrets))
+    assert complaints(farm_checks._keys(alone)) == {"farm.backup_not_elsewhere": "amber"}
 
 
 def test_a_studio_whose_name_leads_elsewhere_is_amber() -> None:
