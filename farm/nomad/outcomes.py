@@ -68,7 +68,14 @@ class Outcomes:
         """Ends a task without a report to this process. Uses the end stored with its ticket (its row in the
         database) if another server process received the report, else the state of the allocation.
         """
-        end = await self._state.transfer.end_of(inflight.record.task.id)
+        end: WorkEnd | None = None
+
+        async def read() -> None:
+            nonlocal end
+            end = await self._state.transfer.end_of(inflight.record.task.id)
+
+        # A task whose end cannot be read now would have none.
+        await until_reachable(read, lambda message: None)
         if end is not None:
             self.on_end(inflight, end)
             return

@@ -13,6 +13,7 @@ from avatar.spec import FrameProgress
 
 from farm.nomad import NomadAddress, NomadClient, NomadScheduler
 from farm.states import TaskState
+from soundstage.errors import Unavailable
 
 pytestmark = pytest.mark.root
 
@@ -103,6 +104,26 @@ async def test_a_worker_works_on_while_the_control_plane_is_away(
     await control.start()
     last = await ended(scheduler, "a")
     assert last.state is TaskState.DONE, last.failure
+
+
+async def test_a_task_without_a_report_ends_though_the_database_is_busy(
+    client: NomadClient, control: Any, make_task: Any, nomad_options: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, failures = control.transfer.end_of, [Unavailable("database.busy", "Busy.", "Again.")] * 2
+
+    async def sometimes(task_id: str) -> Any:
+        if failures:
+            raise failures.pop()
+        return await read(task_id)
+
+    monkeypatch.setattr(control.transfer, "end_of", sometimes)
+    job = replace(nomad_options.job, command="/no/such/program", program=())
+    scheduler = NomadScheduler(client, control.blobs, control.transfer, replace(nomad_options, job=job))
+    await scheduler.start()
+    await scheduler.submit(await make_task("a", "Never begun."))
+    last = await ended(scheduler, "a")
+    assert last.state is TaskState.FAILED and not failures
+    await scheduler.close()
 
 
 async def test_the_next_process_takes_over_what_runs_and_what_has_ended_meanwhile(
