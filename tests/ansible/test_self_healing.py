@@ -1,6 +1,6 @@
-"""Drills: a worker's card falls off the bus, and a worker's golden frame fails. Each is drained and
-power-cycled by its BMC, which mends the first; the second is reinstalled within the budget. Each returns
-after a good golden frame, while a spare works in its place.
+"""Drills: a worker falls silent, the card of one falls off the bus, and the golden frame of one fails. Each
+is drained and power-cycled by its BMC, which mends the first two; the third is reinstalled within the budget.
+Each returns after a good golden frame, while a spare works in its place.
 
 Its BMC is a Redfish server in the lab's network that switches the lab's machine. A start from the network is
 the exchange of the deploy agent on a bare machine: no disk image is written here, which tests/pxe does.
@@ -44,8 +44,9 @@ pytestmark = [
     pytest.mark.timeout(2400),
     pytest.mark.cached(*FARM, "provisioning_api", "soundstage", "policy"),
 ]
-HEAD, FAILING, WORKING, SPARE = "head", "worker-1", "worker-2", "spare-1"
-NODES = (FAILING, WORKING, SPARE)
+HEAD, FAILING, WORKING, SILENT, SPARE = "head", "worker-1", "worker-2", "worker-3", "spare-1"
+NODES = (FAILING, WORKING, SILENT, SPARE)
+AT_WORK = {FAILING, WORKING, SILENT}
 eventually = partial(waiting.eventually, within_s=600, pause_s=0.5)
 GOLDEN = "/opt/soundstage/worker/current/golden/frame.png"
 # Another picture of the same size on its disk, which a power cycle does not mend; and the hour is over after
@@ -126,9 +127,9 @@ def farm(
     baked_layer: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[ApiFarm]:
-    """Four bare machines, and the API that may heal three of them."""
+    """Five bare machines, and the API that may heal four of them."""
     folder, lab = tmp_path_factory.mktemp("healing"), lab_names("healing")
-    lab.up(machines_named([HEAD, *NODES], read_gpus("0,0,rtx-4090,0")), layers=[baked_layer])
+    lab.up(machines_named([HEAD, *NODES], read_gpus("0,0,rtx-4090,0,0")), layers=[baked_layer])
     secrets, address = folder / "secrets", lab.plan.machine(HEAD).address
     settings = {f"SOUNDSTAGE_PROVISIONING__HEALING__{name}": value for name, value in HEALING.items()}
     nomad = {
@@ -178,7 +179,7 @@ def boards(farm: ApiFarm, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
     boards = {
         name: LabBoard(f"SN-{name}", lab=lab, machine=name, install=partial(install, name))
-        for name in (FAILING, WORKING)
+        for name in sorted(AT_WORK)
     }
     with ExitStack() as stack:
         for name, board in boards.items():
@@ -214,11 +215,37 @@ def seconds_of(case: dict[str, Any]) -> float:
     return (ended - began).total_seconds()
 
 
+def test_a_silent_worker_comes_back_after_a_power_cycle(
+    farm: ApiFarm, boards: dict[str, LabBoard], record_property: Callable[[str, object], None]
+) -> None:
+    board = boards[SILENT]
+    eventually(lambda: nodes_at_work(farm) == AT_WORK, "the farm, with the spare in reserve")
+    began = time.monotonic()
+    farm.lab.power_off(SILENT)
+    spares: set[str | None] = set()
+
+    def is_over() -> dict[str, Any] | None:
+        one = case(farm, SILENT)
+        spares.add(one.get("spare"))
+        return one if one.get("state") in ("recovered", "needs_operator", "closed") else None
+
+    found: Any = waiting.eventually(is_over, "the end of the case", within_s=600, pause_s=0.2)
+    silent_s = time.monotonic() - began
+    assert not board.failed, board.failed
+    assert SPARE in spares and found["spare"] is None, "it goes back at the end"
+    assert (found["state"], found["cause"]) == ("recovered", "silent"), found
+    assert (found["restarts"], found["reinstalls"]) == (1, 0), found
+    eventually(lambda: nodes_at_work(farm) == AT_WORK, "the spare in reserve again")
+    assert board.starts == ["None"]
+    record_property("healed_s", round(seconds_of(found)))
+    print(f"\nBack {silent_s:.0f} s after its power was cut, {seconds_of(found):.0f} s after it was found.")
+
+
 def test_a_worker_whose_card_falls_off_the_bus_comes_back_after_a_power_cycle(
     farm: ApiFarm, boards: dict[str, LabBoard], record_property: Callable[[str, object], None]
 ) -> None:
     board = boards[WORKING]
-    eventually(lambda: nodes_at_work(farm) == {FAILING, WORKING}, "the farm, with the spare in reserve")
+    eventually(lambda: nodes_at_work(farm) == AT_WORK, "the farm, with the spare in reserve")
     board.repair = lambda: farm.lab.clear_fault(WORKING)
     farm.lab.inject_fault(WORKING, "card-dead")
     spares: set[str | None] = set()
@@ -234,7 +261,7 @@ def test_a_worker_whose_card_falls_off_the_bus_comes_back_after_a_power_cycle(
     assert (found["state"], found["cause"]) == ("recovered", "checks"), found
     assert (found["restarts"], found["reinstalls"]) == (1, 0), found
     assert "fallen off the bus" in found["finding"], found
-    eventually(lambda: nodes_at_work(farm) == {FAILING, WORKING}, "the spare in reserve again")
+    eventually(lambda: nodes_at_work(farm) == AT_WORK, "the spare in reserve again")
     assert board.starts == ["None"]
     board.starts.clear()
     board.repair = lambda: None
@@ -246,7 +273,7 @@ def test_a_worker_whose_golden_frame_fails_comes_back_reinstalled_while_a_spare_
     farm: ApiFarm, boards: dict[str, LabBoard], record_property: Callable[[str, object], None]
 ) -> None:
     board = boards[FAILING]
-    eventually(lambda: nodes_at_work(farm) == {FAILING, WORKING}, "the farm, with the spare in reserve")
+    eventually(lambda: nodes_at_work(farm) == AT_WORK, "the farm, with the spare in reserve")
     done = farm.lab.run(FAILING, ["sh", "-ec", SPOIL])
     assert done.returncode == 0, done.stderr
     began = time.monotonic()
@@ -279,7 +306,7 @@ def test_a_worker_whose_golden_frame_fails_comes_back_reinstalled_while_a_spare_
     # The drain may be over before it is looked for.
     assert {"checking", "reinstalling", "recovered"} <= seen.keys()
     assert farm.lab.run(FAILING, ["test", "-e", "/run/soundstage-health/passed"]).returncode == 0
-    eventually(lambda: nodes_at_work(farm) == {FAILING, WORKING}, "the spare in reserve again")
+    eventually(lambda: nodes_at_work(farm) == AT_WORK, "the spare in reserve again")
     record_property("healed_s", round(seconds_of(found)))
     print("\n" + ", ".join(f"{state} after {seconds:.0f} s" for state, seconds in seen.items()))
     print(f"The spare worked after {spare_s:.0f} s; healed {seconds_of(found):.0f} s after it was found.")
@@ -296,7 +323,7 @@ def test_a_second_machine_is_not_reinstalled_when_the_budget_of_the_day_is_used_
     assert "budget of 1 reinstallations per day" in found["reason"], found
     # Its power cycle was used up by its card.
     assert found["plan"]["steps"] and not boards[WORKING].starts, "nothing was written"
-    eventually(lambda: nodes_at_work(farm) == {FAILING, SPARE}, "the spare in its place")
+    eventually(lambda: nodes_at_work(farm) == {FAILING, SILENT, SPARE}, "the spare in its place")
     # The spare's own case, which its start as a node opens, ends by itself.
     eventually(
         lambda: [one["machine"] for one in farm.api.ask("GET", "/api/healing")] == [WORKING], "one open case"
