@@ -17,7 +17,7 @@ from metric_values import metric_value, read_state
 from pydantic import ValidationError
 from socket_servers import on_loopback
 from waiting import eventually_async
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from agent.voice.schemas import WORKER_MESSAGE
@@ -80,22 +80,29 @@ async def test_the_worker_with_the_fewest_sessions_serves_the_next_one(services:
         await services.voice.close()
 
 
-async def test_the_server_counts_the_delays_that_its_workers_measure(services: Services) -> None:
+@asynccontextmanager
+async def with_worker(
+    services: Services,
+) -> AsyncIterator[tuple[dict[str, Any], dict[str, str], ClientConnection]]:
+    """Opens a session that a worker serves: the session, headers of its person, the worker's socket."""
     app, headers = create_app(services), await log_in_locally(services.policy)
     token = bearer(worker_token(services.settings.state_dir))
     async with on_loopback(app) as address, AsyncExitStack() as stack:
-        url = f"ws://{address}/api/voice"
-        await stack.enter_async_context(connect(f"{url}/workers", additional_headers=token))
+        url = f"ws://{address}/api/voice/workers"
+        await stack.enter_async_context(connect(url, additional_headers=token))
         async with httpx.AsyncClient(base_url=f"http://{address}", headers=headers) as client:
             opened = (await client.post("/api/voice/session", json={})).raise_for_status().json()
-        worker = await stack.enter_async_context(
-            connect(f"{url}/workers/{opened['session_id']}", additional_headers=token)
-        )
+        session = connect(f"{url}/{opened['session_id']}", additional_headers=token)
+        yield opened, headers, await stack.enter_async_context(session)
+        await services.voice.close()
+
+
+async def test_the_server_counts_the_delays_that_its_workers_measure(services: Services) -> None:
+    async with with_worker(services) as (_, _, worker):
         for delay, seconds in (("first_sound", 0.3), ("first_sound", -1), ("barge_in", 0.2), ("else", 1)):
             await worker.send(json.dumps({"type": "measured", "delay": delay, "seconds": seconds}))
         await eventually_async(lambda: metric_value("voice_barge_in_seconds") == 1, "the delays")
         assert metric_value("voice_first_audio_seconds") == 1
-        await services.voice.close()
 
 
 async def test_a_voice_that_takes_too_long_is_named_and_the_session_goes_on(
@@ -106,28 +113,16 @@ async def test_a_voice_that_takes_too_long_is_named_and_the_session_goes_on(
 
     monkeypatch.setattr(PersonaSpeech, "say", never)
     monkeypatch.setattr("agent.voice.speech.LATE_S", 0.05)
-    app, headers = create_app(services), await log_in_locally(services.policy)
-    token = bearer(worker_token(services.settings.state_dir))
-    async with on_loopback(app) as address, AsyncExitStack() as stack:
-        url = f"ws://{address}/api/voice"
-        await stack.enter_async_context(connect(f"{url}/workers", additional_headers=token))
-        async with httpx.AsyncClient(base_url=f"http://{address}", headers=headers) as client:
-            opened = (await client.post("/api/voice/session", json={})).raise_for_status().json()
-        person = await stack.enter_async_context(
-            connect(f"{opened['url']}?token={opened['token']}", additional_headers=headers)
-        )
-        worker = await stack.enter_async_context(
-            connect(f"{url}/workers/{opened['session_id']}", additional_headers=token)
-        )
-        await worker.send(json.dumps({"type": "speak", "ref": 7, "text": "Hello."}))
-        async with asyncio.timeout(WAIT_S):
+    async with with_worker(services) as (opened, headers, worker):
+        url = f"{opened['url']}?token={opened['token']}"
+        async with connect(url, additional_headers=headers) as person, asyncio.timeout(WAIT_S):
+            await worker.send(json.dumps({"type": "speak", "ref": 7, "text": "Hello."}))
             while (message := json.loads(await person.recv()))["type"] != "error":
                 continue
             while (sound := json.loads(await worker.recv()))["type"] != "sound":
                 continue
-        assert message["code"] == "voice.speech_late"
-        assert (sound["ref"], sound["wav"]) == (7, "")
-        await services.voice.close()
+    assert message["code"] == "voice.speech_late"
+    assert (sound["ref"], sound["wav"]) == (7, "")
 
 
 async def test_a_session_whose_worker_does_not_come_is_given_to_one_again(
