@@ -27,6 +27,10 @@ async def examine_farm(settings: Settings) -> Check:
     if down:
         fix = "`soundstage nodes` shows what ran there; look at their power and network."
         return amber("farm", f"nodes that are down: {', '.join(down)}", fix, "farm.node_down")
+    failing = [f"{node.name} ({node.failed_checks})" for node in found.nodes if node.failed_checks]
+    if failing:
+        fix = "On the node, `soundstage-health run` says what to do."
+        return amber("farm", f"nodes whose own checks fail: {'; '.join(failing)}", fix, "farm.checks_fail")
     faulty = [f"{node.name} ({card.fault})" for node in found.nodes for card in node.cards if card.fault]
     if faulty:
         return amber("farm", f"faulty cards: {', '.join(faulty)}", "soundstage nodes", "farm.card_faulty")

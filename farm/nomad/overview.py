@@ -21,6 +21,8 @@ from soundstage.errors import Forbidden, SoundstageError, Unavailable
 from soundstage.http.engines import nomad_client
 
 TIMEOUT_S = 10.0
+HEALTH_MARK = "soundstage_health"
+"""In the metadata of a drain that the node's own checks have begun, with the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,8 @@ class NodeOverview:
     cards: tuple[CardOverview, ...]
     jobs: tuple[str, ...]
     eligible: bool = True
+    failed_checks: str = ""
+    """Why its own checks (role health) have drained it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,7 @@ def node_overview(node: Mapping[str, Any], allocations: Sequence[Mapping[str, An
         tasks = ((allocation.get("AllocatedResources") or {}).get("Tasks") or {}).values()
         for device in (device for task in tasks for device in task.get("Devices") or ()):
             taken.update(str(one).partition("#")[0] for one in device.get("DeviceIDs") or ())
+    marks = (node.get("LastDrain") or {}).get("Meta") or {}
     state, eligible = str(node.get("Status")), node.get("SchedulingEligibility") == "eligible"
     if node.get("Drain"):
         state = "draining"
@@ -96,6 +101,7 @@ def node_overview(node: Mapping[str, Any], allocations: Sequence[Mapping[str, An
         ),
         jobs=tuple(sorted(str(one["JobID"]) for one in here)),
         eligible=eligible,
+        failed_checks="" if eligible else str(marks.get(HEALTH_MARK) or ""),
     )
 
 

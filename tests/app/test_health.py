@@ -219,8 +219,14 @@ async def test_engines_that_do_not_answer_are_named_and_the_rest_is_still_checke
     assert "videos" in {check.name for check in found.checks}
 
 
-def node(name: str, state: str, *, eligibility: str = "eligible") -> NodeOverview:
-    listed = {"ID": name, "Name": name, "Status": state, "SchedulingEligibility": eligibility}
+def node(name: str, state: str, *, eligibility: str = "eligible", checks: str = "") -> NodeOverview:
+    listed: dict[str, Any] = {
+        "ID": name,
+        "Name": name,
+        "Status": state,
+        "SchedulingEligibility": eligibility,
+        "LastDrain": {"Meta": {"soundstage_health": checks} if checks else None},
+    }
     return node_overview(listed, [])
 
 
@@ -231,8 +237,17 @@ def node(name: str, state: str, *, eligibility: str = "eligible") -> NodeOvervie
         ([node("a", "ready"), node("b", "down")], "farm.node_down"),
         ([node("a", "ready"), node("b", "down", eligibility="ineligible")], ""),
         ([node("a", "down"), node("b", "ready", eligibility="ineligible")], "farm.no_nodes"),
+        ([node("a", "ready"), node("b", "ready", eligibility="ineligible")], ""),
+        (
+            [node("a", "ready"), node("b", "ready", eligibility="ineligible", checks="Its disk is full.")],
+            "farm.checks_fail",
+        ),
+        ([node("a", "ready"), node("b", "ready", checks="Its disk was full.")], ""),
     ],
-    ids=["all ready", "one lost", "one switched off after its drain", "none left"],
+    ids=[
+        *("all ready", "one lost", "one switched off after its drain", "none left", "one set aside"),
+        *("one drained by its checks", "one that is well again"),
+    ],
 )
 async def test_a_node_that_is_lost_is_named_and_one_that_was_drained_is_not(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, nodes: list[NodeOverview], code: str
