@@ -181,13 +181,13 @@ async def _started(bwrap: Path, limits: Limits, group: ControlGroup | None) -> A
         readers: list[asyncio.Task[None]] = []
         try:
             reported.close()
-            report, transport = await _reader(reports)
-            opened.callback(transport.close)
-            readers = [
+            readers += [
                 asyncio.create_task(_collect(process.stdout, running.stdout, limits.output, running)),
                 asyncio.create_task(_collect(process.stderr, running.stderr, limits.output, running)),
-                asyncio.create_task(_collect(report, running.report, limits.report, running)),
             ]
+            report, transport = await _reader(reports)
+            opened.callback(transport.close)
+            readers.append(asyncio.create_task(_collect(report, running.report, limits.report, running)))
             yield running
             await asyncio.wait(readers, timeout=END_WITHIN_S)
         finally:
@@ -196,8 +196,10 @@ async def _started(bwrap: Path, limits: Limits, group: ControlGroup | None) -> A
                 # What bubblewrap has just begun may outlive it, and hold the other pipes while it waits here
                 # for its order.
                 process.stdin.close()
-            await finish(process.wait())
-            await cancel_all(readers)
+            try:
+                await finish(process.wait())
+            finally:
+                await cancel_all(readers)
 
 
 async def _until_end(running: _Running, order: bytes, limits: Limits) -> None:

@@ -23,8 +23,6 @@ from agent.understanding.world import Thing
 MOST_LOOK_WORDS = 16
 MOST_CORRECTION_WORDS = 7
 LEAST_TEXT_WORDS = 4
-MOST_ORDER_WORDS = 3
-"""Words of an order in front of a title: “stop making the …”."""
 MOST_TALK_WORDS = 24
 ORDERED = frozenset({"length", "volume"})
 """What nobody here can do, and words for which stand in other questions, too."""
@@ -35,7 +33,9 @@ NEW_THING = re.compile(
     r"\b(?:an?|another|new|ein(?:e|en|es)?|neue[sn]?)\s+(?:\w+\s+){0,2}(?:video|clip|film|movie|project|projekt)\b",
     re.IGNORECASE,
 )
-_ASKS_FOR = re.compile(r"^(?:(?:please|bitte|(?:can|could|would|will) you|kannst du|könntest du)\s+)*")
+_BEFORE_TITLE = re.compile(r"(?:(?:making|rendering|the|that|this|my|our|video|clip|den|das|die) ?)*")
+_ENDS_CLAUSE = re.compile(r"(?:\s+(?:please|bitte|now|jetzt|ab))*\s*(?:[,.;!?–-]|$)")
+_ASKS_FOR = re.compile(r"^(?:(?:please|bitte|(?:can|could|would|will) you|kannst du|könntest du)[\s,]+)*")
 _WORD = re.compile(r"[^\W_]+(?:[’'.:][^\W_]+)*")
 ARTICLES = ("a", "an", "one", "ein", "eine", "einen", "einem")
 _KINDS = ("weekdays", "months", "days", "ordinals")
@@ -412,10 +412,13 @@ class Corrections(Turn):
 
 
 def _orders_end_of(title: str, text: str) -> bool:
-    """Returns whether a text begins with the order to end what has this title."""
-    before, found, _ = text.lower().partition(title.lower())
-    words = _ASKS_FOR.sub("", before).split()
-    return bool(found and words) and len(words) <= MOST_ORDER_WORDS and values.matches("ends", words[0])
+    """Returns whether a text begins with the order to stop what has this title, and says no more in that
+    clause.
+    """
+    before, found, after = text.lower().partition(title.lower())
+    verb, _, rest = _ASKS_FOR.sub("", before).strip().partition(" ")
+    is_order = bool(found) and values.is_whole("stops", verb) and _BEFORE_TITLE.fullmatch(rest) is not None
+    return is_order and _ENDS_CLAUSE.match(after) is not None
 
 
 def _step_at(step: Mapping[str, Any], at: datetime) -> Mapping[str, Any]:

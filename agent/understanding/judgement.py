@@ -21,7 +21,6 @@ from agent.understanding.decision import (
 from agent.understanding.followups import FollowUp
 from agent.understanding.intents import DESTRUCTIVE, NEEDS_WORD
 from agent.understanding.reader import MOST_CHARS, Candidate
-from agent.understanding.tokens import tokenize
 from agent.understanding.world import fold
 
 RISKY = DESTRUCTIVE | {"publish_render.publish", "ansible", "cancel_run"}
@@ -36,8 +35,6 @@ COMPUTES = frozenset({"code_runner"})
 """What needs code, and not only words for it."""
 _OPERATOR = re.compile(r"[-+*/%=()\[\]]")
 """What code has, and words for a calculation do not: “17 percent of 2350”."""
-LEAST_REASON = 3
-"""Words of a clause that may say why, and is no plain “not really”."""
 _CLAUSE = re.compile(r"[,;:.!?–—\n]+\s*")
 CREATES = frozenset({"edit_project.add_scene", "edit_project.create"})
 
@@ -93,23 +90,18 @@ class Judgement(FollowUp):
         return any(not any(fold(one.text) in value for value in used) for one in sentence.literals)
 
     def _may_be_denied(self, best: Candidate) -> bool:
-        """Returns whether a denial may be about the call: not where its clause only says why, and the others
-        ask for the same: “throw it away, nobody needs it”.
+        """Returns whether a denial may be about the call: not where its clause says why, and the others want
+        the same: “throw it away, nobody needs it”.
         """
         if not values.matches("negation", _without_own_denial(best)):
             return False
-        if values.says("limits", best.text):
-            # “Publish it, but not today”.
-            return True
-        clauses = _CLAUSE.split(best.text)
+        clauses = [one.strip() for one in _CLAUSE.split(best.text)]
         denied = [one for one in clauses if values.matches("negation", one)]
-        rest = ", ".join(one for one in clauses if one not in denied).strip()
-        if not rest or any(_takes_back(one) or self.world.mentions(tokenize(one)) for one in denied):
+        others = [one for one in clauses if one and one not in denied]
+        if not others or not all(values.is_whole("reasons", one) for one in denied):
             return True
-        again = self.reader.read(rest, self.world, self.dialogue.focus(), self.now)[0]
-        found, before = plain(again.arguments), plain(best.arguments)
-        same = {name: value for name, value in before.items() if value != "none"}
-        return again.intent != best.intent or found != {**found, **same} or found != {**same, **found}
+        again = self.reader.read(", ".join(others), self.world, self.dialogue.focus(), self.now)[0]
+        return again.intent != best.intent or plain(again.arguments) != plain(best.arguments)
 
     def _needed(self, best: Candidate) -> float:
         """Returns the log-odds from which on a call is made without asking."""
@@ -160,11 +152,6 @@ def _has_other_argument(candidate: Candidate, slot_names: Collection[str]) -> bo
 def _without_first_word(text: str) -> str:
     """Returns a text without its first word: “then” at the beginning refers to what was before."""
     return text.strip().partition(" ")[2]
-
-
-def _takes_back(clause: str) -> bool:
-    """Returns whether a denial may take back what was said before: “no, don't do that”."""
-    return len(clause.split()) < LEAST_REASON or values.says("retracts", clause)
 
 
 def _says_several(text: str) -> bool:

@@ -39,6 +39,8 @@ _MOMENT = re.compile(
     r"\b\d{1,2}:\d{2}\b|\b\d+(?:[.,]\d+)?\s?(?:s|sec|seconds?|sekunden?)\b"
     r"|\b(?:very )?(?:last (?:picture|frame)|end)\b|\bam (?:ende|schluss)\b|\bletzte[ns]? bild\b"
 )
+_THOUSANDS = re.compile(r"\d[.,]\d{3}\b")
+"""May be a thousand, or a number with three decimals."""
 _NUMBER = r"\d+(?:[.,]\d+)?"
 _LEADS_ON = "and|und|now|then|jetzt|nun|dann|ok|okay|please|bitte|that|it|das|es|again|noch"
 _PIXELS = re.compile(r"(\d{3,4})\s?p?\b")
@@ -82,8 +84,6 @@ _GROUPS = (
     "conditions",
     "repairs",
     "musing",
-    "retracts",
-    "limits",
     "goes_on",
     "again",
     "pools",
@@ -218,6 +218,11 @@ def matches(name: str, text: str) -> bool:
     return words().patterns[name].search(text) is not None
 
 
+def is_whole(name: str, text: str) -> bool:
+    """Returns whether a text is nothing but what a pattern of the language files stands for."""
+    return words().patterns[name].fullmatch(text) is not None
+
+
 def says(group: str, text: str) -> bool:
     """Returns whether a text has a phrase of a group of the language files."""
     return any(has_phrase(phrase, text.lower()) for phrase in words().groups[group])
@@ -340,12 +345,10 @@ def further_calculation(text: str, code: str) -> str | None:
     """Returns the code that goes on with the calculation `code` where a text says no more: “and divided by
     12”.
     """
-    found = re.fullmatch(
-        rf"\W*(?:(?:{_LEADS_ON})\W+)*((?:{_operators()}) +{_NUMBER}(?: +(?:{_operators()}) +{_NUMBER})*)\W*",
-        text,
-        re.IGNORECASE,
-    )
-    if found is None or not re.fullmatch(r"[\d\s.+*/()%-]+", code):
+    step = rf"(?:{_operators()}) +{_NUMBER}"
+    pattern = rf"\W*(?:(?:{_LEADS_ON})\W+)*({step}(?: +{step})*)[\s.?!]*"
+    found = re.fullmatch(pattern, text, re.IGNORECASE)
+    if found is None or not re.fullmatch(r"[\d\s.+*/()%-]+", code) or _THOUSANDS.search(found[1]):
         return None
     return f"({code}){_with_signs(f' {found[1]}')}"
 

@@ -21,7 +21,7 @@ from studio.personas.schemas import Persona
 from studio.personas.speaking import PersonaSpeech, Utterance
 
 CACHED_SENTENCES = 256
-LATE_S = 25.0
+SENTENCE_TIMEOUT_S = 25.0
 """A person has read a sentence by then; the worker waits a little longer (`SPEECH_TIMEOUT_S`)."""
 
 
@@ -30,7 +30,7 @@ def language_code(persona: Persona) -> str:
     return persona.style.language.partition("-")[0].lower()
 
 
-def _late() -> SoundstageError:
+def _build_late_error() -> SoundstageError:
     return Unavailable(
         "voice.speech_late",
         "The voice takes too long for this sentence.",
@@ -74,13 +74,13 @@ class SessionSpeech:
         utterance = None
         try:
             if text:
-                async with asyncio.timeout(LATE_S):
+                async with asyncio.timeout(SENTENCE_TIMEOUT_S):
                     utterance = await self._sound_of(session.persona, text)
         except SoundstageError as error:
             # The text is shown all the same.
             await session.show(failure_message(error))
         except TimeoutError:
-            await session.show(failure_message(_late()))
+            await session.show(failure_message(_build_late_error()))
         sound: dict[str, Any] = {"type": "sound", "ref": request.ref, "text": text, "wav": ""}
         if utterance is not None:
             sheet = utterance.sheet.model_dump(mode="json", include=set(SHEET))

@@ -27,7 +27,11 @@ async def examine_farm(settings: Settings) -> Check:
     if down:
         fix = "`soundstage nodes` shows what ran there; look at their power and network."
         return amber("farm", f"nodes that are down: {', '.join(down)}", fix, "farm.node_down")
-    failing = [f"{node.name} ({node.failed_checks})" for node in found.nodes if node.failed_checks]
+    failing = [
+        f"{node.name} ({node.failed_checks})"
+        for node in found.nodes
+        if node.failed_checks and node.state != "down"
+    ]
     if failing:
         fix = "On the node, `soundstage-health run` says what to do."
         return amber("farm", f"nodes whose own checks fail: {'; '.join(failing)}", fix, "farm.checks_fail")

@@ -265,7 +265,7 @@ def _keys(inventory: Inventory) -> list[Check]:
             ", and set backup__s3_access_key." if kind == "s3" else "."
         )
         found.append(red("backups", f"{repository} needs a key", fix, code="backup.no_key"))
-    if not repository:
+    if not repository and not _control(inventory).get("backup__folder"):
         found.append(
             amber(
                 "backups",

@@ -28,7 +28,10 @@ RESYNC_S = 600.0
 RECONNECT = Backoff(first_s=0.25, longest_s=15.0)
 
 MAY_PASS = frozenset(
-    {"nomad.unreachable", STRANGE, "nomad.forbidden", "nomad.token_unreadable", "database.busy"}
+    {
+        *("nomad.unreachable", STRANGE, "nomad.forbidden", "nomad.token_unreadable"),
+        *("database.busy", "database.unreachable", "database.too_many_connections"),
+    }
 )
 """Errors that pass or that an operator mends: the call is repeated until it succeeds."""
 
@@ -109,7 +112,7 @@ class ClusterWatch:
 
 async def until_reachable(step: Callable[[], Awaitable[None]], report: Callable[[str], None]) -> None:
     """Repeats `step` while Nomad is away or refuses our token, which may have expired and is read anew each
-    time, and while the database has too many writers; any other error goes on.
+    time, and while the database is away or has too many writers; any other error goes on.
     """
     for failures in itertools.count(1):
         try:

@@ -72,10 +72,14 @@ class Outcomes:
 
         async def read() -> None:
             nonlocal end
-            end = await self._state.transfer.end_of(inflight.record.task.id)
+            if not inflight.record.ended:
+                end = await self._state.transfer.end_of(inflight.record.task.id)
 
         # A task whose end cannot be read now would have none.
         await until_reachable(read, lambda message: None)
+        if inflight.record.ended or inflight.running_somewhere:
+            # Meanwhile it has ended otherwise, or was placed again.
+            return
         if end is not None:
             self.on_end(inflight, end)
             return

@@ -21,8 +21,10 @@ from soundstage.errors import Forbidden, SoundstageError, Unavailable
 from soundstage.http.engines import nomad_client
 
 TIMEOUT_S = 10.0
-HEALTH_MARK = "soundstage_health"
-"""In the metadata of a drain that the node's own checks have begun, with the reason."""
+HEALTH_MARK, HEALING_MARK = "soundstage_health", "soundstage_healing"
+"""In the metadata of a drain that the node's own checks have begun, with the reason, and of those by
+self-healing, which spares have, too.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,7 @@ def node_overview(node: Mapping[str, Any], allocations: Sequence[Mapping[str, An
         ),
         jobs=tuple(sorted(str(one["JobID"]) for one in here)),
         eligible=eligible,
-        failed_checks="" if eligible else str(marks.get(HEALTH_MARK) or ""),
+        failed_checks="" if eligible or HEALING_MARK in marks else str(marks.get(HEALTH_MARK) or ""),
     )
 
 

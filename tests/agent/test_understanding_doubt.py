@@ -13,6 +13,7 @@ from agent.understanding import doubt
 from agent.understanding.agreement import agreement, choose
 from agent.understanding.dialogue import CallRecord, Dialogue
 from agent.understanding.encoder import load_encoder
+from agent.understanding.intents import READS
 from agent.understanding.interpreter import Interpreter
 from agent.understanding.reader import Reader
 from agent.understanding.slots import Focus
@@ -55,11 +56,22 @@ def test_another_name_in_a_sentence_is_a_doubt(reader: Reader, world: World) -> 
         "switch off the machines, but leave atlas, it must not stop",
         "fahr bolt herunter, aber nicht sofort",
         "fahr bolt herunter, nein das will ich nicht",
+        "drain bolt, not right now",
+        "drain bolt, I haven't decided yet",
+        "drain bolt, as long as nobody uses it",
+        "deploy tts, not more than two",
+        "fahr bolt herunter, das war nicht ernst gemeint",
+        "fahr bolt herunter, solange niemand darauf rechnet",
+        "delete the Budget review video, not today please",
+        "delete the Budget review video? I don't think so",
+        "delete all failed videos, not the ones from today",
+        "lösch das Video Budget review, nein, nicht dieses Video",
+        "publish the Budget review video, never to the public",
     ],
 )
 def test_words_against_a_change_never_make_it(reader: Reader, world: World, text: str) -> None:
     decision = Interpreter(reader).interpret(text, world, Dialogue(), NOW)
-    assert not (decision.kind == "calls" and any(one.intent.startswith("change_") for one in decision.calls))
+    assert decision.kind != "calls" or all(one.intent in READS for one in decision.calls)
 
 
 @pytest.mark.parametrize(
@@ -88,6 +100,8 @@ def test_a_denial_that_says_why_needs_no_question(
         ("how do I stop the Welcome clip", False),
         ("remind me to stop the Welcome clip", False),
         ("stop telling me about the Welcome clip", False),
+        ("stop Welcome clip from being deleted", False),
+        ("please, stop the Welcome clip", True),
         ("never stop the Welcome clip", False),
     ],
 )

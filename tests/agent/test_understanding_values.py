@@ -186,6 +186,8 @@ def test_the_document_that_a_sentence_names(text: str, name: str | None) -> None
         ("und das mal 2,5", "(24 * 365) * 2.5"),
         ("now times 2 minus 1", "(24 * 365) * 2 - 1"),
         ("and a video of 12", None),
+        ("times 2%", None),
+        ("divided by 1,000", None),
         ("divided by twelve machines", None),
         ("24 times 365", None),
     ],

@@ -112,7 +112,7 @@ async def test_a_voice_that_takes_too_long_is_named_and_the_session_goes_on(
         await asyncio.sleep(3600)
 
     monkeypatch.setattr(PersonaSpeech, "say", never)
-    monkeypatch.setattr("agent.voice.speech.LATE_S", 0.05)
+    monkeypatch.setattr("agent.voice.speech.SENTENCE_TIMEOUT_S", 0.05)
     async with with_worker(services) as (opened, headers, worker):
         url = f"{opened['url']}?token={opened['token']}"
         async with connect(url, additional_headers=headers) as person, asyncio.timeout(WAIT_S):

@@ -216,6 +216,7 @@ async def test_an_answer_reports_its_first_sound_and_the_silence_after_an_interr
         VADUserStartedSpeakingFrame(start_secs=0.25, timestamp=100.0),
         VADUserStoppedSpeakingFrame(stop_secs=0.25, timestamp=102.0),
     )
+    await listening._pass_on("hello", 1.0)
     await pass_on(playback, LLMFullResponseStartFrame(), OutputTransportMessageFrame(caption), piece, piece)
     assert link.delays == [("first_sound", 101.75)]
     await pass_on(playback, InterruptionFrame(), InterruptionFrame())

@@ -15,7 +15,7 @@ PORT, DELAY_S = int(sys.argv[1]), float(sys.argv[2])
 RATE_HZ = 24_000
 
 
-def hum() -> bytes:
+def build_tone() -> bytes:
     """Returns a second of 200 Hz."""
     file = io.BytesIO()
     with wave.open(file, "wb") as sound:
@@ -26,7 +26,7 @@ def hum() -> bytes:
     return file.getvalue()
 
 
-SOUND = hum()
+SOUND = build_tone()
 
 
 class Speech(BaseHTTPRequestHandler):

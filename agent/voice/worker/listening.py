@@ -95,6 +95,7 @@ class Listening(FrameProcessor):
         self._may_apologise = True
         """Once until an answer has been spoken: who talks to others hears it once."""
         self._is_answering = False
+        self._ended_at = 0.0
         self._speech_s = 0.0
         """Seconds of the last utterance, from the detector's start to its end."""
         self._cepstral_mean = ""
@@ -109,7 +110,7 @@ class Listening(FrameProcessor):
             case VADUserStartedSpeakingFrame() if direction is FrameDirection.DOWNSTREAM:
                 self._begin(frame.timestamp - frame.start_secs)
             case VADUserStoppedSpeakingFrame() if direction is FrameDirection.DOWNSTREAM:
-                self._link.person_ended_at = frame.timestamp - frame.stop_secs
+                self._ended_at = frame.timestamp - frame.stop_secs
                 if self._sound is not None:
                     self._sound.put_nowait(_Mark.STOP)
             case InputTextRawFrame():
@@ -155,7 +156,7 @@ class Listening(FrameProcessor):
         if self._sound is not None:
             self._sound.put_nowait(_Mark.START)
             return
-        self._link.person_began_at = at
+        self._link.person_began_at, self._ended_at = at, 0.0
         self._sound = asyncio.Queue()
         for sound in self._before:
             self._sound.put_nowait(sound)
@@ -285,6 +286,8 @@ class Listening(FrameProcessor):
     async def _pass_on(self, text: str, confidence: float) -> None:
         """Has an utterance answered."""
         self._doubtful, self._is_answering, self._may_apologise = "", True, False
+        # One that was too long, or whose sound stopped coming, has no end but now.
+        self._link.person_ended_at = self._ended_at or time.time()
         await self._link.tell("transcript", text=text, confidence=confidence)
         if self._speaking:
             await self.interrupt()

@@ -45,6 +45,7 @@ class Playback(FrameProcessor):
                     await self._link.report_delay("first_sound", self._link.person_ended_at)
                 self._played_ms += 1000 * len(frame.audio) / (2 * frame.sample_rate)
             case InterruptionFrame():
+                self._awaits_sound = False
                 await self._report()
         await self.push_frame(frame, direction)
 
