@@ -5,11 +5,10 @@ and a new list after every break. Used by the Nomad scheduler.
 from __future__ import annotations
 
 import asyncio
-import itertools
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from farm.nomad.client import STRANGE, NomadClient
 from soundstage.background import Worker
@@ -36,6 +35,7 @@ MAY_PASS = frozenset(
 """Errors that pass or that an operator mends: the call is repeated until it succeeds."""
 
 Json = dict[str, Any]
+T = TypeVar("T")
 
 log = get_logger(__name__)
 
@@ -110,17 +110,20 @@ class ClusterWatch:
         return False
 
 
-async def until_reachable(step: Callable[[], Awaitable[None]], report: Callable[[str], None]) -> None:
-    """Repeats `step` while Nomad is away or refuses our token, which may have expired and is read anew each
-    time, and while the database is away or has too many writers; any other error goes on.
+async def until_reachable(step: Callable[[], Awaitable[T]], report: Callable[[str], None]) -> T:
+    """Returns what `step` returns. Repeats it while Nomad is away or refuses our token, which may have
+    expired and is read anew each time, and while the database is away or has too many writers; any other
+    error goes on.
     """
-    for failures in itertools.count(1):
+    failures = 0
+    while True:
         try:
-            await step()
+            found = await step()
             report("")
-            return
+            return found
         except SoundstageError as error:
             if error.code not in MAY_PASS:
                 raise
             report(error.message)
+        failures += 1
         await asyncio.sleep(RECONNECT.delay_s(failures))

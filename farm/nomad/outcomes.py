@@ -68,15 +68,13 @@ class Outcomes:
         """Ends a task without a report to this process. Uses the end stored with its ticket (its row in the
         database) if another server process received the report, else the state of the allocation.
         """
-        end: WorkEnd | None = None
 
-        async def read() -> None:
-            nonlocal end
-            if not inflight.record.ended:
-                end = await self._state.transfer.end_of(inflight.record.task.id)
+        async def read() -> WorkEnd | None:
+            ended = inflight.record.ended
+            return None if ended else await self._state.transfer.end_of(inflight.record.task.id)
 
         # A task whose end cannot be read now would have none.
-        await until_reachable(read, lambda message: None)
+        end = await until_reachable(read, lambda message: None)
         if inflight.record.ended or inflight.running_somewhere:
             # Meanwhile it has ended otherwise, or was placed again.
             return

@@ -215,28 +215,33 @@ def seconds_of(case: dict[str, Any]) -> float:
     return (ended - began).total_seconds()
 
 
-def test_a_silent_worker_comes_back_after_a_power_cycle(
-    farm: ApiFarm, boards: dict[str, LabBoard], record_property: Callable[[str, object], None]
-) -> None:
-    board = boards[SILENT]
-    eventually(lambda: nodes_at_work(farm) == AT_WORK, "the farm, with the spare in reserve")
-    began = time.monotonic()
-    farm.lab.power_off(SILENT)
+def wait_for_power_cycle(farm: ApiFarm, board: LabBoard, cause: str, within_s: float) -> dict[str, Any]:
+    """Returns the case of a machine that one power cycle has healed, while the spare took its place."""
     spares: set[str | None] = set()
 
     def is_over() -> dict[str, Any] | None:
-        one = case(farm, SILENT)
+        one = case(farm, board.machine)
         spares.add(one.get("spare"))
         return one if one.get("state") in ("recovered", "needs_operator", "closed") else None
 
-    found: Any = waiting.eventually(is_over, "the end of the case", within_s=600, pause_s=0.2)
-    silent_s = time.monotonic() - began
+    found: Any = waiting.eventually(is_over, "the end of the case", within_s=within_s, pause_s=0.2)
     assert not board.failed, board.failed
     assert SPARE in spares and found["spare"] is None, "it goes back at the end"
-    assert (found["state"], found["cause"]) == ("recovered", "silent"), found
+    assert (found["state"], found["cause"]) == ("recovered", cause), found
     assert (found["restarts"], found["reinstalls"]) == (1, 0), found
     eventually(lambda: nodes_at_work(farm) == AT_WORK, "the spare in reserve again")
     assert board.starts == ["None"]
+    return dict(found)
+
+
+def test_a_silent_worker_comes_back_after_a_power_cycle(
+    farm: ApiFarm, boards: dict[str, LabBoard], record_property: Callable[[str, object], None]
+) -> None:
+    eventually(lambda: nodes_at_work(farm) == AT_WORK, "the farm, with the spare in reserve")
+    began = time.time()
+    farm.lab.power_off(SILENT)
+    found = wait_for_power_cycle(farm, boards[SILENT], "silent", 600)
+    silent_s = datetime.fromisoformat(found["ended_at"]).timestamp() - began
     record_property("healed_s", round(seconds_of(found)))
     print(f"\nBack {silent_s:.0f} s after its power was cut, {seconds_of(found):.0f} s after it was found.")
 
@@ -248,21 +253,8 @@ def test_a_worker_whose_card_falls_off_the_bus_comes_back_after_a_power_cycle(
     eventually(lambda: nodes_at_work(farm) == AT_WORK, "the farm, with the spare in reserve")
     board.repair = lambda: farm.lab.clear_fault(WORKING)
     farm.lab.inject_fault(WORKING, "card-dead")
-    spares: set[str | None] = set()
-
-    def is_over() -> dict[str, Any] | None:
-        one = case(farm, WORKING)
-        spares.add(one.get("spare"))
-        return one if one.get("state") in ("recovered", "needs_operator", "closed") else None
-
-    found: Any = waiting.eventually(is_over, "the end of the case", within_s=300, pause_s=0.2)
-    assert not board.failed, board.failed
-    assert SPARE in spares and found["spare"] is None, "it goes back at the end"
-    assert (found["state"], found["cause"]) == ("recovered", "checks"), found
-    assert (found["restarts"], found["reinstalls"]) == (1, 0), found
+    found = wait_for_power_cycle(farm, board, "checks", 300)
     assert "fallen off the bus" in found["finding"], found
-    eventually(lambda: nodes_at_work(farm) == AT_WORK, "the spare in reserve again")
-    assert board.starts == ["None"]
     board.starts.clear()
     board.repair = lambda: None
     record_property("healed_s", round(seconds_of(found)))
