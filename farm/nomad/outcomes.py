@@ -41,11 +41,7 @@ class Outcomes:
         record, registry = inflight.record, self._state.registry
         if record.ended:
             return
-        if record.state is TaskState.QUEUED:
-            # The worker is quicker than the event stream.
-            registry.move(record, TaskState.PLACED)
-        if record.state is TaskState.PLACED:
-            registry.move(record, TaskState.RUNNING)
+        self._note_running(record)
         if report.log:
             record.tail.add(report.log.encode())
         for line in report.lines:
@@ -54,6 +50,14 @@ class Outcomes:
                 self._state.placer.table.set_expected_end(record.task.id, time.time() + line.eta_s)
         if report.end is not None:
             self.on_end(inflight, report.end)
+
+    def _note_running(self, record: TaskRecord) -> None:
+        """Moves it to RUNNING: its worker is quicker than the event stream."""
+        registry = self._state.registry
+        if record.state is TaskState.QUEUED:
+            registry.move(record, TaskState.PLACED)
+        if record.state is TaskState.PLACED:
+            registry.move(record, TaskState.RUNNING)
 
     def on_end(self, inflight: InFlightTask, end: WorkEnd) -> None:
         if end.ended_by == "cancel":
@@ -79,6 +83,8 @@ class Outcomes:
             # Meanwhile it has ended otherwise, or was placed again.
             return
         if end is not None:
+            # It may have run and ended before this process knew of it.
+            self._note_running(inflight.record)
             self.on_end(inflight, end)
             return
         inflight.record.tail.add((await nomad_log(self._state.client, inflight)).encode())

@@ -126,6 +126,16 @@ async def test_a_task_without_a_report_ends_though_the_database_is_busy(
     await scheduler.close()
 
 
+async def test_a_task_whose_reports_all_went_to_another_process_is_done(
+    scheduler: Any, control: Any, make_task: Any
+) -> None:
+    await scheduler.submit(await make_task("elsewhere", "!slow 2"))
+    await until(scheduler, "elsewhere", TaskState.PLACED)
+    control.transfer.ignore("elsewhere")
+    last = await ended(scheduler, "elsewhere")
+    assert last.state is TaskState.DONE, last
+
+
 async def test_the_next_process_takes_over_what_runs_and_what_has_ended_meanwhile(
     client: NomadClient, nomad_address: NomadAddress, control: Any, make_task: Any, nomad_options: Any
 ) -> None:
