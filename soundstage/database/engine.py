@@ -40,7 +40,7 @@ _DRIVERS = {
     "postgres": "postgresql+asyncpg",
 }
 # What asyncpg takes by these names; the rest of libpq's parameters it reads from PG* variables.
-_POSTGRESQL_PARAMETERS = frozenset({"host", "port", "ssl", "passfile", "timeout"})
+_POSTGRESQL_PARAMETERS = frozenset({"host", "port", "ssl", "passfile", "timeout", "target_session_attrs"})
 
 
 @dataclass(slots=True)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import URL, Connection, Dialect, event
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
@@ -18,6 +20,10 @@ WRITERS_LOCK = int.from_bytes(b"soundsta")
 # A machine that vanishes in the middle of a transaction must not keep all others from writing.
 IDLE_IN_TRANSACTION_MS = 30_000
 CONNECT_SECONDS = 10.0
+# Of several servers, one that is off must not take the time of the others.
+CONNECT_SECONDS_OF_SEVERAL = 3.0
+# Sent data that is not acknowledged for so long ends a connection: a server that vanished sends no reset.
+TCP_USER_TIMEOUT_MS = 10_000
 # Connections of one process: 15 that read, and two that write, of which one waits for the other.
 READERS, MORE_READERS, WRITERS = 5, 10, 2
 
@@ -50,8 +56,9 @@ def open_postgresql(url: URL, busy_timeout_ms: int) -> tuple[AsyncEngine, AsyncE
     writing = create_async_engine(
         url, pool_size=WRITERS, max_overflow=0, pool_timeout=wait_ms / 1000, **common
     )
-    event.listen(reading.sync_engine, "do_connect", _connect)
-    event.listen(writing.sync_engine, "do_connect", _connect)
+    servers = _Servers()
+    for engine in (reading, writing):
+        event.listen(engine.sync_engine, "do_connect", servers.connect)
     event.listen(writing.sync_engine, "begin", _lock_out_other_writers)
     return reading, writing
 
@@ -100,18 +107,68 @@ def _lock_out_other_writers(connection: Connection) -> None:
     connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITERS_LOCK})")
 
 
-def _connect(dialect: Dialect, _record: Any, arguments: list[Any], named: dict[str, Any]) -> Any:
-    """Connects, and explains why not: what the driver raises here never becomes a DBAPIError."""
-    connect: Callable[..., Any] = dialect.connect
+class _Servers:
+    """Connects to the server of a database that takes the connection; of several the last one that did is
+    tried first.
+    """
+
+    def __init__(self) -> None:
+        self._last: tuple[str, int | None] | None = None
+
+    def connect(
+        self, dialect: Dialect, _record: Any, arguments: list[Any], named: dict[str, Any]
+    ) -> DBAPIConnection:
+        """Connects, and explains why not: what the driver raises here never becomes a DBAPIError."""
+        for server in (candidates := self._in_order(named)):
+            try:
+                connection = _connect(dialect, arguments, named | _of_server(server))
+            except SoundstageError:
+                if server == candidates[-1]:
+                    raise
+            else:
+                self._last = server
+                return connection
+        raise AssertionError("a database has one server at least")
+
+    def _in_order(self, named: dict[str, Any]) -> list[tuple[str, int | None] | None]:
+        hosts, ports = named.get("host"), named.get("port")
+        if not isinstance(hosts, (list, tuple)):
+            return [None]
+        given = ports if isinstance(ports, (list, tuple)) else [ports] * len(hosts)
+        servers = list(zip(hosts, given, strict=True))
+        return sorted(servers, key=lambda server: server != self._last)
+
+
+def _of_server(server: tuple[str, int | None] | None) -> dict[str, Any]:
+    if server is None:
+        return {}
+    return {"host": server[0], "port": server[1], "timeout": CONNECT_SECONDS_OF_SEVERAL}
+
+
+def _connect(dialect: Dialect, arguments: list[Any], named: dict[str, Any]) -> DBAPIConnection:
+    # Imported here: who runs on SQLite does not need the driver.
+    import asyncpg
+
     try:
-        return connect(*arguments, **named)
+        connection = dialect.connect(*arguments, **named)
     except OSError as error:
         # Refused, no such host, no such socket, no answer in time, TLS refused.
         raise _unreachable() from error
     except Exception as error:
+        if isinstance(error.__cause__, asyncpg.TargetServerAttributeNotMatched):
+            raise Unavailable(
+                "database.no_primary",
+                "No server of the database takes writes.",
+                "While a standby takes over this lasts up to 30 s; `patronictl list` shows the members.",
+            ) from error
         if (known := _known_state(getattr(error, "sqlstate", None))) is not None:
             raise known from error
         raise
+    transport = cast(Any, connection).driver_connection._transport
+    used = transport.get_extra_info("socket")
+    if used is not None and used.family != socket.AF_UNIX:
+        used.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, TCP_USER_TIMEOUT_MS)
+    return connection
 
 
 def _known_state(state: str | None) -> SoundstageError | None:

@@ -40,17 +40,31 @@ def find_programs() -> Path | None:
 def running_server(programs: Path, *, durable: bool = False) -> Iterator[PostgresqlServer]:
     """Starts an empty server, and ends it. Unless `durable`, as it is delivered, it writes nothing through to
     the disk."""
+    initdb = ("initdb", "-U", USER, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
+    with _server(programs, initdb, durable=durable) as server:
+        yield server
+
+
+@contextmanager
+def running_standby(programs: Path, primary: PostgresqlServer) -> Iterator[PostgresqlServer]:
+    """Starts a standby that follows `primary`, and ends it."""
+    clone = ("pg_basebackup", "-h", str(primary.folder), "-U", USER, "--write-recovery-conf", "--no-sync")
+    with _server(programs, (*clone, "--checkpoint=fast")) as server:
+        yield server
+
+
+@contextmanager
+def _server(
+    programs: Path, make_data: tuple[str, ...], *, durable: bool = False
+) -> Iterator[PostgresqlServer]:
     # Not under pytest's own folders: nobody but their owner may enter those.
     folder = Path(tempfile.mkdtemp(prefix="soundstage-pg-"))
     process: subprocess.Popen[bytes] | None = None
     try:
         become = _unprivileged(folder)
         data = folder / "data"
-        subprocess.run(
-            [*become, str(programs / "initdb"), "-D", str(data), "-U", USER, "-A", "trust", "-E", "UTF8",
-             "--locale=C.UTF-8", "--no-sync"],
-            check=True, capture_output=True, cwd=folder,
-        )  # fmt: skip
+        command = [*become, str(programs / make_data[0]), *make_data[1:], "-D", str(data)]
+        subprocess.run(command, check=True, capture_output=True, cwd=folder)
         careless = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "shared_buffers=16MB")
         settings = ["listen_addresses=", f"unix_socket_directories={folder}", "max_connections=200"]
         settings += [] if durable else careless
@@ -63,7 +77,7 @@ def running_server(programs: Path, *, durable: bool = False) -> Iterator[Postgre
         _wait(data / "postmaster.pid", process, folder / "log")
         yield PostgresqlServer(folder, process)
     finally:
-        if process is not None:
+        if process is not None and process.poll() is None:
             # SIGINT: end all sessions, then end.
             process.send_signal(2)
             process.wait(30)
@@ -87,7 +101,7 @@ def _wait(pid_file: Path, process: subprocess.Popen[bytes], log: Path) -> None:
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise RuntimeError(f"PostgreSQL ended at once:\n{log.read_text()}")
-        if pid_file.exists() and pid_file.read_text().split("\n")[7:8] == ["ready   "]:
+        if pid_file.exists() and pid_file.read_text().split("\n")[7:8] in (["ready   "], ["standby "]):
             return
         time.sleep(0.02)
     raise RuntimeError(f"PostgreSQL is not ready after a minute:\n{log.read_text()}")

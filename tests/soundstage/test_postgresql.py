@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import socket
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import postgresql_server
 import pytest
 from sqlalchemy import text
 
 from soundstage.database import Database
 from soundstage.database.leader_locks import LOST_EXIT_CODE
+from soundstage.database.postgresql import CONNECT_SECONDS_OF_SEVERAL
 from soundstage.database.restores import Restore, find_restore, note_closed
 from soundstage.errors import Invalid, SoundstageError, Unavailable
 from soundstage.events import EventStore
@@ -53,6 +58,54 @@ async def a_role(db: Database, described: str) -> AsyncIterator[None]:
     finally:
         async with db.transaction() as session:
             await session.execute(text(f"DROP ROLE {described.split()[0]}"))
+
+
+async def test_of_several_servers_the_one_that_takes_writes_is_used() -> None:
+    programs = postgresql_server.find_programs()
+    assert programs is not None
+    with postgresql_server.running_server(programs) as primary:
+        with postgresql_server.running_standby(programs, primary) as standby:
+            common = "postgresql://soundstage@/postgres?target_session_attrs=read-write"
+            url = f"{common}&host={standby.folder},{primary.folder}&port=5432,5432"
+            assert await code_of(f"{common}&host={standby.folder}") == "database.no_primary"
+            database = Database(url)
+            assert await ask(database, "SELECT pg_current_xact_id() IS NOT NULL"), "a standby gives no number"
+            end(primary)
+            assert await code_of(url) == "database.unreachable"
+            with pytest.raises(Unavailable):
+                await ask(database)
+            follower = Database(standby.url("postgres"))
+            async with follower.session() as session:
+                await session.execute(text("SELECT pg_promote()"))
+            await follower.close()
+            assert await ask(database, "SELECT pg_current_xact_id() IS NOT NULL")
+            await database.close()
+
+
+def end(server: postgresql_server.PostgresqlServer) -> None:
+    server.process.send_signal(signal.SIGINT)
+    server.process.wait(30)
+
+
+async def test_a_server_that_does_not_answer_leaves_time_for_the_next_one(database_url: str) -> None:
+    """A machine without power sends nothing back, so the connection is neither made nor refused."""
+    folder = database_url.split("host=")[1]
+    name = database_url.split("/")[3].split("?")[0]
+    with socket.socket(socket.AF_INET) as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        port = silent.getsockname()[1]
+        url = f"postgresql://soundstage@/{name}?host=127.0.0.1,{folder}&port={port},5432"
+        database = Database(url)
+        began = time.monotonic()
+        assert await ask(database) == 1
+        waited_s = time.monotonic() - began
+        assert await ask(database) == 1
+        async with database.session() as session, database.session() as other:
+            assert await session.scalar(text("SELECT 1")) == await other.scalar(text("SELECT 1"))
+        assert waited_s >= CONNECT_SECONDS_OF_SEVERAL - 0.1
+        assert time.monotonic() - began < 2 * CONNECT_SECONDS_OF_SEVERAL, "the one that answered comes first"
+        await database.close()
 
 
 async def test_a_server_that_is_not_there_is_unreachable() -> None:
@@ -155,6 +208,7 @@ SERVICE = """
 import asyncio, sys
 from sqlalchemy import text
 from soundstage.database import Database
+from soundstage.database.postgresql import CONNECT_SECONDS_OF_SEVERAL
 from soundstage.database.restores import exit_when_restored
 async def main():
     database = Database(sys.argv[1])
