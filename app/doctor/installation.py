@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from agent.approvals.models import Approval
@@ -17,6 +18,7 @@ from agent.approvals.states import ApprovalState
 from agent.experts import Router
 from agent.mcp_servers import McpServers
 from app.doctor import machine
+from app.doctor.alerts import examine_alerts
 from app.doctor.elsewhere import examine_farm, examine_machines
 from app.machines_api import machines_api
 from app.server.https import authority_folder
@@ -79,6 +81,7 @@ class HealthService:
                     "audit log": self._audit_log,
                     "certificates": self._certificates,
                     "backup": self._backup,
+                    "alerts": partial(examine_alerts, self.settings),
                 }
                 found = await asyncio.gather(*(_guarded(name, check) for name, check in checks.items()))
                 self._found = InstallationHealth.of([one for one in found if one is not None], utcnow())

@@ -140,6 +140,9 @@ class BlobSettings(Section):
     endpoint_url: AnyHttpUrl | None = Field(
         None, description="the S3 server, e.g. `https://s3.example`; empty: `AWS_ENDPOINT_URL`, else Amazon's"
     )
+    replica_endpoint_urls: HttpUrls = Field(
+        (), description="S3 servers that hold every file as well, with the same bucket and user, by commas"
+    )
     region: str | None = Field(None, description="of the bucket; empty: `AWS_REGION`, else `us-east-1`")
     access_key_id: str | None = Field(
         None, description="who we are at the S3 server; empty: `AWS_ACCESS_KEY_ID`, else the machine's role"
@@ -269,6 +272,17 @@ class FarmSettings(Section):
     )
     max_running: int = Field(64, ge=1, description="most segments that are on the farm at the same time")
     nomad: NomadSettings = Field(default_factory=NomadSettings, description="the Nomad cluster")
+
+
+class MonitoringSettings(Section):
+    """The Alertmanager whose alerts belong to the health of the installation."""
+
+    alertmanager_url: AnyHttpUrl | None = Field(
+        None, description="e.g. `http://127.0.0.1:9093`; empty: nobody is asked for alerts"
+    )
+    ca_file: Path | None = Field(None, description="certificates that its own must be signed by")
+    client_cert_file: Path | None = Field(None, description="our own certificate for it, for mutual TLS")
+    client_key_file: Path | None = Field(None, description="the key of our own certificate")
 
 
 class LimitSettings(Section):

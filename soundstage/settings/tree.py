@@ -31,6 +31,7 @@ from soundstage.settings.sections import (
     LimitSettings,
     LlmsSettings,
     LogSettings,
+    MonitoringSettings,
     RetentionSettings,
     ServicesSettings,
     WorkerSettings,
@@ -56,6 +57,7 @@ class Settings(BaseSettings):
     auth: AuthSettings = Field(default_factory=AuthSettings)
     policy: PolicySettings = Field(default_factory=PolicySettings)
     farm: FarmSettings = Field(default_factory=FarmSettings)
+    monitoring: MonitoringSettings = Field(default_factory=MonitoringSettings)
     limits: LimitSettings = Field(default_factory=LimitSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
     events: EventSettings = Field(default_factory=EventSettings)

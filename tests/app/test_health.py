@@ -13,12 +13,13 @@ from typing import Any
 import httpx
 import pytest
 from local_login import log_in_locally
+from loopback_http import Reply, Request, serving
 from sentences import SentenceSnapshot
 from test_approvals_and_audit import ask
 
 from agent.event_stream import EventReader
 from app.composition import Services, open_services
-from app.doctor import elsewhere, installation, machine, watch
+from app.doctor import alerts, elsewhere, installation, machine, watch
 from app.server.web import create_app
 from farm.nomad.overview import ClusterOverview, NodeOverview, node_overview
 from policy import Principal
@@ -312,3 +313,56 @@ def test_the_command_says_the_sentence_and_ends_with_1_when_something_is_broken(
     ran = cli("health")
     assert ran.code == 1 and ran.out.startswith("One thing is not well") and "soundstage gc" in ran.out
     assert cli("health", "--json").json["checks"][0]["code"] == "disk.full"
+
+
+def an_alert(name: str, severity: str, summary: str) -> dict[str, Any]:
+    """As Alertmanager's `GET /api/v2/alerts` shows it."""
+    return {
+        "labels": {"alertname": name, "severity": severity, "instance": "gpu-1"},
+        "annotations": {"summary": summary, "hint": f"What to do about {name}."},
+        "status": {"state": "active", "inhibitedBy": [], "silencedBy": []},
+        "startsAt": "2026-11-29T10:00:00.000Z",
+        "fingerprint": name.lower(),
+    }
+
+
+WATCHDOG = an_alert("Watchdog", "none", "Prometheus and Alertmanager work.")
+
+
+@pytest.mark.parametrize(
+    ("firing", "level", "code"),
+    [
+        ([WATCHDOG], "green", ""),
+        ([], "amber", "monitoring.silent"),
+        ([WATCHDOG, an_alert("ClockOff", "ticket", "It is late.")], "amber", "monitoring.alerts_fire"),
+        (
+            [
+                WATCHDOG,
+                an_alert("ClockOff", "ticket", "It is late."),
+                an_alert("CardHot", "page", "A card has 91 °C."),
+            ],
+            "red",
+            "monitoring.alerts_fire",
+        ),
+    ],
+    ids=["none", "nothing comes", "a ticket", "a page first"],
+)
+async def test_alerts_that_fire_belong_to_the_health(
+    firing: list[dict[str, Any]], level: str, code: str
+) -> None:
+    requests: list[Request] = []
+
+    async def answer(request: Request) -> Reply:
+        requests.append(request)
+        return Reply.json(firing)
+
+    async with serving(answer) as url:
+        settings = Settings.model_validate({"monitoring": {"alertmanager_url": url}})
+        check = await alerts.examine_alerts(settings)
+    assert check is not None and (check.level, check.code) == (level, code)
+    assert (requests[0].path, requests[0].query["silenced"]) == ("/api/v2/alerts", "false")
+    if level == "red":
+        assert check.found == "A card has 91 °C. It is late." and "CardHot" in check.fix
+    gone = await alerts.examine_alerts(settings)
+    assert gone is not None and (gone.level, gone.code) == ("amber", "monitoring.unreachable")
+    assert await alerts.examine_alerts(Settings()) is None
