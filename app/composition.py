@@ -62,6 +62,7 @@ from policy.audit.watch import AuditWatch
 from policy.principal import LOCAL, Kind
 from soundstage.background import Worker
 from soundstage.blobs import BlobStore, BucketAccess
+from soundstage.blobs.repair import BlobRepair
 from soundstage.database import Database
 from soundstage.database.tenants import tenant_scope
 from soundstage.events import EventStore
@@ -89,6 +90,7 @@ class Services:
     policy: Policy
     audit: AuditLog
     audit_watch: AuditWatch
+    blob_repair: BlobRepair
     health: HealthService
     health_watch: HealthWatch
     decisions: ApprovalDecisions
@@ -129,7 +131,7 @@ def build(settings: Settings) -> Services:
         quota_mib=settings.blobs.quota_mib,
         cache=settings.state_dir / "blob-cache",
         cache_mib=settings.blobs.cache_mib,
-        access=BucketAccess.of(settings.blobs),
+        access=BucketAccess.of_all(settings.blobs),
         signed_urls=settings.blobs.signed_urls,
     )
     events = EventStore(
@@ -231,6 +233,7 @@ def build(settings: Settings) -> Services:
         policy=policy,
         audit=audit,
         audit_watch=audit_watch,
+        blob_repair=BlobRepair(blobs),
         health=health,
         health_watch=HealthWatch(health, database, events),
         decisions=ApprovalDecisions(
@@ -383,6 +386,7 @@ async def run_background_workers(
         services.decisions.worker,
         services.triggers.worker,
         services.audit_watch.worker,
+        services.blob_repair.worker,
         services.health_watch.worker,
     )
     if services.farm.is_local:

@@ -224,7 +224,7 @@ class TransferService:
         """Counts those as brought that lie in the bucket under an address that we signed for this task."""
         signed, brought = self._signed.get(task_id, {}), self._brought.setdefault(task_id, set())
         for sha256 in (named & signed.keys()) - brought:
-            found = await self._blobs.stat(sha256)
+            found = await self._blobs.complete_upload(sha256)
             if found is not None and found.bytes == signed[sha256]:
                 brought.add(sha256)
                 metrics.FARM_FILES.inc("output", "bucket")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,6 +39,8 @@ _RETRY: RetryConfig = {
         "base": 2,
     },
 }
+_HASTY_CLIENT: ClientConfig = {**_CLIENT, "connect_timeout": "2s", "read_timeout": "10s"}
+_HASTY_RETRY: RetryConfig = {**_RETRY, "max_retries": 1, "retry_timeout": timedelta(seconds=5)}
 
 # How S3 names its refusals: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 _CODE = re.compile(r"<Code>(\w+)</Code>")
@@ -53,6 +55,8 @@ _REFUSED = frozenset(
         "XAdminUserNotFound",
     }
 )
+
+_UNREACHABLE = "blobs.unreachable"
 
 # Of versitygw (both), Ceph and MinIO; a full disk is no error of Amazon's.
 _FULL = frozenset({"InsufficientStorage", "QuotaExceeded", "XMinioStorageFull"})
@@ -77,6 +81,12 @@ class BucketAccess:
             secret_access_key=settings.secret_key(),
         )
 
+    @classmethod
+    def of_all(cls, settings: BlobSettings) -> tuple[BucketAccess, ...]:
+        """Returns one for each S3 server of the settings, `endpoint_url` first."""
+        first = cls.of(settings)
+        return (first, *(replace(first, endpoint_url=str(url)) for url in settings.replica_endpoint_urls))
+
     def endpoint(self) -> str | None:
         """Returns the URL of the server; None means Amazon's."""
         usual = os.environ.get("AWS_ENDPOINT_URL_S3", os.environ.get("AWS_ENDPOINT_URL"))
@@ -84,8 +94,12 @@ class BucketAccess:
         return None if named is None else named.rstrip("/")
 
 
-def open_bucket(url: str, access: BucketAccess) -> ObjectStore:
-    """The store behind `s3://bucket/prefix`; nothing is asked yet. Raises Invalid for a URL it cannot use."""
+def open_bucket(url: str, access: BucketAccess, *, of_several: bool = False) -> ObjectStore:
+    """The store behind `s3://bucket/prefix`; nothing is asked yet. Raises Invalid for a URL it cannot use.
+
+    `of_several`: others hold the same, so that one which does not answer is given up soon.
+    """
+    client, retry = (_HASTY_CLIENT, _HASTY_RETRY) if of_several else (_CLIENT, _RETRY)
     if not url.startswith("s3://"):
         return _opened(url)
     config: S3Config = {}
@@ -100,32 +114,23 @@ def open_bucket(url: str, access: BucketAccess) -> ObjectStore:
         config["secret_access_key"] = access.secret_access_key
     # Plain HTTP only where the operator wrote it.
     allow_http = endpoint is not None and endpoint.startswith("http://")
-    return _opened(url, config, {**_CLIENT, "allow_http": allow_http})
-
-
-def check_bucket(bucket: ObjectStore) -> None:
-    """Lists a little; raises when the bucket is not there, refuses us, or cannot be reached.
-
-    The question whether one blob exists is answered with a bare 404 in the first two cases as well.
-    """
-    try:
-        next(iter(obstore.list(bucket, chunk_size=1)), None)
-    except (BaseError, FileNotFoundError) as error:
-        raise bucket_error(error) from error
+    return _opened(url, config, {**client, "allow_http": allow_http}, retry)
 
 
 def upload(bucket: ObjectStore, key: str, path: Path) -> None:
     """Puts a file of any size; others see the whole object or none. Blocking."""
-    try:
-        obstore.put(bucket, key, path, chunk_size=PART_BYTES, max_concurrency=PARTS_AT_ONCE)
-    except (BaseError, FileNotFoundError) as error:
-        raise bucket_error(error) from error
+    obstore.put(bucket, key, path, chunk_size=PART_BYTES, max_concurrency=PARTS_AT_ONCE)
 
 
 def names_no_object(error: FileNotFoundError) -> bool:
     """Returns whether it is the object that is missing, and not the bucket or the user."""
     code = _CODE.search(str(error))
     return code is None or code.group(1) == "NoSuchKey"
+
+
+def is_unreachable(error: BaseError) -> bool:
+    """Returns whether the server does not answer at all."""
+    return bucket_error(error).code == _UNREACHABLE
 
 
 def bucket_error(error: BaseError | FileNotFoundError) -> SoundstageError:
@@ -157,7 +162,7 @@ def bucket_error(error: BaseError | FileNotFoundError) -> SoundstageError:
         )
     if not status:
         return Unavailable(
-            "blobs.unreachable",
+            _UNREACHABLE,
             "The S3 server does not answer.",
             "Check `blobs.endpoint_url` and that the server runs; then try again.",
         )
@@ -177,10 +182,15 @@ def bad_url() -> Invalid:
     )
 
 
-def _opened(url: str, config: S3Config | None = None, client: ClientConfig | None = None) -> ObjectStore:
+def _opened(
+    url: str,
+    config: S3Config | None = None,
+    client: ClientConfig | None = None,
+    retry: RetryConfig | None = None,
+) -> ObjectStore:
     try:
         if config is None:
             return from_url(url)
-        return from_url(url, config=config, client_options=client, retry_config=_RETRY)
+        return from_url(url, config=config, client_options=client, retry_config=retry)
     except (BaseError, ValueError) as error:
         raise bad_url() from error

@@ -6,13 +6,12 @@ import asyncio
 import hashlib
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-import obstore
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore
 
@@ -21,13 +20,12 @@ from soundstage.blobs.bucket import (
     BucketAccess,
     bad_url,
     bucket_error,
-    check_bucket,
     names_no_object,
     open_bucket,
-    upload,
 )
 from soundstage.blobs.copies import Copies
 from soundstage.blobs.in_flight import InFlightBytes
+from soundstage.blobs.replicas import Replicas
 from soundstage.blobs.schemas import DEFAULT_MEDIA_TYPE, Blob, StoredBlob, is_key, key_of, parse_sha256
 from soundstage.blobs.staging import (
     StagedFile,
@@ -60,17 +58,20 @@ class BlobStore:
     def __init__(
         self,
         root: Path,
-        bucket: ObjectStore | None,
+        buckets: Sequence[ObjectStore],
         copies: Copies,
         quota_bytes: int | None,
-        addresses: SignedAddresses | None = None,
+        addresses: Sequence[SignedAddresses] = (),
     ) -> None:
+        """`buckets`: one on each S3 server, all with the same content; none: `root` holds the blobs.
+        `addresses`: those of each bucket, in the same order.
+        """
         self._root = root
-        self._bucket = bucket
+        self._in_bucket = bool(buckets)
         self._addresses = addresses
         self._copies = copies
-        self._reached = bucket is None
-        self._store: ObjectStore = bucket if bucket is not None else LocalStore(prefix=root)
+        self._reached = not buckets
+        self._replicas = Replicas(buckets or [LocalStore(prefix=root)])
         self._quota_bytes = quota_bytes
         self._usage: tuple[float, int] | None = None
         self._in_flight = InFlightBytes(self._check_quota)
@@ -83,17 +84,18 @@ class BlobStore:
         quota_mib: int | None = None,
         cache: Path | None = None,
         cache_mib: int | None = None,
-        access: BucketAccess | None = None,
+        access: Sequence[BucketAccess] = (),
         signed_urls: bool = False,
     ) -> BlobStore:
         """Opens `file:///…`, a plain path, or a bucket (`s3://bucket/prefix`), of which `cache` holds copies.
+        `access`: of each S3 server that has this bucket; several hold the same files, and one may be away.
         With `signed_urls`, other machines read and write blobs of an S3 bucket by signed addresses.
 
         Leftovers of processes that died while writing are removed; a bucket is first asked when it is used.
         Raises Invalid for a URL it cannot use.
         """
-        bucket: ObjectStore | None = None
-        addresses: SignedAddresses | None = None
+        buckets: list[ObjectStore] = []
+        addresses: list[SignedAddresses] = []
         root = _local_root(url)
         if root is None:
             if cache is None:
@@ -101,15 +103,16 @@ class BlobStore:
                     "blobs.cache_missing", "A bucket needs a local folder for its copies.", "Set `state_dir`."
                 )
             root = cache.absolute()
-            access = access or BucketAccess()
-            bucket = open_bucket(str(url), access)
+            servers = access or (BucketAccess(),)
+            buckets = [open_bucket(str(url), one, of_several=len(servers) > 1) for one in servers]
             if signed_urls and str(url).startswith("s3://"):
-                addresses = SignedAddresses.of(bucket, str(url), access)
+                named = zip(buckets, servers, strict=True)
+                addresses = [SignedAddresses.of(bucket, str(url), one) for bucket, one in named]
         with disk_errors(root):
             root.mkdir(parents=True, exist_ok=True)
             sweep(root / ".staging")
         copies = Copies(root, cache_mib * MIB if cache_mib else None)
-        return cls(root, bucket, copies, quota_mib * MIB if quota_mib else None, addresses)
+        return cls(root, buckets, copies, quota_mib * MIB if quota_mib else None, addresses)
 
     @property
     def root(self) -> Path:
@@ -154,12 +157,20 @@ class BlobStore:
         A copy of what lies in a bucket has been checked against its hash, and stays for some hours.
         """
         digits = parse_sha256(sha256)
-        if self._bucket is None:
+        if not self._in_bucket:
             path = self._root / key_of(digits)
             if await asyncio.to_thread(path.is_file):
                 return path
             raise _not_found(digits)
-        return await asyncio.to_thread(self._copies.find, digits) or await self._fetch(digits)
+        if (copy := await asyncio.to_thread(self._copies.find, digits)) is not None:
+            return copy
+        try:
+            return await self._fetch(digits)
+        except Unavailable:
+            if len(self._replicas.stores) == 1:
+                raise
+            # Its server was lost on the way: another one has it, too.
+            return await self._fetch(digits)
 
     async def read(self, sha256: str) -> bytes:
         """The whole content; meant for small blobs, large ones are streamed or read at `local_path`."""
@@ -170,7 +181,7 @@ class BlobStore:
         digits = parse_sha256(sha256)
         await self._reach()
         try:
-            found = await obstore.get_async(self._store, key_of(digits))
+            found = await asyncio.to_thread(self._replicas.get, key_of(digits))
             async for chunk in found.stream(min_chunk_size=READ_BYTES):
                 yield bytes(chunk)
         except FileNotFoundError as error:
@@ -184,9 +195,17 @@ class BlobStore:
         """Returns an address in the bucket that answers GET with this blob for `expires_s` seconds; None
         where addresses are not signed. Raises Unavailable.
         """
-        if self._addresses is None:
+        if not self._addresses:
             return None
-        return await asyncio.to_thread(self._addresses.download, parse_sha256(sha256), expires_s)
+        digits = parse_sha256(sha256)
+
+        def sign() -> str:
+            return self._addresses[self._replicas.holder_of(key_of(digits))].download(digits, expires_s)
+
+        try:
+            return await asyncio.to_thread(sign)
+        except BaseError as error:
+            raise self._failed(error) from error
 
     async def sign_upload(self, sha256: str, size: int, expires_s: int) -> SignedUpload | None:
         """Returns an address in the bucket that takes this very content, of `size` bytes, and no other.
@@ -194,10 +213,51 @@ class BlobStore:
         None where addresses are not signed, and for a blob that is stored: its being there afterwards would
         show nothing. Raises StorageFull when the quota is used up.
         """
-        if self._addresses is None or await self.exists(sha256):
+        if not self._addresses or await self.exists(sha256):
             return None
         await self.check_quota(size)
-        return await asyncio.to_thread(self._addresses.upload, parse_sha256(sha256), size, expires_s)
+        addresses = self._addresses[self._replicas.first()]
+        return await asyncio.to_thread(addresses.upload, parse_sha256(sha256), size, expires_s)
+
+    async def complete_upload(self, sha256: str) -> StoredBlob | None:
+        """Returns what another machine has put by a signed address, None when it is not stored. Copies it to
+        the other S3 servers that answer.
+        """
+        found = await self.stat(sha256)
+        if found is not None and len(self._replicas.stores) > 1:
+            await self._copy_everywhere(parse_sha256(sha256))
+        return found
+
+    @property
+    def may_differ(self) -> bool:
+        """Returns whether one of several S3 servers may lack what another one has."""
+        return self._replicas.may_differ
+
+    async def copy_missing(self) -> int:
+        """Copies what one of several S3 servers has and another lacks; returns how many blobs. Raises
+        Unavailable unless all answer.
+        """
+        self._replicas.may_differ = False
+        copied = 0
+        try:
+            for key in await asyncio.to_thread(self._replicas.differing_keys):
+                if is_key(key):
+                    await self._copy_everywhere(key[3:])
+                    copied += 1
+        except (BaseError, FileNotFoundError) as error:
+            self._replicas.may_differ = True
+            raise bucket_error(error) from error
+        except BaseException:
+            self._replicas.may_differ = True
+            raise
+        return copied
+
+    async def _copy_everywhere(self, digits: str) -> None:
+        copy = await self.local_path(f"sha256:{digits}")
+        try:
+            await asyncio.to_thread(self._replicas.copy_everywhere, key_of(digits), copy)
+        except (BaseError, FileNotFoundError) as error:
+            raise bucket_error(error) from error
 
     async def stat(self, sha256: str) -> StoredBlob | None:
         """Size and time, or None when it is not stored."""
@@ -208,7 +268,7 @@ class BlobStore:
         when it is not there any more. In a bucket the time stays, and a collector has to be told otherwise.
         """
         digits = parse_sha256(sha256)
-        if self._bucket is not None:
+        if self._in_bucket:
             return await self.exists(sha256)
         return await asyncio.to_thread(self._touch, self._root / key_of(digits))
 
@@ -223,7 +283,7 @@ class BlobStore:
         our delete is gone. Who refers to a blob looks for it again once that is written down.
         """
         digits = parse_sha256(sha256)
-        remove = self._delete_file if self._bucket is None else self._delete_from_bucket
+        remove = self._delete_from_bucket if self._in_bucket else self._delete_file
         return await asyncio.to_thread(remove, digits, unless_modified_since)
 
     async def verify(self, sha256: str) -> bool:
@@ -237,7 +297,8 @@ class BlobStore:
         """Every blob, in no order; files that are no blobs are passed over."""
         await self._reach()
         try:
-            async for page in obstore.list(self._store):
+            pages = self._replicas.pages()
+            while (page := await asyncio.to_thread(next, pages, None)) is not None:
                 for meta in page:
                     if is_key(meta["path"]):
                         yield StoredBlob(f"sha256:{meta['path'][3:]}", meta["size"], meta["last_modified"])
@@ -267,7 +328,7 @@ class BlobStore:
         digits = staged.finish()
         final = self._root / key_of(digits)
         blob = Blob(f"sha256:{digits}", staged.bytes, media_type)
-        if self._bucket is not None:
+        if self._in_bucket:
             self._upload(digits, staged)
             # Its writer is likely to read it: a segment, for the assembly of its video.
             self._copies.take(staged.path, digits)
@@ -299,11 +360,12 @@ class BlobStore:
             self._check_quota(staged.bytes)
         for attempt in range(PUT_ATTEMPTS):
             try:
-                upload(self._store, key_of(digits), staged.path)
-            except Upstream:
+                self._replicas.put(key_of(digits), staged.path)
+            except (BaseError, FileNotFoundError) as error:
+                known = bucket_error(error)
                 # A gateway over a file system stumbles when a folder goes away that another one empties.
-                if attempt == PUT_ATTEMPTS - 1:
-                    raise
+                if attempt == PUT_ATTEMPTS - 1 or not isinstance(known, Upstream):
+                    raise known from error
                 time.sleep(PUT_PAUSE_S)
                 continue
             # A collector may have looked before our upload and deleted after it.
@@ -344,7 +406,7 @@ class BlobStore:
             ):
                 return False
             try:
-                obstore.delete(self._store, key_of(digits))
+                self._replicas.delete(key_of(digits))
             except (BaseError, FileNotFoundError) as error:
                 raise bucket_error(error) from error
         self._copies.evict(digits)
@@ -354,7 +416,7 @@ class BlobStore:
     def _head(self, digits: str) -> StoredBlob | None:
         self._reach_now()
         try:
-            meta = obstore.head(self._store, key_of(digits))
+            meta = self._replicas.head(key_of(digits))
         except FileNotFoundError:
             return None
         except BaseError as error:
@@ -368,7 +430,10 @@ class BlobStore:
     def _reach_now(self) -> None:
         """Makes sure, once, that the bucket is there, or else every blob in it would look deleted."""
         if not self._reached:
-            check_bucket(self._store)
+            try:
+                self._replicas.check()
+            except (BaseError, FileNotFoundError) as error:
+                raise bucket_error(error) from error
             self._reached = True
 
     async def _fetch(self, digits: str) -> Path:
@@ -384,7 +449,7 @@ class BlobStore:
             return await asyncio.to_thread(self._copies.take, staged.path, digits)
 
     def _failed(self, error: BaseError) -> SoundstageError:
-        if self._bucket is not None:
+        if self._in_bucket:
             return bucket_error(error)
         return Unavailable(
             "blobs.unreadable",
@@ -420,7 +485,7 @@ class BlobStore:
         self._reach_now()
         try:
             total = sum(
-                meta["size"] for page in obstore.list(self._store) for meta in page if is_key(meta["path"])
+                meta["size"] for page in self._replicas.pages() for meta in page if is_key(meta["path"])
             )
         except BaseError as error:
             raise self._failed(error) from error

@@ -57,9 +57,9 @@ class S3Server:
     def endpoint_url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def bucket(self) -> Bucket:
+    def bucket(self, name: str = "") -> Bucket:
         """A new, empty one. To this server a bucket is a folder."""
-        name = f"test-{secrets.token_hex(6)}"
+        name = name or f"test-{secrets.token_hex(6)}"
         (self.folder / name).mkdir()
         return Bucket(
             f"s3://{name}/some/where",

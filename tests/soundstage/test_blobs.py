@@ -36,7 +36,9 @@ class Place:
     folder: Path
 
     def open(self, *, quota_mib: int | None = None) -> BlobStore:
-        return BlobStore.open(self.url, quota_mib=quota_mib, cache=self.cache, access=self.access)
+        return BlobStore.open(
+            self.url, quota_mib=quota_mib, cache=self.cache, access=[self.access] if self.access else ()
+        )
 
     def files(self) -> list[str]:
         """Every file but the lock: blobs, and what should not be there."""

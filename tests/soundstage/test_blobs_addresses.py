@@ -30,7 +30,7 @@ def open_store(bucket: Any, tmp_path: Path) -> Callable[..., BlobStore]:
     access = BucketAccess(bucket.endpoint_url, None, bucket.access_key_id, bucket.secret_access_key)
 
     def open_it(**options: Any) -> BlobStore:
-        options = {"access": access, "signed_urls": True, **options}
+        options = {"access": [access], "signed_urls": True, **options}
         return BlobStore.open(bucket.url, cache=tmp_path / "copies", **options)
 
     return open_it

@@ -40,7 +40,7 @@ def open_store(bucket: Any, tmp_path: Path) -> Callable[..., BlobStore]:
             "secret_access_key": bucket.secret_access_key,
         }
         access = BucketAccess(**{**known, **other})
-        return BlobStore.open(url, cache=tmp_path / machine, cache_mib=limit, access=access)
+        return BlobStore.open(url, cache=tmp_path / machine, cache_mib=limit, access=[access])
 
     return opened
 

@@ -63,23 +63,25 @@ async def a_role(db: Database, described: str) -> AsyncIterator[None]:
 async def test_of_several_servers_the_one_that_takes_writes_is_used() -> None:
     programs = postgresql_server.find_programs()
     assert programs is not None
-    with postgresql_server.running_server(programs) as primary:
-        with postgresql_server.running_standby(programs, primary) as standby:
-            common = "postgresql://soundstage@/postgres?target_session_attrs=read-write"
-            url = f"{common}&host={standby.folder},{primary.folder}&port=5432,5432"
-            assert await code_of(f"{common}&host={standby.folder}") == "database.no_primary"
-            database = Database(url)
-            assert await ask(database, "SELECT pg_current_xact_id() IS NOT NULL"), "a standby gives no number"
-            end(primary)
-            assert await code_of(url) == "database.unreachable"
-            with pytest.raises(Unavailable):
-                await ask(database)
-            follower = Database(standby.url("postgres"))
-            async with follower.session() as session:
-                await session.execute(text("SELECT pg_promote()"))
-            await follower.close()
-            assert await ask(database, "SELECT pg_current_xact_id() IS NOT NULL")
-            await database.close()
+    with (
+        postgresql_server.running_server(programs) as primary,
+        postgresql_server.running_standby(programs, primary) as standby,
+    ):
+        common = "postgresql://soundstage@/postgres?target_session_attrs=read-write"
+        url = f"{common}&host={standby.folder},{primary.folder}&port=5432,5432"
+        assert await code_of(f"{common}&host={standby.folder}") == "database.no_primary"
+        database = Database(url)
+        assert await ask(database, "SELECT pg_current_xact_id() IS NOT NULL"), "a standby gives no number"
+        end(primary)
+        assert await code_of(url) == "database.unreachable"
+        with pytest.raises(Unavailable):
+            await ask(database)
+        follower = Database(standby.url("postgres"))
+        async with follower.session() as session:
+            await session.execute(text("SELECT pg_promote()"))
+        await follower.close()
+        assert await ask(database, "SELECT pg_current_xact_id() IS NOT NULL")
+        await database.close()
 
 
 def end(server: postgresql_server.PostgresqlServer) -> None:

@@ -34,7 +34,7 @@ def bucket(s3: Any) -> Any:
 @pytest.fixture
 def blobs(bucket: Any, tmp_path: Path) -> BlobStore:
     access = BucketAccess(bucket.endpoint_url, None, bucket.access_key_id, bucket.secret_access_key)
-    return BlobStore.open(bucket.url, cache=tmp_path / "copies", access=access, signed_urls=True)
+    return BlobStore.open(bucket.url, cache=tmp_path / "copies", access=[access], signed_urls=True)
 
 
 def ways(direction: str) -> dict[str, float]:

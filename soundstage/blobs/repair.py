@@ -1,0 +1,27 @@
+"""Gives an S3 server that was away what the others have stored meanwhile."""
+
+from __future__ import annotations
+
+from soundstage.background import Worker
+from soundstage.blobs.store import BlobStore
+from soundstage.telemetry import get_logger
+
+EVERY_S = 30.0
+
+log = get_logger(__name__)
+
+
+class BlobRepair:
+    """Looks every `every_s` seconds in each process: what one could not store, another does not know.
+
+    Does nothing with a folder or one S3 server.
+    """
+
+    def __init__(self, blobs: BlobStore, every_s: float = EVERY_S) -> None:
+        self._blobs = blobs
+        self.worker = Worker("blob repair", self.poll, poll_s=every_s)
+
+    async def poll(self) -> None:
+        """Copies what is missing. Raises Unavailable while a server is away."""
+        if self._blobs.may_differ and (copied := await self._blobs.copy_missing()):
+            log.info("blobs.repaired", copied=copied)

@@ -1,0 +1,161 @@
+"""The stores that each hold every blob: one folder or bucket, or a bucket on each of several S3 servers.
+
+With several, a server that does not answer is left out for a while: writes go to the others, reads come from
+them, and `copy_missing` gives it what it has missed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import obstore
+from obstore.exceptions import BaseError
+from obstore.store import ObjectStore
+
+from soundstage.blobs.bucket import is_unreachable, names_no_object, upload
+from soundstage.telemetry import get_logger
+
+if TYPE_CHECKING:
+    # Types alone: they do not exist when the program runs.
+    from obstore import GetResult, ObjectMeta
+
+AWAY_S = 30.0
+"""So long a server that did not answer is asked only when no other one answers."""
+
+log = get_logger(__name__)
+T = TypeVar("T")
+
+
+class Replicas:
+    """Thread-safe, and blocking. Raises what obstore raises."""
+
+    def __init__(self, stores: Sequence[ObjectStore]) -> None:
+        self.stores = tuple(stores)
+        self._away_until_s = [0.0] * len(stores)
+        # What earlier processes have left is not known.
+        self.may_differ = len(stores) > 1
+
+    def check(self) -> None:
+        """Lists a little on each; raises when a bucket is not there, refuses us, or no server answers."""
+        self._on_all(lambda store: next(iter(obstore.list(store, chunk_size=1)), None))
+
+    def put(self, key: str, path: Path) -> None:
+        """Puts a file on all servers that answer, of which there must be one."""
+        took = self._on_all(lambda store: upload(store, key, path))
+        self.may_differ = self.may_differ or len(took) < len(self.stores)
+
+    def head(self, key: str) -> ObjectMeta:
+        """Raises FileNotFoundError when no server that answers has it."""
+        return self._on_first(lambda store: obstore.head(store, key))
+
+    def get(self, key: str) -> GetResult:
+        """Raises FileNotFoundError when no server that answers has it."""
+        return self._on_first(lambda store: obstore.get(store, key))
+
+    def pages(self) -> Iterator[Sequence[ObjectMeta]]:
+        """Yields what one server has."""
+
+        def begin(store: ObjectStore) -> tuple[Iterator[Sequence[ObjectMeta]], Sequence[ObjectMeta]]:
+            # Asked when the first page is read.
+            listing = iter(obstore.list(store))
+            return listing, next(listing, ())
+
+        listing, first = self._on_first(begin)
+        yield first
+        yield from listing
+
+    def delete(self, key: str) -> None:
+        """Deletes it on all servers. All must answer: one that is away would give it back."""
+        for store in self.stores:
+            try:
+                obstore.delete(store, key)
+            except FileNotFoundError as error:
+                if not names_no_object(error):
+                    raise
+
+    def holder_of(self, key: str) -> int:
+        """Returns the index of a server that answers and has it; of the first where none has."""
+        if len(self.stores) == 1:
+            return 0
+
+        def find(store: ObjectStore) -> int:
+            obstore.head(store, key)
+            return self.stores.index(store)
+
+        try:
+            return self._on_first(find)
+        except FileNotFoundError:
+            return self.first()
+
+    def first(self) -> int:
+        """Returns the index of the server that is asked first."""
+        return self._in_order()[0]
+
+    def copy_everywhere(self, key: str, file: Path) -> None:
+        """Puts a file on the servers that answer and do not have it."""
+
+        def put(store: ObjectStore) -> None:
+            try:
+                obstore.head(store, key)
+            except FileNotFoundError:
+                upload(store, key, file)
+
+        took = self._on_all(put)
+        self.may_differ = self.may_differ or len(took) < len(self.stores)
+
+    def differing_keys(self) -> list[str]:
+        """Returns what one server has and another has not, in order. All must answer."""
+        keys = [{one["path"] for page in obstore.list(store) for one in page} for store in self.stores]
+        self._away_until_s = [0.0] * len(self.stores)
+        return sorted(set[str]().union(*keys) - set[str].intersection(*keys))
+
+    def _on_all(self, action: Callable[[ObjectStore], T]) -> list[T]:
+        """Returns the results of the servers that answer, of which there must be one."""
+        results: list[T] = []
+        failure: BaseError | None = None
+        for number in self._not_away():
+            try:
+                results.append(action(self.stores[number]))
+            except BaseError as error:
+                self._note_away(number, error)
+                failure = error
+        if failure is not None and not results:
+            raise failure
+        return results
+
+    def _on_first(self, action: Callable[[ObjectStore], T]) -> T:
+        """Returns the result of the first server that answers and has it."""
+        missing: FileNotFoundError | None = None
+        failure: BaseError | None = None
+        for number in self._in_order():
+            if missing is not None and self._is_away(number):
+                break
+            try:
+                return action(self.stores[number])
+            except FileNotFoundError as error:
+                missing = error
+            except BaseError as error:
+                self._note_away(number, error)
+                failure = error
+        raise missing or failure or ValueError("no store")
+
+    def _not_away(self) -> list[int]:
+        """Returns all servers where all are away."""
+        return [one for one in self._in_order() if not self._is_away(one)] or self._in_order()
+
+    def _in_order(self) -> list[int]:
+        return sorted(range(len(self.stores)), key=self._is_away)
+
+    def _is_away(self, number: int) -> bool:
+        return time.monotonic() < self._away_until_s[number]
+
+    def _note_away(self, number: int, error: BaseError) -> None:
+        """Raises the error where it is no server of several that does not answer."""
+        if len(self.stores) == 1 or not is_unreachable(error):
+            raise error
+        log.warning("blobs.server_away", server=number + 1, of=len(self.stores), retry_s=AWAY_S)
+        self._away_until_s[number] = time.monotonic() + AWAY_S
+        self.may_differ = True

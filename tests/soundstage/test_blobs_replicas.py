@@ -1,0 +1,143 @@
+"""A bucket on two S3 servers: either may be away, and nothing is lost."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+import s3_server
+
+from soundstage.blobs import BlobStore, BucketAccess
+from soundstage.blobs.repair import BlobRepair
+from soundstage.errors import NotFound, SoundstageError, Unavailable
+from soundstage.settings.sections import BlobSettings
+
+NAME = "common"
+
+
+@dataclass
+class Two:
+    servers: list[s3_server.S3Server]
+    open: Callable[..., BlobStore]
+
+    def files(self, number: int) -> set[str]:
+        """Returns the hashes of the files that a server has."""
+        folder = self.servers[number].folder / NAME
+        return {
+            f"sha256:{path.name}" for path in folder.rglob("??/*") if path.is_file() and len(path.name) == 64
+        }
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> Iterator[Two]:
+    program = s3_server.find_program()
+    if program is None:
+        pytest.skip(s3_server.INSTALL)
+    with ExitStack() as stack:
+        servers = [stack.enter_context(s3_server.running_s3_server(program)) for _ in range(2)]
+        servers[1].stop()
+        servers[1].secret_access_key = servers[0].secret_access_key
+        servers[1].start()
+        buckets = [server.bucket(NAME) for server in servers]
+
+        def open_store(machine: str = "here") -> BlobStore:
+            access = [
+                BucketAccess(one.endpoint_url, None, one.access_key_id, one.secret_access_key)
+                for one in buckets
+            ]
+            cache = tmp_path / machine
+            return BlobStore.open(buckets[0].url, cache=cache, access=access, signed_urls=True)
+
+        yield Two(servers, open_store)
+
+
+async def test_every_file_is_on_both(two: Two) -> None:
+    store = two.open()
+    blob = await store.put_bytes(b"hello")
+    assert two.files(0) == two.files(1) == {blob.sha256}
+    assert [found.sha256 async for found in store.iterate()] == [blob.sha256]
+    assert await store.delete(blob.sha256)
+    assert two.files(0) == two.files(1) == set()
+    with pytest.raises(NotFound):
+        await store.read(blob.sha256)
+
+
+@pytest.mark.parametrize("lost", [0, 1])
+async def test_files_are_read_and_written_while_one_is_away_and_are_on_both_afterwards(
+    two: Two, lost: int
+) -> None:
+    store = two.open()
+    await store.copy_missing()
+    before = await store.put_bytes(b"before")
+    two.servers[lost].stop()
+    assert await two.open("there").read(before.sha256) == b"before"
+    after = await store.put_bytes(b"after")
+    assert await store.exists(after.sha256) and not await store.exists(f"sha256:{'0' * 64}")
+    assert (await store.usage_bytes(), store.may_differ) == (11, True)
+    with pytest.raises(Unavailable):
+        # It would come back with the server.
+        await store.delete(before.sha256)
+    repair = BlobRepair(store)
+    with pytest.raises(Unavailable):
+        await repair.poll()
+    two.servers[lost].start()
+    await repair.poll()
+    assert two.files(0) == two.files(1) == {before.sha256, after.sha256}
+    assert not store.may_differ
+
+
+async def test_what_a_worker_puts_on_one_is_copied_to_the_other(two: Two) -> None:
+    store = two.open()
+    content = b"a segment"
+    sha256 = f"sha256:{hashlib.sha256(content).hexdigest()}"
+    assert await store.complete_upload(sha256) is None
+    upload = await store.sign_upload(sha256, len(content), 60)
+    assert upload is not None
+    async with httpx.AsyncClient(trust_env=False) as client:
+        assert (await client.put(upload.url, content=content, headers=upload.headers)).status_code == 200
+        assert two.files(0) ^ two.files(1) == {sha256}
+        found = await store.complete_upload(sha256)
+        assert found is not None and two.files(0) == two.files(1) == {sha256}
+        two.servers[0].stop()
+        address = await two.open("there").sign_download(sha256, 60)
+        assert address is not None and (await client.get(address)).content == content
+
+
+async def test_two_that_are_away_are_unreachable(two: Two) -> None:
+    store = two.open()
+    blob = await store.put_bytes(b"hello")
+    for server in two.servers:
+        server.stop()
+    for call in (store.put_bytes(b"other"), store.exists(blob.sha256), two.open("there").read(blob.sha256)):
+        with pytest.raises(SoundstageError) as error:
+            await call
+        assert error.value.code == "blobs.unreachable"
+    two.servers[1].start()
+    assert await store.exists(blob.sha256), "one that comes back is asked at once where all are away"
+
+
+async def test_a_server_without_the_bucket_is_an_error(two: Two) -> None:
+    (two.servers[1].folder / NAME).rmdir()
+    with pytest.raises(SoundstageError) as error:
+        await two.open().put_bytes(b"hello")
+    assert error.value.code == "blobs.no_bucket"
+
+
+def test_the_settings_name_further_servers(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("hunter2\n")
+    (tmp_path / "secret").chmod(0o600)
+    settings = BlobSettings.model_validate(
+        {
+            "endpoint_url": "https://one.example",
+            "replica_endpoint_urls": "https://two.example, https://three.example",
+            "secret_key_file": str(tmp_path / "secret"),
+        }
+    )
+    access = BucketAccess.of_all(settings)
+    assert [one.endpoint() for one in access] == [f"https://{one}.example" for one in ("one", "two", "three")]
+    assert {one.secret_access_key for one in access} == {"hunter2"}
