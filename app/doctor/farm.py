@@ -88,6 +88,13 @@ def _control_plane(inventory: Inventory) -> Iterator[Check]:
         found = f"{len(groups['control'])} servers of Nomad and Consul stand still when one is lost"
         fix = "Name three machines in the group `control`."
         yield amber("control plane", found, fix, code="farm.no_quorum")
+    elif alone := [
+        group for group, name in own.items() if len(groups.get(group, [])) == 1 and not variables.get(name)
+    ]:
+        named = " and ".join(f"{groups[group][0]} (group `{group}`)" for group in alone)
+        fix = "Name a second machine there, which has the same and takes over."
+        found = f"{', '.join(studios)} stand still while {named} is lost"
+        yield amber("control plane", found, fix, code="farm.one_copy")
     else:
         yield green("control plane", f"{', '.join(studios)} run the studio; one leads, another takes over")
 

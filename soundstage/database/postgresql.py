@@ -134,8 +134,8 @@ class _Servers:
         hosts, ports = named.get("host"), named.get("port")
         if not isinstance(hosts, (list, tuple)):
             return [None]
-        given = ports if isinstance(ports, (list, tuple)) else [ports] * len(hosts)
-        servers = list(zip(hosts, given, strict=True))
+        each = ports if isinstance(ports, (list, tuple)) else [ports] * len(hosts)
+        servers = list(zip(hosts, each, strict=True))
         return sorted(servers, key=lambda server: server != self._last)
 
 

@@ -139,25 +139,26 @@ def ask_for_video(studio: Studio, title: str, scenes: int) -> RenderInLab:
     return RenderInLab(studio, studio.call("POST", "/api/renders", {"project": slug})["id"])
 
 
-def query(farm: LabFarm, statement: str, database: str = "soundstage") -> list[list[str]]:
-    """Returns the rows of a statement, read on the machine of the database."""
+def query(farm: LabFarm, statement: str, database: str = "soundstage", on: str = STORE) -> list[list[str]]:
+    """Returns the rows of a statement, read on a machine of the database."""
     psql = ("psql", "-Atqd", database, "-c", statement)
-    done = farm.on(STORE, "runuser", "-u", "postgres", "--", *psql)
+    done = farm.on(on, "runuser", "-u", "postgres", "--", *psql)
     assert done.returncode == 0, done.stderr
     return [line.split("|") for line in done.stdout.splitlines()]
 
 
-def leader(farm: LabFarm) -> str:
-    """Returns the machine whose process dispatches renders; empty while none does."""
+def leader(farm: LabFarm, on: str = STORE) -> str:
+    """Returns the machine whose process dispatches renders; empty while none does. `on`: the machine whose
+    PostgreSQL takes writes."""
     psql = ("psql", "-Atqd", "soundstage", "-c", LEADER)
-    found = farm.on(STORE, "runuser", "-u", "postgres", "--", *psql)
+    found = farm.on(on, "runuser", "-u", "postgres", "--", *psql)
     return next((name for name, address in MACHINES.items() if address == found.stdout.strip()), "")
 
 
-def objects(farm: LabFarm) -> dict[str, str]:
+def objects(farm: LabFarm, on: str = STORE) -> dict[str, str]:
     """Returns the SHA-256 of each file in the bucket, by its path."""
     find = f"cd {BUCKET} && find . -type f -not -path './.sgwtmp/*' -exec sha256sum {{}} +"
-    done = farm.on(STORE, "sh", "-ec", find)
+    done = farm.on(on, "sh", "-ec", find)
     assert done.returncode == 0, done.stderr
     lines = (line.split(maxsplit=1) for line in done.stdout.splitlines())
     return {path.removeprefix("./"): digest for digest, path in lines}
@@ -180,23 +181,24 @@ class Loss:
         return not (self.damaged or self.missing or self.twice)
 
 
-def find_loss(farm: LabFarm) -> Loss:
+def find_loss(farm: LabFarm, rows_on: str = STORE, files_on: str = STORE) -> Loss:
     """Compares all rows that name a file with all files of the bucket."""
-    held = objects(farm)
-    named = {row[0].removeprefix("sha256:") for row in query(farm, "SELECT sha256 FROM blob_references")}
-    named |= {row[0].removeprefix("sha256:") for row in query(farm, "SELECT sha256 FROM render_outputs")}
+
+    def rows(statement: str) -> list[list[str]]:
+        return query(farm, statement, on=rows_on)
+
+    held = objects(farm, files_on)
+    named = {row[0].removeprefix("sha256:") for row in rows("SELECT sha256 FROM blob_references")}
+    named |= {row[0].removeprefix("sha256:") for row in rows("SELECT sha256 FROM render_outputs")}
     damaged = [path for path, digest in held.items() if digest not in path.replace("/", "")]
     done = Counter(
         row[0]
-        for row in query(
-            farm,
+        for row in rows(
             "SELECT stream || ' ' || (data->>'attempt') FROM events"
             " WHERE kind = 'render.state' AND data->>'state' = 'done'",
         )
     )
-    positions = query(
-        farm, "SELECT render_id, position FROM render_segments GROUP BY 1, 2 HAVING count(*) > 1"
-    )
+    positions = rows("SELECT render_id, position FROM render_segments GROUP BY 1, 2 HAVING count(*) > 1")
     twice = [one for one, count in done.items() if count > 1] + [" ".join(row) for row in positions]
     return Loss(
         sorted(damaged), sorted(named - set(held.values())), sorted(set(held.values()) - named), sorted(twice)

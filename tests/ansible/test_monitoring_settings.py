@@ -23,6 +23,8 @@ FARM: dict[str, Any] = {
     "farm__secrets": "/nowhere",
     "agent__provisioning": "job",
     "farm__provisioning": [],
+    "farm__livekit": "",
+    "farm__database_machines": [],
 }
 FILES = ("prometheus.yml", "alertmanager.yml", "prometheus.conf", "alertmanager.conf", "node-exporter.conf")
 TLS = "/run/credentials/prometheus.service"
@@ -79,6 +81,18 @@ def test_every_target_is_reached_over_tls_or_on_the_same_machine(
         command = [promtool, "check", "config", "--syntax-only", str(tmp_path / "prometheus.yml")]
         checked = subprocess.run(command, capture_output=True, text=True)
         assert checked.returncode == 0, checked.stderr
+
+
+def test_patroni_is_read_where_several_machines_have_the_database(
+    tmp_path: Path, ansible_environment: Path
+) -> None:
+    addresses = {"localhost": "10.0.0.11", "other": "10.0.0.12"}
+    machines = {"farm__address_of": addresses, "farm__database_machines": ["localhost", "other"]}
+    job = jobs(render_settings(tmp_path, **machines)["prometheus.yml"])["patroni"]
+    assert [one["targets"] for one in job["static_configs"]] == [["10.0.0.11:8008"], ["10.0.0.12:8008"]]
+    assert job["scheme"] == "https" and job["tls_config"]["key_file"] == f"{TLS}/key.pem"
+    alone = jobs(render_settings(tmp_path, farm__database_machines=["localhost"])["prometheus.yml"])
+    assert "patroni" not in alone
 
 
 def test_every_machine_of_the_provisioning_api_is_read_over_its_own_https(

@@ -14,6 +14,7 @@ import yaml
 from farm_in_lab import ROOT, run_ansible
 
 from app.farm_setup import FarmAnswers, inventory_files
+from soundstage.database.engine import database_url
 from soundstage.settings import Settings
 
 OWN = {**os.environ, "ANSIBLE_BECOME": "false", "SOUNDSTAGE_FARM_SECRETS": "/nowhere"}
@@ -163,6 +164,26 @@ def test_a_second_machine_runs_the_studio_where_database_and_files_are_shared(tm
     assert evaluate(tmp_path, roles, copied, {}) == ["agent-keys"]
     dumped = evaluate(tmp_path, roles, copied, {"inventory_hostname": "control-3"})
     assert dumped == ["postgresql-soundstage", "objects"]
+
+
+def test_several_machines_of_database_and_storage_are_named_and_have_copies(tmp_path: Path) -> None:
+    databases, storages = ["control-2", "control-3"], ["control-1", "control-2"]
+    write_three(tmp_path, agent=["control-1", "control-2"], database=databases, storage=storages)
+    roles = ("farm", "agent", "backup")
+    installed = {"control_program__installation": "/opt/soundstage/control/1", "farm__secrets": str(tmp_path)}
+    text = evaluate(tmp_path, roles, "{'config': agent__config}", {**installed, "agent__key_hashes": []})
+    settings = Settings.model_validate(tomllib.loads(text["config"]))
+    query = database_url(settings.database.url or "").query
+    assert (query["host"], query["port"]) == ("10.0.0.2,10.0.0.3", "5432,5432")
+    assert (query["target_session_attrs"], query["ssl"]) == ("read-write", "verify-full")
+    servers = [str(settings.blobs.endpoint_url), *map(str, settings.blobs.replica_endpoint_urls)]
+    assert servers == [f"https://10.0.0.{number}:7070/" for number in (1, 2)]
+    copied = "backup__all_databases | map(attribute='name') | list"
+    policy = {"backup__blobs": "all"}
+    for machine in ("control-1", "control-2", "control-3"):
+        dumped = evaluate(tmp_path, roles, copied, {"inventory_hostname": machine, **policy})
+        assert ("postgresql-soundstage" in dumped) == (machine in databases)
+        assert ("objects" in dumped) == (machine in storages)
 
 
 @pytest.mark.parametrize("groups", [{}, {"database": ["control-3"]}])

@@ -23,6 +23,7 @@ FARM: dict[str, Any] = {
     "farm__control": ["control-1"],
     "farm__address_of": {"control-1": "10.0.0.11", "control-3": "10.0.0.13", "localhost": "10.0.0.5"},
     "farm__database": "",
+    "farm__database_machines": [],
     "farm__provisioning": ["localhost"],
     "farm__machine": {"architecture": "amd64", "packages": [], "present": []},
     "farm__secrets": "/nowhere",
@@ -65,7 +66,8 @@ def test_several_machines_share_a_database(
     names = ["localhost", "other"][:machines]
     if was_shared:
         (tmp_path / "provisioning" / "keys").mkdir(parents=True)
-    variables = {"farm__database": "control-3", "farm__provisioning": names, "farm__secrets": str(tmp_path)}
+    variables = {"farm__database": "control-3", "farm__database_machines": ["control-3"]}
+    variables |= {"farm__provisioning": names, "farm__secrets": str(tmp_path)}
     settings = settings_of(tmp_path, variables)
     own = "postgresql://provisioning@10.0.0.13:5432/provisioning?sslmode=verify-full"
     url = str(settings.provisioning.database_url or "")

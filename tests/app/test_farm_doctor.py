@@ -191,6 +191,15 @@ def test_several_control_machines_need_shared_state_and_a_quorum(
 
 def test_groups_of_database_and_storage_share_the_state() -> None:
     machines = {name: {"ansible_host": "10.0.0.5"} for name in ("one", "two", "three")}
-    groups = {"control": list(machines), "agent": ["one", "two"], "database": ["three"], "storage": ["three"]}
+    groups = {
+        "control": list(machines),
+        "agent": ["one", "two"],
+        "database": ["two", "three"],
+        "storage": ["one", "three"],
+    }
     (check,) = farm_checks._control_plane(Inventory(Path("farm"), machines, groups))
     assert check.level == "green" and "one, two run the studio" in check.found
+    alone = Inventory(Path("farm"), machines, {**groups, "database": ["three"], "storage": ["three"]})
+    (check,) = farm_checks._control_plane(alone)
+    assert (check.code, check.level) == ("farm.one_copy", "amber")
+    assert "three (group `database`) and three (group `storage`)" in check.found

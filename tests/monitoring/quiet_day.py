@@ -26,7 +26,7 @@ def quiet_day(minutes: int = MINUTES, seed: int = 7) -> Series:
     """Returns a value per minute for each series; the first is at time 0."""
     chance = random.Random(seed)  # noqa: S311 -- values for a test
     series: Series = {}
-    for one in (_product, _cards, _machines):
+    for one in (_product, _cards, _databases, _machines):
         one(series, minutes, chance)
     return series
 
@@ -108,9 +108,22 @@ def _cards(series: Series, minutes: int, chance: random.Random) -> None:
         if minutes > 800:
             warm[800] = 87.0
         series[f"soundstage_card_temperature_celsius{{{labels}}}"] = warm
+        written = f'instance="{node}",job="node"'
+        series[f"soundstage_cards_written_timestamp_seconds{{{written}}}"] = [60.0 * m for m in span]
         series[f"soundstage_card_healthy{{{labels}}}"] = [1.0 for _ in span]
         series[f'soundstage_card_ecc_errors{{{labels},kind="corrected"}}'] = [float(m // 300) for m in span]
         series[f'soundstage_card_ecc_errors{{{labels},kind="uncorrected"}}'] = [2.0 for _ in span]
+
+
+def _databases(series: Series, minutes: int, _chance: random.Random) -> None:
+    """Two of the control machines; while a standby takes over there is none for a minute."""
+    for machine, name, value in (
+        *(("control-1", "primary", 1.0), ("control-1", "sync_standby", 0.0)),
+        *(("control-2", "primary", 0.0), ("control-2", "sync_standby", 1.0)),
+    ):
+        labels = f'instance="{machine}",job="patroni",name="{machine}",scope="soundstage"'
+        values = [0.0 if minute == 300 else value for minute in range(minutes + 1)]
+        series[f"patroni_{name}{{{labels}}}"] = values
 
 
 def _machines(series: Series, minutes: int, chance: random.Random) -> None:

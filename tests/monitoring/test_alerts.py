@@ -167,6 +167,15 @@ FAULTS = {
         f"Card {CARD} of gpu-1 has errors of its memory or does not work.",
         {"instance": "gpu-1", "card": CARD},
     ),
+    "CardFiguresOld": Fault(
+        set_to("cards_written", "gpu-1", value=lambda m: 60.0 * min(m, 60)),
+        "The figures of the cards of gpu-1 are 3h 0m 0s old.",
+        {"instance": "gpu-1"},
+    ),
+    "DatabaseStandbyMissing": Fault(
+        set_to("patroni_sync_standby", "control-2", value=after(60, math.nan, 1.0)),
+        "No standby follows PostgreSQL; the loss of its machine would lose rows.",
+    ),
     "NodeUnhealthy": Fault(
         set_to("node_problems", "gpu-1", value=after(60, 1.0, math.nan)),
         "gpu-1: the check machine finds machine.clock_free.",

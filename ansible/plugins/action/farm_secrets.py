@@ -78,7 +78,7 @@ class _Maker:
             self._value(name, base64.b64encode(os.urandom(32)).decode())
         for name in ("consul/management.token", "nomad/management.token"):
             self._value(name, str(uuid.uuid4()))
-        for name in ("provisioning", "provisioning-service", "agent", "monitoring", "livekit"):
+        for name in ("provisioning", "provisioning-service", "agent", "monitoring", "livekit", "postgresql"):
             self._value(f"consul/tokens/{name}.token", str(uuid.uuid4()))
         self._value("monitoring/scrape.key", os.urandom(32).hex())
         # In the form of `soundstage voice keys --file`.

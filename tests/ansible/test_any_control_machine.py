@@ -1,0 +1,163 @@
+"""Any of three control machines loses its power in mid-render: studio, database, bucket and worker go on
+elsewhere, and nothing is lost.
+
+The tests run in the order of this file.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from agent_in_lab import packed_program
+from control_machines_in_lab import (
+    MACHINES,
+    STUDIOS,
+    Studio,
+    ask_for_video,
+    find_loss,
+    leader,
+    objects,
+    query,
+)
+from farm_in_lab import Carried, LabFarm, Run
+from journey_inputs import FARM, PROGRAM
+from studio_in_lab import eventually
+
+from lab.farm_in_a_box import Lab
+from lab.plan import machines_named
+
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.slow,
+    pytest.mark.timeout(2400),
+    pytest.mark.cached(*FARM, *PROGRAM),
+]
+GOAL_S = 30
+SCENES = 6
+DATABASES = ("control-2", "control-3")
+BUCKETS = ("control-1", "control-3")
+PATRONICTL = ("runuser", "-u", "postgres", "--", "patronictl", "-c", "/etc/patroni/config.yml")
+
+
+@pytest.fixture(scope="module")
+def farm(
+    lab_names: Callable[[str], Lab],
+    engines: dict[str, Path],
+    carried: Carried,
+    baked_layer: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> LabFarm:
+    """Three control machines, which all draw: each two run the studio, PostgreSQL and the S3 server."""
+    folder = tmp_path_factory.mktemp("any")
+    program = packed_program(folder)
+    groups = {"control": list(MACHINES), "agent": list(STUDIOS), "database": list(DATABASES)}
+    groups |= {"storage": list(BUCKETS), "workers": list(MACHINES)}
+    lab = lab_names("any")
+    lab.up(machines_named(list(MACHINES)), groups=groups, layers=[baked_layer])
+    variables = {"nomad__gpu_plugin": False, "nomad__drivers": ["exec"], "agent__tls_port": 8443}
+    return LabFarm(lab, folder / "farm", engines, carried | program, variables=variables)
+
+
+@pytest.fixture(scope="module")
+def first_run(farm: LabFarm) -> Run:
+    return farm.converge()
+
+
+def members(farm: LabFarm, on: str) -> dict[str, str]:
+    """Returns the machines of the cluster, each with its role and state, as a machine sees them."""
+    done = farm.on(on, *PATRONICTL, "list", "--format", "json")
+    if done.returncode != 0:
+        return {}
+    return {one["Member"]: f"{one['Role']} {one['State']}" for one in json.loads(done.stdout)}
+
+
+def follows(farm: LabFarm, primary: str, standby: str) -> bool:
+    found = members(farm, primary)
+    running = {"Leader running", "Sync Standby running", "Sync Standby streaming"}
+    return found.keys() == {primary, standby} and set(found.values()) <= running
+
+
+def primary_of(farm: LabFarm, among: tuple[str, ...] = DATABASES) -> str:
+    """Returns the machine whose PostgreSQL takes writes; empty while none does."""
+    for machine in among:
+        psql = ("psql", "-Atqc", "SELECT pg_is_in_recovery()")
+        if farm.on(machine, "runuser", "-u", "postgres", "--", *psql).stdout.strip() == "f":
+            return machine
+    return ""
+
+
+def test_a_standby_follows_the_first_machine(farm: LabFarm, first_run: Run) -> None:
+    assert all(first_run.count(machine, "failed") == 0 for machine in MACHINES)
+    assert primary_of(farm) == DATABASES[0]
+    eventually(lambda: follows(farm, *DATABASES), "a synchronous standby")
+    Studio(farm, "control-1").call("POST", "/api/projects", {"title": "Harbour"})
+    for machine in DATABASES:
+        assert query(farm, "SELECT title FROM projects", on=machine) == [["Harbour"]]
+    assert not farm.on(DATABASES[1], "sh", "-c", "ls -d /var/lib/postgresql/*/main").stderr
+
+
+def test_a_second_run_changes_nothing(farm: LabFarm, first_run: Run) -> None:
+    again = farm.converge("--diff")
+    assert again.changed() == 0, again.output[-5000:]
+    assert farm.secret("postgresql/replicator.password") not in first_run.output + again.output
+
+
+@pytest.mark.parametrize("lost", ["control-2", "control-3", "control-1"])
+def test_work_goes_on_when_a_machine_loses_its_power_in_mid_render(
+    farm: LabFarm, first_run: Run, lost: str, record_property: Callable[[str, object], None]
+) -> None:
+    """The first two are the primary when they are lost."""
+    primary = eventually(lambda: primary_of(farm), "a primary")
+    standby = next(one for one in DATABASES if one != primary)
+    eventually(lambda: follows(farm, primary, standby), "a synchronous standby")
+    assert (primary == lost) == (lost in DATABASES)
+    studio = Studio(farm, next(one for one in STUDIOS if one != lost))
+    render = ask_for_video(studio, f"Tide without {lost}", SCENES)
+    before = render.wait_for_scene()
+    stored = query(farm, "SELECT count(*) FROM events", on=primary)
+    farm.lab.power_off(lost)
+    lost_at = datetime.now(UTC)
+    remaining = tuple(one for one in DATABASES if one != lost)
+    eventually(lambda: primary_of(farm, remaining), "a primary")
+    promoted_s = (datetime.now(UTC) - lost_at).total_seconds()
+    eventually(lambda: creates(studio, f"After {lost}"), "a write")
+    written_s = (datetime.now(UTC) - lost_at).total_seconds()
+    eventually(lambda: "id" in studio.upload("note.txt", f"without {lost}".encode()), "an upload")
+    uploaded_s = (datetime.now(UTC) - lost_at).total_seconds()
+    render.wait_for_video()
+    ended_s = (datetime.now(UTC) - lost_at).total_seconds()
+    print(
+        f"{lost} lost its power after {len(before)} of {SCENES} scenes. PostgreSQL took writes after"
+        f" {promoted_s:.1f} s, the studio after {written_s:.1f} s, an upload after {uploaded_s:.1f} s"
+        f"; the video was there after {ended_s:.1f} s."
+    )
+    record_property("promoted_s", round(promoted_s, 1))
+    record_property("written_s", round(written_s, 1))
+    after = render.attempts()
+    assert len(after) == SCENES and after.items() >= before.items(), "no finished scene is drawn again"
+    primary = primary_of(farm, remaining)
+    held = query(farm, "SELECT count(*) FROM events", on=primary)
+    assert int(held[0][0]) >= int(stored[0][0])
+    assert leader(farm, primary) in STUDIOS
+    files = render.files()
+    farm.lab.power_on(lost)
+    standby = next(one for one in DATABASES if one != primary)
+    eventually(lambda: follows(farm, primary, standby), "a synchronous standby")
+    eventually(lambda: objects(farm, BUCKETS[0]) == objects(farm, BUCKETS[1]), "the same files on both")
+    assert find_loss(farm, primary, BUCKETS[0]).is_none
+    assert render.files() == files
+    assert written_s < GOAL_S
+
+
+def creates(studio: Studio, title: str) -> bool:
+    try:
+        studio.call("POST", "/api/projects", {"title": title})
+    except AssertionError:
+        time.sleep(0.2)
+        return False
+    return True
