@@ -53,8 +53,8 @@ all:
     control:
       hosts:
         {CONTROL}: {{ansible_host: {answers.address}{connection}}}
-    # Runs the studio and the agent, as a job on Nomad: one control machine. Or two of three, where the
-    # groups database and storage name the third: one takes over from the other (docs/guide/storage.md).
+    # Runs the studio and the agent, as a job on Nomad: one control machine. Or two of three; where the groups
+    # database and storage name two each, any one of the three may be lost (docs/guide/storage.md).
     agent:
       hosts: {{{CONTROL}: {{}}}}
     # Takes machines in: the provisioning API, and the server that they boot from (group_vars/all/farm.yaml).

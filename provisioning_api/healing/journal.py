@@ -10,8 +10,9 @@ from provisioning_api.healing.repository import REINSTALL, RESTART, HealingActio
 from provisioning_api.healing.states import ENDED, HealingState, move
 from provisioning_api.machines.journal import STREAM
 from provisioning_api.machines.models import Machine
-from soundstage.database import utcnow
+from soundstage.database import on_commit, utcnow
 from soundstage.events import EventStore
+from soundstage.telemetry import metrics
 
 _COUNTED = {HealingState.RESTARTING: RESTART, HealingState.REINSTALLING: REINSTALL}
 
@@ -56,4 +57,6 @@ class HealingJournal:
             )
         if step.state in ENDED:
             case.ended_at, case.spare_id = utcnow(), None
+            state, cause = str(step.state), str(case.cause)
+            on_commit(session, lambda: metrics.HEALING_ENDED.inc(state, cause))
         await self.emit(session, machine, case, before=before, by=by)

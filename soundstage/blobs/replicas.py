@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -35,6 +36,7 @@ class Replicas:
     def __init__(self, stores: Sequence[ObjectStore]) -> None:
         self.stores = tuple(stores)
         self._away_until_s = [0.0] * len(stores)
+        self._deleted: dict[str, datetime] = {}
         # What earlier processes have left is not known.
         self.may_differ = len(stores) > 1
 
@@ -67,14 +69,16 @@ class Replicas:
         yield first
         yield from listing
 
-    def delete(self, key: str) -> None:
-        """Deletes it on all servers. All must answer: one that is away would give it back."""
-        for store in self.stores:
-            try:
-                obstore.delete(store, key)
-            except FileNotFoundError as error:
-                if not names_no_object(error):
-                    raise
+    def delete(self, key: str, *, strictly: bool) -> None:
+        """Deletes it on all servers that answer, of which there must be one; on the others when they are
+        back, unless this process ends before. `strictly`: all must answer.
+        """
+        if strictly:
+            for store in self.stores:
+                _delete(store, key)
+        elif len(self._on_all(lambda store: _delete(store, key))) < len(self.stores):
+            self._deleted[key] = datetime.now(UTC).replace(microsecond=0)
+            self.may_differ = True
 
     def holder_of(self, key: str) -> int:
         """Returns the index of a server that answers and has it; of the first where none has."""
@@ -110,6 +114,15 @@ class Replicas:
         """Returns what one server has and another has not, in order. All must answer."""
         keys = [{one["path"] for page in obstore.list(store) for one in page} for store in self.stores]
         self._away_until_s = [0.0] * len(self.stores)
+        for key, deleted_at in [*self._deleted.items()]:
+            holders = [store for store, found in zip(self.stores, keys, strict=True) if key in found]
+            # Whoever has put it again meanwhile wants it. S3 tells whole seconds.
+            if all(obstore.head(store, key)["last_modified"] < deleted_at for store in holders):
+                for store in holders:
+                    _delete(store, key)
+                for found in keys:
+                    found.discard(key)
+            del self._deleted[key]
         return sorted(set[str]().union(*keys) - set[str].intersection(*keys))
 
     def _on_all(self, action: Callable[[ObjectStore], T]) -> list[T]:
@@ -159,3 +172,11 @@ class Replicas:
         log.warning("blobs.server_away", server=number + 1, of=len(self.stores), retry_s=AWAY_S)
         self._away_until_s[number] = time.monotonic() + AWAY_S
         self.may_differ = True
+
+
+def _delete(store: ObjectStore, key: str) -> None:
+    try:
+        obstore.delete(store, key)
+    except FileNotFoundError as error:
+        if not names_no_object(error):
+            raise

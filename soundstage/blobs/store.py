@@ -276,15 +276,20 @@ class BlobStore:
         """Returns whether the blob is stored, whole."""
         return await self.stat(sha256) is not None
 
-    async def delete(self, sha256: str, *, unless_modified_since: datetime | None = None) -> bool:
-        """Removes a blob; False when it was not there, or was put (again) since the given moment.
+    async def delete(
+        self, sha256: str, *, unless_modified_since: datetime | None = None, strictly: bool = False
+    ) -> bool:
+        """Removes a blob; False when it was not there, or was put (again) since the given moment. Of several
+        S3 servers, one that does not answer deletes it when it is back, or `soundstage gc` does; with
+        `strictly` all must answer, or Unavailable is raised.
 
         A bucket has no delete with a condition: what another machine puts in the instant between our look and
         our delete is gone. Who refers to a blob looks for it again once that is written down.
         """
         digits = parse_sha256(sha256)
-        remove = self._delete_from_bucket if self._in_bucket else self._delete_file
-        return await asyncio.to_thread(remove, digits, unless_modified_since)
+        if self._in_bucket:
+            return await asyncio.to_thread(self._delete_from_bucket, digits, unless_modified_since, strictly)
+        return await asyncio.to_thread(self._delete_file, digits, unless_modified_since)
 
     async def verify(self, sha256: str) -> bool:
         """Returns whether the stored content still has its hash; NotFound when it is not stored."""
@@ -397,7 +402,9 @@ class BlobStore:
         self._count(-status.st_size)
         return True
 
-    def _delete_from_bucket(self, digits: str, unless_modified_since: datetime | None) -> bool:
+    def _delete_from_bucket(
+        self, digits: str, unless_modified_since: datetime | None, strictly: bool
+    ) -> bool:
         # The lock is for the processes of this machine; see `_upload` for those of others.
         with disk_errors(self._root), lock_store(self._staging):
             found = self._head(digits)
@@ -406,7 +413,7 @@ class BlobStore:
             ):
                 return False
             try:
-                self._replicas.delete(key_of(digits))
+                self._replicas.delete(key_of(digits), strictly=strictly)
             except (BaseError, FileNotFoundError) as error:
                 raise bucket_error(error) from error
         self._copies.evict(digits)

@@ -211,6 +211,10 @@ HEALING_STATES = (
 HEALING_CASES = _state(
     "healing_cases", "Machines whose node fails, by state of healing.", PROVISIONING, state=HEALING_STATES
 )
+HEALING_ENDED = _counter(
+    "healing_ended", "Cases of self-healing that ended.", PROVISIONING, state=("recovered", "closed"),
+    cause=("checks", "card", "silent"),
+)  # fmt: skip
 BOOT_STAGE = _histogram(
     "boot_stage_seconds", "Time of a stage between power-on and ready.", BOOT_BUCKETS, PROVISIONING,
     stage=(*BOOT_STAGES, "other"),

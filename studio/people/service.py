@@ -167,7 +167,7 @@ class PeopleService:
             plan = await self._plan(session, traces)
         await self.voices.withdraw(plan.voices)
         for sha256 in plan.blobs:
-            await self.blobs.delete(sha256, unless_modified_since=looked_at)
+            await self.blobs.delete(sha256, unless_modified_since=looked_at, strictly=True)
         await asyncio.to_thread(delete_delivered_files, plan.out_files, self.out_dir)
         await asyncio.to_thread(_empty, self.cache_dir)
         async with self.db.transaction() as session:

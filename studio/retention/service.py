@@ -123,7 +123,7 @@ class RetentionService:
             held = await References(session).all_hashes()
         for sha256 in plan.of("blob"):
             if sha256 not in held:
-                await self.blobs.delete(sha256, unless_modified_since=plan.made_at)
+                await self.blobs.delete(sha256, unless_modified_since=plan.made_at, strictly=True)
         await asyncio.to_thread(delete_delivered_files, out_files, self.out_dir)
         return plan.model_copy(update={"applied": True})
 

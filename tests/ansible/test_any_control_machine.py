@@ -41,6 +41,7 @@ GOAL_S = 30
 SCENES = 6
 DATABASES = ("control-2", "control-3")
 BUCKETS = ("control-1", "control-3")
+A_PICTURE = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
 PATRONICTL = ("runuser", "-u", "postgres", "--", "patronictl", "-c", "/etc/patroni/config.yml")
 
 
@@ -127,7 +128,7 @@ def test_work_goes_on_when_a_machine_loses_its_power_in_mid_render(
     promoted_s = (datetime.now(UTC) - lost_at).total_seconds()
     eventually(lambda: creates(studio, f"After {lost}"), "a write")
     written_s = (datetime.now(UTC) - lost_at).total_seconds()
-    eventually(lambda: "id" in studio.upload("note.txt", f"without {lost}".encode()), "an upload")
+    eventually(lambda: "id" in studio.upload(f"{lost}.png", A_PICTURE + lost.encode()), "an upload")
     uploaded_s = (datetime.now(UTC) - lost_at).total_seconds()
     render.wait_for_video()
     ended_s = (datetime.now(UTC) - lost_at).total_seconds()

@@ -150,14 +150,22 @@ def let_work(farm: LabFarm, eligibility: str) -> None:
             assert done.returncode == 0, done.stderr
 
 
+def health_of_alerts(studio: Studio) -> str:
+    """Returns what the health of the installation says of alerts."""
+    checks = studio.call("GET", "/api/health/installation")["checks"]
+    return next(str(one["found"]) for one in checks if one["name"] == "alerts")
+
+
 def test_renders_that_no_node_may_take(farm: LabFarm, studio: Studio, receiver: Receiver) -> None:
     let_work(farm, "ineligible")
     render = ask_for_video(studio, "Nobody takes it", 1)
     alert = receiver.wait_for("RendersStuck", PATIENCE_S)
     assert alert["labels"]["severity"] == "page"
+    eventually(lambda: alert["annotations"]["summary"] in health_of_alerts(studio), "the health of the farm")
     let_work(farm, "eligible")
     render.wait_for_video()
     wait_for_end(farm, "RendersStuck")
+    eventually(lambda: health_of_alerts(studio) == "none fires", "the health of the farm")
 
 
 def test_a_card_that_is_smaller_than_its_leases(farm: LabFarm, studio: Studio, receiver: Receiver) -> None:

@@ -320,7 +320,11 @@ def test_a_second_machine_is_not_reinstalled_when_the_budget_of_the_day_is_used_
     eventually(
         lambda: [one["machine"] for one in farm.api.ask("GET", "/api/healing")] == [WORKING], "one open case"
     )
-    # The alert MachineNeedsOperator reads this.
+    # The alerts MachineHealed and MachineNeedsOperator read these.
+    healed = re.findall(
+        r'(?m)^soundstage_healing_ended_total{.*"recovered".*} (.+)$', farm.api.read("GET", "/metrics")
+    )
+    assert sum(map(float, healed)) >= 3
     shown = re.findall(
         r'(?m)^soundstage_healing_cases{.*"needs_operator".*} (.+)$', farm.api.read("GET", "/metrics")
     )

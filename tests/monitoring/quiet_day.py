@@ -62,9 +62,13 @@ def _product(series: Series, minutes: int, chance: random.Random) -> None:
         # One in two hundred.
         series[f'{base},status="503"}}'] = _counter(minutes, lambda m: 1.5 * busy(m))
         series[f'soundstage_audit_chain_broken{{instance="control-1",job="{job}"}}'] = [0.0 for _ in span]
+        series[f'up{{instance="control-1",job="{job}"}}'] = [1.0 for _ in span]
+    series['up{instance="control-2",job="provisioning"}'] = [1.0 for _ in span]
     for state in ("draining", "needs_operator"):
         labels = f'instance="control-1",job="provisioning",state="{state}"'
         series[f"soundstage_healing_cases{{{labels}}}"] = [0.0 for _ in span]
+    labels = 'cause="checks",instance="control-1",job="provisioning",state="recovered"'
+    series[f"soundstage_healing_ended_total{{{labels}}}"] = [3.0 for _ in span]
     labels = 'instance="control-1",job="studio"'
     # At night nobody asks for a video; by day a few wait, and one ends every two minutes.
     queued = [float(chance.randrange(4)) if busy(m) > 0.2 else 0.0 for m in span]

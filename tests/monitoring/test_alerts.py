@@ -72,6 +72,17 @@ def _wrong_clocks(machines: tuple[str, ...]) -> Callable[[Series], None]:
     )
 
 
+def _heal_twice(series: Series) -> None:
+    """A machine whose counter is new, and one that was healed in the days before."""
+    minutes, at = range(len(next(iter(series.values())))), HOURS * 60 - 20
+    for machine, before in (("control-1", math.nan), ("control-2", 5.0)):
+        labels = f'cause="silent",instance="{machine}",job="provisioning",state="recovered"'
+        healed = 1.0 if math.isnan(before) else before + 1
+        series[f"soundstage_healing_ended_total{{{labels}}}"] = [
+            before if m < at else healed for m in minutes
+        ]
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """Changes the quiet day; holds labels and sentence at its end, and the alerts that fire besides."""
@@ -136,6 +147,9 @@ FAULTS = {
     "MachineNeedsOperator": Fault(
         set_to("healing_cases", "needs_operator", value=after(60, 2.0)),
         "2 machines fail, and self-healing goes no further.",
+    ),
+    "MachineHealed": Fault(
+        _heal_twice, "2 failures of machines were healed in the last hour; their nodes work again."
     ),
     "AuditChainBroken": Fault(
         set_to("audit_chain", 'job="studio"', value=after(60, 1.0)),

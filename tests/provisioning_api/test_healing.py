@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 from conftest import eventually, operator_of
-from metric_values import read_state
+from metric_values import metric_value, read_state
 from test_runs import OK, enrolled
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "nomad_fixture"))
@@ -165,8 +165,10 @@ async def test_a_machine_whose_golden_frame_fails_is_drained_restarted_and_retur
             assert await read_state(process.metrics, "healing_cases", state="checking") == 1
         node.well.touch()
         await asyncio.to_thread(node.restart)
+        healed = metric_value("healing_ended", state="recovered", cause="checks")
         async with checking(node):
             case = await in_state(operator, "heal1", "recovered")
+        assert metric_value("healing_ended", state="recovered", cause="checks") == healed + 1
         assert facts()["SchedulingEligibility"] == "eligible"
         events = await app.state.provisioning.events.read("machines", limit=1000)
         healing = [event for event in events if event.kind == "machine.healing"]

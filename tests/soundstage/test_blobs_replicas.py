@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -80,8 +81,7 @@ async def test_files_are_read_and_written_while_one_is_away_and_are_on_both_afte
     assert await store.exists(after.sha256) and not await store.exists(f"sha256:{'0' * 64}")
     assert (await store.usage_bytes(), store.may_differ) == (11, True)
     with pytest.raises(Unavailable):
-        # It would come back with the server.
-        await store.delete(before.sha256)
+        await store.delete(before.sha256, strictly=True)
     repair = BlobRepair(store)
     with pytest.raises(Unavailable):
         await repair.poll()
@@ -89,6 +89,19 @@ async def test_files_are_read_and_written_while_one_is_away_and_are_on_both_afte
     await repair.poll()
     assert two.files(0) == two.files(1) == {before.sha256, after.sha256}
     assert not store.may_differ
+
+
+async def test_what_is_deleted_while_one_is_away_does_not_come_back_with_it(two: Two) -> None:
+    store = two.open()
+    old, again = [await store.put_bytes(content) for content in (b"old", b"again")]
+    two.servers[1].stop()
+    # S3 tells times in whole seconds.
+    await asyncio.sleep(1.1)
+    assert await store.delete(old.sha256) and await store.delete(again.sha256)
+    await two.open("there").put_bytes(b"again")
+    two.servers[1].start()
+    await store.copy_missing()
+    assert two.files(0) == two.files(1) == {again.sha256}, "what was put again stays"
 
 
 async def test_what_a_worker_puts_on_one_is_copied_to_the_other(two: Two) -> None:
