@@ -10,6 +10,9 @@ from enum import StrEnum
 
 from pydantic import BaseModel, Field
 
+BY_CHECKS, BY_HEALING = "soundstage_health", "soundstage_healing"
+"""Keys in the metadata of a drain in Nomad: the node's own checks ordered it, or self-healing."""
+
 
 class Level(StrEnum):
     """`amber` works and needs a look, `red` must be mended first."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from agent.understanding import changes, values
+from agent.understanding import calculations, changes, moments, values
 from agent.understanding.changes import text_after_colon
 from agent.understanding.decision import SURE_OTHER, Decision
 from agent.understanding.dialogue import INSTEAD, CallRecord, Question
@@ -141,7 +141,7 @@ class Corrections(Turn):
         film = self.dialogue.film
         last = self.dialogue.calls[-1] if self.dialogue.calls else None
         if last is not None and last.intent == "code_runner":
-            code = values.further_calculation(text, str(last.arguments.get("code") or ""))
+            code = calculations.further_calculation(text, str(last.arguments.get("code") or ""))
             if code is not None:
                 return Decision("calls", calls=(CallRecord(last.intent, {"code": code}),), about="more")
         if last is not None and last.intent == "memory.remember":
@@ -281,7 +281,7 @@ class Corrections(Turn):
             or not changes.matches("sets_time", text)
         ):
             return None
-        at = values.moment(text, self.now)
+        at = moments.moment(text, self.now)
         steps = [] if at is None else [_step_at(step, at) for step in plan.arguments["steps"]]
         if at is None or steps == plan.arguments["steps"]:
             return None

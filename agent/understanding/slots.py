@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, get_args
 
 from agent.tools.machines.text import MachineState
-from agent.understanding import changes, values
+from agent.understanding import calculations, changes, moments, values
 from agent.understanding.sentence import Sentence
 from agent.understanding.when import clock_time
 from agent.understanding.world import Mention, Thing, World, fold, kind_of_live
@@ -153,7 +153,7 @@ class SlotFiller:
         if intent == "change_machine.accept":
             filled.arguments.setdefault("machine", "new")
         self._fill_files(filled, intent)
-        if intent == "code_runner" and (code := values.calculation(self.sentence.text)) is not None:
+        if intent == "code_runner" and (code := calculations.calculation(self.sentence.text)) is not None:
             filled.arguments["code"] = code
             filled.loose.discard("code")
             filled.unread.discard("code")
@@ -207,7 +207,7 @@ class SlotFiller:
             if moment is not None:
                 filled.arguments[slot] = moment
         elif slot in MOMENTS:
-            at = values.moment(self._around(start, end), self.now)
+            at = moments.moment(self._around(start, end), self.now)
             if at is not None:
                 filled.arguments[slot] = (
                     at.date().isoformat() if slot == "granted_at" else at.strftime("%Y-%m-%dT%H:%M")

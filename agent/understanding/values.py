@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -21,28 +20,17 @@ from rapidfuzz.distance import OSA
 from agent.colours import COLOURS
 from agent.sentences import LOADER
 
-_CLOCK = re.compile(
-    r"\b(\d{1,2})(?:[:.h](\d{2}))?\s*(a\.?m\.?|p\.?m\.?|uhr|o'?clock)?(?:\s+(\d{2})\b)?", re.IGNORECASE
-)
-_ISO = re.compile(r"\b(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2}))?")
-_DOTTED = re.compile(r"\b(\d{1,2})[./](\d{1,2})[./](?:(\d{4}))?")
-_WORD = re.compile(r"[^\W_]+(?:['’.:][^\W_]+)*")
+WORD = re.compile(r"[^\W_]+(?:['’.:][^\W_]+)*")
 _CAPTION_FORMAT = re.compile(r"(?<![\w.])(?:\*?\.)?(srt|subrip|(?:web)?vtt)\b", re.IGNORECASE)
 _DOCUMENT = re.compile(
     r"https?://\S+|(?<!\S)[\w./~-]+\.(?:pdf|pptx?|docx?|odt|odp|md|html?|txt)\b", re.IGNORECASE
 )
-LEAP_YEARS = 8
-"""The most years from one 29 February to the next."""
 _HEX = re.compile(r"#[0-9A-Fa-f]{6}\b")
 _SECONDS = re.compile(r"(?:(\d+):(\d{2}))|(\d+(?:[.,]\d+)?)")
 _MOMENT = re.compile(
     r"\b\d{1,2}:\d{2}\b|\b\d+(?:[.,]\d+)?\s?(?:s|sec|seconds?|sekunden?)\b"
     r"|\b(?:very )?(?:last (?:picture|frame)|end)\b|\bam (?:ende|schluss)\b|\bletzte[ns]? bild\b"
 )
-_THOUSANDS = re.compile(r"\d[.,]\d{3}\b")
-"""May be a thousand, or a number with three decimals."""
-_NUMBER = r"\d+(?:[.,]\d+)?"
-_LEADS_ON = "and|und|now|then|jetzt|nun|dann|ok|okay|please|bitte|that|it|das|es|again|noch"
 _PIXELS = re.compile(r"(\d{3,4})\s?p?\b")
 _SIZES = {360: "360p", 480: "480p", 720: "720p", 1080: "1080p", 1440: "1440p", 2160: "2160p"}
 
@@ -168,10 +156,10 @@ def ordinal(text: str) -> int | None:
     if found:
         return int(found[1])
     table = words()
-    for word in _WORD.findall(text.lower()):
+    for word in WORD.findall(text.lower()):
         if word in table.ordinals:
             return table.ordinals[word]
-    for word in _WORD.findall(text.lower()):
+    for word in WORD.findall(text.lower()):
         if word in table.numbers and word not in ("a", "an", "ein", "eine", "einen", "einem", "one"):
             return table.numbers[word]
     return None
@@ -193,7 +181,7 @@ def constant_value(slot: str, text: str) -> str | None:
             best = (len(phrase), value)
     if best is not None:
         return best[1]
-    for word in _WORD.findall(lower):
+    for word in WORD.findall(lower):
         if len(word) > 4 and (
             close := process.extractOne(
                 word, [one for one in table if len(one) > 4], scorer=OSA.distance, score_cutoff=1
@@ -230,7 +218,7 @@ def says(group: str, text: str) -> bool:
 
 def missing_cue(text: str, filled: Collection[str], slot_names: Collection[str]) -> str | None:
     """Returns an argument that words of the text ask for, and that was not found."""
-    spoken = " ".join(_WORD.findall(text.lower()))
+    spoken = " ".join(WORD.findall(text.lower()))
     for slot, phrases in words().cues.items():
         if (
             slot in slot_names
@@ -284,7 +272,7 @@ def new_words(text: str) -> str | None:
 
 def words_beside_values(rest: str) -> list[str]:
     """Returns the words of a change that mean something beside its values: none of “make it … please”."""
-    return [word for word in _WORD.findall(rest.lower()) if not words().patterns["carries"].fullmatch(word)]
+    return [word for word in WORD.findall(rest.lower()) if not words().patterns["carries"].fullmatch(word)]
 
 
 def text_after_lead(text: str) -> str | None:
@@ -296,7 +284,7 @@ def text_after_lead(text: str) -> str | None:
 def count_of(slot: str, text: str) -> int | None:
     """Returns the number before a word of what an argument counts: “the last thirty lines”."""
     for match in words().patterns[f"counted_{slot}"].finditer(text.lower()):
-        before = _WORD.findall(text[: match.start()])[-2:]
+        before = WORD.findall(text[: match.start()])[-2:]
         for word in reversed(before):
             value = number(word)
             if value is not None:
@@ -307,7 +295,7 @@ def count_of(slot: str, text: str) -> int | None:
 def scene_number(text: str) -> int | None:
     """Returns the place of “the third scene” or “scene two”; -1 for the last one."""
     for match in words().patterns["scene_word"].finditer(text.lower()):
-        before, after = _WORD.findall(text[: match.start()]), _WORD.findall(text[match.end() :])
+        before, after = WORD.findall(text[: match.start()]), WORD.findall(text[match.end() :])
         for word in (*before[-1:], *(one for one in after[:2] if one.lower() not in ("number", "nummer"))):
             place = words().ordinals.get(word.lower()) or (number(word) if word in after[:2] else None)
             if place:
@@ -331,42 +319,6 @@ def document(text: str) -> str | None:
     """Returns the address or the file that a text names, if it is only one."""
     found = {one[0].rstrip(".,;!?") for one in _DOCUMENT.finditer(text)}
     return found.pop() if len(found) == 1 else None
-
-
-def calculation(text: str) -> str | None:
-    """Returns the code of the one calculation with numbers that a text has in words: “24 times 365”."""
-    found: list[str] = re.findall(rf"{_NUMBER}(?: +(?:{_operators()}) +{_NUMBER})*", text, re.IGNORECASE)
-    if len(found) != 1 or found[0].replace(",", ".").replace(".", "").isdigit():
-        return None
-    return _with_signs(found[0])
-
-
-def further_calculation(text: str, code: str) -> str | None:
-    """Returns the code that goes on with the calculation `code` where a text says no more: “and divided by
-    12”.
-    """
-    step = rf"(?:{_operators()}) +{_NUMBER}"
-    pattern = rf"\W*(?:(?:{_LEADS_ON})\W+)*({step}(?: +{step})*)[\s.?!]*"
-    found = re.fullmatch(pattern, text, re.IGNORECASE)
-    if found is None or not re.fullmatch(r"[\d\s.+*/()%-]+", code) or _THOUSANDS.search(found[1]):
-        return None
-    return f"({code}){_with_signs(f' {found[1]}')}"
-
-
-def _operators() -> str:
-    return "|".join(re.escape(one) for one in sorted(words().operators, key=len, reverse=True))
-
-
-def _with_signs(calculation: str) -> str:
-    """Returns a calculation in words with the signs of the language of code."""
-    signs = words().operators
-    code = re.sub(
-        rf" +({_operators()}) +",
-        lambda match: f" {signs[match[1].lower()]} ",
-        calculation,
-        flags=re.IGNORECASE,
-    )
-    return code.replace(",", ".")
 
 
 def pool(text: str) -> str | None:
@@ -407,134 +359,6 @@ def seconds(text: str) -> float | str | None:
         return int(found[1]) * 60 + int(found[2])
     value_ = float(found[3].replace(",", "."))
     return value_ * 60 if re.search(r"\bminut|\bmin\b", text.lower()) else value_
-
-
-def moment(text: str, now: datetime) -> datetime | None:
-    """Returns the time that a text names, at or after `now` where it leaves a choice; None without one.
-
-    “in two hours”, “on Friday at noon”, “tomorrow 8 am”, “1 December, eight”, “2026-12-24 18:00”. None, too,
-    for a date that does not exist.
-    """
-    try:
-        return _moment(text, now)
-    except (ValueError, OverflowError):
-        return None
-
-
-def _moment(text: str, now: datetime) -> datetime | None:
-    """Returns what `moment` does; raises ValueError or OverflowError for a date that does not exist."""
-    lower = text.lower()
-    spoken = [word.strip(".") for word in _WORD.findall(lower)]
-    table = words()
-    for place, word in enumerate(spoken):
-        unit = table.units.get(word)
-        if unit and place and place > 1 and spoken[place - 2] in table.groups["in"] | {"half"}:
-            amount = number(spoken[place - 1])
-            if amount is not None:
-                return now + timedelta(seconds=amount * unit)
-    iso = _ISO.search(lower)
-    if iso:
-        day = _date(now, iso[1], int(iso[2]), int(iso[3]))
-        return day.replace(hour=int(iso[4] or 0), minute=int(iso[5] or 0), second=0, microsecond=0)
-    found, rest = _day(lower, spoken, now)
-    clock = _clock(rest)
-    if found is None and clock is None:
-        return None
-    base = (found or now).replace(second=0, microsecond=0)
-    hour, minute = clock or (0, 0)
-    result = base.replace(hour=hour, minute=minute)
-    return result + timedelta(days=1) if found is None and result <= now else result
-
-
-def _date(now: datetime, year: str | None, month: int, day: int) -> datetime:
-    """Returns the date, in the next year that has it where none is named. Raises ValueError for others."""
-    for each in [int(year)] if year else range(now.year, now.year + LEAP_YEARS + 1):
-        try:
-            found = now.replace(year=each, month=month, day=day)
-        except ValueError:
-            continue
-        if year or found.date() >= now.date():
-            return found
-    raise ValueError(f"day {day} of month {month} does not exist")
-
-
-def _day(lower: str, spoken: list[str], now: datetime) -> tuple[datetime | None, str]:
-    """Returns the day, and the text without it. Raises ValueError for a date that does not exist."""
-    table = words()
-    dotted = _DOTTED.search(lower)
-    if dotted and int(dotted[2]) <= 12 and 0 < int(dotted[1]) <= 31:
-        day = _date(now, dotted[3], int(dotted[2]), int(dotted[1]))
-        return day, lower.replace(dotted[0], " ")
-    for word in spoken:
-        if word in table.months:
-            near = re.search(
-                rf"(\w+?)(?:st|nd|rd|th|\.)?\s+(?:of\s+)?{word}\b|{word}\s+(?:the\s+)?(\w+?)(?:st|nd|rd|th)?\b",
-                lower,
-            )
-            if near:
-                date = ordinal(near[1] or near[2]) or number(near[1] or near[2])
-                if date and 0 < date <= 31:
-                    year = re.search(r"\b20\d\d\b", lower)
-                    day = _date(now, year and year[0], table.months[word], date)
-                    return day, lower.replace(near[0], " ").replace(year[0] if year else "\0", " ")
-    for word in spoken:
-        if word in table.weekdays:
-            ahead = (table.weekdays[word] - now.weekday()) % 7
-            return now + timedelta(days=ahead or 7), lower.replace(word, " ")
-        if word in table.days:
-            return now + timedelta(days=table.days[word]), lower.replace(word, " ", 1)
-    return None, lower
-
-
-def _clock(text: str) -> tuple[int, int] | None:
-    table = words()
-    spoken = _WORD.findall(text)
-    after = any(
-        word.strip(".") in ("pm", "p.m", "abends", "nachmittags", "evening", "afternoon", "tonight")
-        for word in spoken
-    )
-    for found in _CLOCK.finditer(text):
-        hour, minute = int(found[1]), int(found[2] or found[4] or 0)
-        mark = (found[3] or "").lower()
-        if (
-            hour < 24
-            and minute < 60
-            and (
-                found[2]
-                or mark
-                or re.search(r"\b(?:at|um|gegen|by|ab|for|to|nine|@)\s*$", text[: found.start()])
-                or len(spoken) < 4
-            )
-        ):
-            later = (mark.startswith("p") or (after and not mark.startswith("a"))) and hour < 12
-            return (hour + 12 if later else 0 if mark.startswith("a") and hour == 12 else hour), minute
-    half = re.search(r"\b(half past|halb|quarter past|viertel nach|quarter to|viertel vor)\s+(\w+)", text)
-    if half and (hour_ := table.numbers.get(half[2])):
-        shift = {
-            "half past": 30,
-            "quarter past": 15,
-            "viertel nach": 15,
-            "quarter to": -15,
-            "viertel vor": -15,
-            "halb": -30,
-        }[half[1]]
-        total = (hour_ + (12 if after and hour_ < 12 else 0)) * 60 + shift
-        return total // 60 % 24, total % 60
-    for place, word in enumerate(spoken):
-        if word in table.clock and not any(other in table.numbers for other in spoken):
-            hour_text, minute_text = table.clock[word].split(":")
-            return int(hour_text), int(minute_text)
-        if (
-            word in table.numbers
-            and 0 < table.numbers[word] <= 24
-            and word not in ("a", "an", "one", "ein", "eine", "einen", "einem")
-        ):
-            hour = table.numbers[word]
-            follows = " ".join(spoken[place + 1 : place + 2])
-            minute = table.numbers.get(follows, 0)
-            minute = minute if 10 <= minute < 60 else 0
-            return (hour + 12 if after and hour < 12 else hour % 24), minute
-    return None
 
 
 _DIGIT_WORDS = {

@@ -17,7 +17,7 @@ from typing import Literal
 import yaml
 
 from agent.sentences import LOADER
-from agent.understanding import values
+from agent.understanding import moments, values
 from agent.understanding.sentence import quotations, tails
 
 Kind = Literal["now", "time", "repeat", "event"]
@@ -161,7 +161,7 @@ def _thing_of(subject: str) -> Thing:
 def _repeat(name: str, text: str, now: datetime) -> Condition:
     if name == "hour":
         return Condition("repeat", every="hour")
-    at = values.moment(re.sub(rf"\b{patterns()['every']}\b", " ", text), now)
+    at = moments.moment(re.sub(rf"\b{patterns()['every']}\b", " ", text), now)
     spoken = re.search(rf"{patterns()['clock']}|{patterns()['part']}", text)
     clock = f"{at:%H:%M}" if at is not None and spoken else "{:02}:{:02}".format(*DEFAULT_CLOCK)
     if name == "daily":
@@ -179,7 +179,7 @@ def _time(text: str, now: datetime) -> Condition | None:
     spoken = re.sub(r"\bhours?\b(?= (?:of|in) the)", "o'clock", text)
     spoken = re.sub(r"\b(about|around|roughly|more|etwa|ungefähr|rund)\b ", "", spoken)
     spoken = re.sub(r"\btom+or+ow\b", "tomorrow", spoken)
-    at = values.moment(spoken, now)
+    at = moments.moment(spoken, now)
     if at is None:
         return None
     if (at.hour, at.minute) == (0, 0) and not re.search(patterns()["clock"], spoken):

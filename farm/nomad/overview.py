@@ -18,10 +18,10 @@ from nomad.api.exceptions import BaseNomadException, URLNotAuthorizedNomadExcept
 from farm.nomad.address import NomadAddress, engine_address
 from farm.nomad.inventory import cards_of, lives
 from soundstage.errors import Forbidden, SoundstageError, Unavailable
+from soundstage.health import BY_CHECKS, BY_HEALING
 from soundstage.http.engines import nomad_client
 
 TIMEOUT_S = 10.0
-HEALTH_MARK, HEALING_MARK = "soundstage_health", "soundstage_healing"
 """In the metadata of a drain that the node's own checks have begun, with the reason, and of those by
 self-healing, which spares have, too.
 """
@@ -103,7 +103,7 @@ def node_overview(node: Mapping[str, Any], allocations: Sequence[Mapping[str, An
         ),
         jobs=tuple(sorted(str(one["JobID"]) for one in here)),
         eligible=eligible,
-        failed_checks="" if eligible or HEALING_MARK in marks else str(marks.get(HEALTH_MARK) or ""),
+        failed_checks="" if eligible or BY_HEALING in marks else str(marks.get(BY_CHECKS) or ""),
     )
 
 

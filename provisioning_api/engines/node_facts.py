@@ -1,7 +1,7 @@
 """Reads nodes of Nomad as healing needs them, and orders drains that carry a mark.
 
-The health checks of a machine lift a drain that has the mark `HEALTH` once all of them pass, the golden frame
-among them (`ansible/roles/health/files/health/gate.py`). A drain with the mark `HEALING` alone stays.
+The health checks of a machine lift a drain that has the mark `BY_CHECKS` once all of them pass, the golden
+frame among them (`ansible/roles/health/files/health/gate.py`). A drain with the mark `BY_HEALING` alone stays.
 """
 
 from __future__ import annotations
@@ -14,12 +14,11 @@ from typing import Any
 import nomad
 
 from provisioning_api.engines.calling import Engine
+from soundstage.health import BY_CHECKS, BY_HEALING
 from soundstage.http.engines import nomad_client
 
-HEALTH = "soundstage_health"
-HEALING = "soundstage_healing"
 RESERVED = "spare"
-"""The value of `HEALING` on a spare machine that is in reserve."""
+"""The value of `BY_HEALING` on a spare machine that is in reserve."""
 _DRAINED = "Node drain strategy set"
 _SET_ASIDE = "Node marked as ineligible for scheduling"
 
@@ -57,11 +56,11 @@ class NodeFacts:
     @property
     def held(self) -> bool:
         """Returns whether healing holds it: its own checks cannot return it."""
-        return self.marks is not None and HEALING in self.marks and HEALTH not in self.marks
+        return self.marks is not None and BY_HEALING in self.marks and BY_CHECKS not in self.marks
 
     @property
     def reserved(self) -> bool:
-        return self.held and self.marks is not None and self.marks[HEALING] == RESERVED
+        return self.held and self.marks is not None and self.marks[BY_HEALING] == RESERVED
 
 
 class NodeObserver:
@@ -100,7 +99,7 @@ def _read(client: nomad.Nomad) -> dict[str, NodeFacts]:
 
 def _marks(client: nomad.Nomad, stub: Mapping[str, Any]) -> Mapping[str, str] | None:
     meta = (stub.get("LastDrain") or {}).get("Meta") or {}
-    if stub["SchedulingEligibility"] == "eligible" or not {HEALTH, HEALING} & meta.keys():
+    if stub["SchedulingEligibility"] == "eligible" or not {BY_CHECKS, BY_HEALING} & meta.keys():
         return None
     # Its last drain has a mark; an operator may have set it aside since that drain ended.
     for event in reversed(client.node.get_node(stub["ID"]).get("Events") or []):

@@ -12,7 +12,7 @@ from datetime import timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from provisioning_api.engines.node_facts import HEALING, HEALTH, NodeFacts, NodeObserver
+from provisioning_api.engines.node_facts import NodeFacts, NodeObserver
 from provisioning_api.healing.journal import HealingJournal
 from provisioning_api.healing.limits import (
     NextStep,
@@ -33,6 +33,7 @@ from provisioning_api.power.schemas import PowerAction
 from provisioning_api.power.service import PowerService
 from soundstage.database import Database, utcnow
 from soundstage.errors import Conflict, Invalid, SoundstageError
+from soundstage.health import BY_CHECKS, BY_HEALING
 from soundstage.settings.healing import HealingSettings
 from soundstage.telemetry import get_logger
 from soundstage.tracing import new_trace_id, trace
@@ -63,8 +64,8 @@ def find_failure(node: NodeFacts | None) -> Finding | None:
         return Finding(Cause.SILENT, f"Nomad hears nothing of it: its node is {node.status}.")
     if node.bad_cards:
         return Finding(Cause.CARD, f"A card fails: {'; '.join(node.bad_cards)}.")
-    if node.marks is not None and HEALTH in node.marks:
-        return Finding(Cause.CHECKS, f"Its own checks do not pass: {node.marks[HEALTH]}")
+    if node.marks is not None and BY_CHECKS in node.marks:
+        return Finding(Cause.CHECKS, f"Its own checks do not pass: {node.marks[BY_CHECKS]}")
     return None
 
 
@@ -202,7 +203,7 @@ class HealingDriver:
         if case.node is not None:
             # The node's own checks may not see what Nomad sees of a card: healing holds it until the restart.
             hold = case.row.cause == Cause.CARD and self.settings.level == "power"
-            if hold or case.node.marks is None or HEALTH not in case.node.marks:
+            if hold or case.node.marks is None or BY_CHECKS not in case.node.marks:
                 ordered = await self._order_drain(case, case.node, hold=hold)
                 if ordered and case.node.is_up:
                     return None
@@ -263,7 +264,11 @@ class HealingDriver:
         return await self._order_drain(case, node, hold=False)
 
     async def _order_drain(self, case: _Case, node: NodeFacts, *, hold: bool) -> bool:
-        marks = {HEALING: case.row.id} if hold else {HEALING: case.row.id, HEALTH: case.row.finding[:400]}
+        marks = (
+            {BY_HEALING: case.row.id}
+            if hold
+            else {BY_HEALING: case.row.id, BY_CHECKS: case.row.finding[:400]}
+        )
         return await self.nodes.drain(node, marks, timedelta(seconds=self.settings.drain_s))
 
     async def _move(self, case: _Case, step: NextStep) -> None:

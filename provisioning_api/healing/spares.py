@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from provisioning_api.engines.node_facts import HEALING, HEALTH, RESERVED, NodeFacts, NodeObserver
+from provisioning_api.engines.node_facts import RESERVED, NodeFacts, NodeObserver
 from provisioning_api.healing.journal import HealingJournal
 from provisioning_api.healing.models import HealingCase
 from provisioning_api.healing.repository import HealingCases
@@ -15,6 +15,7 @@ from provisioning_api.machines.models import Machine
 from provisioning_api.machines.repository import Machines
 from provisioning_api.machines.states import MachineState
 from soundstage.database import Database
+from soundstage.health import BY_CHECKS, BY_HEALING
 
 TAG = "spare"
 """The tag of machines in the spare pool."""
@@ -46,10 +47,13 @@ class Spares:
                 continue
             if machine in spares and machine.id not in in_use:
                 if node.eligible:
-                    await self.nodes.drain(node, {HEALING: RESERVED}, RETURN_DEADLINE)
+                    await self.nodes.drain(node, {BY_HEALING: RESERVED}, RETURN_DEADLINE)
             elif node.reserved:
                 # Its own checks let it work once they pass.
-                marks = {HEALING: "in service", HEALTH: "taken into service from the spare pool"}
+                marks = {
+                    BY_HEALING: "in service",
+                    BY_CHECKS: "taken into service from the spare pool",
+                }
                 await self.nodes.drain(node, marks, timedelta(0))
 
     async def _assign(

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import pytest
 
-from agent.understanding import values
+from agent.understanding import calculations, moments, values
 
 NOW = datetime(2026, 11, 22, 10, 0)  # a Sunday
 
@@ -67,7 +67,7 @@ def test_ordinals(text: str, place: int | None) -> None:
     ],
 )
 def test_times(text: str, time: str | None) -> None:
-    found = values.moment(text, NOW)
+    found = moments.moment(text, NOW)
     assert (None if found is None else found.strftime("%Y-%m-%dT%H:%M")) == time
 
 
@@ -145,7 +145,7 @@ def test_a_word_of_an_argument_that_was_not_found_is_a_cue() -> None:
     ],
 )
 def test_times_that_cannot_be_are_none(text: str, found: str | None) -> None:
-    at = values.moment(text, datetime(2026, 11, 22, 10, 0))
+    at = moments.moment(text, datetime(2026, 11, 22, 10, 0))
     assert (at and at.strftime("%Y-%m-%dT%H:%M")) == found
 
 
@@ -193,8 +193,8 @@ def test_the_document_that_a_sentence_names(text: str, name: str | None) -> None
     ],
 )
 def test_a_calculation_goes_on_with_the_last_one(text: str, code: str | None) -> None:
-    assert values.further_calculation(text, "24 * 365") == code
+    assert calculations.further_calculation(text, "24 * 365") == code
 
 
 def test_a_program_is_no_calculation_that_goes_on() -> None:
-    assert values.further_calculation("plus 1", "print(1)") is None
+    assert calculations.further_calculation("plus 1", "print(1)") is None

@@ -7,7 +7,7 @@ from datetime import datetime
 import pytest
 
 from agent.evaluation.cases import NOW, read_world
-from agent.understanding import changes, values
+from agent.understanding import calculations, changes, values
 from agent.understanding.agreement import agreement, choose
 from agent.understanding.candidates import waits
 from agent.understanding.decision import Decision
@@ -166,7 +166,7 @@ def test_the_word_beside_a_pool_is_its_name(text: str, pool: str | None) -> None
     ],
 )
 def test_a_calculation_with_numbers_is_code(text: str, code: str | None) -> None:
-    assert values.calculation(text) == code
+    assert calculations.calculation(text) == code
 
 
 @pytest.mark.parametrize(

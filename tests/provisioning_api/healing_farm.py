@@ -13,7 +13,7 @@ from typing import Any
 from ramdisk import new_host_key
 from sqlalchemy import update
 
-from provisioning_api.engines.node_facts import HEALTH, NodeFacts
+from provisioning_api.engines.node_facts import NodeFacts
 from provisioning_api.healing.driver import HealingDriver
 from provisioning_api.healing.journal import HealingJournal
 from provisioning_api.healing.models import HealingCase
@@ -25,6 +25,7 @@ from provisioning_api.machines.models import Machine
 from provisioning_api.machines.repository import Machines
 from provisioning_api.machines.states import MachineState
 from provisioning_api.power.schemas import PowerAction, PowerDone
+from soundstage.health import BY_CHECKS
 from soundstage.settings.healing import HealingSettings
 
 EXPIRED = timedelta(days=1)
@@ -90,7 +91,7 @@ class FakeFarm:
     def fail(self, name: str, **facts: Any) -> None:
         """Its golden frame fails, and its own checks drain it; or it fails as `facts` say."""
         self.failing.add(name)
-        marks = {"eligible": False, "marks": {HEALTH: "The golden frame is another one."}}
+        marks = {"eligible": False, "marks": {BY_CHECKS: "The golden frame is another one."}}
         self.facts[name] = replace(self.facts[name], **(facts or marks))
 
     def repair(self, name: str) -> None:
@@ -100,7 +101,7 @@ class FakeFarm:
     async def nodes(self) -> dict[str, NodeFacts]:
         """The nodes, after their own checks have run."""
         for name, node in self.facts.items():
-            if name not in self.failing and node.marks is not None and HEALTH in node.marks:
+            if name not in self.failing and node.marks is not None and BY_CHECKS in node.marks:
                 self.facts[name] = replace(node, eligible=True, marks=None)
         return dict(self.facts)
 

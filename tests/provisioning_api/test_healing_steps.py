@@ -11,12 +11,13 @@ from fastapi import FastAPI
 from healing_farm import FakeFarm, KillPoint
 from sqlalchemy import update
 
-from provisioning_api.engines.node_facts import HEALING, RESERVED
+from provisioning_api.engines.node_facts import RESERVED
 from provisioning_api.healing.models import HealingCase
 from provisioning_api.healing.states import HEALING_TRANSITIONS, HealingState, move
 from provisioning_api.machines.repository import Machines
 from soundstage.database import utcnow
 from soundstage.errors import Conflict, Upstream
+from soundstage.health import BY_HEALING
 from soundstage.settings.healing import HealingSettings
 
 POWER = HealingSettings(level="power", restarts=1, at_once=2, share_percent=100)
@@ -208,7 +209,7 @@ async def test_a_spare_takes_the_place_of_a_failed_machine_and_goes_back(service
     await farm.add("s1", "spare", kind=("default",))
     await farm.add("s2", "spare")
     await farm.look()
-    assert [farm.facts[name].marks for name in ("s1", "s2")] == [{HEALING: RESERVED}] * 2
+    assert [farm.facts[name].marks for name in ("s1", "s2")] == [{BY_HEALING: RESERVED}] * 2
     farm.fail("a")
     await farm.work(farm.reaches("a", "needs_operator"))
     assert farm.facts["s2"].eligible and not farm.facts["s1"].eligible, "only of its own kind"
