@@ -1,7 +1,8 @@
 """Reads nodes of Nomad as healing needs them, and orders drains that carry a mark.
 
 The health checks of a machine lift a drain that has the mark `BY_CHECKS` once all of them pass, the golden
-frame among them (`ansible/roles/health/files/health/gate.py`). A drain with the mark `BY_HEALING` alone stays.
+frame among them (`ansible/roles/health/files/health/gate.py`). A drain with the mark `BY_HEALING`
+alone stays.
 """
 
 from __future__ import annotations
