@@ -160,15 +160,21 @@ async def test_a_killed_worker_is_replaced_and_the_session_goes_on(voice: Instal
 
 DEVICES = """
 import os, threading, time
+from array import array
 from pathlib import Path
+
+# What the loudspeaker played, at 24 kHz; with ECHO the microphone hears it 60 ms later, at half the level.
+played = array("h", bytes(2 * 1440))
 
 class _Stream:
     def __init__(self, samplerate, blocksize, channels, dtype, callback):
         assert (channels, dtype) == (1, "int16")
         self.bytes, self.callback, self.open = 2 * blocksize, callback, True
+        self.latency = 0.02
         self.thread = threading.Thread(target=self.run, daemon=True)
     def __enter__(self):
         self.thread.start()
+        return self
     def __exit__(self, *_):
         self.open = False
     def run(self):
@@ -182,12 +188,18 @@ class RawInputStream(_Stream):
     sound = Path(os.environ["MICROPHONE"]).read_bytes()
     def step(self):
         data, RawInputStream.sound = self.sound[: self.bytes], self.sound[self.bytes :]
-        self.callback(data.ljust(self.bytes, bytes(1)), 320, None, None)
+        heard = array("h", data.ljust(self.bytes, bytes(1)))
+        if os.environ.get("ECHO") and len(played) >= 480:
+            for at in range(320):
+                heard[at] = max(-32768, min(32767, heard[at] + played[at * 3 // 2] // 2))
+            del played[:480]
+        self.callback(bytes(heard), 320, None, None)
 
 class RawOutputStream(_Stream):
     def step(self):
         data = bytearray(self.bytes)
         self.callback(data, 480, None, None)
+        played.frombytes(bytes(data))
         with open(os.environ["LOUDSPEAKER"], "ab") as file:
             file.write(data)
 """
@@ -214,13 +226,34 @@ async def test_talk_speaks_by_microphone_and_loudspeaker(voice: Installation, tm
     assert session not in [one["session_id"] for one in voice.get("/api/voice/sessions")]
 
 
+@pytest.mark.parametrize("headphones", [False, True], ids=["echo is cancelled", "echo is heard"])
+async def test_the_agent_does_not_hear_itself(voice: Installation, tmp_path: Path, headphones: bool) -> None:
+    (tmp_path / "sounddevice.py").write_text(DEVICES)
+    microphone, loudspeaker = tmp_path / "microphone", tmp_path / "loudspeaker"
+    microphone.write_bytes(silence(3) + speech("what can you do") + silence(1))
+    files = {"MICROPHONE": str(microphone), "LOUDSPEAKER": str(loudspeaker), "PYTHONPATH": str(tmp_path)}
+    options = ("--headphones",) if headphones else ()
+    process = voice.home.start("talk", "--json", *options, **files, ECHO="1")
+    try:
+        events = [json.loads(line) for line in iter_until(process, "caption")]
+        events += [json.loads(line) for line in iter_until(process, "state", state="listening")]
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
+    transcripts = [one["text"] for one in events if one["type"] == "transcript"]
+    assert transcripts[0] == "what can you do"
+    disturbed = len(transcripts) > 1 or any(one["type"] in ("unclear", "stop") for one in events)
+    assert disturbed == headphones, events
+
+
 def even(data: bytes) -> bytes:
     return data[: len(data) // 2 * 2]
 
 
-def iter_until(process: subprocess.Popen[str], kind: str) -> Iterator[str]:
+def iter_until(process: subprocess.Popen[str], kind: str, **fields: str) -> Iterator[str]:
     assert process.stdout is not None
     for line in process.stdout:
         yield line
-        if json.loads(line)["type"] == kind:
+        event = json.loads(line)
+        if event["type"] == kind and fields.items() <= event.items():
             return

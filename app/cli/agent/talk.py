@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from agent.voice.echo import EchoCanceller
 from app.cli.connection import server_of, studio
 from app.cli.printing import Printer
 from app.cli.saved_logins import Login
@@ -25,13 +26,18 @@ def register(cli: typer.Typer) -> None:
     def talk(
         persona: Annotated[str, typer.Option("--persona", help="Who answers: soundstage personas")] = "nova",
         session: Annotated[str, typer.Option("--session", help="A conversation to go on with.")] = "",
+        headphones: Annotated[
+            bool, typer.Option("--headphones", help="The microphone does not hear the loudspeaker.")
+        ] = False,
         as_json: JsonFlag = False,
     ) -> None:
-        """Speak to the agent, and be answered aloud; speak again to interrupt. Use headphones."""
-        run(_talk(invocation(), output(as_json), persona, session))
+        """Speak to the agent, and be answered aloud; speak again to interrupt."""
+        run(_talk(invocation(), output(as_json), persona, session, cancel_echo=not headphones))
 
 
-async def _talk(called: Invocation, printer: Printer, persona: str, session: str) -> None:
+async def _talk(
+    called: Invocation, printer: Printer, persona: str, session: str, *, cancel_echo: bool
+) -> None:
     login = server_of(called)
     if login is None:
         raise NotFound(
@@ -43,31 +49,37 @@ async def _talk(called: Invocation, printer: Printer, persona: str, session: str
     async with studio(called) as api:
         body = {"agent_id": persona, "session_id": session or None}
         opened = await api.post("/api/voice/session", body)
+        echo = _canceller(opened, printer) if cancel_echo else None
         try:
-            await _converse(login, opened, devices, printer)
+            await _converse(login, opened, devices, echo, printer)
         finally:
             with contextlib.suppress(SoundstageError):
                 await api.delete(f"/api/voice/session/{opened['session_id']}")
 
 
-async def _converse(login: Login, opened: dict[str, Any], devices: Any, printer: Printer) -> None:
+async def _converse(
+    login: Login, opened: dict[str, Any], devices: Any, echo: EchoCanceller | None, printer: Printer
+) -> None:
     """Passes sound between the devices and the server until one of them ends."""
     from soundstage.http.sockets import ConnectionClosed, WebSocketException, open_web_socket
 
     loop = asyncio.get_running_loop()
     microphone: asyncio.Queue[bytes] = asyncio.Queue()
-    loudspeaker = _Loudspeaker()
+    loudspeaker = _Loudspeaker(echo)
 
     def take(data: Any, *_: Any) -> None:
-        loop.call_soon_threadsafe(microphone.put_nowait, bytes(data))
+        sound = bytes(data) if echo is None else echo.clean(bytes(data))
+        loop.call_soon_threadsafe(microphone.put_nowait, sound)
 
     url = f"{opened['url']}?token={opened['token']}"
     try:
         async with open_web_socket(url, {"Authorization": f"Bearer {login.key}"}) as socket:
             with (
-                _stream(devices.RawInputStream, opened["input_hz"], take),
-                _stream(devices.RawOutputStream, opened["output_hz"], loudspeaker.fill),
+                _stream(devices.RawInputStream, opened["input_hz"], take) as heard,
+                _stream(devices.RawOutputStream, opened["output_hz"], loudspeaker.fill) as played,
             ):
+                if echo is not None:
+                    echo.set_delay(heard.latency + played.latency)
 
                 async def send() -> None:
                     while True:
@@ -93,7 +105,8 @@ async def _converse(login: Login, opened: dict[str, Any], devices: Any, printer:
 class _Loudspeaker:
     """Sound that waits to be played. The device asks from a thread of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, echo: EchoCanceller | None) -> None:
+        self._echo = echo
         self._lock = threading.Lock()
         self._sound = bytearray()
 
@@ -111,6 +124,17 @@ class _Loudspeaker:
             sound = bytes(self._sound[: len(data)])
             del self._sound[: len(data)]
         data[:] = sound.ljust(len(data), b"\0")
+        if self._echo is not None:
+            self._echo.play(bytes(data))
+
+
+def _canceller(opened: dict[str, Any], printer: Printer) -> EchoCanceller | None:
+    """Returns None, with a note, where the library is missing."""
+    try:
+        return EchoCanceller(opened["input_hz"], opened["output_hz"])
+    except ImportError:
+        printer.note("Use headphones: echo is cancelled with the extra `voice` (`uv sync --extra voice`).")
+        return None
 
 
 def _show(event: dict[str, Any], loudspeaker: _Loudspeaker, printer: Printer) -> None:
