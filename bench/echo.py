@@ -75,7 +75,7 @@ def agent_voice(seconds: float) -> NDArray[np.float64]:
     return np.asarray(sound * LOUDEST / np.abs(sound).max())
 
 
-def heard_in(room: Room, played: NDArray[np.float64], chance: np.random.Generator) -> NDArray[np.float64]:
+def record(room: Room, played: NDArray[np.float64], chance: np.random.Generator) -> NDArray[np.float64]:
     times = np.arange(round(5 * room.decay_s * RATE_HZ)) / RATE_HZ
     reflections = chance.standard_normal(len(times)) * np.exp(-times / room.decay_s)
     reflections /= np.sqrt(np.square(reflections).sum())
@@ -89,13 +89,13 @@ def to_pcm(sound: NDArray[np.float64]) -> Sound:
     return sound.clip(-32768, 32767).astype(np.int16)
 
 
-def cancelled(heard: Sound, played: Sound) -> tuple[Sound, float]:
+def cancel(recording: Sound, played: Sound) -> tuple[Sound, float]:
     """Returns the microphone's sound without the echo, and the processor seconds that it took."""
     canceller = EchoCanceller(RATE_HZ, RATE_HZ)
     began_s, cleaned = time.process_time(), bytearray()
-    for at in range(0, len(heard), BLOCK):
+    for at in range(0, len(recording), BLOCK):
         canceller.play(played[at : at + BLOCK].tobytes())
-        cleaned += canceller.clean(heard[at : at + BLOCK].tobytes())
+        cleaned += canceller.clean(recording[at : at + BLOCK].tobytes())
     used_s = time.process_time() - began_s
     return np.frombuffer(bytes(cleaned), np.int16), used_s
 
@@ -125,17 +125,17 @@ async def measure(minutes: float) -> dict[str, list[float]]:
     settled = round(SETTLED_S * RATE_HZ / WINDOW)
     for number, room in enumerate(ROOMS):
         played = agent_voice(per_room_s)
-        heard = heard_in(room, played, np.random.default_rng(number))
-        found["raw"] += await speech_windows(to_pcm(heard))
-        cleaned, used_s = cancelled(to_pcm(heard), to_pcm(played))
+        recording = record(room, played, np.random.default_rng(number))
+        found["raw"] += await speech_windows(to_pcm(recording))
+        cleaned, used_s = cancel(to_pcm(recording), to_pcm(played))
         found["processor"].append(used_s / (len(cleaned) / RATE_HZ))
         found["cancelled"] += (await speech_windows(cleaned))[settled:]
-        spoken = heard.copy()
+        spoken = recording.copy()
         begun = []
         for at, person in interruptions(played):
             spoken[at : at + len(person)] += person
             begun.append((at, len(person)))
-        windows = await speech_windows(cancelled(to_pcm(spoken), to_pcm(played))[0])
+        windows = await speech_windows(cancel(to_pcm(spoken), to_pcm(played))[0])
         for at, length in begun:
             first = at // WINDOW
             last = (at + length) // WINDOW + 1

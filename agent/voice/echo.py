@@ -27,7 +27,7 @@ class EchoCanceller:
         self._canceller = rtc.AudioProcessingModule(echo_cancellation=True, high_pass_filter=True)
         self._lock = threading.Lock()
         self._input_hz, self._output_hz = input_hz, output_hz
-        self._played, self._heard = bytearray(), bytearray()
+        self._played, self._recorded = bytearray(), bytearray()
 
     def set_delay(self, seconds: float) -> None:
         """Takes the seconds from the loudspeaker's buffer to the microphone's, which it then corrects."""
@@ -45,8 +45,8 @@ class EchoCanceller:
         """Returns what was heard, without the echo of what was played; up to 10 ms come with the next."""
         cleaned = bytearray()
         with self._lock:
-            self._heard += sound
-            for piece in self._pieces(self._heard, self._input_hz):
+            self._recorded += sound
+            for piece in self._pieces(self._recorded, self._input_hz):
                 self._canceller.process_stream(piece)
                 cleaned += bytes(piece.data)
         return bytes(cleaned)

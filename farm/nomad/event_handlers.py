@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from avatar.spec import Failed
+
 from farm.failures import CANCELLED
 from farm.nomad.event_stream import Listing, until_reachable
 from farm.nomad.inflight import TERMINAL_ALLOCATION, InFlightTask
@@ -16,6 +18,7 @@ from soundstage.errors import SoundstageError
 from soundstage.telemetry import get_logger, metrics
 
 MAX_LAUNCHES = 3
+AWAY = frozenset({"down", "disconnected"})
 
 log = get_logger(__name__)
 
@@ -27,10 +30,13 @@ class ClusterEventHandler:
         self._state = state
         self._launcher = launcher
         self._outcomes = launcher.outcomes
+        self._away = set[str]()
+        """Nodes that Nomad does not reach."""
 
     def on_listing(self, listing: Listing) -> None:
         """Replaces all that is known: what is not in the list is gone."""
         state = self._state
+        self._away = {str(node["ID"]) for node in listing.nodes if node.get("Status") in AWAY}
         state.placer.sync(listing.nodes, listing.allocations, state.inflight_tasks.tasks())
         of_job: dict[str, list[dict[str, Any]]] = {}
         for allocation in sorted(listing.allocations, key=lambda one: int(one["CreateIndex"])):
@@ -53,6 +59,15 @@ class ClusterEventHandler:
 
     def node_changed(self, node: dict[str, Any]) -> bool:
         """Returns True when everything has to be listed again."""
+        node_id = str(node["ID"])
+        if node.get("Status") not in AWAY:
+            self._away.discard(node_id)
+        elif node_id not in self._away:
+            self._away.add(node_id)
+            for inflight in [*self._state.inflight_tasks]:
+                for allocation in [*inflight.allocations.values()]:
+                    if allocation.get("NodeID") == node_id:
+                        self.allocation_changed(allocation)
         return self._state.placer.node_changed(node)
 
     def node_gone(self, node_id: str) -> None:
@@ -64,6 +79,9 @@ class ClusterEventHandler:
         if inflight is None:
             state.placer.allocation_changed(allocation, None)
             return
+        if allocation.get("DesiredStatus") == "stop" and allocation.get("NodeID") in self._away:
+            # Nomad calls it running until its node is back, which may be never.
+            allocation = {**allocation, "ClientStatus": "lost"}
         before = inflight.allocations.get(allocation["ID"], {})
         if not inflight.update(allocation):
             return
@@ -142,7 +160,7 @@ class ClusterEventHandler:
                 self._outcomes.end(inflight, CANCELLED)
         elif inflight.stopped:
             if not inflight.running_somewhere:
-                self._outcomes.end(inflight, STOPPED)
+                self._outcomes.end(inflight, _why_stopped(inflight))
         elif allocation["ClientStatus"] == "lost" or allocation.get("DesiredStatus") != "run":
             # Nomad places it anew: its node is gone or drained, or the farm has taken its card away.
             log.warning("farm.nomad.moved", task=inflight.record.task.id, node=allocation.get("NodeName"))
@@ -152,7 +170,7 @@ class ClusterEventHandler:
     def _job_seen(self, inflight: InFlightTask, job: dict[str, Any]) -> None:
         inflight.stopped = bool(job.get("Stop"))
         if inflight.stopped and not inflight.running_somewhere:
-            self._outcomes.end(inflight, CANCELLED if inflight.cancelling else STOPPED)
+            self._outcomes.end(inflight, CANCELLED if inflight.cancelling else _why_stopped(inflight))
 
     def _job_gone(self, inflight: InFlightTask) -> None:
         """Launches again after a purge, or after the cluster has lost its state: the task is still due."""
@@ -167,3 +185,10 @@ class ClusterEventHandler:
         else:
             log.warning("farm.nomad.job_gone", task=inflight.record.task.id)
             self._state.background.start(self._launcher.launch(inflight), inflight.record.context)
+
+
+def _why_stopped(inflight: InFlightTask) -> Failed:
+    """Returns the failure of a task whose job was stopped: by an operator, or by the process before this one,
+    when the work is still wanted.
+    """
+    return LOST if inflight.inherited else STOPPED

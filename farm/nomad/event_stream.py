@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from farm.nomad.client import STRANGE, NomadClient
 from soundstage.background import Worker
 from soundstage.backoff import Backoff
+from soundstage.database import OUTAGES
 from soundstage.errors import SoundstageError
 from soundstage.telemetry import get_logger
 
@@ -29,7 +30,8 @@ RECONNECT = Backoff(first_s=0.25, longest_s=15.0)
 MAY_PASS = frozenset(
     {
         *("nomad.unreachable", STRANGE, "nomad.forbidden", "nomad.token_unreadable"),
-        *("database.busy", "database.unreachable", "database.too_many_connections"),
+        *OUTAGES,
+        *("database.busy", "database.too_many_connections"),
     }
 )
 """Errors that pass or that an operator mends: the call is repeated until it succeeds."""

@@ -25,6 +25,8 @@ class InFlightTask:
     registered_s: float = 0.0
     """On the monotonic clock; a list that was requested before may not have its job."""
     stopped: bool = False
+    inherited: bool = False
+    """An earlier process launched it, and may have been stopping it when it ended."""
     launches: int = 0
     last_error: str = ""
     allocations: dict[str, dict[str, Any]] = field(default_factory=dict)

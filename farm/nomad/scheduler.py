@@ -160,7 +160,7 @@ class NomadScheduler:
         state, outcomes = self._state, self._launcher.outcomes
         for ticket in await state.transfer.open_tickets():
             record = state.registry.add(ticket.task)
-            inflight = InFlightTask(record, ticket.job_id, PlacementHint(), registered=True)
+            inflight = InFlightTask(record, ticket.job_id, PlacementHint(), registered=True, inherited=True)
             state.not_resubmitted.add(ticket.task.id)
             self._launcher.track(inflight)
             if ticket.end is not None:

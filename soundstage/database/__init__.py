@@ -2,9 +2,17 @@
 
 from soundstage.database.backup import backup_sqlite, check_sqlite, restore_sqlite
 from soundstage.database.base import Base, UtcDateTime, new_id, utcnow
-from soundstage.database.engine import Database, enable_secure_delete, in_transaction, on_commit
+from soundstage.database.engine import (
+    OUTAGES,
+    Database,
+    enable_secure_delete,
+    in_transaction,
+    on_commit,
+    patience,
+)
 
 __all__ = [
+    "OUTAGES",
     "Base",
     "Database",
     "UtcDateTime",
@@ -14,6 +22,7 @@ __all__ = [
     "in_transaction",
     "new_id",
     "on_commit",
+    "patience",
     "restore_sqlite",
     "utcnow",
 ]

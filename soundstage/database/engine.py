@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, nullcontext
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
 from soundstage.background import LeaderLock, ProcessLock
+from soundstage.backoff import Backoff
 from soundstage.database import postgresql
 from soundstage.database.base import Base
 from soundstage.database.leader_locks import AdvisoryLock, AdvisoryLocks
@@ -97,6 +99,39 @@ class WriterQueue:
             queue.writers -= 1
 
 
+@contextmanager
+def patience(seconds: float) -> Iterator[None]:
+    """Lets sessions and transactions of this context wait so long for a server that does not answer, or
+    until a standby takes writes; else they raise Unavailable at once.
+    """
+    token = _patience_s.set(seconds)
+    try:
+        yield
+    finally:
+        _patience_s.reset(token)
+
+
+async def _connect(session: AsyncSession) -> None:
+    until_s, failures = time.monotonic() + _patience_s.get(), 0
+    while True:
+        try:
+            await session.connection()
+            return
+        except (SoundstageError, DBAPIError) as error:
+            found = translate_postgresql_error(error) if isinstance(error, DBAPIError) else error
+            failures += 1
+            delay_s = PATIENT_RETRIES.delay_s(failures)
+            if not is_outage(found) or time.monotonic() + delay_s > until_s:
+                raise
+        await session.rollback()
+        await asyncio.sleep(delay_s)
+
+
+def is_outage(error: BaseException | None) -> bool:
+    """Returns whether the server is away, and may be back in a moment."""
+    return isinstance(error, SoundstageError) and error.code in OUTAGES
+
+
 def database_url(text: str) -> URL:
     """The URL with the driver that we use. Raises Invalid, which never quotes it: it may hold a password."""
     try:
@@ -126,6 +161,10 @@ def _unreadable(message: str) -> Invalid:
         "Write sqlite:///state/soundstage.db or postgresql://user@host/name?sslmode=verify-full.",
     )
 
+
+OUTAGES = frozenset({"database.unreachable", "database.no_primary"})
+PATIENT_RETRIES = Backoff(first_s=0.2, longest_s=2.0)
+_patience_s: ContextVar[float] = ContextVar("patience_s", default=0.0)
 
 # How long a writer waits for another process. Transactions here are short; ten seconds means trouble.
 BUSY_TIMEOUT_MS = 10_000
@@ -186,6 +225,8 @@ class Database:
         """Reads one consistent state; what was read can be used afterwards, what was written is dropped."""
         with self._translated_errors():
             async with _session(self._engine, autoflush=False) as session:
+                if _patience_s.get():
+                    await _connect(session)
                 yield session
 
     @asynccontextmanager
@@ -197,7 +238,7 @@ class Database:
         async with self._turn_to_write(), _session(self._writing_engine) as session:
             session.info[_WRITES] = True
             # Begins now, not at the first statement: reads that a write depends on happen under the lock.
-            await session.connection()
+            await _connect(session)
             yield session
             # The row is committed before its connection is back in the pool: what is cut off in between would
             # cost the pool the connection, and commit hooks would not run.

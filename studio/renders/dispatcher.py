@@ -17,7 +17,7 @@ from farm.scheduler import Scheduler
 from policy.audit import AuditLog
 from soundstage.background import ItemWorker, Worker
 from soundstage.blobs import BlobStore
-from soundstage.database import Database
+from soundstage.database import OUTAGES, Database, patience
 from soundstage.database.tenants import tenant_bypass_context, tenant_scope
 from soundstage.errors import SoundstageError
 from soundstage.events import EventStore
@@ -32,6 +32,8 @@ from studio.renders.running import Ending
 from studio.renders.segments import SegmentPool
 from studio.renders.states import ACTIVE, RenderState
 
+PATIENCE_S = 60.0
+"""A render waits so long for its database: a standby takes over within 30 s."""
 RECORD_ATTEMPTS = 20
 RECORD_RETRY_S = 1.0
 LOG_CHARS = 16_000
@@ -198,11 +200,12 @@ class Dispatcher:
     async def _run_render(self, render_id: str) -> None:
         active = self._active[render_id]
         try:
-            if not await self._mark_dispatched(render_id):
-                return
-            ended = await self._make(render_id, active)
-            if ended is not None:
-                await self._record_outcome(render_id, active, ended)
+            with patience(PATIENCE_S):
+                if not await self._mark_dispatched(render_id):
+                    return
+                ended = await self._make(render_id, active)
+                if ended is not None:
+                    await self._record_outcome(render_id, active, ended)
         except Exception:
             log.exception("dispatcher.render_fault", render=render_id)
         finally:
@@ -269,7 +272,9 @@ class Dispatcher:
             await asyncio.to_thread(delete_delivered_files, row.out_files, self._options.making.out_dir)
             row.out_files = []
             cancelled = ended.failure.code == CANCELLED.code
-            if cancelled and active.requeue and not row.cancel_requested:
+            if ended.failure.code in OUTAGES and not row.cancel_requested:
+                await self._journal.move(session, row, RenderState.QUEUED, why="the database was away")
+            elif cancelled and active.requeue and not row.cancel_requested:
                 await self._journal.move(session, row, RenderState.QUEUED, why="the server was stopped")
             else:
                 state = RenderState.CANCELLED if cancelled else RenderState.FAILED

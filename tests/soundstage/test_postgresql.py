@@ -14,7 +14,7 @@ import postgresql_server
 import pytest
 from sqlalchemy import text
 
-from soundstage.database import Database
+from soundstage.database import Database, patience
 from soundstage.database.leader_locks import LOST_EXIT_CODE
 from soundstage.database.postgresql import CONNECT_SECONDS_OF_SEVERAL
 from soundstage.database.restores import Restore, find_restore, note_closed
@@ -77,8 +77,15 @@ async def test_of_several_servers_the_one_that_takes_writes_is_used() -> None:
         with pytest.raises(Unavailable):
             await ask(database)
         follower = Database(standby.url("postgres"))
+        with patience(30):
+            waiting = asyncio.create_task(ask(database))
+        await asyncio.sleep(0.5)
+        assert not waiting.done(), "it waits for a server that takes writes"
         async with follower.session() as session:
             await session.execute(text("SELECT pg_promote()"))
+        assert await waiting == 1
+        with patience(0.5), pytest.raises(Unavailable):
+            await ask(Database(f"{common}&host={primary.folder}"))
         await follower.close()
         assert await ask(database, "SELECT pg_current_xact_id() IS NOT NULL")
         await database.close()
@@ -209,7 +216,7 @@ WHERE datname = current_database() AND pid <> pg_backend_pid()
 SERVICE = """
 import asyncio, sys
 from sqlalchemy import text
-from soundstage.database import Database
+from soundstage.database import Database, patience
 from soundstage.database.postgresql import CONNECT_SECONDS_OF_SEVERAL
 from soundstage.database.restores import exit_when_restored
 async def main():

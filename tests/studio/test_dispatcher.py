@@ -10,9 +10,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from avatar.spec import RenderSpec
+import pytest
+from avatar.spec import Failed, RenderSpec
 from waiting import eventually_async
 
+from farm.failures import TaskFailed
 from farm.local import orphans
 from soundstage.background import ProcessLock
 from studio.renders.journal import stream_of
@@ -118,6 +120,27 @@ async def test_closing_puts_renders_back_into_the_queue_and_the_next_one_finishe
     next_one = build_studio(settings, db, events, blobs, scheduler, worker_version="1.0")
     async with next_one.dispatcher:
         assert (await next_one.renders.wait(view.id)).state is RenderState.DONE
+
+
+async def test_a_render_goes_on_after_its_database_was_away(
+    studio_rooms: Any, ask: Any, events: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    maker = studio_rooms.dispatcher._maker
+    make, outages = maker.make, ["database.unreachable", "database.no_primary"]
+
+    async def sometimes(render_id: str, ending: Any) -> None:
+        if outages:
+            raise TaskFailed(
+                Failed(code=outages.pop(), message="The database does not answer.", hint="Wait.")
+            )
+        await make(render_id, ending)
+
+    monkeypatch.setattr(maker, "make", sometimes)
+    view = await studio_rooms.renders.create(ask("away"))
+    await studio_rooms.dispatcher.start()
+    assert (await studio_rooms.renders.wait(view.id)).state is RenderState.DONE
+    reasons = [event.data.get("why") for event in await events.read(stream_of(view.id))]
+    assert reasons.count("the database was away") == 2
 
 
 async def test_a_render_stopped_in_its_assembly_is_finished_by_the_next_one(

@@ -75,11 +75,11 @@ async def _converse(
     try:
         async with open_web_socket(url, {"Authorization": f"Bearer {login.key}"}) as socket:
             with (
-                _stream(devices.RawInputStream, opened["input_hz"], take) as heard,
-                _stream(devices.RawOutputStream, opened["output_hz"], loudspeaker.fill) as played,
+                _stream(devices.RawInputStream, opened["input_hz"], take) as recording,
+                _stream(devices.RawOutputStream, opened["output_hz"], loudspeaker.fill) as playing,
             ):
                 if echo is not None:
-                    echo.set_delay(heard.latency + played.latency)
+                    echo.set_delay(recording.latency + playing.latency)
 
                 async def send() -> None:
                     while True:

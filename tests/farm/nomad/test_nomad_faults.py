@@ -11,7 +11,10 @@ from typing import Any
 import pytest
 from avatar.spec import FrameProgress
 
+from farm.failures import RETRYABLE
 from farm.nomad import NomadAddress, NomadClient, NomadScheduler
+from farm.nomad.inflight import InFlightTask
+from farm.nomad.request import PlacementHint
 from farm.states import TaskState
 from soundstage.errors import Unavailable
 
@@ -165,6 +168,46 @@ async def test_the_next_process_takes_over_what_runs_and_what_has_ended_meanwhil
         for name in ("quick", "long"):
             assert len(await look.allocations(f"{nomad_options.job.prefix}-{name}")) == 1, "made once"
     await second.close()
+
+
+async def test_work_that_the_process_before_was_stopping_is_tried_again(
+    client: NomadClient, nomad_address: NomadAddress, control: Any, make_task: Any, nomad_options: Any
+) -> None:
+    first = NomadScheduler(client, control.blobs, control.transfer, nomad_options)
+    await first.start()
+    task = await make_task("stopping", "!slow 60")
+    await first.submit(task)
+    await until(first, "stopping", TaskState.RUNNING)
+    first.detach()
+    await first.close()
+    second = NomadScheduler(NomadClient(nomad_address), control.blobs, control.transfer, nomad_options)
+    async with NomadClient(nomad_address) as operator:
+        await operator.stop(f"{nomad_options.job.prefix}-stopping")
+    await second.start()
+    await second.submit(task)
+    last = await ended(second, "stopping")
+    assert last.state is TaskState.FAILED and last.failure.code in RETRYABLE, last
+    await second.close()
+
+
+async def test_a_stopped_task_on_a_node_that_nomad_does_not_reach_has_ended(
+    client: NomadClient, control: Any, make_task: Any, nomad_options: Any
+) -> None:
+    """Nomad calls its allocation running until the node is back."""
+    scheduler = NomadScheduler(client, control.blobs, control.transfer, nomad_options)
+    record = scheduler._state.registry.add(await make_task("away"))
+    scheduler._launcher.track(InFlightTask(record, "job-away", PlacementHint(), registered=True))
+    events = scheduler._watch._handler
+    allocation = {
+        **{"ID": "allocation", "JobID": "job-away", "NodeID": "node", "NodeName": "node"},
+        **{"ClientStatus": "running", "DesiredStatus": "run", "CreateIndex": 1, "ModifyIndex": 1},
+    }
+    events.allocation_changed(allocation)
+    events.job_changed("JobRegistered", {"ID": "job-away", "Stop": True})
+    events.allocation_changed({**allocation, "DesiredStatus": "stop", "ModifyIndex": 2})
+    assert not record.ended
+    events.node_changed({"ID": "node", "Status": "disconnected"})
+    assert record.ended
 
 
 async def test_what_nobody_asks_for_after_a_restart_is_stopped(
