@@ -178,7 +178,10 @@ def build(settings: Settings) -> Services:
     redactor = Redactor(sessions, approvals, triggers, events, audit)
     memory = MemoryService(database, settings.state_dir / "memory", redact=redactor.redact)
     snapshots = SnapshotService(database, sessions, studio.renders, studio.projects)
-    health = HealthService(settings, database, audit, audit_watch, studio.library, experts, mcp_servers)
+    blob_repair = BlobRepair(blobs)
+    health = HealthService(
+        settings, database, audit, audit_watch, studio.library, experts, mcp_servers, blob_repair
+    )
     transcription = TranscriptionService(settings.transcription, listeners, scheduler, blobs, database, audit)
     limits = turn_limits(settings)
     tool_services = ToolServices(
@@ -233,7 +236,7 @@ def build(settings: Settings) -> Services:
         policy=policy,
         audit=audit,
         audit_watch=audit_watch,
-        blob_repair=BlobRepair(blobs),
+        blob_repair=blob_repair,
         health=health,
         health_watch=HealthWatch(health, database, events),
         decisions=ApprovalDecisions(

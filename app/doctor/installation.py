@@ -27,6 +27,7 @@ from policy import Principal
 from policy.audit import AuditLog
 from policy.audit.watch import AuditWatch
 from provisioning_api.certificates.server_certificate import expiry_of
+from soundstage.blobs.repair import BlobRepair
 from soundstage.database import Database, utcnow
 from soundstage.database.counting import count_by, oldest_age_s
 from soundstage.errors import SoundstageError
@@ -59,6 +60,7 @@ class HealthService:
     library: PersonaLibrary
     experts: Router
     mcp_servers: McpServers
+    blob_repair: BlobRepair
 
     def __post_init__(self) -> None:
         self._checking = asyncio.Lock()
@@ -72,6 +74,7 @@ class HealthService:
                 checks: Mapping[str, Callable[[], Awaitable[Check | None]]] = {
                     "videos": self._videos,
                     "disk": self._disk,
+                    "files": self._files,
                     "workers": self._workers,
                     "personas": self._personas,
                     "machines": self._machines,
@@ -111,6 +114,17 @@ class HealthService:
 
     async def _disk(self) -> Check:
         return await asyncio.to_thread(machine.disk, self.settings.state_dir.absolute())
+
+    async def _files(self) -> Check | None:
+        """None with a folder or one S3 server."""
+        servers = 1 + len(self.settings.blobs.replica_endpoint_urls)
+        if servers == 1:
+            return None
+        if (failure := self.blob_repair.failure) is None:
+            return green("files", f"each is on {servers} S3 servers")
+        fix = f"{failure.hint} The one that was away gets what it has missed by itself."
+        found = f"new ones are not on all {servers} S3 servers: {failure.message}"
+        return amber("files", found, fix, failure.code)
 
     async def _workers(self) -> Check:
         """Checks the nodes of the farm, or the program of this machine."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from soundstage.background import Worker
 from soundstage.blobs.store import BlobStore
+from soundstage.errors import SoundstageError
 from soundstage.telemetry import get_logger
 
 EVERY_S = 30.0
@@ -19,9 +20,16 @@ class BlobRepair:
 
     def __init__(self, blobs: BlobStore, every_s: float = EVERY_S) -> None:
         self._blobs = blobs
+        self.failure: SoundstageError | None = None
+        """Why files could not be copied the last time; None when all servers have the same."""
         self.worker = Worker("blob repair", self.poll, poll_s=every_s)
 
     async def poll(self) -> None:
         """Copies what is missing. Raises Unavailable while a server is away."""
-        if self._blobs.may_differ and (copied := await self._blobs.copy_missing()):
-            log.info("blobs.repaired", copied=copied)
+        try:
+            if self._blobs.may_differ and (copied := await self._blobs.copy_missing()):
+                log.info("blobs.repaired", copied=copied)
+        except SoundstageError as error:
+            self.failure = error
+            raise
+        self.failure = None

@@ -25,6 +25,7 @@ from farm.nomad.overview import ClusterOverview, NodeOverview, node_overview
 from policy import Principal
 from policy.audit import AuditEntry
 from policy.keys.schemas import KeyRequest
+from soundstage.errors import Unavailable
 from soundstage.events import Event
 from soundstage.health import Check, InstallationHealth, Level, amber, green, red
 from soundstage.settings import Settings
@@ -313,6 +314,16 @@ def test_the_command_says_the_sentence_and_ends_with_1_when_something_is_broken(
     ran = cli("health")
     assert ran.code == 1 and ran.out.startswith("One thing is not well") and "soundstage gc" in ran.out
     assert cli("health", "--json").json["checks"][0]["code"] == "disk.full"
+
+
+async def test_files_that_are_not_on_all_servers_need_a_look(services: Services) -> None:
+    blobs = services.settings.blobs.model_copy(update={"replica_endpoint_urls": ("https://two.example",)})
+    services.health.settings = services.settings.model_copy(update={"blobs": blobs})
+    found = await services.health.health()
+    assert "each is on 2 S3 servers" in [check.found for check in found.checks]
+    services.blob_repair.failure = Unavailable("blobs.unreachable", "No answer.", "Look at it.")
+    check = await complaint(services, "files")
+    assert (check.level, check.code) == (Level.AMBER, "blobs.unreachable") and "No answer." in check.found
 
 
 def an_alert(name: str, severity: str, summary: str) -> dict[str, Any]:

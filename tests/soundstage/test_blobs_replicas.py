@@ -85,8 +85,10 @@ async def test_files_are_read_and_written_while_one_is_away_and_are_on_both_afte
     repair = BlobRepair(store)
     with pytest.raises(Unavailable):
         await repair.poll()
+    assert repair.failure is not None
     two.servers[lost].start()
     await repair.poll()
+    assert repair.failure is None
     assert two.files(0) == two.files(1) == {before.sha256, after.sha256}
     assert not store.may_differ
 
