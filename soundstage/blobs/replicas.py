@@ -6,6 +6,7 @@ them, and `copy_missing` gives it what it has missed.
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -54,8 +55,39 @@ class Replicas:
         return self._on_first(lambda store: obstore.head(store, key))
 
     def get(self, key: str) -> GetResult:
-        """Raises FileNotFoundError when no server that answers has it."""
-        return self._on_first(lambda store: obstore.get(store, key))
+        """Raises FileNotFoundError when no server has it, and the error of one that does not answer where no
+        other has it.
+        """
+        return self._on_first(lambda store: obstore.get(store, key), thorough=True)
+
+    def newest(self, key: str) -> datetime:
+        """Returns when it was put last, on any server that answers. Raises FileNotFoundError."""
+
+        def modified(store: ObjectStore) -> datetime | None:
+            try:
+                return obstore.head(store, key)["last_modified"]
+            except FileNotFoundError:
+                return None
+
+        times = [one for one in self._on_all(modified) if one is not None]
+        if not times:
+            raise FileNotFoundError(key)
+        return max(times)
+
+    def copies(self, key: str) -> list[tuple[ObjectStore, str]]:
+        """Returns the servers that have it, each with the SHA-256 of what it has, in hex digits. All must
+        answer.
+        """
+        found = []
+        for store in self.stores:
+            digest = hashlib.sha256()
+            try:
+                for chunk in obstore.get(store, key).stream():
+                    digest.update(chunk)
+            except FileNotFoundError:
+                continue
+            found.append((store, digest.hexdigest()))
+        return found
 
     def pages(self) -> Iterator[Sequence[ObjectMeta]]:
         """Yields what one server has."""
@@ -74,11 +106,18 @@ class Replicas:
         back, unless this process ends before. `strictly`: all must answer.
         """
         if strictly:
+            # All are asked before the first deletes: what one has left would be copied back.
+            self.require_all()
             for store in self.stores:
                 _delete(store, key)
         elif len(self._on_all(lambda store: _delete(store, key))) < len(self.stores):
             self._deleted[key] = datetime.now(UTC).replace(microsecond=0)
             self.may_differ = True
+
+    def require_all(self) -> None:
+        """Raises the error of the first server that does not answer."""
+        for store in self.stores:
+            next(iter(obstore.list(store, chunk_size=1)), None)
 
     def holder_of(self, key: str) -> int:
         """Returns the index of a server that answers and has it; of the first where none has."""
@@ -99,31 +138,37 @@ class Replicas:
         return self._in_order()[0]
 
     def copy_everywhere(self, key: str, file: Path) -> None:
-        """Puts a file on the servers that answer and do not have it."""
+        """Puts a file on the servers that answer and have none of its size."""
 
         def put(store: ObjectStore) -> None:
             try:
-                obstore.head(store, key)
+                if obstore.head(store, key)["size"] == file.stat().st_size:
+                    return
             except FileNotFoundError:
-                upload(store, key, file)
+                pass
+            upload(store, key, file)
 
         took = self._on_all(put)
         self.may_differ = self.may_differ or len(took) < len(self.stores)
 
     def differing_keys(self) -> list[str]:
-        """Returns what one server has and another has not, in order. All must answer."""
-        keys = [{one["path"] for page in obstore.list(store) for one in page} for store in self.stores]
+        """Returns what one server has and another has not, or in another size. All must answer."""
+        listings = [
+            {one["path"]: one["size"] for page in obstore.list(store) for one in page}
+            for store in self.stores
+        ]
         self._away_until_s = [0.0] * len(self.stores)
         for key, deleted_at in [*self._deleted.items()]:
-            holders = [store for store, found in zip(self.stores, keys, strict=True) if key in found]
+            holders = [store for store, found in zip(self.stores, listings, strict=True) if key in found]
             # Whoever has put it again meanwhile wants it. S3 tells whole seconds.
             if all(obstore.head(store, key)["last_modified"] < deleted_at for store in holders):
                 for store in holders:
                     _delete(store, key)
-                for found in keys:
-                    found.discard(key)
+                for found in listings:
+                    found.pop(key, None)
             del self._deleted[key]
-        return sorted(set[str]().union(*keys) - set[str].intersection(*keys))
+        everything = set[str]().union(*listings)
+        return sorted(key for key in everything if len({found.get(key) for found in listings}) > 1)
 
     def _on_all(self, action: Callable[[ObjectStore], T]) -> list[T]:
         """Returns the results of the servers that answer, of which there must be one."""
@@ -139,21 +184,27 @@ class Replicas:
             raise failure
         return results
 
-    def _on_first(self, action: Callable[[ObjectStore], T]) -> T:
-        """Returns the result of the first server that answers and has it."""
+    def _on_first(self, action: Callable[[ObjectStore], T], *, thorough: bool = False) -> T:
+        """Returns the result of the first server that answers and has it. `thorough`: one that was away is
+        asked as well before it counts as missing.
+        """
         missing: FileNotFoundError | None = None
         failure: BaseError | None = None
         for number in self._in_order():
-            if missing is not None and self._is_away(number):
+            if missing is not None and self._is_away(number) and not thorough:
                 break
             try:
-                return action(self.stores[number])
+                result = action(self.stores[number])
             except FileNotFoundError as error:
                 missing = error
             except BaseError as error:
                 self._note_away(number, error)
                 failure = error
-        raise missing or failure or ValueError("no store")
+            else:
+                self.may_differ = self.may_differ or missing is not None
+                return result
+        first, second = (failure, missing) if thorough else (missing, failure)
+        raise first or second or ValueError("no store")
 
     def _not_away(self) -> list[int]:
         """Returns all servers where all are away."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+import obstore
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore
 
@@ -22,6 +23,7 @@ from soundstage.blobs.bucket import (
     bucket_error,
     names_no_object,
     open_bucket,
+    upload,
 )
 from soundstage.blobs.copies import Copies
 from soundstage.blobs.in_flight import InFlightBytes
@@ -166,10 +168,12 @@ class BlobStore:
             return copy
         try:
             return await self._fetch(digits)
-        except Unavailable:
+        except (Unavailable, Upstream) as error:
             if len(self._replicas.stores) == 1:
                 raise
-            # Its server was lost on the way: another one has it, too.
+            # Its server was lost on the way, or has a damaged copy: another one has it, too.
+            if isinstance(error, Upstream) and not await self._is_mended(digits):
+                raise
             return await self._fetch(digits)
 
     async def read(self, sha256: str) -> bytes:
@@ -225,7 +229,7 @@ class BlobStore:
         """
         found = await self.stat(sha256)
         if found is not None and len(self._replicas.stores) > 1:
-            await self._copy_everywhere(parse_sha256(sha256))
+            await asyncio.to_thread(self._copy_everywhere, parse_sha256(sha256))
         return found
 
     @property
@@ -233,31 +237,58 @@ class BlobStore:
         """Returns whether one of several S3 servers may lack what another one has."""
         return self._replicas.may_differ
 
+    def compare_again(self) -> None:
+        """Makes the next `copy_missing` due, where there are several S3 servers."""
+        self._replicas.may_differ = len(self._replicas.stores) > 1
+
     async def copy_missing(self) -> int:
-        """Copies what one of several S3 servers has and another lacks; returns how many blobs. Raises
-        Unavailable unless all answer.
+        """Copies what one of several S3 servers has and another lacks; returns how many blobs. What is whole
+        on none is left as it is. Raises Unavailable unless all answer.
         """
         self._replicas.may_differ = False
         copied = 0
         try:
             for key in await asyncio.to_thread(self._replicas.differing_keys):
                 if is_key(key):
-                    await self._copy_everywhere(key[3:])
-                    copied += 1
-        except (BaseError, FileNotFoundError) as error:
+                    copied += await asyncio.to_thread(self._mend, key[3:])
+        except BaseException as error:
             self._replicas.may_differ = True
-            raise bucket_error(error) from error
-        except BaseException:
-            self._replicas.may_differ = True
+            if isinstance(error, BaseError | FileNotFoundError):
+                raise bucket_error(error) from error
             raise
         return copied
 
-    async def _copy_everywhere(self, digits: str) -> None:
-        copy = await self.local_path(f"sha256:{digits}")
-        try:
-            await asyncio.to_thread(self._replicas.copy_everywhere, key_of(digits), copy)
-        except (BaseError, FileNotFoundError) as error:
-            raise bucket_error(error) from error
+    def _copy_everywhere(self, digits: str) -> None:
+        """Copies a blob from a server that has it whole. Not through the local copies: they may be many."""
+        with create_staged_file(self._staging) as staged:
+            try:
+                for chunk in self._replicas.get(key_of(digits)).stream(min_chunk_size=READ_BYTES):
+                    staged.write(bytes(chunk))
+                if staged.finish() == digits:
+                    self._replicas.copy_everywhere(key_of(digits), staged.path)
+                else:
+                    self._mend(digits)
+            except (BaseError, FileNotFoundError) as error:
+                raise bucket_error(error) from error
+
+    def _mend(self, digits: str) -> bool:
+        """Puts a whole copy of a blob over those that are missing or damaged; returns False without one.
+        Raises what obstore raises; all servers must answer.
+        """
+        key = key_of(digits)
+        whole = [store for store, digest in self._replicas.copies(key) if digest == digits]
+        if not whole:
+            return False
+        if len(whole) < len(self._replicas.stores):
+            with create_staged_file(self._staging) as staged:
+                for chunk in obstore.get(whole[0], key).stream(min_chunk_size=READ_BYTES):
+                    staged.write(bytes(chunk))
+                if staged.finish() != digits:
+                    return False
+                for store in self._replicas.stores:
+                    if store not in whole:
+                        upload(store, key, staged.path)
+        return True
 
     async def stat(self, sha256: str) -> StoredBlob | None:
         """Size and time, or None when it is not stored."""
@@ -292,11 +323,21 @@ class BlobStore:
         return await asyncio.to_thread(self._delete_file, digits, unless_modified_since)
 
     async def verify(self, sha256: str) -> bool:
-        """Returns whether the stored content still has its hash; NotFound when it is not stored."""
-        digest = hashlib.sha256()
+        """Returns whether the stored content still has its hash; NotFound when it is not stored. Of several
+        S3 servers, a whole copy of one mends the others.
+        """
+        digits, digest = parse_sha256(sha256), hashlib.sha256()
         async for chunk in self.stream(sha256):
             digest.update(chunk)
-        return digest.hexdigest() == parse_sha256(sha256)
+        if digest.hexdigest() == digits:
+            return True
+        return len(self._replicas.stores) > 1 and await self._is_mended(digits)
+
+    async def _is_mended(self, digits: str) -> bool:
+        try:
+            return await asyncio.to_thread(self._mend, digits)
+        except (BaseError, FileNotFoundError) as error:
+            raise bucket_error(error) from error
 
     async def iterate(self) -> AsyncIterator[StoredBlob]:
         """Every blob, in no order; files that are no blobs are passed over."""
@@ -407,12 +448,16 @@ class BlobStore:
     ) -> bool:
         # The lock is for the processes of this machine; see `_upload` for those of others.
         with disk_errors(self._root), lock_store(self._staging):
-            found = self._head(digits)
-            if found is None or (
-                unless_modified_since is not None and found.modified >= unless_modified_since
-            ):
-                return False
             try:
+                if strictly and len(self._replicas.stores) > 1:
+                    self._replicas.require_all()
+                if (found := self._head(digits)) is None:
+                    return False
+                if (
+                    unless_modified_since is not None
+                    and self._replicas.newest(key_of(digits)) >= unless_modified_since
+                ):
+                    return False
                 self._replicas.delete(key_of(digits), strictly=strictly)
             except (BaseError, FileNotFoundError) as error:
                 raise bucket_error(error) from error

@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -121,6 +122,69 @@ async def test_what_a_worker_puts_on_one_is_copied_to_the_other(two: Two) -> Non
         two.servers[0].stop()
         address = await two.open("there").sign_download(sha256, 60)
         assert address is not None and (await client.get(address)).content == content
+
+
+def damage(two: Two, number: int, sha256: str) -> Path:
+    """Leaves an empty file, as a power cut does."""
+    digits = sha256.removeprefix("sha256:")
+    (path,) = (two.servers[number].folder / NAME).rglob(digits)
+    path.write_bytes(b"")
+    return path
+
+
+@pytest.mark.parametrize("bad", [0, 1])
+async def test_a_damaged_copy_is_mended_by_a_whole_one(two: Two, bad: int) -> None:
+    store = two.open()
+    blob, other = [await store.put_bytes(content) for content in (b"hello", b"other")]
+    damaged = damage(two, bad, blob.sha256)
+    assert await store.verify(blob.sha256)
+    assert bad == 1 or damaged.read_bytes() == b"hello"
+    damage(two, bad, blob.sha256)
+    assert (await two.open("there").local_path(blob.sha256)).read_bytes() == b"hello"
+    damage(two, bad, blob.sha256)
+    for number in (0, 1):
+        damage(two, number, other.sha256)
+    store.compare_again()
+    await store.copy_missing()
+    assert damaged.read_bytes() == b"hello"
+    assert not await store.verify(other.sha256), "no whole copy is left"
+    assert not store.may_differ
+
+
+async def test_what_only_the_server_has_that_is_away_is_not_called_missing(two: Two) -> None:
+    store = two.open()
+    two.servers[0].stop()
+    blob = await store.put_bytes(b"hello")
+    two.servers[0].start()
+    two.servers[1].stop()
+    with pytest.raises(Unavailable):
+        await two.open("there").read(blob.sha256)
+    with pytest.raises(Unavailable):
+        await store.delete(blob.sha256, strictly=True)
+    two.servers[1].start()
+    assert await two.open("there").read(blob.sha256) == b"hello"
+
+
+async def test_a_server_that_was_emptied_is_filled_again(two: Two) -> None:
+    store = two.open()
+    blob = await store.put_bytes(b"hello")
+    await store.copy_missing()
+    damage(two, 0, blob.sha256).unlink()
+    assert await store.read(blob.sha256) == b"hello" and store.may_differ
+    assert await store.copy_missing() == 1
+    assert two.files(0) == two.files(1) == {blob.sha256}
+
+
+async def test_what_was_put_again_on_one_is_spared(two: Two) -> None:
+    store = two.open()
+    blob = await store.put_bytes(b"hello")
+    await asyncio.sleep(1.1)
+    planned_at = datetime.now(UTC).replace(microsecond=0)
+    two.servers[0].stop()
+    await two.open("there").put_bytes(b"hello")
+    two.servers[0].start()
+    assert not await store.delete(blob.sha256, unless_modified_since=planned_at, strictly=True)
+    assert two.files(0) == two.files(1) == {blob.sha256}
 
 
 async def test_two_that_are_away_are_unreachable(two: Two) -> None:
