@@ -13,6 +13,8 @@ from soundstage.settings import Settings
 TIMEOUT_S = 5.0
 WATCHDOG = "Watchdog"
 """Always fires; without it nothing comes from Prometheus."""
+GOOD = frozenset({WATCHDOG, "MachineHealed"})
+"""Alerts of what went well."""
 MAX_NAMED = 5
 
 
@@ -42,7 +44,7 @@ def _judge(firing: list[dict[str, Any]]) -> Check:
     if WATCHDOG not in names:
         fix = "On the machine of the group `monitoring`: `systemctl status prometheus`."
         return amber("alerts", "Prometheus reports nothing: no alert can fire", fix, "monitoring.silent")
-    found = [one for one in firing if one["labels"].get("alertname") != WATCHDOG]
+    found = [one for one in firing if one["labels"].get("alertname") not in GOOD]
     if not found:
         return green("alerts", "none fires")
     found.sort(key=lambda one: (one["labels"].get("severity") != "page", one["labels"].get("alertname", "")))

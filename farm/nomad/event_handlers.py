@@ -176,7 +176,7 @@ class ClusterEventHandler:
         """Launches again after a purge, or after the cluster has lost its state: the task is still due."""
         if not inflight.registered or inflight.registering or inflight.record.ended:
             return
-        inflight.registered = False
+        inflight.registered = inflight.inherited = False
         inflight.allocations.clear()
         if inflight.cancelling:
             self._outcomes.end(inflight, CANCELLED)

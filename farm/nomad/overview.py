@@ -22,9 +22,6 @@ from soundstage.health import BY_CHECKS, BY_HEALING
 from soundstage.http.engines import nomad_client
 
 TIMEOUT_S = 10.0
-"""In the metadata of a drain that the node's own checks have begun, with the reason, and of those by
-self-healing, which spares have, too.
-"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,13 +63,13 @@ class Replicas:
     def newest(self, key: str) -> datetime:
         """Returns when it was put last, on any server that answers. Raises FileNotFoundError."""
 
-        def modified(store: ObjectStore) -> datetime | None:
+        def time_of(store: ObjectStore) -> datetime | None:
             try:
                 return obstore.head(store, key)["last_modified"]
             except FileNotFoundError:
                 return None
 
-        times = [one for one in self._on_all(modified) if one is not None]
+        times = [one for one in self._on_all(time_of) if one is not None]
         if not times:
             raise FileNotFoundError(key)
         return max(times)

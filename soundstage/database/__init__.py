@@ -3,13 +3,13 @@
 from soundstage.database.backup import backup_sqlite, check_sqlite, restore_sqlite
 from soundstage.database.base import Base, UtcDateTime, new_id, utcnow
 from soundstage.database.engine import (
-    OUTAGES,
     Database,
     enable_secure_delete,
     in_transaction,
     on_commit,
     patience,
 )
+from soundstage.database.postgresql import OUTAGES
 
 __all__ = [
     "OUTAGES",

@@ -22,7 +22,7 @@ from soundstage.backoff import Backoff
 from soundstage.database import postgresql
 from soundstage.database.base import Base
 from soundstage.database.leader_locks import AdvisoryLock, AdvisoryLocks
-from soundstage.database.postgresql import open_postgresql, translate_postgresql_error
+from soundstage.database.postgresql import OUTAGES, open_postgresql, translate_postgresql_error
 from soundstage.database.slow import SLOW_S, record_slow, statement_name
 from soundstage.database.sqlite import (
     check_foreign_keys,
@@ -121,15 +121,11 @@ async def _connect(session: AsyncSession) -> None:
             found = translate_postgresql_error(error) if isinstance(error, DBAPIError) else error
             failures += 1
             delay_s = PATIENT_RETRIES.delay_s(failures)
-            if not is_outage(found) or time.monotonic() + delay_s > until_s:
+            passes = isinstance(found, SoundstageError) and found.code in _PASSING
+            if not passes or time.monotonic() + delay_s > until_s:
                 raise
         await session.rollback()
         await asyncio.sleep(delay_s)
-
-
-def is_outage(error: BaseException | None) -> bool:
-    """Returns whether the server is away, and may be back in a moment."""
-    return isinstance(error, SoundstageError) and error.code in OUTAGES
 
 
 def database_url(text: str) -> URL:
@@ -162,7 +158,8 @@ def _unreadable(message: str) -> Invalid:
     )
 
 
-OUTAGES = frozenset({"database.unreachable", "database.no_primary"})
+# Begins wait for them in `patience`: a commit that waits for a lost standby keeps all writers from writing.
+_PASSING = OUTAGES | {"database.busy"}
 PATIENT_RETRIES = Backoff(first_s=0.2, longest_s=2.0)
 _patience_s: ContextVar[float] = ContextVar("patience_s", default=0.0)
 

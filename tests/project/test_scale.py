@@ -76,6 +76,8 @@ def test_servers_get_the_event_buffer_size_of_the_role() -> None:
         nomad__server_addresses=["10.0.0.1"],
         nomad__client_introduction="warn",
         nomad__event_buffer_size="100000",
+        nomad__failover_heartbeat_ttl="90s",
     )
-    assert "  event_buffer_size = 100000\n" in written
+    assert "  event_buffer_size      = 100000\n" in written
+    assert '  failover_heartbeat_ttl = "90s"\n' in written
     assert "`nomad__event_buffer_size` of the role) is 100 as delivered" in PAGE

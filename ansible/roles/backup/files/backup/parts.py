@@ -68,11 +68,14 @@ def load(database: dict[str, Any], copy: Path) -> None:
 
 
 def require_opens(database: dict[str, Any], copy: Path) -> None:
-    """Opens a copy as its program would: SQLite with an integrity check, PostgreSQL in a scratch database,
-    tar files to their end. Raises BackupError.
+    """Opens a copy as its program would: SQLite with an integrity check, PostgreSQL in a scratch database (on
+    a standby, which makes none, by the dump's table of contents), tar files to their end. Raises BackupError.
     """
     if database["kind"] == "sqlite":
         _run([sys.executable, "-I", "-c", _CHECK_SQLITE, str(copy)], database["name"])
+    elif database["kind"] == "postgresql" and is_standby(database):
+        with copy.open("rb") as opened:
+            _run([*_as(database), "pg_restore", "--list"], database["name"], stdin=opened)
     elif database["kind"] == "postgresql":
         scratch = f"soundstage_verify_{secrets.token_hex(6)}"
         _run([*_as(database), "createdb", scratch], database["name"])
@@ -99,6 +102,22 @@ def require_opens(database: dict[str, Any], copy: Path) -> None:
             raise BackupError(
                 "backup.damaged", f"The copy of {database['name']} does not open: {error}", "Take a new one."
             ) from None
+
+
+def is_standby(database: dict[str, Any]) -> bool:
+    """Returns whether PostgreSQL on this machine follows another one, and takes no writes."""
+    command = [*_as(database), "psql", "--no-psqlrc", "-At", "--set=ON_ERROR_STOP=1", "postgres"]
+    return _output_of(command, database["name"], "SELECT pg_is_in_recovery();\n").strip() == "t"
+
+
+def require_primary(database: dict[str, Any]) -> None:
+    """Raises BackupError on a standby, before anything is replaced."""
+    if database["kind"] == "postgresql" and is_standby(database):
+        raise BackupError(
+            "backup.standby",
+            f"{database['name']} cannot be restored here: PostgreSQL on this machine follows another one.",
+            "Restore it on the machine that takes writes (`patronictl list`), which this one follows.",
+        )
 
 
 def blob_paths(blobs: dict[str, Any], dumps: Path) -> list[Path]:

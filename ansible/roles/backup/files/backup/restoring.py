@@ -59,6 +59,7 @@ def _restore_parts(
     databases = {one["name"]: one for one in config["databases"] if one["name"] in chosen}
     for database in databases.values():
         parts.require_unused(database)
+        parts.require_primary(database)
     for name, database in databases.items():
         if database["kind"] == parts.BLOBS:
             _restore_blobs(repository, copy, database)
