@@ -69,6 +69,7 @@ def test_all_secrets_are_made_once_and_stay(controller: Controller) -> None:
         "management.token",
         "agent.token",
         "livekit.token",
+        "postgresql.token",
         "monitoring.token",
         "provisioning-service.token",
         "provisioning.token",
