@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from waiting import eventually
+from waiting import eventually, eventually_async
 
 from farm.failures import RETRYABLE
 from farm.needs import Needs
@@ -63,6 +63,7 @@ async def scheduler(
     job = replace(nomad_options.job, command=str(worker), cache_dir="")
     created = NomadScheduler(client, control.blobs, control.transfer, replace(nomad_options, job=job))
     await created.start()
+    await eventually_async(lambda: len(created.placer.table.nodes) == 2, "both nodes in the list")
     yield created
     await created.close()
 
