@@ -84,7 +84,7 @@ COMMANDS = MappingProxyType(
         "talk": Entry(
             "talk",
             AGENT,
-            "Speak to the agent, and be answered aloud; speak again to interrupt. Use headphones.",
+            "Speak to the agent, and be answered aloud; speak again to interrupt.",
         ),
         "voice": Entry("voice", AGENT, "Voice sessions, and the worker process that hears and speaks."),
         "mcp": Entry(
