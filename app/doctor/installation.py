@@ -120,10 +120,12 @@ class HealthService:
         servers = 1 + len(self.settings.blobs.replica_endpoint_urls)
         if servers == 1:
             return None
-        if (failure := self.blob_repair.failure) is None and not self.blob_repair.compared:
-            return green("files", f"{servers} S3 servers are being compared")
-        if failure is None:
-            return green("files", f"each is on {servers} S3 servers")
+        if (failure := self.blob_repair.failure) is None:
+            compared = self.blob_repair.compared_s is not None
+            found = (
+                f"each is on {servers} S3 servers" if compared else f"{servers} S3 servers are being compared"
+            )
+            return green("files", found)
         fix = f"{failure.hint} The one that was away gets what it has missed by itself."
         found = f"new ones are not on all {servers} S3 servers: {failure.message}"
         return amber("files", found, fix, failure.code)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -171,6 +173,15 @@ def bucket_error(error: BaseError | FileNotFoundError) -> SoundstageError:
         f"The S3 server did not do as asked: {code or f'status {status}'}.",
         "See its log; trying again may help.",
     )
+
+
+@contextmanager
+def bucket_errors() -> Iterator[None]:
+    """Raises what obstore raises in the block as an error that a person can act on."""
+    try:
+        yield
+    except (BaseError, FileNotFoundError) as error:
+        raise bucket_error(error) from error
 
 
 def bad_url() -> Invalid:

@@ -24,24 +24,23 @@ class BlobRepair:
 
     def __init__(self, blobs: BlobStore, every_s: float = EVERY_S) -> None:
         self._blobs = blobs
-        self._compared_s = time.monotonic()
-        self.compared = False
-        """Whether all servers had the same since the start of the process."""
+        self.compared_s: float | None = None
+        """When all servers had the same, on the monotonic clock; None before the first time."""
         self.failure: SoundstageError | None = None
         """Why files could not be copied the last time; None when all servers have the same."""
         self.worker = Worker("blob repair", self.poll, poll_s=every_s)
 
     async def poll(self) -> None:
         """Copies what is missing. Raises Unavailable while a server is away."""
-        if time.monotonic() - self._compared_s > COMPARE_S:
+        if self.compared_s is not None and time.monotonic() - self.compared_s > COMPARE_S:
             self._blobs.compare_again()
-        due = self._blobs.may_differ
+        if not self._blobs.may_differ:
+            return
         try:
-            if self._blobs.may_differ and (copied := await self._blobs.copy_missing()):
-                log.info("blobs.repaired", copied=copied)
+            copied = await self._blobs.copy_missing()
         except SoundstageError as error:
             self.failure = error
             raise
-        self.failure, self.compared = None, True
-        if due:
-            self._compared_s = time.monotonic()
+        self.failure, self.compared_s = None, time.monotonic()
+        if copied:
+            log.info("blobs.repaired", copied=copied)

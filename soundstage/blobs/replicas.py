@@ -6,9 +6,9 @@ them, and `copy_missing` gives it what it has missed.
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -18,6 +18,8 @@ from obstore.exceptions import BaseError
 from obstore.store import ObjectStore
 
 from soundstage.blobs.bucket import is_unreachable, names_no_object, upload
+from soundstage.blobs.schemas import is_key
+from soundstage.blobs.staging import StagedFile, create_staged_file
 from soundstage.telemetry import get_logger
 
 if TYPE_CHECKING:
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 AWAY_S = 30.0
 """So long a server that did not answer is asked only when no other one answers."""
 
+READ_BYTES = 1 << 20
+
 log = get_logger(__name__)
 T = TypeVar("T")
 
@@ -34,12 +38,18 @@ T = TypeVar("T")
 class Replicas:
     """Thread-safe, and blocking. Raises what obstore raises."""
 
-    def __init__(self, stores: Sequence[ObjectStore]) -> None:
+    def __init__(self, stores: Sequence[ObjectStore], staging: Path) -> None:
+        """`staging`: a folder for files on their way from one server to another."""
+        self._staging = staging
         self.stores = tuple(stores)
         self._away_until_s = [0.0] * len(stores)
         self._deleted: dict[str, datetime] = {}
         # What earlier processes have left is not known.
-        self.may_differ = len(stores) > 1
+        self.may_differ = self.are_several
+
+    @property
+    def are_several(self) -> bool:
+        return len(self.stores) > 1
 
     def check(self) -> None:
         """Lists a little on each; raises when a bucket is not there, refuses us, or no server answers."""
@@ -60,34 +70,19 @@ class Replicas:
         """
         return self._on_first(lambda store: obstore.get(store, key), thorough=True)
 
-    def newest(self, key: str) -> datetime:
-        """Returns when it was put last, on any server that answers. Raises FileNotFoundError."""
+    def newest(self, key: str) -> ObjectMeta:
+        """Returns what a server that answers was given last. Raises FileNotFoundError."""
 
-        def time_of(store: ObjectStore) -> datetime | None:
+        def look(store: ObjectStore) -> ObjectMeta | None:
             try:
-                return obstore.head(store, key)["last_modified"]
+                return obstore.head(store, key)
             except FileNotFoundError:
                 return None
 
-        times = [one for one in self._on_all(time_of) if one is not None]
-        if not times:
+        found = [one for one in self._on_all(look) if one is not None]
+        if not found:
             raise FileNotFoundError(key)
-        return max(times)
-
-    def copies(self, key: str) -> list[tuple[ObjectStore, str]]:
-        """Returns the servers that have it, each with the SHA-256 of what it has, in hex digits. All must
-        answer.
-        """
-        found = []
-        for store in self.stores:
-            digest = hashlib.sha256()
-            try:
-                for chunk in obstore.get(store, key).stream():
-                    digest.update(chunk)
-            except FileNotFoundError:
-                continue
-            found.append((store, digest.hexdigest()))
-        return found
+        return max(found, key=lambda one: one["last_modified"])
 
     def pages(self) -> Iterator[Sequence[ObjectMeta]]:
         """Yields what one server has."""
@@ -106,8 +101,6 @@ class Replicas:
         back, unless this process ends before. `strictly`: all must answer.
         """
         if strictly:
-            # All are asked before the first deletes: what one has left would be copied back.
-            self.require_all()
             for store in self.stores:
                 _delete(store, key)
         elif len(self._on_all(lambda store: _delete(store, key))) < len(self.stores):
@@ -115,13 +108,15 @@ class Replicas:
             self.may_differ = True
 
     def require_all(self) -> None:
-        """Raises the error of the first server that does not answer."""
-        for store in self.stores:
-            next(iter(obstore.list(store, chunk_size=1)), None)
+        """Raises the error of the first of several servers that does not answer; else none is away."""
+        if self.are_several:
+            for store in self.stores:
+                next(iter(obstore.list(store, chunk_size=1)), None)
+            self._away_until_s = [0.0] * len(self.stores)
 
     def holder_of(self, key: str) -> int:
         """Returns the index of a server that answers and has it; of the first where none has."""
-        if len(self.stores) == 1:
+        if not self.are_several:
             return 0
 
         def find(store: ObjectStore) -> int:
@@ -137,21 +132,52 @@ class Replicas:
         """Returns the index of the server that is asked first."""
         return self._in_order()[0]
 
-    def copy_everywhere(self, key: str, file: Path) -> None:
-        """Puts a file on the servers that answer and have none of its size."""
+    def mend(self, key: str) -> bool:
+        """Puts a whole copy of a blob over those that are missing or damaged, on the servers that answer.
 
-        def put(store: ObjectStore) -> None:
-            try:
-                if obstore.head(store, key)["size"] == file.stat().st_size:
-                    return
-            except FileNotFoundError:
-                pass
-            upload(store, key, file)
+        Returns False where all answer and none has it whole; raises the error of one that does not answer
+        where no other has.
+        """
+        with ExitStack() as stack:
 
-        took = self._on_all(put)
-        self.may_differ = self.may_differ or len(took) < len(self.stores)
+            def read(store: ObjectStore) -> tuple[ObjectStore, StagedFile | None]:
+                staged = stack.enter_context(create_staged_file(self._staging))
+                try:
+                    for chunk in obstore.get(store, key).stream(min_chunk_size=READ_BYTES):
+                        staged.write(bytes(chunk))
+                except FileNotFoundError:
+                    return store, None
+                return store, staged if staged.finish() == key[3:] else None
 
-    def differing_keys(self) -> list[str]:
+            found = self._on_all(read)
+            if not any(staged for _, staged in found):
+                answered = [store for store, _ in found]
+                found += [read(store) for store in self.stores if store not in answered]
+            whole = next((staged for _, staged in found if staged is not None), None)
+            if whole is not None:
+                for store, staged in found:
+                    if staged is None:
+                        upload(store, key, whole.path)
+            self.may_differ = self.may_differ or len(found) < len(self.stores)
+            return whole is not None
+
+    def copy_missing(self) -> int:
+        """Copies what one server has and another lacks; returns how many blobs. What is whole on none is left
+        as it is. All must answer.
+        """
+        self.may_differ = False
+        copied = 0
+        try:
+            for key in filter(is_key, self._differing_keys()):
+                copied += self.mend(key)
+                if self.may_differ:
+                    self.require_all()
+        except BaseException:
+            self.may_differ = True
+            raise
+        return copied
+
+    def _differing_keys(self) -> list[str]:
         """Returns what one server has and another has not, or in another size. All must answer."""
         listings = [
             {one["path"]: one["size"] for page in obstore.list(store) for one in page}
@@ -218,7 +244,7 @@ class Replicas:
 
     def _note_away(self, number: int, error: BaseError) -> None:
         """Raises the error where it is no server of several that does not answer."""
-        if len(self.stores) == 1 or not is_unreachable(error):
+        if not self.are_several or not is_unreachable(error):
             raise error
         log.warning("blobs.server_away", server=number + 1, of=len(self.stores), retry_s=AWAY_S)
         self._away_until_s[number] = time.monotonic() + AWAY_S

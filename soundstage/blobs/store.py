@@ -12,7 +12,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-import obstore
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore
 
@@ -21,13 +20,13 @@ from soundstage.blobs.bucket import (
     BucketAccess,
     bad_url,
     bucket_error,
+    bucket_errors,
     names_no_object,
     open_bucket,
-    upload,
 )
 from soundstage.blobs.copies import Copies
 from soundstage.blobs.in_flight import InFlightBytes
-from soundstage.blobs.replicas import Replicas
+from soundstage.blobs.replicas import READ_BYTES, Replicas
 from soundstage.blobs.schemas import DEFAULT_MEDIA_TYPE, Blob, StoredBlob, is_key, key_of, parse_sha256
 from soundstage.blobs.staging import (
     StagedFile,
@@ -43,7 +42,6 @@ from soundstage.errors import Invalid, NotFound, SoundstageError, StorageFull, U
 MIB = 1 << 20
 # How long a measured size of the store is believed; other processes write too.
 USAGE_SECONDS = 30.0
-READ_BYTES = 1 << 20
 PUT_ATTEMPTS = 3
 PUT_PAUSE_S = 0.2
 
@@ -73,7 +71,7 @@ class BlobStore:
         self._addresses = addresses
         self._copies = copies
         self._reached = not buckets
-        self._replicas = Replicas(buckets or [LocalStore(prefix=root)])
+        self._replicas = Replicas(buckets or [LocalStore(prefix=root)], self._staging)
         self._quota_bytes = quota_bytes
         self._usage: tuple[float, int] | None = None
         self._in_flight = InFlightBytes(self._check_quota)
@@ -169,10 +167,10 @@ class BlobStore:
         try:
             return await self._fetch(digits)
         except (Unavailable, Upstream) as error:
-            if len(self._replicas.stores) == 1:
+            if not self._replicas.are_several:
                 raise
             # Its server was lost on the way, or has a damaged copy: another one has it, too.
-            if isinstance(error, Upstream) and not await self._is_mended(digits):
+            if isinstance(error, Upstream) and not await self._mend(digits):
                 raise
             return await self._fetch(digits)
 
@@ -206,10 +204,8 @@ class BlobStore:
         def sign() -> str:
             return self._addresses[self._replicas.holder_of(key_of(digits))].download(digits, expires_s)
 
-        try:
+        with bucket_errors():
             return await asyncio.to_thread(sign)
-        except BaseError as error:
-            raise self._failed(error) from error
 
     async def sign_upload(self, sha256: str, size: int, expires_s: int) -> SignedUpload | None:
         """Returns an address in the bucket that takes this very content, of `size` bytes, and no other.
@@ -228,8 +224,8 @@ class BlobStore:
         the other S3 servers that answer.
         """
         found = await self.stat(sha256)
-        if found is not None and len(self._replicas.stores) > 1:
-            await asyncio.to_thread(self._copy_everywhere, parse_sha256(sha256))
+        if found is not None and self._replicas.are_several:
+            await self._mend(parse_sha256(sha256))
         return found
 
     @property
@@ -239,56 +235,19 @@ class BlobStore:
 
     def compare_again(self) -> None:
         """Makes the next `copy_missing` due, where there are several S3 servers."""
-        self._replicas.may_differ = len(self._replicas.stores) > 1
+        self._replicas.may_differ = self._replicas.are_several
 
     async def copy_missing(self) -> int:
         """Copies what one of several S3 servers has and another lacks; returns how many blobs. What is whole
         on none is left as it is. Raises Unavailable unless all answer.
         """
-        self._replicas.may_differ = False
-        copied = 0
-        try:
-            for key in await asyncio.to_thread(self._replicas.differing_keys):
-                if is_key(key):
-                    copied += await asyncio.to_thread(self._mend, key[3:])
-        except BaseException as error:
-            self._replicas.may_differ = True
-            if isinstance(error, BaseError | FileNotFoundError):
-                raise bucket_error(error) from error
-            raise
-        return copied
+        with bucket_errors():
+            return await asyncio.to_thread(self._replicas.copy_missing)
 
-    def _copy_everywhere(self, digits: str) -> None:
-        """Copies a blob from a server that has it whole. Not through the local copies: they may be many."""
-        with create_staged_file(self._staging) as staged:
-            try:
-                for chunk in self._replicas.get(key_of(digits)).stream(min_chunk_size=READ_BYTES):
-                    staged.write(bytes(chunk))
-                if staged.finish() == digits:
-                    self._replicas.copy_everywhere(key_of(digits), staged.path)
-                else:
-                    self._mend(digits)
-            except (BaseError, FileNotFoundError) as error:
-                raise bucket_error(error) from error
-
-    def _mend(self, digits: str) -> bool:
-        """Puts a whole copy of a blob over those that are missing or damaged; returns False without one.
-        Raises what obstore raises; all servers must answer.
-        """
-        key = key_of(digits)
-        whole = [store for store, digest in self._replicas.copies(key) if digest == digits]
-        if not whole:
-            return False
-        if len(whole) < len(self._replicas.stores):
-            with create_staged_file(self._staging) as staged:
-                for chunk in obstore.get(whole[0], key).stream(min_chunk_size=READ_BYTES):
-                    staged.write(bytes(chunk))
-                if staged.finish() != digits:
-                    return False
-                for store in self._replicas.stores:
-                    if store not in whole:
-                        upload(store, key, staged.path)
-        return True
+    async def _mend(self, digits: str) -> bool:
+        """Puts a whole copy of one of several S3 servers on the others; returns False where none has one."""
+        with bucket_errors():
+            return await asyncio.to_thread(self._replicas.mend, key_of(digits))
 
     async def stat(self, sha256: str) -> StoredBlob | None:
         """Size and time, or None when it is not stored."""
@@ -331,13 +290,7 @@ class BlobStore:
             digest.update(chunk)
         if digest.hexdigest() == digits:
             return True
-        return len(self._replicas.stores) > 1 and await self._is_mended(digits)
-
-    async def _is_mended(self, digits: str) -> bool:
-        try:
-            return await asyncio.to_thread(self._mend, digits)
-        except (BaseError, FileNotFoundError) as error:
-            raise bucket_error(error) from error
+        return self._replicas.are_several and await self._mend(digits)
 
     async def iterate(self) -> AsyncIterator[StoredBlob]:
         """Every blob, in no order; files that are no blobs are passed over."""
@@ -448,21 +401,20 @@ class BlobStore:
     ) -> bool:
         # The lock is for the processes of this machine; see `_upload` for those of others.
         with disk_errors(self._root), lock_store(self._staging):
-            try:
-                if strictly and len(self._replicas.stores) > 1:
+            self._reach_now()
+            with bucket_errors():
+                if strictly:
+                    # All are asked before the first deletes: what one has left would be copied back.
                     self._replicas.require_all()
-                if (found := self._head(digits)) is None:
+                try:
+                    found = self._replicas.newest(key_of(digits))
+                except FileNotFoundError:
                     return False
-                if (
-                    unless_modified_since is not None
-                    and self._replicas.newest(key_of(digits)) >= unless_modified_since
-                ):
+                if unless_modified_since is not None and found["last_modified"] >= unless_modified_since:
                     return False
                 self._replicas.delete(key_of(digits), strictly=strictly)
-            except (BaseError, FileNotFoundError) as error:
-                raise bucket_error(error) from error
         self._copies.evict(digits)
-        self._count(-found.bytes)
+        self._count(-found["size"])
         return True
 
     def _head(self, digits: str) -> StoredBlob | None:
@@ -482,10 +434,8 @@ class BlobStore:
     def _reach_now(self) -> None:
         """Makes sure, once, that the bucket is there, or else every blob in it would look deleted."""
         if not self._reached:
-            try:
+            with bucket_errors():
                 self._replicas.check()
-            except (BaseError, FileNotFoundError) as error:
-                raise bucket_error(error) from error
             self._reached = True
 
     async def _fetch(self, digits: str) -> Path:

@@ -319,7 +319,7 @@ def test_the_command_says_the_sentence_and_ends_with_1_when_something_is_broken(
 async def test_files_that_are_not_on_all_servers_need_a_look(services: Services) -> None:
     blobs = services.settings.blobs.model_copy(update={"replica_endpoint_urls": ("https://two.example",)})
     services.health.settings = services.settings.model_copy(update={"blobs": blobs})
-    services.blob_repair.compared = True
+    services.blob_repair.compared_s = 0.0
     found = await services.health.health()
     assert "each is on 2 S3 servers" in [check.found for check in found.checks]
     services.blob_repair.failure = Unavailable("blobs.unreachable", "No answer.", "Look at it.")
