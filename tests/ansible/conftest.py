@@ -99,25 +99,32 @@ def farm(
 
 
 @pytest.fixture(scope="session")
-def control_farm(
+def build_control_farm(
     lab_names: Callable[[str], Lab],
     engines: dict[str, Path],
     carried: Carried,
     baked_layer: str,
     tmp_path_factory: pytest.TempPathFactory,
-) -> LabFarm:
+) -> Callable[..., LabFarm]:
+    """Builds three bare control machines, of which two run the studio; `groups` names the rest."""
+
+    def build(name: str, groups: dict[str, list[str]], **more: str) -> LabFarm:
+        folder = tmp_path_factory.mktemp(name)
+        both, lab = carried | packed_program(folder), lab_names(name)
+        members = {"control": list(MACHINES), "agent": list(STUDIOS), **groups}
+        lab.up(machines_named(list(MACHINES)), groups=members, layers=[baked_layer])
+        variables = {"nomad__gpu_plugin": False, "nomad__drivers": ["exec"], "agent__tls_port": 8443, **more}
+        return LabFarm(lab, folder / "farm", engines, both, variables=variables)
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def control_farm(build_control_farm: Callable[..., LabFarm]) -> LabFarm:
     """Three control machines, two of which run studio and provisioning API; bare until `control_run`. A test
     leaves it as it was."""
-    folder = tmp_path_factory.mktemp("two")
-    program = packed_program(folder)
-    both = carried | program
-    lab = lab_names("two")
-    groups = {"control": list(MACHINES), "agent": list(STUDIOS), "provisioning": list(STUDIOS)}
-    groups |= {group: [STORE] for group in ("database", "storage", "workers")}
-    lab.up(machines_named(list(MACHINES)), groups=groups, layers=[baked_layer])
-    variables = {"nomad__gpu_plugin": False, "nomad__drivers": ["exec"], "agent__tls_port": 8443}
-    variables["agent__extra"] = "[webhooks]\nloopback = true"
-    return LabFarm(lab, folder / "farm", engines, both, variables=variables)
+    groups = {"provisioning": list(STUDIOS), **{one: [STORE] for one in ("database", "storage", "workers")}}
+    return build_control_farm("two", groups, agent__extra="[webhooks]\nloopback = true")
 
 
 @pytest.fixture(scope="session")

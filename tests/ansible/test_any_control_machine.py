@@ -10,10 +10,8 @@ import json
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
-from agent_in_lab import packed_program
 from control_machines_in_lab import (
     MACHINES,
     STUDIOS,
@@ -24,12 +22,9 @@ from control_machines_in_lab import (
     objects,
     query,
 )
-from farm_in_lab import Carried, LabFarm, Run
+from farm_in_lab import LabFarm, Run
 from journey_inputs import FARM, PROGRAM
 from studio_in_lab import eventually
-
-from lab.farm_in_a_box import Lab
-from lab.plan import machines_named
 
 pytestmark = [
     pytest.mark.root,
@@ -46,22 +41,10 @@ PATRONICTL = ("runuser", "-u", "postgres", "--", "patronictl", "-c", "/etc/patro
 
 
 @pytest.fixture(scope="module")
-def farm(
-    lab_names: Callable[[str], Lab],
-    engines: dict[str, Path],
-    carried: Carried,
-    baked_layer: str,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> LabFarm:
+def farm(build_control_farm: Callable[..., LabFarm]) -> LabFarm:
     """Three control machines, which all draw: each two run the studio, PostgreSQL and the S3 server."""
-    folder = tmp_path_factory.mktemp("any")
-    program = packed_program(folder)
-    groups = {"control": list(MACHINES), "agent": list(STUDIOS), "database": list(DATABASES)}
-    groups |= {"storage": list(BUCKETS), "workers": list(MACHINES)}
-    lab = lab_names("any")
-    lab.up(machines_named(list(MACHINES)), groups=groups, layers=[baked_layer])
-    variables = {"nomad__gpu_plugin": False, "nomad__drivers": ["exec"], "agent__tls_port": 8443}
-    return LabFarm(lab, folder / "farm", engines, carried | program, variables=variables)
+    groups = {"database": list(DATABASES), "storage": list(BUCKETS), "workers": list(MACHINES)}
+    return build_control_farm("any", groups)
 
 
 @pytest.fixture(scope="module")
