@@ -73,6 +73,7 @@ from soundstage.settings import Settings
 from soundstage.telemetry import Metrics
 from soundstage.tracing.export import recording
 from soundstage.tracing.store import FOLDER, SpanStore
+from studio.personas.live_face import LiveFaces
 from studio.personas.watching import PersonaWatch
 from studio.wiring import Studio, build_studio
 
@@ -269,6 +270,7 @@ def build(settings: Settings) -> Services:
             ),
             partial(present_principal, policy),
             transcription,
+            LiveFaces(database, blobs, studio.speech.admission),
             settings.http.cors_origins,
         ),
         voice_transports=transports,

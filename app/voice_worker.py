@@ -10,11 +10,13 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from agent.voice.worker_token import worker_token
 from app.server.supervisor import stdin_eof
+from app.worker_command import worker_command
 from soundstage.errors import Invalid, SoundstageError
 from soundstage.settings import load_settings
 from soundstage.tasks import cancel_all
@@ -38,7 +40,8 @@ def main() -> int:
         if options.token_file is not None:
             token = options.token_file.read_text(encoding="ascii").strip()
         token = token or worker_token(settings.state_dir)
-        asyncio.run(work(options.server_url, token, alone=options.alone))
+        drawing = worker_command(settings)
+        asyncio.run(work(options.server_url, token, drawing, alone=options.alone))
     except SoundstageError as error:
         get_logger(__name__).error("voice.failed", code=error.code, message=error.message, hint=error.hint)
         return 1
@@ -48,7 +51,7 @@ def main() -> int:
     return 0
 
 
-async def work(server_url: str, token: str, *, alone: bool) -> None:
+async def work(server_url: str, token: str, drawing: Sequence[str], *, alone: bool) -> None:
     """Serves until SIGTERM, SIGINT or the end of standard input. Raises `voice.not_installed`."""
     try:
         import pocketsphinx  # noqa: F401
@@ -68,7 +71,7 @@ async def work(server_url: str, token: str, *, alone: bool) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
-    serving = asyncio.create_task(VoiceWorker(server_url, token).run())
+    serving = asyncio.create_task(VoiceWorker(server_url, token, drawing).run())
     watching: list[asyncio.Task[Any]] = [asyncio.create_task(ended.wait())]
     if not alone:
         watching.append(asyncio.create_task(stdin_eof()))

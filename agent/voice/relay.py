@@ -12,6 +12,7 @@ from agent.voice.schemas import (
     Ask,
     Cancel,
     Described,
+    FaceFailed,
     FromPerson,
     Measured,
     Mute,
@@ -106,5 +107,8 @@ class Relay:
                 session.start(self._turns.note_played(session, request))
             elif isinstance(request, Measured):
                 DELAYS[request.delay].observe(request.seconds)
+            elif isinstance(request, FaceFailed):
+                failure = request.model_dump(include={"code", "message", "hint"})
+                await session.fail_face({"type": "error", **failure})
             else:
                 await session.show({"type": request.type, **request.data})

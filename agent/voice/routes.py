@@ -4,7 +4,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request, WebSocket, status
+from fastapi import APIRouter, Depends, Query, Request, Response, WebSocket, status
 
 from agent.voice.schemas import (
     MuteRequest,
@@ -43,10 +43,11 @@ def voice_router(
 
         Transport `websocket`: connect to `url` with `token` in the query: 16-bit PCM in and out as binary
         messages, events as JSON. `livekit`: join the room at `url` with `token`. `webrtc`: post an offer with
-        the token to `url`. With both, events and requests are JSON on the data channel.
+        the token to `url`, with audio first and, for `video`, a video to receive. With both, events and
+        requests are JSON on the data channel.
         """
         session, token, expires_at = await voice.open(
-            principal, body.agent_id, body.session_id, body.transport, body.origin
+            principal, body.agent_id, body.session_id, body.transport, body.origin, video=body.video
         )
         return VoiceSessionOpened(
             **session.model_dump(),
@@ -124,6 +125,13 @@ def voice_router(
         """The control socket of a voice worker."""
         check_worker(socket, state_dir)
         await voice.serve_workers(socket)
+
+    @router.get("/workers/{session_id}/files/{sha256}", dependencies=[Depends(WORKERS)])
+    async def face_file(session_id: str, sha256: str, request: Request) -> Response:
+        """Returns a file of the presenter whom the worker of this session draws."""
+        check_worker(request, state_dir)
+        content = await voice.read_face_file(session_id, sha256)
+        return Response(content, media_type="application/octet-stream")
 
     @router.websocket("/workers/{session_id}", dependencies=[Depends(WORKERS)])
     async def session_of_worker(socket: WebSocket, session_id: str) -> None:

@@ -35,6 +35,9 @@ class VoiceSessionRequest(BaseModel, extra="ignore"):
     )
     session_id: str | None = Field(None, max_length=80, description="a conversation to go on with")
     transport: TransportName | None = Field(None, description="empty: that of the setting `voice.transport`")
+    video: bool = Field(
+        False, description="whether the presenter comes as a video track; not with `websocket`"
+    )
     origin: str | None = Field(
         None,
         max_length=300,
@@ -49,6 +52,7 @@ class VoiceSession(BaseModel):
     session_id: str
     room: str
     transport: TransportName = "websocket"
+    video: bool = Field(False, description="whether the presenter comes as a video track")
     state: VoiceState
     muted: bool
     persona_id: str | None
@@ -212,6 +216,15 @@ class Measured(BaseModel, extra="forbid"):
     seconds: float = Field(ge=0, le=3600)
 
 
+class FaceFailed(BaseModel, extra="forbid"):
+    """The presenter cannot be shown as a video; the sound goes on."""
+
+    type: Literal["face_failed"]
+    code: str = Field(max_length=100)
+    message: str = Field(max_length=2000)
+    hint: str = Field(max_length=2000)
+
+
 WorkerMessage = Annotated[
     Ask
     | Cancel
@@ -223,7 +236,8 @@ WorkerMessage = Annotated[
     | FromPerson
     | Described
     | Played
-    | Measured,
+    | Measured
+    | FaceFailed,
     Field(discriminator="type"),
 ]
 WORKER_MESSAGE: TypeAdapter[WorkerMessage] = TypeAdapter(WorkerMessage)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from avatar.spec import RenderSpec
 from fastapi import WebSocket, WebSocketDisconnect
 
 from agent.events import BrainEvent
@@ -30,6 +31,10 @@ class Session:
     persona: Persona
     created_at: datetime
     transport: TransportName = "websocket"
+    face: RenderSpec | None = None
+    """The presenter as a video track; None where the page draws one, or none is shown."""
+    face_failure: dict[str, Any] | None = None
+    """What a person who connects is shown about it."""
     origin: str = ""
     """The page of another site that shows it; see `embedding`."""
     token_sha256: bytes = b""
@@ -58,6 +63,7 @@ class Session:
             session_id=self.id,
             room=self.room,
             transport=self.transport,
+            video=self.face is not None,
             state=self.state,
             muted=self.muted,
             persona_id=self.persona.id,
@@ -101,6 +107,8 @@ class Session:
             {"type": "ready", "session_id": self.id, "input_hz": INPUT_HZ, "output_hz": OUTPUT_HZ}
         )
         await self.show_state()
+        if self.face_failure is not None:
+            await self.show(self.face_failure)
 
     async def show_state(self) -> None:
         """Sends the person the state of the session."""
@@ -118,6 +126,22 @@ class Session:
         if self.is_relayed:
             await self.instruct({"type": "mute", "muted": muted})
         await self.show_state()
+
+    async def show_face(self, face: RenderSpec | None) -> None:
+        """Has the worker draw this presenter from now on; None ends the video."""
+        if face != self.face:
+            self.face, self.face_failure = face, None
+            await self.instruct_face()
+
+    async def instruct_face(self) -> None:
+        """Names the worker the presenter."""
+        spec = None if self.face is None else self.face.model_dump(mode="json")
+        await self.instruct({"type": "face", "spec": spec})
+
+    async def fail_face(self, failure: dict[str, Any]) -> None:
+        """Notes that the worker cannot show the presenter, and shows the person why."""
+        self.face_failure = failure
+        await self.show(failure)
 
     async def note_presence(self, *, connected: bool) -> None:
         """Notes that the person has joined the worker's room or peer connection, or left it."""

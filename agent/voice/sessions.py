@@ -19,6 +19,7 @@ from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
 
+from avatar.spec import RenderSpec
 from fastapi import WebSocket
 
 from agent.sessions.service import SessionService
@@ -41,10 +42,13 @@ from agent.voice.turns import SessionTurns
 from policy import Principal
 from soundstage.background import Worker
 from soundstage.database import utcnow
+from soundstage.database.tenants import tenant_scope
 from soundstage.errors import Conflict, Forbidden, Invalid, NotFound, SoundstageError, Unavailable
 from soundstage.tasks import cancel_all
 from soundstage.telemetry import get_logger
 from studio.personas.library import PersonaLibrary
+from studio.personas.live_face import LiveFaces
+from studio.personas.schemas import Persona
 from studio.personas.speaking import PersonaSpeech
 
 TOKEN_LIFE = timedelta(seconds=60)
@@ -80,6 +84,7 @@ class VoiceSessions:
     transports: Transports
     find_principal: Callable[[Principal], Awaitable[Principal | None]]
     transcription: TranscriptionService
+    faces: LiveFaces
     page_origins: Sequence[str] = ()
     """Origins of pages of other sites that may show a session."""
     _refs: count[int] = field(default_factory=lambda: count(1), init=False)
@@ -101,17 +106,20 @@ class VoiceSessions:
         session_id: str | None,
         transport: TransportName | None = None,
         origin: str | None = None,
+        *,
+        video: bool = False,
     ) -> tuple[VoiceSession, str, datetime]:
         """Opens a session, or comes back to one; returns it, its token and the token's end.
 
-        `origin`: of the page of another site that shows it. Raises `voice.no_worker`, `voice.too_many`,
-        `voice.no_transport`, `voice.no_livekit`, `voice.foreign_origin`, `session.not_found`,
+        `origin`: of the page of another site that shows it; `video`: the presenter comes as a video track.
+        Raises `voice.no_worker`, `voice.too_many`, `voice.no_transport`, `voice.no_livekit`,
+        `voice.foreign_origin`, `voice.no_video`, `voice.face_not_drawn`, `session.not_found`,
         `persona.not_found`, `consent.…`.
         """
         if origin is not None:
             origin = check_origin(origin, self.page_origins, transport)
             transport = "websocket"
-        transport = self.transports.choose(transport)
+        transport = self.transports.choose(transport, video=video)
         if not self._workers:
             raise Unavailable(
                 "voice.no_worker",
@@ -131,6 +139,7 @@ class VoiceSessions:
         conversation = await self.sessions.open(principal, session_id, persona_id=persona_id)
         persona = self.library.get(persona_id or conversation.persona_id or DEFAULT_PERSONA)
         await self.speech.check(persona)
+        face = await self._face_of(persona) if video else None
         session = self._open.get(conversation.id)
         if session is None:
             session = Session(conversation.id, principal, persona, utcnow())
@@ -143,6 +152,7 @@ class VoiceSessions:
             before = session.transport
             session.transport, session.origin = way
             await self._hang_up(session, before)
+        await session.show_face(face)
         if session.person is None:
             session.left_at = utcnow()
         token, expires_at = await self._create_token(session)
@@ -161,6 +171,20 @@ class VoiceSessions:
         token = secrets.token_urlsafe(24)
         session.token_sha256, session.token_expires_at = _digest(token), expires_at
         return token, expires_at
+
+    async def _face_of(self, persona: Persona) -> RenderSpec:
+        height = self.transports.settings.video_height
+        return await self.faces.spec(persona, height * 16 // 9, height)
+
+    async def read_face_file(self, session_id: str, sha256: str) -> bytes:
+        """Returns a file of a session's presenter, for its worker. Raises `voice.not_found` and
+        `blob.not_found`.
+        """
+        session = self._open.get(session_id)
+        if session is None or session.face is None:
+            raise session_not_found(session_id)
+        with tenant_scope(session.principal.tenant):
+            return await self.faces.read(session.face, sha256)
 
     async def offer(self, principal: Principal, session_id: str, token: str, sdp: str) -> str:
         """Has the worker answer a browser's offer. Raises `voice.bad_token`, `voice.bad_offer`,
@@ -329,6 +353,8 @@ class VoiceSessions:
             await socket.accept()
             if session.is_relayed and session.muted:
                 await session.instruct({"type": "mute", "muted": True})
+            if session.face is not None:
+                await session.instruct_face()
             session.has_worker.set()
             await self._relay.receive_from_worker(session, socket)
         finally:

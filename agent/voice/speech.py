@@ -85,6 +85,8 @@ class SessionSpeech:
         if utterance is not None:
             sheet = utterance.sheet.model_dump(mode="json", include=set(SHEET))
             felt = feelings(text, lexicon_of(session.persona.style.language))
+            if session.face is not None:
+                sheet |= utterance.sheet.model_dump(mode="json", include={"phones"})
             sheet |= {"emotion": strongest(felt), "intensity": max(one.intensity for one in felt)}
             sound |= {"wav": base64.b64encode(utterance.sound).decode("ascii"), **sheet}
         await session.instruct(sound)

@@ -120,7 +120,13 @@ class VoiceSettings(Section):
         (), description="STUN servers for the transport `webrtc`, by commas, e.g. `stun:stun.example:3478`"
     )
     livekit: LiveKitSettings = Field(default_factory=LiveKitSettings)
-
+    video_height: int = Field(
+        720,
+        ge=180,
+        le=1080,
+        multiple_of=36,
+        description="lines of a presenter who comes as a video, 16:9; 720 take most of a core per session",
+    )
     enabled: bool = Field(
         True,
         description="whether `soundstage up` starts a voice worker, where the extra `voice` is installed",

@@ -5,21 +5,28 @@ from __future__ import annotations
 import asyncio
 import json
 from array import array
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
 import httpx
+import numpy as np
+import numpy.typing as npt
 from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription
 from av import AudioFrame, AudioResampler
 from livekit import rtc
 from spoken_words import RATE_HZ, silence
 from voice_person import FRAME, SOFTEST, Person
 
+Luma = npt.NDArray[np.uint8]
+
 
 class RoomPerson(Person):
     """A participant of a room: publishes a microphone, hears the agent, and gets events as data."""
 
     room: rtc.Room
+    on_picture: Callable[[Luma], None] | None = None
+    """Is shown the brightness of each picture of the presenter, (height, width)."""
 
     @classmethod
     async def join(cls, url: str, token: str) -> RoomPerson:
@@ -45,6 +52,17 @@ class RoomPerson(Person):
         await self.room.disconnect()
 
     def _subscribe(self, track: rtc.Track, *_: Any) -> None:
+        async def look() -> None:
+            async for event in rtc.VideoStream(track, format=rtc.VideoBufferType.I420):
+                frame = event.frame
+                rows = np.frombuffer(frame.data, np.uint8)[: frame.height * frame.width]
+                if self.on_picture is not None:
+                    self.on_picture(rows.reshape(frame.height, frame.width))
+
+        if track.kind == rtc.TrackKind.KIND_VIDEO:
+            self._tasks.append(asyncio.create_task(look()))
+            return
+
         async def listen() -> None:
             async for event in rtc.AudioStream(track, sample_rate=RATE_HZ, num_channels=1):
                 if max(map(abs, array("h", bytes(event.frame.data))), default=0) > SOFTEST:
@@ -62,12 +80,18 @@ class RoomPerson(Person):
 class PeerPerson(Person):
     """A browser, as far as WebRTC goes: offers a microphone and a data channel."""
 
+    on_picture: Callable[[Luma], None] | None = None
+
     @classmethod
-    async def connect(cls, url: str, token: str, headers: dict[str, str]) -> PeerPerson:
+    async def connect(
+        cls, url: str, token: str, headers: dict[str, str], *, video: bool = False
+    ) -> PeerPerson:
         self = cls.__new__(cls)
         self.events, self._mouth, self._tasks = [], asyncio.Queue(), []
         self.peer = RTCPeerConnection()
         self.peer.addTrack(_Microphone(self._mouth))
+        if video:
+            self.peer.addTransceiver("video", direction="recvonly")
         self.channel = self.peer.createDataChannel("events")
         self.channel.on("message", lambda data: self._note(json.loads(data)))
         self.peer.on("track", self._subscribe)
@@ -87,6 +111,16 @@ class PeerPerson(Person):
         await self.peer.close()
 
     def _subscribe(self, track: MediaStreamTrack) -> None:
+        async def look() -> None:
+            while True:
+                frame = await track.recv()
+                if self.on_picture is not None:
+                    self.on_picture(frame.to_ndarray(format="gray"))
+
+        if track.kind == "video":
+            self._tasks.append(asyncio.create_task(look()))
+            return
+
         async def listen() -> None:
             resampler = AudioResampler("s16", "mono", RATE_HZ)
             while True:

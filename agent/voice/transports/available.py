@@ -36,9 +36,19 @@ class Transports:
         secure = "s" if url.scheme in ("wss", "https") else ""
         return [f"{scheme}{secure}://{url.netloc}" for scheme in ("ws", "http")]
 
-    def choose(self, name: TransportName | None) -> TransportName:
-        """Returns the transport of a session. Raises `voice.no_transport`."""
+    def choose(self, name: TransportName | None, *, video: bool = False) -> TransportName:
+        """Returns the transport of a session: where none is named that of the settings, or for a video
+        `webrtc` in the place of `websocket`. Raises `voice.no_transport` and `voice.no_video`.
+        """
         chosen = name or self.settings.transport
+        if video and chosen == "websocket":
+            if name is not None:
+                raise Invalid(
+                    "voice.no_video",
+                    "A session on a WebSocket carries no video.",
+                    'Ask for the transport `webrtc` or `livekit`, or leave out `"video": true`.',
+                )
+            chosen = "webrtc"
         if chosen not in self.names():
             raise Invalid(
                 "voice.no_transport",

@@ -11,7 +11,7 @@ import wave
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipecat.frames.frames import (
     Frame,
@@ -27,6 +27,9 @@ from agent.events import BRAIN_EVENT, Emit
 from agent.transcription.recognition import TimedWord, Transcript
 from agent.voice.schemas import INPUT_HZ, SHEET, Delay, Expected
 
+if TYPE_CHECKING:
+    from agent.voice.worker.face_video import FaceVideo
+
 SPEECH_TIMEOUT_S = 30.0
 TRANSCRIPTION_TIMEOUT_S = 60.0
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -40,6 +43,8 @@ class Sound:
     pcm: bytes
     sample_hz: int
     sheet: dict[str, Any] = field(default_factory=dict)
+    phones: list[dict[str, Any]] = field(default_factory=list)
+    """For a video of the presenter; a face in the page moves by the shapes of the sheet."""
 
 
 class SessionLink(FrameSerializer):
@@ -52,6 +57,8 @@ class SessionLink(FrameSerializer):
         super().__init__()
         self.send: Send = _not_connected
         """Sends a message at once; set when the transport is there."""
+        self.face: FaceVideo | None = None
+        """The presenter as a video track, where the transport has one."""
         self._session_id = session_id
         self._on_interrupt = on_interrupt
         self._refs = count(1)
@@ -98,6 +105,8 @@ class SessionLink(FrameSerializer):
 
     async def tell(self, kind: str, **data: Any) -> None:
         """Shows something to the person at once."""
+        if kind == "state" and self.face is not None:
+            self.face.show_state(data["state"])
         await self.send({"type": kind, "data": data})
 
     async def report_played(self, text: str) -> None:
@@ -132,7 +141,8 @@ class SessionLink(FrameSerializer):
         with wave.open(io.BytesIO(base64.b64decode(message["wav"]))) as file:
             pcm, sample_hz = file.readframes(file.getnframes()), file.getframerate()
         sheet = {name: message[name] for name in (*SHEET, "emotion", "intensity")}
-        return Sound(message["text"], pcm, sample_hz, sheet)
+        phones = message.get("phones", [])
+        return Sound(message["text"], pcm, sample_hz, sheet, phones)
 
     async def transcribe(self, pcm: bytes) -> Transcript:
         """Has the server recognise free speech; without words where it could not."""

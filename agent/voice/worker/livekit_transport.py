@@ -16,7 +16,11 @@ from pipecat.transports.livekit.transport import (
 )
 
 from agent.voice.worker.link import SessionLink
+from agent.voice.worker.live_face import Picture
 from agent.voice.worker.output import ServerMessages
+
+BITRATE = 2_000_000
+FPS = 25.0
 
 
 def room_params(queue_ms: int) -> LiveKitParams:
@@ -29,6 +33,7 @@ class RoomTransport(LiveKitTransport):
     def __init__(self, link: SessionLink, url: str, token: str, room: str, params: LiveKitParams) -> None:
         super().__init__(url, token, room, params)
         self._link = link
+        self._source: rtc.VideoSource | None = None
 
     def output(self) -> LiveKitOutputTransport:
         if self._output is None:
@@ -62,6 +67,21 @@ class RoomTransport(LiveKitTransport):
         """Sends an event to the person."""
         text = json.dumps(message)
         await self.output().send_message(LiveKitOutputTransportMessageUrgentFrame(text, person))
+
+    async def send_picture(self, picture: Picture) -> None:
+        """Sends a picture of the presenter on a video track, which the first one publishes."""
+        if self._source is None:
+            self._source = rtc.VideoSource(picture.width, picture.height)
+            track = rtc.LocalVideoTrack.create_video_track("presenter", self._source)
+            options = rtc.TrackPublishOptions(
+                source=rtc.TrackSource.SOURCE_CAMERA,
+                simulcast=False,
+                video_codec=rtc.VideoCodec.H264,
+                video_encoding=rtc.VideoEncoding(max_bitrate=BITRATE, max_framerate=FPS),
+            )
+            await self._client.room.local_participant.publish_track(track, options)
+        frame = rtc.VideoFrame(picture.width, picture.height, rtc.VideoBufferType.I420, picture.data)
+        self._source.capture_frame(frame, timestamp_us=round(picture.at_s * 1_000_000))
 
 
 class _RoomOutput(ServerMessages, LiveKitOutputTransport):

@@ -40,12 +40,16 @@ class Playback(FrameProcessor):
                     self._sentences.append(self._caption["text"])
                 self._caption, self._played_ms = frame.message["data"], 0.0
             case OutputAudioRawFrame():
+                if self._link.face is not None and self._caption is not None and not self._played_ms:
+                    self._link.face.begin()
                 if self._awaits_sound:
                     self._awaits_sound = False
                     await self._link.report_delay("first_sound", self._link.person_ended_at)
                 self._played_ms += 1000 * len(frame.audio) / (2 * frame.sample_rate)
             case InterruptionFrame():
                 self._awaits_sound = False
+                if self._link.face is not None:
+                    self._link.face.hush()
                 await self._report()
         await self.push_frame(frame, direction)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -17,7 +17,9 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.transports.base_transport import BaseTransport, TransportParams
 from pipecat.workers.runner import WorkerRunner
 
+from agent.voice.worker.face_video import FaceVideo
 from agent.voice.worker.link import SessionLink
+from agent.voice.worker.live_face import Fetch, Picture
 from soundstage.http.sockets import ClientConnection, ConnectionClosed
 from soundstage.tasks import cancel_all
 from soundstage.telemetry import get_logger
@@ -30,6 +32,16 @@ QUEUE_MS = 60
 FLUSH_S = 0.2
 """A data channel drops what is not sent yet when it closes."""
 Build = Callable[[BaseTransport, FrameProcessor], PipelineWorker]
+VIDEO_DELAY_S = {"livekit": 0.03, "webrtc": 0.03}
+"""Sound waits longer than pictures, in queues and in the jitter buffer: `bench/live_face.py` measures it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """How presenters are drawn: the command of the avatar program, and what reads the files of a session."""
+
+    command: Sequence[str]
+    fetch: Fetch
 
 
 class Channel(Protocol):
@@ -40,6 +52,9 @@ class Channel(Protocol):
 
     async def push(self, frame: Frame) -> None:
         """Gives a frame to the pipeline, if one runs."""
+
+    async def send_picture(self, picture: Picture) -> None:
+        """Sends a picture of the presenter to the person; drops it while nobody can see it."""
 
     async def close(self) -> None:
         """Ends the pipeline."""
@@ -67,10 +82,12 @@ class Muting(FrameProcessor):
 
 
 async def serve_relayed(
-    socket: ClientConnection, link: SessionLink, transport: dict[str, Any], build: Build
+    socket: ClientConnection, link: SessionLink, transport: dict[str, Any], build: Build, drawing: Drawing
 ) -> None:
     """Serves a session until its socket closes, or its room has ended."""
     microphone = Microphone()
+    face = FaceVideo(link, drawing.command, drawing.fetch, VIDEO_DELAY_S[transport["kind"]])
+    link.face = face
     ended = asyncio.Event()
 
     async def send(message: dict[str, Any]) -> None:
@@ -85,6 +102,7 @@ async def serve_relayed(
         channel = Room(link, transport, microphone, build, ended)
     else:
         channel = Peer(link, transport, microphone, build)
+    face.sink = channel.send_picture
 
     interrupting: list[asyncio.Task[None]] = []
 
@@ -93,6 +111,8 @@ async def serve_relayed(
             message = json.loads(data)
             if message["type"] == "mute":
                 microphone.muted = message["muted"]
+            elif message["type"] == "face":
+                await face.change(message["spec"])
             elif message["type"] in ("show", "hang_up", "offer"):
                 await channel.take(message)
             elif message["type"] == "interrupt":
@@ -107,6 +127,7 @@ async def serve_relayed(
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
         await cancel_all([*tasks, *interrupting])
+        await face.close()
         await channel.close()
 
 
@@ -164,6 +185,7 @@ class Room:
         for name, handler in handlers.items():
             self._transport.add_event_handler(name, handler)
         self._link = link
+        self._joined = False
         self._telling: set[asyncio.Task[None]] = set()
         self._joining = asyncio.get_running_loop().call_later(JOIN_TIMEOUT_S, self._give_up, ended)
         self._running = _Running(build(self._transport, Muting(microphone)), ended.set)
@@ -175,7 +197,12 @@ class Room:
     async def push(self, frame: Frame) -> None:
         await self._running.push(frame)
 
+    async def send_picture(self, picture: Picture) -> None:
+        if self._joined:
+            await self._transport.send_picture(picture)
+
     async def close(self) -> None:
+        self._joined = False
         self._joining.cancel()
         await self._running.cancel()
         await cancel_all(self._telling)
@@ -187,6 +214,7 @@ class Room:
 
     async def _on_joined(self, *_: Any) -> None:
         self._joining.cancel()
+        self._joined = True
         self._transport.watch(self._person, self._on_present)
 
     def _on_present(self, connected: bool) -> None:
@@ -213,6 +241,7 @@ class Peer:
         self._microphone = microphone
         self._build = build
         self._connection: Any = None
+        self._track: Any = None
         self._running: _Running | None = None
 
     async def take(self, message: dict[str, Any]) -> None:
@@ -229,9 +258,13 @@ class Peer:
         if self._running is not None:
             await self._running.push(frame)
 
+    async def send_picture(self, picture: Picture) -> None:
+        if self._track is not None:
+            self._track.show(picture)
+
     async def close(self) -> None:
         running, connection = self._running, self._connection
-        self._running = self._connection = None
+        self._running = self._connection = self._track = None
         if running is not None:
             await running.cancel()
         if connection is not None:
@@ -240,7 +273,7 @@ class Peer:
     async def _answer(self, ref: int, sdp: str) -> None:
         from pipecat.transports.smallwebrtc.connection import SmallWebRTCConnection
 
-        from agent.voice.worker.webrtc_transport import PeerTransport
+        from agent.voice.worker.webrtc_transport import PeerTransport, add_face_track
 
         await self.close()
         connection = SmallWebRTCConnection(self._ice_servers)
@@ -255,7 +288,7 @@ class Peer:
             await connection.disconnect()  # type: ignore[no-untyped-call]
             await self._link.send({"type": "described", "ref": ref, "sdp": ""})
             return
-        self._connection = connection
+        self._connection, self._track = connection, add_face_track(connection)
         transport = PeerTransport(
             self._link, connection, TransportParams(audio_in_enabled=True, audio_out_enabled=True)
         )

@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import Sequence
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -32,11 +33,11 @@ from agent.voice.worker.engines import Recognisers
 from agent.voice.worker.link import SessionLink
 from agent.voice.worker.listening import Listening
 from agent.voice.worker.playback import Playback
-from agent.voice.worker.relayed import serve_relayed
+from agent.voice.worker.relayed import Drawing, serve_relayed
 from agent.voice.worker.socket_transport import SocketTransport
 from agent.voice.worker.speaking import Speaking
 from soundstage.backoff import Backoff
-from soundstage.http import web_socket_url
+from soundstage.http import open_client, web_socket_url
 from soundstage.http.sockets import WebSocketException, open_web_socket
 from soundstage.tasks import cancel_all
 from soundstage.telemetry import get_logger
@@ -44,6 +45,7 @@ from soundstage.telemetry import get_logger
 RECONNECT = Backoff(first_s=0.5, longest_s=10.0)
 DETECTOR = VADParams(confidence=0.7, start_secs=0.2, stop_secs=0.15, min_volume=0.4)
 MAX_GRAMMARS = 16
+FETCH_TIMEOUT_S = 30.0
 CONNECT_TIMEOUT_S = 30.0
 """A pipeline that has not reached the server by then ends, and the server asks again."""
 log = get_logger(__name__)
@@ -52,10 +54,14 @@ Names = dict[str, list[str]]
 
 
 class VoiceWorker:
-    """Connects to a server, and serves each session that it names in a pipeline of its own."""
+    """Connects to a server, and serves each session that it names in a pipeline of its own. `drawing` is the
+    command of the avatar program, for presenters as video tracks.
+    """
 
-    def __init__(self, server_url: str, token: str) -> None:
+    def __init__(self, server_url: str, token: str, drawing: Sequence[str] = ()) -> None:
         self._url = f"{web_socket_url(server_url)}/api/voice/workers"
+        self._files_url = f"{server_url.rstrip('/')}/api/voice/workers"
+        self._drawing = tuple(drawing)
         self._headers = {"Authorization": f"Bearer {token}"}
         self._recognisers = Recognisers()
         self._grammars: dict[str, asyncio.Task[SpokenGrammar]] = {}
@@ -105,11 +111,19 @@ class VoiceWorker:
                 await self._run_on_socket(session_id, session)
                 return
             async with open_web_socket(f"{self._url}/{session_id}", self._headers) as socket:
-                await serve_relayed(socket, session.link, transport, session.build)
+                drawing = Drawing(self._drawing, partial(self._fetch, session_id))
+                await serve_relayed(socket, session.link, transport, session.build, drawing)
         except (OSError, WebSocketException) as error:
             log.warning("voice.session_refused", session=session_id, error=str(error)[:200])
         finally:
             log.info("voice.session_ended", session=session_id)
+
+    async def _fetch(self, session_id: str, sha256: str) -> bytes:
+        """Returns a file of the presenter of a session."""
+        async with open_client(headers=self._headers, timeout=FETCH_TIMEOUT_S) as client:
+            answer = await client.get(f"{self._files_url}/{session_id}/files/{sha256}")
+            answer.raise_for_status()
+            return answer.content
 
     async def _run_on_socket(self, session_id: str, session: _Session) -> None:
         """Serves a session whose sound travels on its socket."""

@@ -73,6 +73,8 @@ class Speaking(FrameProcessor):
         sound = await self._link.speak(sentence)
         if sound is None:
             return False
+        if self._link.face is not None:
+            self._link.face.prepare(sound)
         caption = {"type": "caption", "data": {"text": sound.text, **sound.sheet}}
         await self.push_frame(TTSStartedFrame())
         await self.push_frame(OutputTransportMessageFrame(message=caption))

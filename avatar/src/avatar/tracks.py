@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -128,6 +128,21 @@ brow_tilt       -1..1    inner ends of the brows: 1 = up (sad), -1 = down (stern
 
 JAW_E, LOW_E, RAISE_E = 0.20, 0.14, 0.055
 """How far each channel parts the lips at 1, in E."""
+
+
+class Motion(Protocol):
+    """The motion of a face, read frame by frame in order: a `ControlTrack`, or one that has no end."""
+
+    @property
+    def fps(self) -> int: ...
+
+    @property
+    def frames(self) -> int: ...
+
+    @property
+    def gestures(self) -> tuple[GestureCue, ...]: ...
+
+    def at(self, index: int) -> dict[str, float]: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,8 @@ async function open(address: string, presenter: string, sessionId: string | null
     body: JSON.stringify({ session_id: sessionId, ...(presenter && { agent_id: presenter }) }),
   });
   const body = await answer.json().catch(() => ({}));
-  if (answer.ok && Object.keys(ANSWER).every((key) => typeof body[key] === "string")) return { ...body, ice_servers: [] };
+  if (answer.ok && Object.keys(ANSWER).every((key) => typeof body[key] === "string"))
+    return { ...body, ice_servers: [], video: false };
   throw {
     status: answer.status,
     code: typeof body.code === "string" ? body.code : "embed.no_session",

@@ -24,17 +24,21 @@ export interface Opened {
   session_id: string;
   url: string;
   token: string;
-  /** With a room, whose server is at `url`: joins it, and the same session otherwise where it cannot be reached. */
-  livekit?: { join: (opened: Opened, events: LineEvents) => Promise<Line>; otherwise: () => Promise<Opened> };
+  /** With a room, whose server is at `url`: joins it. */
+  join?: (opened: Opened, events: LineEvents) => Promise<Line>;
+  /** Opens the same session in another way, where this one does not reach the server. */
+  otherwise?: () => Promise<Opened>;
   /** With WebRTC: answers a session description. Without it `url` is that of a WebSocket. */
   offer?: (sdp: string) => Promise<string>;
   ice_servers: readonly string[];
+  /** The presenter comes as a video. */
+  video: boolean;
 }
 
 /** What a call needs of its surroundings. */
 export interface CallPort {
   /** Opens the session, or comes back to it; throws an error with code, message and hint. */
-  open: (presenter: string, sessionId: string | null) => Promise<Opened>;
+  open: (presenter: string, sessionId: string | null, video: boolean) => Promise<Opened>;
   end: (sessionId: string) => Promise<void>;
 }
 
@@ -63,6 +67,8 @@ export interface CallView {
   /** The sentence that is heard now. */
   caption: Caption | null;
   speaking: boolean;
+  /** The presenter as a video; null where the page draws one. */
+  video: MediaStream | null;
   /** The browser plays no sound before somebody taps. */
   soundBlocked: boolean;
   error: CallError | null;
@@ -88,6 +94,7 @@ const OFF: CallView = {
   unclear: null,
   caption: null,
   speaking: false,
+  video: null,
   soundBlocked: false,
   error: null,
 };
@@ -105,6 +112,7 @@ export class Call {
   private microphone: Microphone | null = null;
   private loudspeaker: Loudspeaker | null = null;
   private presenter = "";
+  private video = false;
   private utterance = "";
   private pendingCaption: Caption | null = null;
   /** When it came, by the audio clock. */
@@ -158,11 +166,12 @@ export class Call {
     return this.view.phase === "on" && this.view.state !== "waiting" && this.lineState === "open";
   }
 
-  /** Begins a call. To be called from a click: browsers play sound only then. */
-  async start(presenter: string, sessionId: string): Promise<void> {
+  /** Begins a call, with a video of the presenter where the page cannot draw one. To be called from a click:
+   * browsers play sound only then. */
+  async start(presenter: string, sessionId: string, video = false): Promise<void> {
     this.close();
     const call = ++this.number;
-    this.presenter = presenter;
+    [this.presenter, this.video] = [presenter, video];
     this.loudspeaker = new Loudspeaker();
     void this.loudspeaker.resume().catch(() => undefined);
     if (this.devices.loudspeaker) void this.loudspeaker.choose(this.devices.loudspeaker).catch(() => undefined);
@@ -184,12 +193,22 @@ export class Call {
     if (sessionId) await this.port.end(sessionId).catch(() => undefined);
   }
 
-  async changePresenter(presenter: string): Promise<void> {
-    this.presenter = presenter;
+  async changePresenter(presenter: string, video = false): Promise<void> {
+    const isOtherWay = video !== this.video;
+    [this.presenter, this.video] = [presenter, video];
     const { sessionId, phase } = this.view;
     if (phase !== "on") return;
     try {
-      await this.port.open(presenter, sessionId);
+      if (!isOtherWay) await this.port.open(presenter, sessionId, video);
+      else {
+        // Sound and pictures take another way from now on.
+        const { line } = this;
+        this.line = null;
+        line?.close();
+        this.silence();
+        this.show({ video: null });
+        await this.connect(this.number, sessionId);
+      }
     } catch (error) {
       this.show({ error: errorOf(error) });
     }
@@ -287,13 +306,14 @@ export class Call {
   }
 
   private async connect(call: number, sessionId: string | null): Promise<void> {
-    const opened = await this.port.open(this.presenter, sessionId);
+    const opened = await this.port.open(this.presenter, sessionId, this.video);
     if (call !== this.number) return;
     this.show({ sessionId: opened.session_id });
     const line = await openLine(opened, {
       onMessage: (message) => call === this.number && this.receive(message),
       onSound: (piece) => call === this.number && this.receiveSound(piece),
       onStream: (stream) => call === this.number && this.loudspeaker?.playStream(stream),
+      onVideo: (video) => call === this.number && this.show({ video }),
       onClosed: (code) => {
         if (line !== this.line) return;
         this.line = null;
@@ -318,7 +338,7 @@ export class Call {
   /** Comes back to the same session, for as long as the server keeps it. */
   private async reconnect(call: number): Promise<void> {
     if (this.view.phase !== "on") return;
-    this.show({ phase: "reconnecting", state: "waiting" });
+    this.show({ phase: "reconnecting", state: "waiting", video: null });
     const limit = Date.now() + RECONNECT_MS;
     for (let pause = 500; call === this.number && Date.now() < limit; pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
       try {

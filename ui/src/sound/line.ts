@@ -27,18 +27,21 @@ export interface LineEvents {
   /** A piece of 16-bit PCM. */
   onSound: (piece: ArrayBuffer) => void;
   onStream: (stream: MediaStream) => void;
+  /** The presenter as a video. */
+  onVideo: (stream: MediaStream) => void;
   /** Told once, with a code of a WebSocket, and only after it was open. */
   onClosed: (code: number) => void;
 }
 
 /** Opens the line of a session. Throws CallError `page.no_voice` where the server cannot be reached. */
 export async function openLine(opened: Opened, events: LineEvents): Promise<Line> {
-  const { livekit, offer } = opened;
-  if (!livekit) return offer ? PeerLine.open(opened, offer, events) : SocketLine.open(opened, events);
+  const { join, offer, otherwise } = opened;
   try {
-    return await livekit.join(opened, events);
-  } catch {
-    return openLine(await livekit.otherwise(), events);
+    if (join) return await join(opened, events);
+    return await (offer ? PeerLine.open(opened, offer, events) : SocketLine.open(opened, events));
+  } catch (error) {
+    if (!otherwise) throw error;
+    return openLine(await otherwise(), events);
   }
 }
 
@@ -91,9 +94,10 @@ class PeerLine implements Line {
     private readonly events: LineEvents,
   ) {}
 
-  static async open({ ice_servers }: Opened, offer: (sdp: string) => Promise<string>, events: LineEvents): Promise<Line> {
+  static async open({ ice_servers, video }: Opened, offer: (sdp: string) => Promise<string>, events: LineEvents): Promise<Line> {
     const peer = new RTCPeerConnection({ iceServers: ice_servers.map((urls) => ({ urls })) });
     const { sender } = peer.addTransceiver("audio", { direction: "sendrecv" });
+    if (video) peer.addTransceiver("video", { direction: "recvonly" });
     const line = new PeerLine(peer, peer.createDataChannel("events"), sender, events);
     try {
       await line.connect(offer);
@@ -111,7 +115,7 @@ class PeerLine implements Line {
       if (message.type === "closed") this.code = message.code;
       else events.onMessage(message);
     };
-    peer.ontrack = ({ track }) => events.onStream(new MediaStream([track]));
+    peer.ontrack = ({ track }) => events[track.kind === "video" ? "onVideo" : "onStream"](new MediaStream([track]));
     await peer.setLocalDescription();
     // The offer goes out once, with all addresses.
     await happens(peer, "icegatheringstatechange", () => peer.iceGatheringState === "complete", GATHERING_MS).catch(

@@ -32,7 +32,9 @@ export class RoomLine implements Line {
     const room = new Room();
     const line = new RoomLine(room);
     room.on(RoomEvent.TrackSubscribed, (track: RemoteTrack) => {
-      if (track.kind === Track.Kind.Audio) events.onStream(new MediaStream([track.mediaStreamTrack]));
+      const stream = new MediaStream([track.mediaStreamTrack]);
+      if (track.kind === Track.Kind.Video) events.onVideo(stream);
+      else events.onStream(stream);
     });
     room.on(RoomEvent.DataReceived, (payload: Uint8Array) => {
       const message = JSON.parse(new TextDecoder().decode(payload)) as ServerMessage;

@@ -11,7 +11,13 @@ import { call } from "./call";
 
 let shownFace: FaceView | null = null;
 
-export function Presenter({ entry, shownState }: { entry: PersonaEntry | undefined; shownState: Shown }) {
+interface Props {
+  entry: PersonaEntry | undefined;
+  shownState: Shown;
+  video: MediaStream | null;
+}
+
+export function Presenter({ entry, shownState, video }: Props) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const state = useRef<FaceState>("idle");
   state.current = faceStateOf(shownState);
@@ -44,16 +50,40 @@ export function Presenter({ entry, shownState }: { entry: PersonaEntry | undefin
     <>
       <Face entry={entry} width={320} />
       {character && <canvas ref={canvas} />}
+      {video && <Film stream={video} />}
     </>
   );
 }
 
+/** The presenter as a video, over the still picture as soon as there is something to see. */
+function Film({ stream }: { stream: MediaStream }) {
+  const film = useRef<HTMLVideoElement>(null);
+  const [isSeen, setSeen] = useState(false);
+  useEffect(() => {
+    if (film.current) film.current.srcObject = stream;
+  }, [stream]);
+  // The sound comes by itself.
+  return <video ref={film} muted autoPlay playsInline data-seen={isSeen} onPlaying={() => setSeen(true)} />;
+}
+
+/** The name of the file from which the page draws a presenter; undefined for photos, filmed people and own designs. */
+function drawnId(entry: PersonaEntry | undefined): string | undefined {
+  const face = faceOf(entry);
+  if (face?.kind !== "rig") return undefined;
+  return face.design ? (entry?.origin === "shipped" ? entry.id : undefined) : face.character;
+}
+
+const faceOf = (entry: PersonaEntry | undefined) =>
+  entry?.persona?.face as { kind: string; character?: string; design?: object | null } | undefined;
+
+/** Whether a presenter can answer live, and the page cannot draw them. */
+export const needsVideo = (entry: PersonaEntry | undefined): boolean =>
+  drawnId(entry) === undefined && ["rig", "photo"].includes(faceOf(entry)?.kind ?? "");
+
 /** Null until it is there, and for photos, filmed people and characters of one's own. */
 function useCharacter(entry: PersonaEntry | undefined): Character | null {
   const [character, setCharacter] = useState<Character | null>(null);
-  const face = entry?.persona?.face as { kind: string; character?: string; design?: object | null } | undefined;
-  const name = face?.design ? (entry?.origin === "shipped" ? entry.id : undefined) : face?.character;
-  const id = face?.kind === "rig" ? name : undefined;
+  const id = drawnId(entry);
   useEffect(() => {
     setCharacter(null);
     let isCurrent = true;

@@ -13,7 +13,7 @@ import { call, useCall } from "./call";
 import "../chat/chat.css";
 import "../create/create.css";
 import "./talk.css";
-import { Measures, Presenter } from "./Presenter";
+import { Measures, needsVideo, Presenter } from "./Presenter";
 import { useDevices } from "./useDevices";
 
 const PRESENTER = "soundstage.presenter";
@@ -31,7 +31,7 @@ export function TalkView() {
   const choose = (id: string) => {
     localStorage.setItem(PRESENTER, id);
     setChosen(id);
-    void call.changePresenter(id);
+    void call.changePresenter(id, needsVideo(personas?.find((one) => one.id === id)));
   };
   return (
     <div className="talk" data-state={stateOf(view)}>
@@ -41,7 +41,7 @@ export function TalkView() {
       </div>
       <div className="talk-stage">
         <Ring>
-          <Presenter entry={entry} shownState={stateOf(view)} />
+          <Presenter entry={entry} shownState={stateOf(view)} video={view.video} />
           {view.measures && <Measures />}
           {view.speaking && (
             <button type="button" className="talk-interrupt" onClick={() => call.interrupt()}>{t`Interrupt`}</button>
@@ -59,7 +59,11 @@ export function TalkView() {
           <Icon name={view.muted ? "muted" : "microphone"} />
           {view.muted ? t`Muted` : t`Mute`}
         </button>
-        {isOn ? <MainButton view={view} /> : <StartButton onStart={() => void call.start(presenter, session)} />}
+        {isOn ? (
+          <MainButton view={view} />
+        ) : (
+          <StartButton onStart={() => void call.start(presenter, session, needsVideo(entry))} />
+        )}
         <Settings view={view} />
       </div>
       <Level shown={isOn && view.microphone === "on"} />

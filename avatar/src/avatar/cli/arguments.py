@@ -83,6 +83,9 @@ def build_parser(*, from_text: bool = False) -> argparse.ArgumentParser:
     moment.add_argument(
         "--word", type=int, metavar="N", help="the moment: when the Nth word of the script is said, from 0"
     )
+    verb("live", "Draw a face that answers live, for the voice worker.", "spec", "scene").add_argument(
+        "--memory", type=Path, metavar="FILE", required=True, help="shared memory for its pictures"
+    )
     verb("probe", "Say what a picture, video or sound file holds.", "file")
     look = verb("look", "Measure a picture or a frame: faces, sharpness, light, colours.", "file")
     look.add_argument("--ms", type=int, default=0, metavar="N", help="the moment of a video, in milliseconds")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from avatar.cli.from_text import spec_of_render
 from avatar.cli.lipsyncing import lipsync
+from avatar.cli.living import live
 from avatar.cli.reenacting import reenact
 from avatar.cli.rehearsing import rehearse
 from avatar.cli.shipped_designs import PRESENTERS
@@ -82,6 +83,7 @@ VERBS: dict[str, Verb] = {
     "still": lambda args, context: make_still(
         spec_with_scene(args), args.scene, args.ms, args.out, context, word=args.word
     ),
+    "live": live,
     "probe": lambda args, context: probe_file(args.file, context),
     "look": lambda args, context: look_at(args.file, args.ms, args.shown, context),
     "poster": lambda args, context: make_film_poster(args.file, args.out, context),

@@ -12,7 +12,7 @@ from avatar.pipeline.context import Context
 from avatar.pipeline.files import describe, require_other_files
 from avatar.pipeline.scene_media import paths_of
 from avatar.spec import Finished, Notice, RenderSpec, StageStarted
-from avatar.spec.speech_sheet import LEVEL_HZ, SpeechSheet, TimedWord
+from avatar.spec.speech_sheet import LEVEL_HZ, SpeechSheet, TimedPhone, TimedWord
 
 SOUND, SHEET = "audio.wav", "speech.json"
 
@@ -37,6 +37,7 @@ def say_scene(spec: RenderSpec, scene_id: str, folder: Path, context: Context) -
             sample_rate_hz=speech.sample_rate_hz,
             words=tuple(TimedWord(text=w.text, start_ms=w.start_ms, end_ms=w.end_ms) for w in speech.words),
             visemes=name_visemes(speech.phones, speech.duration_ms),
+            phones=tuple(TimedPhone(ipa=p.ipa, start_ms=p.start_ms, end_ms=p.end_ms) for p in speech.phones),
             level=tuple(round(float(level), 3) for level in loudness(speech.wav, moments)),
             phone_source=speech.phone_source,
         )

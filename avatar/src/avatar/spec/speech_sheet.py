@@ -32,6 +32,14 @@ class TimedViseme(SpecModel):
     end_ms: int
 
 
+class TimedPhone(SpecModel):
+    """One phoneme in IPA; "" is silence. Times are milliseconds from the start of the sound."""
+
+    ipa: str
+    start_ms: int
+    end_ms: int
+
+
 class SpeechSheet(SpecModel):
     """`level` holds the loudness of the voice, 0 to 1, `level_hz` times per second."""
 
@@ -40,6 +48,7 @@ class SpeechSheet(SpecModel):
     sample_rate_hz: int
     words: tuple[TimedWord, ...]
     visemes: tuple[TimedViseme, ...]
+    phones: tuple[TimedPhone, ...] = ()
     level_hz: int = LEVEL_HZ
     level: tuple[float, ...]
     phone_source: str = Field(description="where the times come from: engine, aligned, recognised, energy")

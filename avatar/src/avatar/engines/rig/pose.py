@@ -14,7 +14,7 @@ import skia
 from avatar.engines.rig.arm_motion import ArmPose, ArmsTimeline
 from avatar.engines.rig.geometry import Points, smoothstep
 from avatar.engines.rig.torso import LEAN_PER_SWAY_DEG, TorsoField, TorsoPose
-from avatar.tracks import ControlTrack
+from avatar.tracks import Motion
 
 HEAD_RADIUS = (92.0, 178.0, 78.0)
 """Half axes of the ellipsoid that stands for the head when it turns: width, height, depth."""
@@ -108,13 +108,20 @@ def map_points(matrix: skia.Matrix, points: Points) -> Points:
     return np.stack([points @ np.array([m[0], m[1]]) + m[2], points @ np.array([m[3], m[4]]) + m[5]], axis=1)
 
 
-def poses(track: ControlTrack) -> Iterator[Pose]:
-    """Returns one pose per frame: torso and hair are damped springs that follow the head."""
+def poses(track: Motion) -> Iterator[Pose]:
+    """Returns one pose per frame: torso and hair are damped springs that follow the head.
+
+    Reads each frame when it is asked for: the gestures of a live track may change between frames.
+    """
     dt = 1.0 / track.fps
     hair, yaw, lean = (_Spring(*numbers) for numbers in ((60.0, 9.0), (30.0, 9.0), (22.0, 8.0)))
-    arms = ArmsTimeline(track.gestures)
+    gestures = track.gestures
+    arms = ArmsTimeline(gestures)
     for index in range(track.frames):
         channels = track.at(index)
+        if track.gestures is not gestures:
+            gestures = track.gestures
+            arms = ArmsTimeline(gestures)
         target = 0.9 * channels["yaw_deg"] + 1.4 * channels["roll_deg"] + 5.0 * channels["sway"]
         swing = hair.follow(target, dt) - target
         raised = arms.at((index + 0.5) * dt)

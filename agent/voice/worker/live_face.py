@@ -1,0 +1,240 @@
+"""The process that draws a presenter live (`avatar live`), its pictures, and what it is told.
+
+Drawing needs the worker's environment, sending this one; pictures cross in shared memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import io
+import mmap
+import os
+import tempfile
+import time
+import wave
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from avatar.spec import Failed, RenderSpec
+from avatar.spec.live import (
+    SLOTS,
+    FaceState,
+    LiveBegin,
+    LiveFrame,
+    LiveHush,
+    LiveOrder,
+    LiveSentence,
+    LiveState,
+    slot_bytes,
+)
+from pydantic import ValidationError
+
+from agent.voice.schemas import VoiceState
+from agent.voice.worker.link import Sound
+from farm.local.commands import SPEC_FILE, worker_environment
+from farm.local.process import StartedWorker, start_worker
+from farm.worker_output import LogTail, collect, read_lines
+from soundstage.errors import Unavailable, Upstream
+from studio.personas.live_face import hashes_in
+
+STALE_S = 0.12
+"""A picture that is older may be drawn over while it is read: it is left out."""
+END_S = 2.0
+ENDED = "voice.face_ended"
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108
+Fetch = Callable[[str], Awaitable[bytes]]
+"""Returns the content of a blob by its hash."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """I420, BT.709; `data` is valid until three more pictures have come. `at_s`: monotonic time."""
+
+    data: memoryview
+    width: int
+    height: int
+    at_s: float
+
+
+class LiveFace:
+    """Draws the presenter of `spec`, from `pictures` on until `close`."""
+
+    def __init__(self, command: Sequence[str], spec: RenderSpec, fetch: Fetch) -> None:
+        self._command = tuple(command)
+        self._spec = spec
+        self._fetch = fetch
+        self._started: StartedWorker | None = None
+        self._next = 0
+        self._waiting: deque[int] = deque()
+        self._state: VoiceState = "listening"
+        self.dropped = 0
+        """Pictures that were left out so far, because they could not be drawn or sent in time."""
+
+    async def pictures(self) -> AsyncIterator[Picture]:
+        """Yields pictures as they are drawn. Raises Upstream with what the program says, and Unavailable
+        `voice.face_ended` and `voice.no_face_program`.
+        """
+        width, height = self._spec.canvas.width, self._spec.canvas.height
+        step, size = slot_bytes(width, height), width * height * 3 // 2
+        with tempfile.TemporaryDirectory(prefix="voice-face-") as folder, _memory(SLOTS * step) as memory:
+            slots = [mmap.mmap(memory.fileno(), step, offset=slot * step) for slot in range(SLOTS)]
+            await self._write_inputs(Path(folder))
+            failure = None
+            log = LogTail()
+            process = (await self._start(Path(folder), memory.name)).process
+            reading = asyncio.create_task(collect(process.stderr, log)) if process.stderr else None
+            try:
+                if process.stdout is None:
+                    return
+                self._send(LiveState(state=_shown(self._state)))
+                async for line in read_lines(process.stdout):
+                    frame = _frame_of(line)
+                    if frame is None:
+                        failure = _failure_of(line) or failure
+                        continue
+                    if time.monotonic() - frame.at_s > STALE_S:
+                        self.dropped += 1
+                        continue
+                    data = memoryview(slots[frame.slot])[:size]
+                    yield Picture(data, width, height, frame.at_s)
+            finally:
+                await self._end()
+                if reading is not None:
+                    reading.cancel()
+        if failure is not None:
+            raise Upstream(failure.code, failure.message, failure.hint)
+        raise Unavailable(
+            ENDED,
+            "The program that draws the presenter has ended.",
+            f"Its log ends with: {log.text()[-300:].strip() or 'nothing'}",
+        )
+
+    def prepare(self, sound: Sound) -> None:
+        """Sends a sentence that will be said, so that its motion is there when it begins."""
+        self._next += 1
+        self._waiting.append(self._next)
+        self._send(
+            LiveSentence(
+                id=self._next,
+                wav=_wav_of(sound),
+                duration_ms=max(1, sound.sheet["duration_ms"]),
+                words=sound.sheet["words"],
+                phones=sound.phones,
+                emotion=sound.sheet.get("emotion", ""),
+            )
+        )
+
+    def begin(self, at_s: float) -> None:
+        """The next sentence begins to sound at `at_s`, monotonic time."""
+        if self._waiting:
+            self._send(LiveBegin(id=self._waiting.popleft(), at_s=at_s))
+
+    def hush(self) -> None:
+        """The sound has stopped."""
+        self._waiting.clear()
+        self._send(LiveHush())
+
+    def show_state(self, state: VoiceState) -> None:
+        self._state = state
+        self._send(LiveState(state=_shown(state)))
+
+    async def close(self) -> None:
+        """Ends the process; `pictures` ends with it."""
+        await self._end()
+
+    async def _start(self, folder: Path, memory: str) -> StartedWorker:
+        scene = self._spec.scenes[0].id
+        arguments = ["live", SPEC_FILE, scene, "--memory", memory, "--blobs", str(folder), "--confined"]
+        try:
+            self._started = await start_worker(
+                [*self._command, *arguments, "--json"],
+                worker_environment(folder),
+                0,
+                folder,
+                stdin=asyncio.subprocess.PIPE,
+            )
+        except OSError as error:
+            raise _not_here(self._command[0]) from error
+        return self._started
+
+    async def _write_inputs(self, folder: Path) -> None:
+        """Writes the spec, and the files that it names by hash."""
+        (folder / SPEC_FILE).write_text(self._spec.model_dump_json(), encoding="utf-8")
+        for sha256 in hashes_in(self._spec):
+            digest = sha256.removeprefix("sha256:")
+            path = folder / digest[:2] / digest
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(await self._fetch(sha256))
+
+    def _send(self, order: LiveOrder) -> None:
+        started = self._started
+        if started is None or started.process.returncode is not None or started.process.stdin is None:
+            return
+        with suppress(ConnectionError, RuntimeError):
+            started.process.stdin.write(order.model_dump_json().encode() + b"\n")
+
+    async def _end(self) -> None:
+        started, self._started = self._started, None
+        if started is None:
+            return
+        process = started.process
+        if process.stdin is not None:
+            process.stdin.close()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(END_S):
+                await process.wait()
+                return
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
+@contextmanager
+def _memory(size: int) -> Iterator[IO[bytes]]:
+    """Opens a file in memory for pictures; it is gone with the context."""
+    folder = SHARED_MEMORY if SHARED_MEMORY.is_dir() else None
+    with tempfile.NamedTemporaryFile(prefix="voice-face-", dir=folder) as file:
+        os.ftruncate(file.fileno(), size)
+        yield file
+
+
+def _frame_of(line: bytes) -> LiveFrame | None:
+    try:
+        return LiveFrame.model_validate_json(line)
+    except ValidationError:
+        return None
+
+
+def _failure_of(line: bytes) -> Failed | None:
+    try:
+        return Failed.model_validate_json(line)
+    except ValidationError:
+        return None
+
+
+def _shown(state: VoiceState) -> FaceState:
+    return "idle" if state == "waiting" else state
+
+
+def _wav_of(sound: Sound) -> str:
+    """Returns the sound as a WAV file in base64."""
+    with io.BytesIO() as target:
+        with wave.open(target, "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(sound.sample_hz)
+            file.writeframes(sound.pcm)
+        return base64.b64encode(target.getvalue()).decode("ascii")
+
+
+def _not_here(program: str) -> Unavailable:
+    return Unavailable(
+        "voice.no_face_program",
+        f"The presenter cannot be drawn: {program} is not on the machine of the voice worker.",
+        "Install the worker there with `make setup`, or name it in worker.command.",
+    )
