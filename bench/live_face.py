@@ -23,9 +23,10 @@ from typing import Any
 import httpx
 from playwright.sync_api import Route, sync_playwright
 
-ROOT = Path(__file__).parents[1]
-for folder in ("", "tests/support", "tests/provisioning_api", "tests/servers"):
-    sys.path.append(str(ROOT / folder))
+sys.path.append(str(Path(__file__).parents[1]))
+sys.path.append(str(Path(__file__).parents[1] / "tests" / "support"))
+sys.path.append(str(Path(__file__).parents[1] / "tests" / "provisioning_api"))
+sys.path.append(str(Path(__file__).parents[1] / "tests" / "servers"))
 
 from fake_microphone import Microphone
 from livekit_server import answers, livekit_variables
@@ -40,6 +41,7 @@ from app.local_access import read_local_access
 from app.server.start_link import make_start_link
 from bench.results import add_figure, add_json_option, percentile, write_figures
 
+ROOT = Path(__file__).parents[1]
 TEXT = "what can you do"
 EARLY_MS, LATE_MS = 60, 40
 """Pictures may be so much before and after their sound (EBU R37: sound 60 ms late to 40 ms early)."""
@@ -49,7 +51,8 @@ WAIT_S = 60.0
 
 WATCH = """() => {
   const found = window.measured = {pictures: [], sounds: []};
-  const canvas = new OffscreenCanvas(16 * BLOCK, 2 * BLOCK), pen = canvas.getContext('2d', {willReadFrequently: true});
+  const canvas = new OffscreenCanvas(16 * BLOCK, 2 * BLOCK);
+  const pen = canvas.getContext('2d', {willReadFrequently: true});
   const number = (pixels, row) => {
     let value = 0;
     for (let place = 0; place < 16; place++) {
@@ -111,7 +114,7 @@ def offsets(sight: Sight, sounds: list[float]) -> list[float]:
 async def measure(
     url: str, headers: dict[str, str], transport: str, turns: int
 ) -> tuple[Sight, list[float], float]:
-    """Has the agent say `turns` sentences; returns what was seen, when sound was heard, and how long it took."""
+    """Has the agent say sentences; returns what was seen, when sound was heard, and how long it took."""
     sight = Sight()
     request = {"agent_id": "nova", "transport": transport, "video": True}
     async with httpx.AsyncClient(base_url=url, headers=headers, timeout=WAIT_S) as client:
@@ -119,11 +122,10 @@ async def measure(
         answer.raise_for_status()
         opened = answer.json()
     if transport == "livekit":
-        RoomPerson.on_picture = staticmethod(sight.see)
         person: Any = await RoomPerson.join(opened["url"], opened["token"])
+        person.on_picture = sight.see
     else:
-        PeerPerson.on_picture = staticmethod(sight.see)
-        person = await PeerPerson.connect(opened["url"], opened["token"], headers, video=True)
+        person = await PeerPerson.connect(opened["url"], opened["token"], headers, on_picture=sight.see)
     try:
         await person.until(lambda: person.state == "listening", "a worker")
         await person.until(lambda: sight.pictures, "a picture")
@@ -141,7 +143,7 @@ async def measure(
 
 
 def measure_page(url: str, folder: Path, turns: int) -> tuple[Sight, list[float], float]:
-    """Does the same in the page Talk of a real Chromium, with its own synchronisation of sound and pictures."""
+    """Does the same in the page Talk of a real Chromium, which synchronises sound and pictures itself."""
     sight = Sight()
     access = read_local_access(folder / "state")
     if access is None:

@@ -6,12 +6,14 @@ import asyncio
 import hashlib
 import json
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 from livekit_server import answers, livekit_variables
 from program_inputs import PROGRAM
@@ -21,7 +23,7 @@ from waiting import eventually
 pytest.importorskip("pocketsphinx", reason="needs pocketsphinx: run `uv sync --inexact --extra voice`")
 pytest.importorskip("livekit.rtc", reason="needs LiveKit's libraries: run `uv sync --inexact --extra voice`")
 from livekit import api, rtc
-from room_person import PeerPerson, RoomPerson
+from room_person import Luma, PeerPerson, RoomPerson
 from voice_person import Person
 from websockets.asyncio.client import connect
 
@@ -65,6 +67,7 @@ def rooms(tmp_path_factory: pytest.TempPathFactory, installation: type[Any]) -> 
         "up",
         "--json",
         SOUNDSTAGE_VOICE__ENABLED="true",
+        SOUNDSTAGE_VOICE__VIDEO_HEIGHT="360",
         SOUNDSTAGE_PROVISIONING__ENABLED="false",
         **livekit,
     )
@@ -212,6 +215,54 @@ async def test_a_person_asks_hears_and_comes_back_over_webrtc(rooms: Rooms) -> N
     finally:
         await person.close()
     assert [turn["utterance"] for turn in rooms.turns(opened["session_id"])] == [WHAT] * 3
+
+
+async def see_it_speak(person: RoomPerson | PeerPerson, seen: list[Luma]) -> None:
+    """Waits for a presenter who moves, and whose mouth moves more while they speak."""
+    await person.until(lambda: person.state == "listening", "a worker")
+    await person.until(lambda: len(seen) > 10, "pictures")
+    silent = movement(seen[-10:])
+    before = len(seen)
+    await write(person)
+    await person.until(lambda: len(seen) > before + 25, "pictures of the answer")
+    assert movement(seen[before:]) > silent > 0
+    assert {picture.shape for picture in seen} == {(360, 640)}
+    assert not person.of("error")
+
+
+def movement(pictures: Sequence[Luma]) -> float:
+    """Returns how much the place of the mouth changes from picture to picture, on average."""
+    mouths = [picture[190:250, 270:370].astype(float) for picture in pictures]
+    return float(np.mean([np.abs(after - before).mean() for before, after in pairwise(mouths)]))
+
+
+async def test_the_presenter_is_seen_speaking_in_a_room(rooms: Rooms) -> None:
+    opened = rooms.open("livekit", video=True)
+    assert opened["video"]
+    person, seen = await RoomPerson.join(opened["url"], opened["token"]), list[Luma]()
+    person.on_picture = lambda picture: seen.append(picture.copy())
+    try:
+        await see_it_speak(person, seen)
+        count = len(seen)
+        rooms.open("livekit", session_id=opened["session_id"])
+        await asyncio.sleep(2)
+        assert len(seen) < count + 25, "without a video no picture comes"
+    finally:
+        await person.close()
+    rooms.call("DELETE", f"/session/{opened['session_id']}")
+
+
+async def test_the_presenter_is_seen_speaking_over_webrtc(rooms: Rooms) -> None:
+    opened = rooms.open("webrtc", video=True)
+    seen: list[Luma] = []
+    person = await PeerPerson.connect(
+        opened["url"], opened["token"], rooms.home.headers, on_picture=lambda one: seen.append(one.copy())
+    )
+    try:
+        await see_it_speak(person, seen)
+    finally:
+        await person.close()
+    rooms.call("DELETE", f"/session/{opened['session_id']}")
 
 
 async def test_what_was_heard_before_an_interruption_is_in_the_conversation(rooms: Rooms) -> None:

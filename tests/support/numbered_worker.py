@@ -1,4 +1,4 @@
-"""A voice worker whose pictures carry numbers, and whose sentences are tones: `python numbered_worker.py URL`.
+"""A voice worker with numbers in its pictures and tones for sentences: `python numbered_worker.py URL`.
 
 A row of blocks at the top of each picture is the position in the sound that its lips show, in milliseconds,
 0 while nothing is said; the row below is the moment of the picture on the monotonic clock, modulo 65 536 ms.
@@ -24,6 +24,7 @@ BLOCK = 16
 BITS = 16
 CYCLE_MS = 1 << BITS
 TONE_HZ = 440
+SILENCE_S = 0.4
 LIMIT = 128
 """Between the brightness of a 0 and of a 1."""
 

@@ -80,17 +80,22 @@ class RoomPerson(Person):
 class PeerPerson(Person):
     """A browser, as far as WebRTC goes: offers a microphone and a data channel."""
 
-    on_picture: Callable[[Luma], None] | None = None
-
     @classmethod
     async def connect(
-        cls, url: str, token: str, headers: dict[str, str], *, video: bool = False
+        cls,
+        url: str,
+        token: str,
+        headers: dict[str, str],
+        *,
+        on_picture: Callable[[Luma], None] | None = None,
     ) -> PeerPerson:
+        """`on_picture` is shown the presenter; without it no video is asked for."""
         self = cls.__new__(cls)
+        self._on_picture = on_picture
         self.events, self._mouth, self._tasks = [], asyncio.Queue(), []
         self.peer = RTCPeerConnection()
         self.peer.addTrack(_Microphone(self._mouth))
-        if video:
+        if on_picture is not None:
             self.peer.addTransceiver("video", direction="recvonly")
         self.channel = self.peer.createDataChannel("events")
         self.channel.on("message", lambda data: self._note(json.loads(data)))
@@ -114,8 +119,8 @@ class PeerPerson(Person):
         async def look() -> None:
             while True:
                 frame = await track.recv()
-                if self.on_picture is not None:
-                    self.on_picture(frame.to_ndarray(format="gray"))
+                if self._on_picture is not None:
+                    self._on_picture(frame.to_ndarray(format="gray"))
 
         if track.kind == "video":
             self._tasks.append(asyncio.create_task(look()))

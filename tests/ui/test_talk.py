@@ -14,7 +14,7 @@ from fake_microphone import Microphone
 from livekit_server import answers, livekit_variables
 from page_hands import EACH_WIDTH
 from playwright.sync_api import Browser, BrowserContext, Page, WebSocketRoute, expect
-from studio_page import PATIENCE_MS, Studio, Visit, address, breaches
+from studio_page import PATIENCE_MS, REPOSITORY, Studio, Visit, address, breaches
 from voice_workers import wait_for_voice_worker
 from waiting import eventually
 
@@ -65,6 +65,25 @@ def talking_by(folders: pytest.TempPathFactory, transport: str, **more: str) -> 
         yield found
     finally:
         found.stop()
+
+
+@pytest.fixture(scope="module")
+def talking_with_own(built_page: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
+    """A studio with a presenter of its own design, for whom the page has no file."""
+    pytest.importorskip("aiortc", reason="needs aiortc: run `uv sync --inexact --extra voice`")
+    with talking_by(tmp_path_factory, "websocket", SOUNDSTAGE_VOICE__VIDEO_HEIGHT="360") as found:
+        design = (REPOSITORY / "personas" / "amina.yaml").read_text()
+        own = design.replace("id: amina", "id: own").replace("name: Amina", "name: Own")
+        folder = found.path / "state" / "personas"
+        folder.mkdir(exist_ok=True)
+        (folder / "own.yaml").write_text(own)
+
+        def is_known() -> bool:
+            answer = httpx.get(f"{found.url}/api/personas", headers=found.headers, trust_env=False)
+            return "own" in answer.text
+
+        eventually(is_known, "the presenter", PATIENCE_MS / 1000)
+        yield found
 
 
 Entering = Callable[..., Page]
@@ -222,6 +241,57 @@ def test_where_the_livekit_server_is_away_the_page_takes_the_socket(
     write(page, QUESTION)
     until(page, "speaking")
     assert len(sockets) == 1 and turns(talking_in_a_room, page) == [QUESTION]
+
+
+def test_a_presenter_whom_the_page_cannot_draw_comes_as_a_video(
+    entering: Entering, talking_with_own: Studio
+) -> None:
+    page = entering(of=talking_with_own)
+    sockets = route_sound(page)
+    choose(page, "own")
+    start(page)
+    film = page.locator(".talk-ring video")
+    expect(film).to_have_attribute("data-seen", "true", timeout=PATIENCE_MS)
+    assert film.evaluate("one => [one.videoWidth, one.videoHeight]") == [640, 360]
+    write(page, LONG_ANSWER)
+    until(page, "speaking")
+    shown = [film.evaluate("one => one.currentTime") for _ in range(2) if not page.wait_for_timeout(700)]
+    assert shown[1] > shown[0] and sockets == []
+    page.get_by_role("button", name="Interrupt").click()
+    until(page, "listening")
+    session = page.evaluate(SESSION)
+    # Nova is drawn by the page: the call goes on over the socket.
+    page.get_by_role("button", name="Who answers").click()
+    page.get_by_role("dialog").get_by_text("Nova", exact=True).click()
+    expect(page.locator(".talk-ring canvas")).to_be_visible(timeout=PATIENCE_MS)
+    expect(film).to_have_count(0)
+    until(page, "listening")
+    write(page, QUESTION)
+    until(page, "speaking")
+    assert len(sockets) == 1 and page.evaluate(SESSION) == session
+    assert turns(talking_with_own, page) == [LONG_ANSWER, QUESTION]
+    assert breaches(page) == []
+
+
+def test_where_no_peer_connection_comes_about_the_still_picture_speaks(
+    entering: Entering, talking_with_own: Studio
+) -> None:
+    page = entering(of=talking_with_own)
+    sockets = route_sound(page)
+    choose(page, "own")
+    refuse = "RTCPeerConnection.prototype.setRemoteDescription = () => Promise.reject(new Error('no'))"
+    page.evaluate(f"() => {{ {refuse} }}")
+    start(page)
+    write(page, QUESTION)
+    until(page, "speaking")
+    assert len(sockets) == 1 and page.locator(".talk-ring video").count() == 0
+    expect(page.locator(".talk-ring img")).to_be_visible()
+
+
+def choose(page: Page, presenter: str) -> None:
+    """Makes somebody the presenter of the last visit."""
+    page.evaluate(f"localStorage.setItem('soundstage.presenter', {json.dumps(presenter)})")
+    page.reload()
 
 
 def is_answered_elsewhere(entering: Entering, studio: Studio, microphone: Microphone) -> None:

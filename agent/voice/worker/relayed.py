@@ -32,7 +32,7 @@ QUEUE_MS = 60
 FLUSH_S = 0.2
 """A data channel drops what is not sent yet when it closes."""
 Build = Callable[[BaseTransport, FrameProcessor], PipelineWorker]
-VIDEO_DELAY_S = {"livekit": 0.03, "webrtc": 0.03}
+VIDEO_DELAY_S = {"livekit": 0.03, "webrtc": -0.06}
 """Sound waits longer than pictures, in queues and in the jitter buffer: `bench/live_face.py` measures it."""
 
 

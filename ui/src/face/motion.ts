@@ -17,16 +17,7 @@ export interface Sentence {
   intensity?: number;
 }
 
-const MOODS: Record<string, Mood> = {
-  happy: "warm",
-  confident: "warm",
-  playful: "excited",
-  surprised: "surprised",
-  sad: "sad",
-  concerned: "sad",
-  angry: "serious",
-  focused: "serious",
-};
+const MOODS = moods.mood_of_emotion as Record<string, Mood>;
 const CHANGE_S = 0.7;
 /** The face closes its mouth in this time when it is interrupted. */
 const CLOSE_S = 0.1;
@@ -51,12 +42,7 @@ interface Spoken {
 }
 
 /** Offsets per state: a head that listens leans in, one that thinks looks up and aside. */
-const STATES: Record<FaceState, Partial<Channels>> = {
-  idle: {},
-  listening: { pitch_deg: 0.8, roll_deg: 1.6, brow: 0.12, lid: 0.08, smile: 0.12 },
-  thinking: { pitch_deg: -1.6, yaw_deg: -3.2, roll_deg: -1.4, brow: 0.1, brow_tilt: -0.12, gaze_x: -0.4, gaze_y: -0.45 },
-  speaking: {},
-};
+const STATES: Record<FaceState, Partial<Channels>> = moods.states;
 
 export class Motion {
   mood: Mood = "neutral";

@@ -19,6 +19,7 @@ from avatar.engines.rig.maker.build import build_character
 from avatar.engines.rig.pieces import Piece
 from avatar.engines.rig.sheet import Sheet
 from avatar.spec.speech_sheet import VisemeName
+from avatar.timing.live import MOOD_OF_EMOTION, STATES
 from avatar.timing.moods import EXPRESSIONS
 from avatar.timing.visemes import REST, is_bilabial, is_labiodental, visemes
 
@@ -33,7 +34,7 @@ SOUNDS: dict[VisemeName, str] = {
 
 
 def describe_motion() -> dict[str, Any]:
-    """Returns the targets of mouth shapes (`avatar.timing.visemes`) and what moods move in the face."""
+    """Returns the targets of mouth shapes (`avatar.timing.visemes`), and what moods and states move."""
     shapes = {name: visemes(ipa)[-1] if ipa else REST for name, ipa in SOUNDS.items()}
     return {
         "visemes": {
@@ -42,6 +43,8 @@ def describe_motion() -> dict[str, Any]:
             for name, shape in shapes.items()
         },
         "moods": {mood: asdict(expression) for mood, expression in EXPRESSIONS.items()},
+        "states": STATES,
+        "mood_of_emotion": MOOD_OF_EMOTION,
     }
 
 

@@ -1,0 +1,260 @@
+"""Presenters as video tracks: what server and worker tell each other, and the process that draws."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from local_login import bearer, log_in_locally
+from own_persona import PHOTO, photographed
+from socket_servers import on_loopback
+from waiting import eventually_async
+from websockets.asyncio.client import ClientConnection, connect
+
+pytest.importorskip("pocketsphinx", reason="needs pocketsphinx: run `uv sync --inexact --extra voice`")
+
+from avatar.spec import RenderSpec
+from avatar.spec.speech_sheet import SpeechSheet, TimedPhone
+
+from agent.voice.worker import face_video
+from agent.voice.worker.face_video import FaceVideo
+from agent.voice.worker.link import SessionLink, Sound
+from agent.voice.worker.live_face import LiveFace, Picture
+from agent.voice.worker_token import worker_token
+from app.composition import Services
+from app.server.web import create_app
+from soundstage.backoff import Backoff
+from soundstage.errors import Unavailable, Upstream
+from studio.personas.live_face import hashes_in
+from studio.personas.speaking import PersonaSpeech, Utterance
+
+WAIT_S = 60
+ROOT = Path(__file__).parents[2]
+AVATAR = ROOT / "avatar/.venv/bin/avatar"
+SMALL = RenderSpec.model_validate(
+    {
+        "canvas": {"width": 320, "height": 180, "fps": 25},
+        "scenes": [{"id": "live", "script": "Hello.", "face": {"kind": "rig", "character": "milo"}}],
+    }
+)
+SENTENCE = Sound(
+    "Papa.",
+    bytes(2 * 24_000),
+    24_000,
+    {"duration_ms": 1000, "words": [{"text": "Papa.", "start_ms": 0, "end_ms": 1000}], "emotion": "happy"},
+    [
+        {"ipa": ipa, "start_ms": at, "end_ms": at + 250}
+        for at, ipa in ((0, "p"), (250, "ɑ"), (500, "p"), (750, "ɑ"))
+    ],
+)
+needs_avatar = pytest.mark.skipif(not AVATAR.is_file(), reason="needs the worker: run `scripts/setup test`")
+
+
+async def no_file(sha256: str) -> bytes:
+    raise AssertionError(f"{sha256} is not needed")
+
+
+async def never() -> None: ...
+
+
+class Reports:
+    """A link whose messages are kept."""
+
+    def __init__(self) -> None:
+        self.messages: list[dict[str, Any]] = []
+        self.link = SessionLink("ses_1", never)
+        self.link.send = self.keep
+
+    async def keep(self, message: dict[str, Any]) -> None:
+        self.messages.append(message)
+
+
+@asynccontextmanager
+async def shown(*command: str) -> AsyncIterator[tuple[FaceVideo, list[float], Reports]]:
+    """A face, when its pictures came, and what it reported."""
+    reports, times = Reports(), list[float]()
+    face = FaceVideo(reports.link, command, no_file, 0.0)
+
+    async def keep(picture: Picture) -> None:
+        assert (picture.width, picture.height, len(picture.data)) == (320, 180, 320 * 180 * 3 // 2)
+        times.append(picture.at_s)
+
+    face.sink = keep
+    await face.change(SMALL.model_dump(mode="json"))
+    try:
+        yield face, times, reports
+    finally:
+        await face.close()
+
+
+@needs_avatar
+async def test_pictures_come_while_a_sentence_is_said_and_end_with_the_face() -> None:
+    async with shown(str(AVATAR)) as (face, times, reports):
+        face.show_state("listening")
+        await eventually_async(lambda: len(times) > 5, "pictures", WAIT_S)
+        face.prepare(SENTENCE)
+        await asyncio.sleep(0.2)
+        before = len(times)
+        face.begin()
+        await asyncio.sleep(1.0)
+        assert len(times) - before >= 15, "25 a second on a machine that is not busy"
+        face.hush()
+        await face.change(None)
+        count = len(times)
+        await asyncio.sleep(0.2)
+        assert len(times) == count and reports.messages == []
+
+
+@needs_avatar
+async def test_a_program_that_is_killed_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(face_video, "PAUSE", Backoff(first_s=0.01, longest_s=0.01))
+    async with shown(str(AVATAR)) as (face, times, reports):
+        for _ in range(face_video.RESTARTS):
+            count = len(times)
+            await eventually_async(lambda before=count: len(times) > before + 2, "pictures", WAIT_S)
+            running = face._face
+            assert running is not None and running._started is not None
+            running._started.process.kill()
+            await eventually_async(lambda gone=running: face._face is not gone, "another process", WAIT_S)
+        await eventually_async(lambda: face._face is not None and face._face._started, "the last", WAIT_S)
+        assert reports.messages == []
+        face._face._started.process.kill()
+        await eventually_async(lambda: bool(reports.messages), "the report", WAIT_S)
+    (report,) = reports.messages
+    assert (report["type"], report["code"]) == ("face_failed", "voice.face_ended")
+
+
+@needs_avatar
+async def test_what_the_program_refuses_is_reported_at_once() -> None:
+    canvas = SMALL.canvas.model_copy(update={"height": 182})
+    face = LiveFace([str(AVATAR)], SMALL.model_copy(update={"canvas": canvas}), no_file)
+    with pytest.raises(Upstream) as caught:
+        async for _ in face.pictures():
+            raise AssertionError("a picture")
+    assert caught.value.code == "live.bad_canvas"
+
+
+async def test_a_program_that_is_not_there_is_reported() -> None:
+    async with shown("/nowhere/avatar") as (_, _, reports):
+        await eventually_async(lambda: bool(reports.messages), "the report", WAIT_S)
+    assert reports.messages[0]["code"] in ("voice.no_face_program", "voice.face_ended")
+
+
+async def test_pictures_that_are_too_old_are_left_out(tmp_path: Path) -> None:
+    program = tmp_path / "avatar"
+    program.write_text(
+        "#!/usr/bin/env python3\nimport json, time\n"
+        "for age in (5, 0, 5):\n"
+        "    frame = {'event': 'live.frame', 'slot': 0, 'at_s': time.monotonic() - age}\n"
+        "    print(json.dumps(frame), flush=True)\n"
+    )
+    program.chmod(0o755)
+    face = LiveFace([str(program)], SMALL, no_file)
+    found = []
+    with suppress(Unavailable):
+        async for picture in face.pictures():
+            found.append(picture)
+    assert len(found) == 1 and face.dropped == 2
+
+
+@asynccontextmanager
+async def serving(services: Services) -> AsyncIterator[tuple[httpx.AsyncClient, str, dict[str, str]]]:
+    """A server with a worker: the client of a person, the address of workers, and a worker's headers."""
+    app, headers = create_app(services), await log_in_locally(services.policy)
+    token = bearer(worker_token(services.settings.state_dir))
+    async with on_loopback(app) as address, AsyncExitStack() as stack:
+        workers = f"{address}/api/voice/workers"
+        await stack.enter_async_context(connect(f"ws://{workers}", additional_headers=token))
+        yield (
+            await stack.enter_async_context(
+                httpx.AsyncClient(base_url=f"http://{address}", headers=headers, timeout=WAIT_S)
+            ),
+            workers,
+            token,
+        )
+        await services.voice.close()
+
+
+async def message_of(worker: ClientConnection, kind: str) -> dict[str, Any]:
+    async with asyncio.timeout(WAIT_S):
+        while (message := json.loads(await worker.recv()))["type"] != kind:
+            continue
+    found: dict[str, Any] = message
+    return found
+
+
+async def test_a_session_with_video_names_its_presenter_to_the_worker(services: Services) -> None:
+    sha256 = await photographed(services)
+    async with serving(services) as (client, workers, token):
+        refused = await client.post("/api/voice/session", json={"transport": "websocket", "video": True})
+        assert (refused.status_code, refused.json()["code"]) == (422, "voice.no_video")
+        opened = (await client.post("/api/voice/session", json={"agent_id": "grace", "video": True})).json()
+        assert (opened["transport"], opened["video"]) == ("webrtc", True)
+        session = f"{workers}/{opened['session_id']}"
+        async with connect(f"ws://{session}", additional_headers=token) as worker:
+            spec = RenderSpec.model_validate((await message_of(worker, "face"))["spec"])
+            assert (spec.canvas.width, spec.canvas.height) == (1280, 720)
+            assert hashes_in(spec) == {sha256} and spec.scenes[0].face.consent.person == "Grace H."
+            files = f"http://{session}/files"
+            async with httpx.AsyncClient(headers=token, timeout=WAIT_S) as of_worker:
+                assert (await of_worker.get(f"{files}/{sha256}")).content == PHOTO
+                foreign = await of_worker.get(f"{files}/sha256:{'0' * 64}")
+                assert (foreign.status_code, foreign.json()["code"]) == (404, "blob.not_found")
+            assert (await client.get(f"{files}/{sha256}")).status_code == 401, "a person is no worker"
+            again = {"session_id": opened["session_id"], "agent_id": "nova"}
+            changed = await client.post("/api/voice/session", json={**again, "video": True})
+            assert changed.status_code == 201, changed.text
+            drawn = RenderSpec.model_validate((await message_of(worker, "face"))["spec"])
+            assert drawn.scenes[0].face.kind == "rig"
+            ended = (await client.post("/api/voice/session", json={**again, "transport": "webrtc"})).json()
+            assert not ended["video"] and (await message_of(worker, "face"))["spec"] is None
+
+
+async def test_a_presenter_who_cannot_be_shown_is_named_and_the_session_goes_on(services: Services) -> None:
+    async with serving(services) as (client, workers, token):
+        opened = (await client.post("/api/voice/session", json={"video": True})).json()
+        async with connect(f"ws://{workers}/{opened['session_id']}", additional_headers=token) as worker:
+            await message_of(worker, "face")
+            failure = {"code": "voice.face_ended", "message": "It has ended.", "hint": "Look into its log."}
+            await worker.send(json.dumps({"type": "face_failed", **failure}))
+            # Who connects later is told, too.
+            await worker.send(json.dumps({"type": "presence", "connected": True}))
+            while (message := await message_of(worker, "show"))["message"]["type"] != "error":
+                continue
+            assert message["message"] == {"type": "error", **failure}
+            view = (await client.get(f"/api/voice/session/{opened['session_id']}")).json()
+            assert view["video"] and view["connected"]
+
+
+async def test_phones_come_with_the_sound_only_where_a_face_needs_them(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sheet = SpeechSheet(
+        duration_ms=80,
+        sample_rate_hz=16_000,
+        words=(),
+        visemes=(),
+        phones=(TimedPhone(ipa="h", start_ms=0, end_ms=80),),
+        level=(),
+        phone_source="engine",
+    )
+
+    async def say(*_: object) -> Utterance:
+        return Utterance(b"RIFF", sheet)
+
+    monkeypatch.setattr(PersonaSpeech, "say", say)
+    async with serving(services) as (client, workers, token):
+        found = []
+        for video in (True, False):
+            body = {"transport": "webrtc", "video": video}
+            opened = (await client.post("/api/voice/session", json=body)).json()
+            async with connect(f"ws://{workers}/{opened['session_id']}", additional_headers=token) as worker:
+                await worker.send(json.dumps({"type": "speak", "ref": 1, "text": "Hello."}))
+                found.append(await message_of(worker, "sound"))
+    assert [one["ipa"] for one in found[0]["phones"]] == ["h"] and "phones" not in found[1]
