@@ -66,6 +66,8 @@ class VoiceWorker:
         self._recognisers = Recognisers()
         self._grammars: dict[str, asyncio.Task[SpokenGrammar]] = {}
         self._sessions: dict[str, asyncio.Task[None]] = {}
+        self._next: dict[str, dict[str, Any]] = {}
+        """The last request for a session that is served already."""
 
     async def run(self) -> None:
         """Serves until cancelled; connects again whenever the server has gone."""
@@ -92,15 +94,26 @@ class VoiceWorker:
             pass
 
     def _serve(self, message: dict[str, Any]) -> None:
-        """Serves a session, unless it is served or about to be: the server asks again when it waits long."""
+        """Serves a session. One that is served already is served again when that ends: it may be ending, with
+        another transport to follow. Where it is not, the server refuses.
+        """
+        if message.get("type") != "serve":
+            return
         session_id = message.get("session_id", "")
-        if message.get("type") != "serve" or session_id in self._sessions:
+        if session_id in self._sessions:
+            self._next[session_id] = message
             return
         task = asyncio.create_task(
             self._run_session(session_id, message.get("names", {}), message.get("transport"))
         )
         self._sessions[session_id] = task
-        task.add_done_callback(lambda _: self._sessions.pop(session_id, None))
+        task.add_done_callback(lambda ended: self._end(session_id, ended))
+
+    def _end(self, session_id: str, ended: asyncio.Task[None]) -> None:
+        self._sessions.pop(session_id, None)
+        message = self._next.pop(session_id, None)
+        if message is not None and not ended.cancelled():
+            self._serve(message)
 
     async def _run_session(self, session_id: str, names: Names, transport: dict[str, Any] | None) -> None:
         """Serves a session; `transport` names the one on which its sound goes past the server."""

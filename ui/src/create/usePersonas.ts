@@ -1,11 +1,16 @@
 /** The presenters that can speak, by id. */
 import { i18n, type MessageDescriptor } from "@lingui/core";
 import { msg, t } from "@lingui/core/macro";
-import { useQuery } from "@tanstack/react-query";
+import { queryOptions, useQuery } from "@tanstack/react-query";
 import { api, body, type PersonaEntry } from "../api/client";
 
-export const usePersonas = () =>
-  useQuery({ queryKey: ["personas"], queryFn: () => body(api.GET("/api/personas")), staleTime: 60_000 });
+export const PERSONAS = queryOptions({
+  queryKey: ["personas"],
+  queryFn: () => body(api.GET("/api/personas")),
+  staleTime: 60_000,
+});
+
+export const usePersonas = () => useQuery(PERSONAS);
 
 /** The name of a presenter by id; the id of one that is gone. */
 export function usePresenterNames() {

@@ -168,16 +168,18 @@ export class Call {
 
   /** Begins a call, with a video of the presenter where the page cannot draw one. To be called from a click:
    * browsers play sound only then. */
-  async start(presenter: string, sessionId: string, video = false): Promise<void> {
+  async start(presenter: string, sessionId: string, video: boolean | Promise<boolean> = false): Promise<void> {
     this.close();
     const call = ++this.number;
-    [this.presenter, this.video] = [presenter, video];
+    this.presenter = presenter;
     this.loudspeaker = new Loudspeaker();
     void this.loudspeaker.resume().catch(() => undefined);
     if (this.devices.loudspeaker) void this.loudspeaker.choose(this.devices.loudspeaker).catch(() => undefined);
     this.show({ ...this.off, phase: "opening" });
     const hearing = this.openMicrophone();
     try {
+      this.video = await video;
+      if (call !== this.number) return;
       await this.connect(call, sessionId || null);
       await hearing;
     } catch (error) {
@@ -206,7 +208,7 @@ export class Call {
         this.line = null;
         line?.close();
         this.silence();
-        this.show({ video: null });
+        this.show({ video: null, state: "waiting" });
         await this.connect(this.number, sessionId);
       }
     } catch (error) {

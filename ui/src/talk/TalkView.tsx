@@ -1,9 +1,10 @@
 /** Talk: one face, one button. The conversation beside it shows what was said, and takes written sentences. */
 import { i18n } from "@lingui/core";
 import { t } from "@lingui/core/macro";
+import { useQueryClient } from "@tanstack/react-query";
 import { Suspense, useEffect, useId, useRef, useState } from "react";
 import { PresenterButton } from "../create/PresenterPicker";
-import { usable, usePersonas } from "../create/usePersonas";
+import { PERSONAS, usable, usePersonas } from "../create/usePersonas";
 import { Reason } from "../kit/kit";
 import { lazyPart } from "../kit/part";
 import { useSession } from "../shell/session";
@@ -27,6 +28,12 @@ export function TalkView() {
   const entry = usable(personas).find((one) => one.id === chosen) ?? usable(personas)[0];
   const presenter = entry?.id ?? chosen;
   const isOn = view.phase !== "off";
+  const queries = useQueryClient();
+  /** Whoever clicks before the presenters are known waits for them. */
+  const asksForVideo = async (id: string) => {
+    const all = await queries.ensureQueryData(PERSONAS).catch(() => []);
+    return needsVideo(all.find((one) => one.id === id));
+  };
 
   const choose = (id: string) => {
     localStorage.setItem(PRESENTER, id);
@@ -62,7 +69,7 @@ export function TalkView() {
         {isOn ? (
           <MainButton view={view} />
         ) : (
-          <StartButton onStart={() => void call.start(presenter, session, needsVideo(entry))} />
+          <StartButton onStart={() => void call.start(presenter, session, asksForVideo(presenter))} />
         )}
         <Settings view={view} />
       </div>
