@@ -87,7 +87,7 @@ WATCH = """() => {
 """Runs in the page: notes each picture as it is presented, and when sound comes out of the jitter buffer."""
 
 
-class Sight:
+class Pictures:
     """Notes each picture: when it came, the position of its sound, and how old it is; milliseconds."""
 
     def __init__(self) -> None:
@@ -99,11 +99,11 @@ class Sight:
         self.pictures.append((at_s, read_number(luma, 0), age_ms))
 
 
-def offsets(sight: Sight, sounds: list[float]) -> list[float]:
+def offsets(seen: Pictures, sounds: list[float]) -> list[float]:
     """Returns for each picture how long after its sound it came, in milliseconds; negative: before it."""
     onsets = [after for before, after in pairwise([float("-inf"), *sounds]) if after - before > SILENCE_S]
     found = []
-    for at_s, position_ms, _ in sight.pictures:
+    for at_s, position_ms, _ in seen.pictures:
         if position_ms:
             onset = min(onsets, key=lambda one: abs(at_s - position_ms / 1000 - one), default=None)
             if onset is not None and abs(at_s - position_ms / 1000 - onset) < SILENCE_S:
@@ -113,9 +113,9 @@ def offsets(sight: Sight, sounds: list[float]) -> list[float]:
 
 async def measure(
     url: str, headers: dict[str, str], transport: str, turns: int
-) -> tuple[Sight, list[float], float]:
+) -> tuple[Pictures, list[float], float]:
     """Has the agent say sentences; returns what was seen, when sound was heard, and how long it took."""
-    sight = Sight()
+    seen = Pictures()
     request = {"agent_id": "nova", "transport": transport, "video": True}
     async with httpx.AsyncClient(base_url=url, headers=headers, timeout=WAIT_S) as client:
         answer = await client.post("/api/voice/session", json=request)
@@ -123,12 +123,12 @@ async def measure(
         opened = answer.json()
     if transport == "livekit":
         person: Any = await RoomPerson.join(opened["url"], opened["token"])
-        person.on_picture = sight.see
+        person.on_picture = seen.see
     else:
-        person = await PeerPerson.connect(opened["url"], opened["token"], headers, on_picture=sight.see)
+        person = await PeerPerson.connect(opened["url"], opened["token"], headers, on_picture=seen.see)
     try:
         await person.until(lambda: person.state == "listening", "a worker")
-        await person.until(lambda: sight.pictures, "a picture")
+        await person.until(lambda: seen.pictures, "a picture")
         began_s = time.perf_counter()
         for _ in range(turns):
             captions = len(person.of("caption"))
@@ -139,12 +139,12 @@ async def measure(
         took_s = time.perf_counter() - began_s
     finally:
         await person.close()
-    return sight, [one["at_s"] for one in person.of("sound")], took_s
+    return seen, [one["at_s"] for one in person.of("sound")], took_s
 
 
-def measure_page(url: str, folder: Path, turns: int) -> tuple[Sight, list[float], float]:
+def measure_page(url: str, folder: Path, turns: int) -> tuple[Pictures, list[float], float]:
     """Does the same in the page Talk of a real Chromium, which synchronises sound and pictures itself."""
-    sight = Sight()
+    seen = Pictures()
     access = read_local_access(folder / "state")
     if access is None:
         raise SystemExit("the server has not told how to log in")
@@ -171,13 +171,13 @@ def measure_page(url: str, folder: Path, turns: int) -> tuple[Sight, list[float]
             page.locator('.talk[data-state="listening"]').wait_for(timeout=1000 * WAIT_S)
             page.wait_for_timeout(600)
         took_s = time.perf_counter() - began_s
-        if shot := os.environ.get("LIVE_FACE_SHOT"):
-            page.screenshot(path=shot)
+        if screenshot := os.environ.get("LIVE_FACE_SHOT"):
+            page.screenshot(path=screenshot)
         found = page.evaluate("() => window.measured")
         browser.close()
     # The page's clock and ours are the same one with another beginning.
-    sight.pictures = [(now / 1000, position, 0.0) for now, position, _, _ in found["pictures"]]
-    return sight, [one / 1000 for one in found["sounds"]], took_s
+    seen.pictures = [(now / 1000, position, 0.0) for now, position, _, _ in found["pictures"]]
+    return seen, [one / 1000 for one in found["sounds"]], took_s
 
 
 def _with_video(route: Route) -> None:
@@ -250,17 +250,17 @@ def report(transport: str, person: str, options: argparse.Namespace, folder: Pat
     url, headers, worker = found
     before_s = processor_s(worker.pid)
     if person == "page":
-        sight, sounds, took_s = measure_page(url, folder, options.turns)
+        seen, sounds, took_s = measure_page(url, folder, options.turns)
     else:
-        sight, sounds, took_s = asyncio.run(measure(url, headers, transport, options.turns))
+        seen, sounds, took_s = asyncio.run(measure(url, headers, transport, options.turns))
     cores = (processor_s(worker.pid) - before_s) / took_s
-    late = offsets(sight, sounds)
-    ages = [age for _, _, age in sight.pictures]
+    late = offsets(seen, sounds)
+    ages = [age for _, _, age in seen.pictures]
     p5, p50, p95 = (percentile(late, share) for share in (0.05, 0.5, 0.95))
     in_time = 100 * sum(-EARLY_MS <= one <= LATE_MS for one in late) / max(1, len(late))
     name = f"live face, {transport}, {'Chromium' if person == 'page' else 'program'}"
     print(f"{name}: {options.height} lines, {options.turns} answers, load {os.getloadavg()[0]:.1f}")
-    print(f"  {len(sight.pictures)} pictures in {took_s:.0f} s, {len(late)} of them with sound")
+    print(f"  {len(seen.pictures)} pictures in {took_s:.0f} s, {len(late)} of them with sound")
     print(f"  picture after sound: p5 {p5:.0f} ms, p50 {p50:.0f} ms, p95 {p95:.0f} ms")
     print(f"  within -{EARLY_MS} to +{LATE_MS} ms: {in_time:.1f} %; processor {cores:.2f} cores")
     add_figure(f"{name}: pictures within -60 to +40 ms of their sound", in_time, "%", goal=">= 95")

@@ -1,4 +1,4 @@
-"""What a presenter looks like who answers live: a spec for `avatar live`; called by voice sessions."""
+"""Describes a presenter who answers live as a spec for `avatar live`; called by voice sessions."""
 
 from __future__ import annotations
 

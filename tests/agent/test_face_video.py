@@ -76,7 +76,7 @@ class Reports:
 
 
 @asynccontextmanager
-async def shown(*command: str) -> AsyncIterator[tuple[FaceVideo, list[float], Reports]]:
+async def show_face(*command: str) -> AsyncIterator[tuple[FaceVideo, list[float], Reports]]:
     """A face, when its pictures came, and what it reported."""
     reports, times = Reports(), list[float]()
     face = FaceVideo(reports.link, command, no_file, 0.0)
@@ -95,7 +95,7 @@ async def shown(*command: str) -> AsyncIterator[tuple[FaceVideo, list[float], Re
 
 @needs_avatar
 async def test_pictures_come_while_a_sentence_is_said_and_end_with_the_face() -> None:
-    async with shown(str(AVATAR)) as (face, times, reports):
+    async with show_face(str(AVATAR)) as (face, times, reports):
         face.show_state("listening")
         await eventually_async(lambda: len(times) > 5, "pictures", WAIT_S)
         face.prepare(SENTENCE)
@@ -114,7 +114,7 @@ async def test_pictures_come_while_a_sentence_is_said_and_end_with_the_face() ->
 @needs_avatar
 async def test_a_program_that_is_killed_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(face_video, "PAUSE", Backoff(first_s=0.01, longest_s=0.01))
-    async with shown(str(AVATAR)) as (face, times, reports):
+    async with show_face(str(AVATAR)) as (face, times, reports):
         for _ in range(face_video.RESTARTS):
             count = len(times)
             await eventually_async(lambda before=count: len(times) > before + 2, "pictures", WAIT_S)
@@ -141,7 +141,7 @@ async def test_what_the_program_refuses_is_reported_at_once() -> None:
 
 
 async def test_a_program_that_is_not_there_is_reported() -> None:
-    async with shown("/nowhere/avatar") as (_, _, reports):
+    async with show_face("/nowhere/avatar") as (_, _, reports):
         await eventually_async(lambda: bool(reports.messages), "the report", WAIT_S)
     assert reports.messages[0]["code"] in ("voice.no_face_program", "voice.face_ended")
 

@@ -69,7 +69,7 @@ def number_pictures() -> None:
     spoken: list[tuple[float, float]] = []
     lengths: list[float] = []
 
-    async def numbered(self: Any) -> AsyncIterator[Picture]:
+    async def pictures_with_numbers(self: Any) -> AsyncIterator[Picture]:
         async for picture in pictures(self):
             luma = np.frombuffer(picture.data, np.uint8)[: picture.width * picture.height]
             luma = np.array(luma).reshape(picture.height, picture.width)
@@ -100,7 +100,7 @@ def number_pictures() -> None:
             return None
         return dataclasses.replace(sound, pcm=tone(len(sound.pcm) // 2, sound.sample_hz))
 
-    LiveFace.pictures, LiveFace.begin, LiveFace.prepare = numbered, note_begin, note_prepared  # type: ignore[method-assign]
+    LiveFace.pictures, LiveFace.begin, LiveFace.prepare = pictures_with_numbers, note_begin, note_prepared  # type: ignore[method-assign]
     LiveFace.hush, SessionLink.speak = note_hush, speak_tone  # type: ignore[method-assign]
 
 

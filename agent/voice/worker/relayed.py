@@ -38,7 +38,7 @@ VIDEO_DELAY_S = {"livekit": 0.03, "webrtc": -0.06}
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """How presenters are drawn: the command of the avatar program, and what reads the files of a session."""
+    """The command of the avatar program, and the reader of a session's files."""
 
     command: Sequence[str]
     fetch: Fetch

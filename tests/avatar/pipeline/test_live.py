@@ -93,7 +93,7 @@ def live(tmp_path: Path) -> Callable[..., Any]:
 
 @pytest.fixture(scope="module")
 def sentence(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What is known of a spoken sentence, as the voice worker sends it."""
+    """Returns the sound and times of a sentence, as the voice worker sends them."""
     folder = tmp_path_factory.mktemp("sentence")
     scene = {"id": "a", "script": "Bob may move my arm above the map, above the map.", "lead_in_ms": 0}
     (folder / "spec.json").write_text(json.dumps({"scenes": [scene]}))
@@ -109,7 +109,7 @@ def mouth(picture: Picture) -> Picture:
     return picture[96:124, 138:182]
 
 
-def moved(pictures: list[Picture]) -> float:
+def movement(pictures: list[Picture]) -> float:
     """Returns how much brightness changes from picture to picture around the mouth."""
     return float(np.mean([cv2.absdiff(mouth(a), mouth(b)).mean() for a, b in pairwise(pictures)]))
 
@@ -135,7 +135,7 @@ def test_the_lips_move_with_a_sentence_and_stop_with_an_interruption(
         again = [picture.copy() for _, picture in face.frames(0.6)]
         result = face.end()
     pictures = [picture for _, picture in spoken]
-    assert moved(pictures) > 2 * max(moved(silent), moved(hushed), moved(again))
+    assert movement(pictures) > 2 * max(movement(silent), movement(hushed), movement(again))
     times = [line["at_s"] for line, _ in spoken]
     assert sorted(times) == times and len(times) >= 25, "25 a second while it speaks"
     assert len(silent) <= 1.2 * 25 / 2 + 8, "half of them while it says nothing"

@@ -15,14 +15,14 @@ LIMITS = {"yaw_deg": 1.2, "pitch_deg": 0.6, "roll_deg": 0.6, "smile": 0.1}
 
 
 @pytest.fixture(scope="module")
-def spoken(speech: SpeechTrack) -> ControlTrack:
+def sentence(speech: SpeechTrack) -> ControlTrack:
     return control_track(speech, FPS, 7)
 
 
 @pytest.fixture
-def idle(spoken: ControlTrack) -> ControlTrack:
+def idle(sentence: ControlTrack) -> ControlTrack:
     """Looks aside with its mouth shut, so that each way back can be seen."""
-    curves = {name: np.zeros(50, np.float32) for name in spoken.curves}
+    curves = {name: np.zeros(50, np.float32) for name in sentence.curves}
     curves["yaw_deg"] += 6.0
     curves["smile"] += 0.4
     return ControlTrack(FPS, curves)
@@ -37,48 +37,50 @@ def steps(frames: list[dict[str, float]], name: str) -> float:
     return float(np.abs(np.diff([one[name] for one in frames])).max())
 
 
-def test_a_sentence_moves_the_lips_as_its_own_track_does(idle: ControlTrack, spoken: ControlTrack) -> None:
+def test_a_sentence_moves_the_lips_as_its_own_track_does(idle: ControlTrack, sentence: ControlTrack) -> None:
     motion = LiveMotion(idle)
     before = [motion.at(index) for index in range(10)]
     assert max(map(opening, before)) == 0
-    motion.say(spoken, 10 / FPS)
-    frames = [motion.at(10 + index) for index in range(spoken.frames)]
-    settled = slice(6, spoken.frames)
+    motion.say(sentence, 10 / FPS)
+    frames = [motion.at(10 + index) for index in range(sentence.frames)]
+    settled = slice(6, sentence.frames)
     for name in MOUTH_CHANNELS:
-        assert np.allclose([one[name] for one in frames][settled], spoken[name][settled], atol=1e-5), name
-    assert not motion.is_speaking(10 + spoken.frames + 60)
+        assert np.allclose([one[name] for one in frames][settled], sentence[name][settled], atol=1e-5), name
+    assert not motion.is_speaking(10 + sentence.frames + 60)
 
 
-def test_a_sentence_between_two_frames_is_read_between_them(idle: ControlTrack, spoken: ControlTrack) -> None:
+def test_a_sentence_between_two_frames_is_read_between_them(
+    idle: ControlTrack, sentence: ControlTrack
+) -> None:
     motion = LiveMotion(idle)
-    motion.say(spoken, 0.5 / FPS)
+    motion.say(sentence, 0.5 / FPS)
     found = [motion.at(index)["jaw"] for index in range(60)][20:]
-    middle = (spoken["jaw"][19:59] + spoken["jaw"][20:60]) / 2
+    middle = (sentence["jaw"][19:59] + sentence["jaw"][20:60]) / 2
     assert np.allclose(found, middle, atol=1e-5)
 
 
 def test_an_interruption_shuts_the_mouth_within_a_tenth_of_a_second(
-    idle: ControlTrack, spoken: ControlTrack
+    idle: ControlTrack, sentence: ControlTrack
 ) -> None:
-    widest = int(np.argmax(spoken.aperture_e()))
+    widest = int(np.argmax(sentence.aperture_e()))
     motion = LiveMotion(idle)
-    motion.say(spoken, 0.0)
+    motion.say(sentence, 0.0)
     frames = [motion.at(index) for index in range(widest + 1)]
     assert opening(frames[-1]) > 0.05
     motion.hush((widest + 1) / FPS)
     frames += [motion.at(widest + 1 + index) for index in range(20)]
     assert opening(frames[widest + 3]) < 0.005, "two and a half frames later"
-    motion.say(spoken, (widest + 30) / FPS)
+    motion.say(sentence, (widest + 30) / FPS)
     assert opening(motion.at(widest + 25)) == 0, "the next sentence has not begun"
 
 
-def test_nothing_jumps_where_sentences_begin_and_end(idle: ControlTrack, spoken: ControlTrack) -> None:
+def test_nothing_jumps_where_sentences_begin_and_end(idle: ControlTrack, sentence: ControlTrack) -> None:
     motion = LiveMotion(idle)
-    motion.say(spoken, 1.0)
-    motion.say(spoken, 1.0 + spoken.frames / FPS)
-    frames = [motion.at(index) for index in range(50 + 2 * spoken.frames)]
+    motion.say(sentence, 1.0)
+    motion.say(sentence, 1.0 + sentence.frames / FPS)
+    frames = [motion.at(index) for index in range(50 + 2 * sentence.frames)]
     for name, limit in LIMITS.items():
-        own = float(np.abs(np.diff(spoken[name])).max())
+        own = float(np.abs(np.diff(sentence[name])).max())
         assert steps(frames, name) <= own + limit, name
 
 
@@ -93,9 +95,11 @@ def test_who_listens_leans_in_and_who_thinks_looks_up(idle: ControlTrack) -> Non
             assert steps(frames, name) <= LIMITS.get(name, 0.4)
 
 
-def test_arms_never_jump_when_a_sentence_is_cut_off(idle: ControlTrack, spoken: ControlTrack) -> None:
+def test_arms_never_jump_when_a_sentence_is_cut_off(idle: ControlTrack, sentence: ControlTrack) -> None:
     waving = ControlTrack(
-        FPS, spoken.curves, (GestureCue("wave", "right", 0.9, 2.1), GestureCue("open-palm", "both", 4.0, 5.0))
+        FPS,
+        sentence.curves,
+        (GestureCue("wave", "right", 0.9, 2.1), GestureCue("open-palm", "both", 4.0, 5.0)),
     )
     for cut in range(0, 140, 7):
         motion = LiveMotion(idle)

@@ -160,7 +160,7 @@ class _Speaker:
         return track
 
     def read(
-        self, orders: BinaryIO, told: queue.SimpleQueue[LiveBegin | LiveHush | LiveState | None]
+        self, orders: BinaryIO, queued: queue.SimpleQueue[LiveBegin | LiveHush | LiveState | None]
     ) -> None:
         """Passes on the orders of a stream until it ends; lines that are none are skipped."""
         try:
@@ -172,9 +172,9 @@ class _Speaker:
                 if isinstance(order, LiveSentence):
                     self._prepare(order)
                 else:
-                    told.put(order)
+                    queued.put(order)
         finally:
-            told.put(None)
+            queued.put(None)
 
     def _prepare(self, sentence: LiveSentence) -> None:
         wav = self._folder / f"sentence-{sentence.id}.wav"

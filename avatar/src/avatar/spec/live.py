@@ -52,7 +52,7 @@ class LiveHush(SpecModel):
 
 
 class LiveState(SpecModel):
-    """What the face does while it says nothing."""
+    """The face listens, thinks or idles while it says nothing."""
 
     type: Literal["state"] = "state"
     state: FaceState
