@@ -19,6 +19,7 @@ from agent.voice.schemas import (
     Played,
     Presence,
     Speak,
+    TellBroadcast,
     TellState,
     Transcribe,
 )
@@ -107,6 +108,9 @@ class Relay:
                 session.start(self._turns.note_played(session, request))
             elif isinstance(request, Measured):
                 DELAYS[request.delay].observe(request.seconds)
+            elif isinstance(request, TellBroadcast):
+                if session.broadcast is not None:
+                    session.broadcast.state, session.broadcast.error = request.state, request.error
             elif isinstance(request, FaceFailed):
                 failure = request.model_dump(include={"code", "message", "hint"})
                 await session.fail_face({"type": "error", **failure})

@@ -6,7 +6,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response, WebSocket, status
 
+from agent.voice.broadcasts import Broadcasts
 from agent.voice.schemas import (
+    Broadcast,
+    BroadcastRequest,
+    BroadcastText,
     MuteRequest,
     Offer,
     OfferAnswer,
@@ -23,6 +27,8 @@ from policy import Principal, public, require_permission
 from soundstage.http import web_socket_url
 
 Chatter = Annotated[Principal, Depends(require_permission("chat:use"))]
+Viewer = Annotated[Principal, Depends(require_permission("publication:read"))]
+Publisher = Annotated[Principal, Depends(require_permission("publication:create"))]
 Token = Annotated[str, Query(max_length=200, description="the token of the session")]
 WORKERS = public("voice workers show the token of this installation")
 EMBEDDED = public("pages of other sites show the token of one session")
@@ -34,6 +40,7 @@ def voice_router(
 ) -> APIRouter:
     """Routes below `/api/voice`. `public_url` is how people reach the server, where that is set."""
     router = APIRouter(prefix="/api/voice", tags=["voice"])
+    broadcasts = Broadcasts(voice)
 
     @router.post("/session", status_code=status.HTTP_201_CREATED)
     async def open_voice_session(
@@ -119,6 +126,31 @@ def voice_router(
     async def sound_of_site(socket: WebSocket, session_id: str, token: Token = "") -> None:
         """The socket of a page of another site, for which the session was opened with its `origin`."""
         await voice.serve_embedded(socket, session_id, token)
+
+    @router.post("/broadcasts", status_code=status.HTTP_201_CREATED)
+    async def start_broadcast(body: BroadcastRequest, principal: Publisher) -> Broadcast:
+        """Begins a broadcast of a presenter to a target of the settings (`voice.broadcasts`)."""
+        return await broadcasts.start(principal, body.to, body.agent_id)
+
+    @router.get("/broadcasts")
+    async def list_broadcasts(principal: Viewer) -> list[Broadcast]:
+        """Returns one's own broadcasts, the latest first."""
+        return list(broadcasts.list(principal))
+
+    @router.post("/broadcasts/{broadcast_id}/say")
+    async def say_in_broadcast(broadcast_id: str, body: BroadcastText, principal: Publisher) -> Broadcast:
+        """Has the presenter say a text, word for word, after what is being said."""
+        return await broadcasts.read(principal, broadcast_id, body.text)
+
+    @router.post("/broadcasts/{broadcast_id}/interrupt")
+    async def interrupt_broadcast(broadcast_id: str, principal: Publisher) -> Broadcast:
+        """Ends what is being said; the broadcast goes on."""
+        return await broadcasts.interrupt(principal, broadcast_id)
+
+    @router.delete("/broadcasts/{broadcast_id}", status_code=status.HTTP_204_NO_CONTENT)
+    async def stop_broadcast(broadcast_id: str, principal: Publisher) -> None:
+        """Ends a broadcast."""
+        await broadcasts.stop(principal, broadcast_id)
 
     @router.websocket("/workers", dependencies=[Depends(WORKERS)])
     async def workers(socket: WebSocket) -> None:

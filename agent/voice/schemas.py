@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, TypeAdapter
 
-TransportName = Literal["websocket", "livekit", "webrtc"]
+TransportName = Literal["websocket", "livekit", "webrtc", "broadcast"]
 VoiceState = Literal["waiting", "listening", "thinking", "speaking"]
 INPUT_HZ = 16_000
 """Sound of the person: 16-bit PCM, mono, little-endian."""
@@ -86,6 +86,34 @@ class VoiceStatus(BaseModel):
     workers: int
     sessions: int
     transports: list[TransportName]
+
+
+BroadcastState = Literal["waiting", "connecting", "live", "failed"]
+
+
+class BroadcastRequest(BaseModel, extra="forbid"):
+    """Begins a broadcast of a presenter to a target of the settings."""
+
+    to: str = Field(max_length=80, description="a name of `voice.broadcasts`")
+    agent_id: str | None = Field(None, min_length=1, max_length=80, description="id of the presenter")
+
+
+class Broadcast(BaseModel):
+    """A presenter who is broadcast. `waiting`: for a voice worker; `failed`: it is tried again."""
+
+    id: str
+    to: str
+    persona_id: str
+    state: BroadcastState
+    speaking: bool
+    error: str = Field("", description="why the target does not take it, or the last text was not said")
+    created_at: datetime
+
+
+class BroadcastText(BaseModel, extra="forbid"):
+    """A text that the presenter says, word for word."""
+
+    text: str = Field(min_length=1, max_length=4000)
 
 
 class Offer(BaseModel, extra="forbid"):
@@ -225,6 +253,14 @@ class FaceFailed(BaseModel, extra="forbid"):
     hint: str = Field(max_length=2000)
 
 
+class TellBroadcast(BaseModel, extra="forbid"):
+    """The state of the connection to the target of a broadcast."""
+
+    type: Literal["broadcast"]
+    state: BroadcastState
+    error: str = Field("", max_length=2000)
+
+
 WorkerMessage = Annotated[
     Ask
     | Cancel
@@ -237,7 +273,8 @@ WorkerMessage = Annotated[
     | Described
     | Played
     | Measured
-    | FaceFailed,
+    | FaceFailed
+    | TellBroadcast,
     Field(discriminator="type"),
 ]
 WORKER_MESSAGE: TypeAdapter[WorkerMessage] = TypeAdapter(WorkerMessage)

@@ -15,7 +15,7 @@ from fastapi import WebSocket, WebSocketDisconnect
 
 from agent.events import BrainEvent
 from agent.voice.schemas import INPUT_HZ, OUTPUT_HZ, TransportName, VoiceSession, VoiceState
-from agent.voice.transports.person import PersonLink, RelayedPerson
+from agent.voice.transports.person import BroadcastPerson, PersonLink, RelayedPerson
 from policy import Principal
 from soundstage.database import utcnow
 from soundstage.errors import NotFound, SoundstageError
@@ -33,6 +33,8 @@ class Session:
     transport: TransportName = "websocket"
     face: RenderSpec | None = None
     """The presenter as a video track; None where the page draws one, or none is shown."""
+    broadcast: BroadcastPerson | None = None
+    """Where the presenter is broadcast to, in the place of a person."""
     face_failure: dict[str, Any] | None = None
     """What a person who connects is shown about it."""
     origin: str = ""
@@ -70,6 +72,11 @@ class Session:
             connected=self.person is not None,
             created_at=self.created_at,
         )
+
+    def is_of(self, principal: Principal) -> bool:
+        """Returns whether it is this principal's own."""
+        mine = self.principal
+        return (mine.tenant, mine.id) == (principal.tenant, principal.id)
 
     @property
     def room(self) -> str:

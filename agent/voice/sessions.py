@@ -37,7 +37,7 @@ from agent.voice.schemas import (
 from agent.voice.session import Session, close_socket, send_json, session_not_found, socket_messages
 from agent.voice.speech import SessionSpeech
 from agent.voice.transports.available import Transports
-from agent.voice.transports.person import SocketPerson
+from agent.voice.transports.person import BroadcastPerson, SocketPerson
 from agent.voice.turns import SessionTurns
 from policy import Principal
 from soundstage.background import Worker
@@ -120,6 +120,49 @@ class VoiceSessions:
             origin = check_origin(origin, self.page_origins, transport)
             transport = "websocket"
         transport = self.transports.choose(transport, video=video)
+        session, face = await self._take_in(principal, persona_id, session_id, video=video)
+        if session.broadcast is not None:
+            raise Conflict(
+                "voice.is_broadcast", "This conversation is a broadcast.", "Open a session of its own."
+            )
+        way = (transport, origin or "")
+        if (session.transport, session.origin) != way:
+            # Who is connected came in by other checks. The end of a room is then not the session's.
+            before = session.transport
+            session.transport, session.origin = way
+            await self._hang_up(session, before)
+        await session.show_face(face)
+        if session.person is None:
+            session.left_at = utcnow()
+        token, expires_at = await self._create_token(session)
+        if session.needs_worker:
+            session.start(self._assign(session))
+        return session.view(), token, expires_at
+
+    async def open_broadcast(self, principal: Principal, persona_id: str | None, target: str) -> Session:
+        """Opens a session whose presenter is broadcast; see `broadcasts`."""
+        session, face = await self._take_in(principal, persona_id, None, video=True)
+        session.transport = "broadcast"
+        session.broadcast = session.person = BroadcastPerson(target)
+        await session.show_face(face)
+        session.start(self._assign(session))
+        return session
+
+    def all(self) -> Sequence[Session]:
+        """Returns every open session."""
+        return list(self._open.values())
+
+    def find(self, principal: Principal, session_id: str) -> Session:
+        """Returns one's own session. Raises `voice.not_found`."""
+        session = self._open.get(session_id)
+        if session is None or not session.is_of(principal):
+            raise session_not_found(session_id)
+        return session
+
+    async def _take_in(
+        self, principal: Principal, persona_id: str | None, session_id: str | None, *, video: bool
+    ) -> tuple[Session, RenderSpec | None]:
+        """Returns the session of a conversation, open from now on, and with `video` its presenter's spec."""
         if not self._workers:
             raise Unavailable(
                 "voice.no_worker",
@@ -146,19 +189,7 @@ class VoiceSessions:
             self._open[conversation.id] = session
         session.persona = persona
         session.start(self._speech.warm_up(persona))
-        way = (transport, origin or "")
-        if (session.transport, session.origin) != way:
-            # Who is connected came in by other checks. The end of a room is then not the session's.
-            before = session.transport
-            session.transport, session.origin = way
-            await self._hang_up(session, before)
-        await session.show_face(face)
-        if session.person is None:
-            session.left_at = utcnow()
-        token, expires_at = await self._create_token(session)
-        if session.needs_worker:
-            session.start(self._assign(session))
-        return session.view(), token, expires_at
+        return session, face
 
     async def _create_token(self, session: Session) -> tuple[str, datetime]:
         """Returns a token for the session's transport, and its end."""
@@ -190,7 +221,7 @@ class VoiceSessions:
         """Has the worker answer a browser's offer. Raises `voice.bad_token`, `voice.bad_offer`,
         `voice.no_worker`.
         """
-        session = self._own(principal, session_id)
+        session = self.find(principal, session_id)
         if session.transport != "webrtc":
             raise Conflict(
                 "voice.other_transport",
@@ -268,7 +299,7 @@ class VoiceSessions:
 
     def get(self, principal: Principal, session_id: str) -> VoiceSession:
         """Returns one's own session. Raises `voice.not_found`."""
-        return self._own(principal, session_id).view()
+        return self.find(principal, session_id).view()
 
     def list(self, principal: Principal) -> list[VoiceSession]:
         """Returns one's own sessions, the latest first."""
@@ -277,13 +308,13 @@ class VoiceSessions:
 
     async def mute(self, principal: Principal, session_id: str, *, muted: bool) -> VoiceSession:
         """Drops the person's sound from now on, or lets it pass again."""
-        session = self._own(principal, session_id)
+        session = self.find(principal, session_id)
         await session.mute(muted)
         return session.view()
 
     async def end(self, principal: Principal, session_id: str) -> None:
         """Ends a session: closes both sockets and cancels its answers. The conversation stays."""
-        await self._end(self._own(principal, session_id))
+        await self._end(self.find(principal, session_id))
 
     async def serve_person(
         self, socket: WebSocket, principal: Principal, session_id: str, token: str
@@ -291,7 +322,7 @@ class VoiceSessions:
         """Serves a person's socket until it closes. Raises, before it is accepted, `voice.not_found` and
         `voice.bad_token`.
         """
-        session = self._own(principal, session_id)
+        session = self.find(principal, session_id)
         self._redeem(session, token)
         await self._serve(session, socket)
 
@@ -364,7 +395,9 @@ class VoiceSessions:
             if session.id in self._open:
                 await session.set_state("waiting")
                 await session.show({"type": "stop"})
-                if session.is_relayed:
+                if session.broadcast is not None:
+                    session.broadcast.state = "waiting"
+                elif session.is_relayed:
                     session.person, session.left_at = None, utcnow()
                 if session.needs_worker:
                     await self._assign(session)
@@ -381,7 +414,9 @@ class VoiceSessions:
         """Asks the worker with the fewest sessions to serve this one."""
         names = await self.read_names(session.principal)
         message = {"type": "serve", "session_id": session.id, "names": names}
-        if session.is_relayed:
+        if session.broadcast is not None:
+            message["transport"] = self.transports.for_broadcast(session.broadcast.target)
+        elif session.is_relayed:
             message["transport"] = self.transports.for_worker(
                 session.transport, session.room, session.principal.id
             )
@@ -419,12 +454,6 @@ class VoiceSessions:
             with suppress(SoundstageError):
                 await self.transports.livekit().delete(session.room)
 
-    def _own(self, principal: Principal, session_id: str) -> Session:
-        session = self._open.get(session_id)
-        if session is None or not _is_owner(session, principal):
-            raise session_not_found(session_id)
-        return session
-
     def _redeem(self, session: Session, token: str) -> None:
         expires_at, expected = session.token_expires_at, session.token_sha256
         is_right = hmac.compare_digest(_digest(token), expected)
@@ -433,7 +462,7 @@ class VoiceSessions:
         session.token_expires_at = None
 
     def _owned_by(self, principal: Principal) -> Sequence[Session]:
-        return [one for one in self._open.values() if _is_owner(one, principal)]
+        return [one for one in self._open.values() if one.is_of(principal)]
 
     async def _end_left(self) -> None:
         limit = utcnow() - RECONNECT
@@ -447,10 +476,6 @@ class VoiceSessions:
                 if session.needs_worker and since is not None and since < utcnow() - REASSIGN:
                     # Its worker was asked, and has not come: its connection may have failed.
                     await self._assign(session)
-
-
-def _is_owner(session: Session, principal: Principal) -> bool:
-    return (session.principal.tenant, session.principal.id) == (principal.tenant, principal.id)
 
 
 def bad_token() -> Forbidden:

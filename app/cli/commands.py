@@ -87,6 +87,7 @@ COMMANDS = MappingProxyType(
             "Speak to the agent, and be answered aloud; speak again to interrupt.",
         ),
         "voice": Entry("voice", AGENT, "Voice sessions, and the worker process that hears and speaks."),
+        "live": Entry("live", AGENT, "Broadcast a presenter, who says what you give them: RTMP or HLS."),
         "mcp": Entry(
             "mcp",
             AGENT,

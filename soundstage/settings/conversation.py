@@ -10,7 +10,7 @@ from pydantic import AnyHttpUrl, AnyUrl, Field, SecretStr, StringConstraints, mo
 from soundstage.settings.secrets import SECRET
 from soundstage.settings.sections import CommaList, Keyed, Section, read_key_file
 
-McpServerName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,19}$")]
+SectionName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,19}$")]
 
 
 class McpServerSettings(Section):
@@ -62,7 +62,7 @@ class AgentSettings(Section):
     turn_calls: int = Field(12, ge=1, le=100, description="how often the model is asked, tools included")
     turn_s: float = Field(120.0, gt=0, le=3600, description="how long the model may take in all")
     turn_tokens: int = Field(100_000, ge=100, description="how many tokens may go to and come from the model")
-    mcp_servers: dict[McpServerName, McpServerSettings] = Field(
+    mcp_servers: dict[SectionName, McpServerSettings] = Field(
         default_factory=dict,
         description="MCP servers whose tools the agent may call, a section each: `[agent.mcp_servers.NAME]`",
     )
@@ -110,6 +110,23 @@ class LiveKitSettings(Section):
         return None if self.key_file is None else read_key_file(self.key_file)
 
 
+class BroadcastTarget(Section):
+    """A target of broadcasts, a section each: `[voice.broadcasts.NAME]`."""
+
+    url: str = Field(
+        pattern=r"^(rtmps?://\S+|/\S*\.m3u8)$",
+        description="`rtmp://` or `rtmps://`, or on the machine of the voice worker the path of a playlist "
+        "(HLS) that ends with `.m3u8`",
+    )
+    key_file: Path | None = Field(None, description="file with the stream key, which ends the URL")
+
+    def address(self) -> str:
+        """Returns the URL with the key, read now. Raises `settings.key_file`."""
+        if self.key_file is None:
+            return self.url
+        return f"{self.url.rstrip('/')}/{read_key_file(self.key_file)}"
+
+
 class VoiceSettings(Section):
     """Talking to the agent by voice."""
 
@@ -120,6 +137,9 @@ class VoiceSettings(Section):
         (), description="STUN servers for the transport `webrtc`, by commas, e.g. `stun:stun.example:3478`"
     )
     livekit: LiveKitSettings = Field(default_factory=LiveKitSettings)
+    broadcasts: dict[SectionName, BroadcastTarget] = Field(
+        default_factory=dict, description="targets of broadcasts, by name"
+    )
     video_height: int = Field(
         720,
         ge=180,

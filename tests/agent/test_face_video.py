@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from local_login import bearer, log_in_locally
+from face_worker import WAIT_S, message_of, serving
 from own_persona import PHOTO, photographed
-from socket_servers import on_loopback
 from waiting import eventually_async
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import connect
 
 pytest.importorskip("pocketsphinx", reason="needs pocketsphinx: run `uv sync --inexact --extra voice`")
 
@@ -26,15 +25,12 @@ from agent.voice.worker import face_video
 from agent.voice.worker.face_video import FaceVideo
 from agent.voice.worker.link import SessionLink, Sound
 from agent.voice.worker.live_face import LiveFace, Picture
-from agent.voice.worker_token import worker_token
 from app.composition import Services
-from app.server.web import create_app
 from soundstage.backoff import Backoff
 from soundstage.errors import Unavailable, Upstream
 from studio.personas.live_face import hashes_in
 from studio.personas.speaking import PersonaSpeech, Utterance
 
-WAIT_S = 60
 ROOT = Path(__file__).parents[2]
 AVATAR = ROOT / "avatar/.venv/bin/avatar"
 SMALL = RenderSpec.model_validate(
@@ -146,13 +142,12 @@ async def test_a_program_that_is_not_there_is_reported() -> None:
     assert reports.messages[0]["code"] in ("voice.no_face_program", "voice.face_ended")
 
 
-async def test_pictures_that_are_too_old_are_left_out(tmp_path: Path) -> None:
+async def test_of_pictures_that_wait_the_latest_alone_is_taken(tmp_path: Path) -> None:
     program = tmp_path / "avatar"
     program.write_text(
-        "#!/usr/bin/env python3\nimport json, time\n"
-        "for age in (5, 0, 5):\n"
-        "    frame = {'event': 'live.frame', 'slot': 0, 'at_s': time.monotonic() - age}\n"
-        "    print(json.dumps(frame), flush=True)\n"
+        "#!/usr/bin/env python3\nimport json, sys\n"
+        "frames = [{'event': 'live.frame', 'slot': slot, 'at_s': slot} for slot in range(3)]\n"
+        "sys.stdout.write(''.join(json.dumps(frame) + '\\n' for frame in frames))\n"
     )
     program.chmod(0o755)
     face = LiveFace([str(program)], SMALL, no_file)
@@ -160,38 +155,12 @@ async def test_pictures_that_are_too_old_are_left_out(tmp_path: Path) -> None:
     with suppress(Unavailable):
         async for picture in face.pictures():
             found.append(picture)
-    assert len(found) == 1 and face.dropped == 2
-
-
-@asynccontextmanager
-async def serving(services: Services) -> AsyncIterator[tuple[httpx.AsyncClient, str, dict[str, str]]]:
-    """A server with a worker: the client of a person, the address of workers, and a worker's headers."""
-    app, headers = create_app(services), await log_in_locally(services.policy)
-    token = bearer(worker_token(services.settings.state_dir))
-    async with on_loopback(app) as address, AsyncExitStack() as stack:
-        workers = f"{address}/api/voice/workers"
-        await stack.enter_async_context(connect(f"ws://{workers}", additional_headers=token))
-        yield (
-            await stack.enter_async_context(
-                httpx.AsyncClient(base_url=f"http://{address}", headers=headers, timeout=WAIT_S)
-            ),
-            workers,
-            token,
-        )
-        await services.voice.close()
-
-
-async def message_of(worker: ClientConnection, kind: str) -> dict[str, Any]:
-    async with asyncio.timeout(WAIT_S):
-        while (message := json.loads(await worker.recv()))["type"] != kind:
-            continue
-    found: dict[str, Any] = message
-    return found
+    assert [picture.at_s for picture in found] == [2.0] and face.dropped == 2
 
 
 async def test_a_session_with_video_names_its_presenter_to_the_worker(services: Services) -> None:
     sha256 = await photographed(services)
-    async with serving(services) as (client, workers, token):
+    async with serving(services) as (client, workers, token, _):
         refused = await client.post("/api/voice/session", json={"transport": "websocket", "video": True})
         assert (refused.status_code, refused.json()["code"]) == (422, "voice.no_video")
         opened = (await client.post("/api/voice/session", json={"agent_id": "grace", "video": True})).json()
@@ -217,7 +186,7 @@ async def test_a_session_with_video_names_its_presenter_to_the_worker(services: 
 
 
 async def test_a_presenter_who_cannot_be_shown_is_named_and_the_session_goes_on(services: Services) -> None:
-    async with serving(services) as (client, workers, token):
+    async with serving(services) as (client, workers, token, _):
         opened = (await client.post("/api/voice/session", json={"video": True})).json()
         async with connect(f"ws://{workers}/{opened['session_id']}", additional_headers=token) as worker:
             await message_of(worker, "face")
@@ -249,7 +218,7 @@ async def test_phones_come_with_the_sound_only_where_a_face_needs_them(
         return Utterance(b"RIFF", sheet)
 
     monkeypatch.setattr(PersonaSpeech, "say", say)
-    async with serving(services) as (client, workers, token):
+    async with serving(services) as (client, workers, token, _):
         found = []
         for video in (True, False):
             body = {"transport": "webrtc", "video": video}

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from agent.voice.schemas import TransportName
 from agent.voice.transports.livekit_keys import read_keys
 from agent.voice.transports.livekit_rooms import LiveKitRooms, RoomEvent, bad_signature, is_installed
-from soundstage.errors import Invalid, Unavailable
+from soundstage.errors import Invalid, NotFound, Unavailable
 from soundstage.sealing import Sealer
 from soundstage.settings.conversation import VoiceSettings
 
@@ -79,6 +79,18 @@ class Transports:
         settings = self.settings.livekit
         keys = read_keys(settings, self.sealer, self.state_dir)
         return None if keys is None else LiveKitRooms(settings.reached_at, settings.called_at, keys)
+
+    def for_broadcast(self, name: str) -> dict[str, Any]:
+        """Returns what a worker needs to broadcast to a target. Raises NotFound `voice.no_target`."""
+        target = self.settings.broadcasts.get(name)
+        if target is None:
+            known = ", ".join(sorted(self.settings.broadcasts)) or "none"
+            raise NotFound(
+                "voice.no_target",
+                f"There is no target {name} for broadcasts.",
+                f"Add a section `[voice.broadcasts.{name}]` to the settings; there are: {known}.",
+            )
+        return {"kind": "broadcast", "url": target.address()}
 
     def for_worker(self, name: TransportName, room: str, person: str) -> dict[str, Any]:
         """Returns what a worker needs to serve a session on this transport."""

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from fastapi import WebSocket, WebSocketDisconnect
+
+from agent.voice.schemas import BroadcastState
 
 
 class PersonLink(Protocol):
@@ -58,3 +61,22 @@ class RelayedPerson:
         # A data channel ends without a code.
         await self._instruct({"type": "show", "message": {"type": "closed", "code": code}})
         await self._instruct({"type": "hang_up", "code": code})
+
+
+@dataclass
+class BroadcastPerson:
+    """Many who watch a broadcast, and say nothing. `error` is the last one that a person would be shown."""
+
+    target: str
+    state: BroadcastState = "waiting"
+    error: str = ""
+
+    async def send(self, message: dict[str, Any]) -> None:
+        if message["type"] == "error":
+            self.error = message["message"]
+
+    async def send_sound(self, sound: bytes) -> None:
+        """Does nothing: the worker's transport carries the sound."""
+
+    async def close(self, code: int) -> None:
+        """Does nothing: the broadcast ends with its worker's socket."""

@@ -11,7 +11,6 @@ import io
 import mmap
 import os
 import tempfile
-import time
 import wave
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -38,12 +37,10 @@ from agent.voice.schemas import VoiceState
 from agent.voice.worker.link import Sound
 from farm.local.commands import SPEC_FILE, worker_environment
 from farm.local.process import StartedWorker, start_worker
-from farm.worker_output import LogTail, collect, read_lines
+from farm.worker_output import CHUNK_BYTES, LogTail, collect
 from soundstage.errors import Unavailable, Upstream
 from studio.personas.live_face import hashes_in
 
-STALE_S = 0.12
-"""A picture that is older may be drawn over while it is read: it is left out."""
 END_S = 2.0
 ENDED = "voice.face_ended"
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108
@@ -92,16 +89,15 @@ class LiveFace:
                 if process.stdout is None:
                     return
                 self._send(LiveState(state=_shown(self._state)))
-                async for line in read_lines(process.stdout):
-                    frame = _frame_of(line)
-                    if frame is None:
-                        failure = _failure_of(line) or failure
+                async for lines in _waiting_lines(process.stdout):
+                    frames = [frame for frame in map(_frame_of, lines) if frame is not None]
+                    failure = next(filter(None, map(_failure_of, lines)), failure)
+                    if not frames:
                         continue
-                    if time.monotonic() - frame.at_s > STALE_S:
-                        self.dropped += 1
-                        continue
-                    data = memoryview(slots[frame.slot])[:size]
-                    yield Picture(data, width, height, frame.at_s)
+                    # On a busy machine the latest one alone: pictures never queue.
+                    self.dropped += len(frames) - 1
+                    data = memoryview(slots[frames[-1].slot])[:size]
+                    yield Picture(data, width, height, frames[-1].at_s)
             finally:
                 await self._end()
                 if reading is not None:
@@ -192,6 +188,16 @@ class LiveFace:
         with suppress(ProcessLookupError):
             process.kill()
         await process.wait()
+
+
+async def _waiting_lines(stream: asyncio.StreamReader) -> AsyncIterator[list[bytes]]:
+    """Yields the lines that have come since the last ones were taken."""
+    rest = b""
+    while chunk := await stream.read(CHUNK_BYTES):
+        *lines, rest = (rest + chunk).split(b"\n")
+        yield lines
+        # A long line that is none of ours cannot fill our memory.
+        rest = rest[-CHUNK_BYTES:]
 
 
 @contextmanager

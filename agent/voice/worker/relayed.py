@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from pipecat.frames.frames import Frame, InputAudioRawFrame
+from pipecat.frames.frames import Frame, InputAudioRawFrame, TTSSpeakFrame
 from pipecat.pipeline.worker import PipelineWorker
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.transports.base_transport import BaseTransport, TransportParams
@@ -20,6 +20,7 @@ from pipecat.workers.runner import WorkerRunner
 from agent.voice.worker.face_video import FaceVideo
 from agent.voice.worker.link import SessionLink
 from agent.voice.worker.live_face import Fetch, Picture
+from agent.voice.worker.speaking import split_sentences
 from soundstage.http.sockets import ClientConnection, ConnectionClosed
 from soundstage.tasks import cancel_all
 from soundstage.telemetry import get_logger
@@ -32,7 +33,7 @@ QUEUE_MS = 60
 FLUSH_S = 0.2
 """A data channel drops what is not sent yet when it closes."""
 Build = Callable[[BaseTransport, FrameProcessor], PipelineWorker]
-VIDEO_DELAY_S = {"livekit": 0.03, "webrtc": -0.06}
+VIDEO_DELAY_S = {"livekit": 0.03, "webrtc": -0.06, "broadcast": 0.0}
 """Sound waits longer than pictures, in queues and in the jitter buffer: `bench/live_face.py` measures it."""
 
 
@@ -100,6 +101,8 @@ async def serve_relayed(
     channel: Channel
     if transport["kind"] == "livekit":
         channel = Room(link, transport, microphone, build, ended)
+    elif transport["kind"] == "broadcast":
+        channel = Broadcast(link, transport["url"], build)
     else:
         channel = Peer(link, transport, microphone, build)
     face.sink = channel.send_picture
@@ -111,6 +114,9 @@ async def serve_relayed(
             message = json.loads(data)
             if message["type"] == "mute":
                 microphone.muted = message["muted"]
+            elif message["type"] == "read":
+                for sentence in split_sentences(message["text"]):
+                    await channel.push(TTSSpeakFrame(sentence))
             elif message["type"] == "face":
                 await face.change(message["spec"])
             elif message["type"] in ("show", "hang_up", "offer"):
@@ -228,6 +234,29 @@ class Room:
     async def _on_message(self, _: Any, message: Any, sender: str | None) -> None:
         if sender == self._person:
             await self._link.send({"type": "person", "message": json.dumps(message)[:4000]})
+
+
+class Broadcast:
+    """A broadcast: what the pipeline says and the presenter are encoded and sent to one address."""
+
+    def __init__(self, link: SessionLink, url: str, build: Build) -> None:
+        from agent.voice.worker.broadcast_transport import BroadcastTransport
+
+        self._transport = BroadcastTransport(link, url)
+        self._running = _Running(build(self._transport, Muting(Microphone(muted=True))), lambda: None)
+
+    async def take(self, message: dict[str, Any]) -> None:
+        """Does nothing: nobody is shown anything."""
+
+    async def push(self, frame: Frame) -> None:
+        await self._running.push(frame)
+
+    async def send_picture(self, picture: Picture) -> None:
+        self._transport.send_picture(picture)
+
+    async def close(self) -> None:
+        await self._running.cancel()
+        await self._transport.close()
 
 
 class Peer:

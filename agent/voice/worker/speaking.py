@@ -26,6 +26,11 @@ SENTENCES = 2
 _END = re.compile(r"(?<=[.!?…])\s+|\n+")
 
 
+def split_sentences(text: str) -> list[str]:
+    """Returns the sentences and lines of a text; each is spoken by itself, the first one at once."""
+    return [one for one in map(str.strip, _END.split(text)) if one]
+
+
 class Speaking(FrameProcessor):
     """Turns text into sound, and into captions with the times of words and mouth shapes before it."""
 
@@ -62,7 +67,7 @@ class Speaking(FrameProcessor):
         return bool(rest)
 
     async def _say_text(self, text: str) -> None:
-        for sentence in filter(None, map(str.strip, _END.split(text))):
+        for sentence in split_sentences(text):
             if self._spoken < SENTENCES:
                 self._spoken += await self._say(sentence)
             else:

@@ -1,0 +1,116 @@
+"""Broadcasts over REST: who may begin one, what a worker gets, and what is shown of its connection."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from face_worker import WAIT_S, message_of, serving
+from local_login import bearer
+from websockets.asyncio.client import connect
+
+from app.composition import Services
+from soundstage.settings.conversation import BroadcastTarget, VoiceSettings
+
+
+@pytest.fixture
+def targets(services: Services, tmp_path: Path) -> Services:
+    (tmp_path / "key").write_text("a-stream-key\n")
+    wall = {"url": "rtmp://10.0.0.9/live", "key_file": tmp_path / "key"}
+    settings = VoiceSettings.model_validate({"broadcasts": {"wall": wall, "hall": {"url": "/srv/hall.m3u8"}}})
+    services.voice_transports.settings = settings
+    return services
+
+
+@asynccontextmanager
+async def person(client: httpx.AsyncClient, *scopes: str) -> AsyncIterator[httpx.AsyncClient]:
+    """Somebody else of the same installation, with a key for these permissions alone."""
+    body = {"name": "other", "role": "admin", "scopes": list(scopes)}
+    key = (await client.post("/api/keys", json=body)).raise_for_status().json()
+    async with httpx.AsyncClient(base_url=client.base_url, headers=bearer(key["key"]), timeout=WAIT_S) as own:
+        yield own
+
+
+async def until(client: httpx.AsyncClient, state: str) -> str:
+    """Waits for a state of the one broadcast; returns its error."""
+    found: dict[str, str] = {}
+    async with asyncio.timeout(WAIT_S):
+        while found.get("state") != state:
+            (found,) = (await client.get("/api/voice/broadcasts")).json()
+    return found["error"]
+
+
+async def test_a_worker_gets_what_the_presenter_says_and_tells_of_the_connection(targets: Services) -> None:
+    async with serving(targets) as (client, workers, token, _):
+        begun = await client.post("/api/voice/broadcasts", json={"to": "wall"})
+        assert begun.status_code == 201 and "a-stream-key" not in begun.text
+        found = begun.json()
+        assert (found["to"], found["persona_id"], found["state"]) == ("wall", "nova", "waiting")
+        path = f"/api/voice/broadcasts/{found['id']}"
+        early = await client.post(f"{path}/say", json={"text": "Hello."})
+        assert (early.status_code, early.json()["code"]) == (503, "voice.no_worker")
+        async with connect(f"ws://{workers}/{found['id']}", additional_headers=token) as worker:
+            assert (await message_of(worker, "face"))["spec"]["scenes"][0]["face"]["kind"] == "rig"
+            await worker.send(json.dumps({"type": "broadcast", "state": "live"}))
+            assert await until(client, "live") == ""
+            assert (await client.post(f"{path}/say", json={"text": "Good morning."})).is_success
+            assert (await message_of(worker, "read"))["text"] == "Good morning."
+            assert (await client.post(f"{path}/interrupt")).is_success
+            await message_of(worker, "interrupt")
+            refusal = {"type": "broadcast", "state": "failed", "error": "Connection refused."}
+            await worker.send(json.dumps(refusal))
+            assert await until(client, "failed") == "Connection refused."
+        # The worker has gone: the broadcast waits for the next one.
+        await until(client, "waiting")
+        assert (await client.delete(path)).status_code == 204
+        assert (await client.get("/api/voice/broadcasts")).json() == []
+
+
+async def test_the_address_with_its_key_reaches_the_worker_alone(targets: Services) -> None:
+    async with serving(targets) as (client, _, _, control):
+        begun = (await client.post("/api/voice/broadcasts", json={"to": "wall"})).json()
+        served = await message_of(control, "serve")
+        url = "rtmp://10.0.0.9/live/a-stream-key"
+        assert (served["session_id"], served["transport"]["url"]) == (begun["id"], url)
+        listed = (await client.get("/api/voice/sessions")).text
+        assert begun["id"] in listed and "a-stream-key" not in listed and "10.0.0.9" not in listed
+
+
+async def test_targets_that_are_not_there_or_busy_are_refused(targets: Services) -> None:
+    async with serving(targets) as (client, *_):
+
+        async def code(**body: str) -> tuple[int, str]:
+            answer = await client.post("/api/voice/broadcasts", json=body)
+            return answer.status_code, answer.json().get("code", "")
+
+        assert await code(to="nowhere") == (404, "voice.no_target")
+        assert await code(to="rtmp://10.0.0.9/live") == (404, "voice.no_target")
+        assert await code(to="wall", agent_id="nobody") == (404, "persona.not_found")
+        assert await code(to="wall") == (201, "")
+        assert await code(to="wall") == (409, "voice.target_busy")
+        assert await code(to="hall") == (201, "")
+        (one, _) = (await client.get("/api/voice/broadcasts")).json()
+        taken = await client.post("/api/voice/session", json={"session_id": one["id"]})
+        assert (taken.status_code, taken.json()["code"]) == (409, "voice.is_broadcast")
+
+
+async def test_a_broadcast_is_its_owners_and_needs_the_right_to_publish(targets: Services) -> None:
+    async with serving(targets) as (client, *_):
+        begun = (await client.post("/api/voice/broadcasts", json={"to": "wall"})).json()
+        async with person(client, "chat:use") as chatter:
+            assert (await chatter.post("/api/voice/broadcasts", json={"to": "hall"})).status_code == 403
+        async with person(client, "publication:create", "publication:read") as publisher:
+            assert (await publisher.get("/api/voice/broadcasts")).json() == []
+            foreign = await publisher.delete(f"/api/voice/broadcasts/{begun['id']}")
+            assert (foreign.status_code, foreign.json()["code"]) == (404, "voice.not_found")
+
+
+@pytest.mark.parametrize("url", ["http://10.0.0.9/live", "srv/hall.m3u8", "/srv/hall.mp4", "rtmp://a b"])
+def test_only_rtmp_and_playlists_are_targets(url: str) -> None:
+    with pytest.raises(ValueError, match="pattern"):
+        BroadcastTarget.model_validate({"url": url})
