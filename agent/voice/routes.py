@@ -137,20 +137,20 @@ def voice_router(
         """Returns one's own broadcasts, the latest first."""
         return list(broadcasts.list(principal))
 
-    @router.post("/broadcasts/{broadcast_id}/say")
-    async def say_in_broadcast(broadcast_id: str, body: BroadcastText, principal: Publisher) -> Broadcast:
+    @router.post("/broadcasts/{session_id}/say")
+    async def say_in_broadcast(session_id: str, body: BroadcastText, principal: Publisher) -> Broadcast:
         """Has the presenter say a text, word for word, after what is being said."""
-        return await broadcasts.read(principal, broadcast_id, body.text)
+        return await broadcasts.read(principal, session_id, body.text)
 
-    @router.post("/broadcasts/{broadcast_id}/interrupt")
-    async def interrupt_broadcast(broadcast_id: str, principal: Publisher) -> Broadcast:
+    @router.post("/broadcasts/{session_id}/interrupt")
+    async def interrupt_broadcast(session_id: str, principal: Publisher) -> Broadcast:
         """Ends what is being said; the broadcast goes on."""
-        return await broadcasts.interrupt(principal, broadcast_id)
+        return await broadcasts.interrupt(principal, session_id)
 
-    @router.delete("/broadcasts/{broadcast_id}", status_code=status.HTTP_204_NO_CONTENT)
-    async def stop_broadcast(broadcast_id: str, principal: Publisher) -> None:
+    @router.delete("/broadcasts/{session_id}", status_code=status.HTTP_204_NO_CONTENT)
+    async def stop_broadcast(session_id: str, principal: Publisher) -> None:
         """Ends a broadcast."""
-        await broadcasts.stop(principal, broadcast_id)
+        await broadcasts.stop(principal, session_id)
 
     @router.websocket("/workers", dependencies=[Depends(WORKERS)])
     async def workers(socket: WebSocket) -> None:
@@ -158,7 +158,9 @@ def voice_router(
         check_worker(socket, state_dir)
         await voice.serve_workers(socket)
 
-    @router.get("/workers/{session_id}/files/{sha256}", dependencies=[Depends(WORKERS)])
+    @router.get(
+        "/workers/{session_id}/files/{sha256}", dependencies=[Depends(WORKERS)], include_in_schema=False
+    )
     async def face_file(session_id: str, sha256: str, request: Request) -> Response:
         """Returns a file of the presenter whom the worker of this session draws."""
         check_worker(request, state_dir)

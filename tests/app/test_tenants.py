@@ -80,6 +80,7 @@ BODIES: dict[str, Any] = {
     "POST /api/renders/{render_id}/publish/plan": {},
     "POST /api/session/{session_id}/message": {"message": "mine"},
     "POST /api/snapshots/{name}/load": {},
+    "POST /api/voice/broadcasts/{session_id}/say": {"text": "mine"},
     "POST /api/voice/session/{session_id}/mute": {"muted": True},
     "POST /api/voice/session/{session_id}/offer": {"sdp": "v=0", "token": "mine"},
     "PATCH /api/webhooks/{webhook_id}": {"description": "mine"},
