@@ -27,7 +27,7 @@ class Broadcasts:
         `voice.too_many`, `voice.face_not_drawn`, `persona.not_found`, `consent.…`.
         """
         # Names a target that is not there before anything is begun.
-        self.voice.transports.for_broadcast(target)
+        self.voice.transports.for_broadcast(target, principal.tenant)
         if any(person.target == target for _, person in self._all()):
             raise Conflict(
                 "voice.target_busy",

@@ -415,7 +415,9 @@ class VoiceSessions:
         names = await self.read_names(session.principal)
         message = {"type": "serve", "session_id": session.id, "names": names}
         if session.broadcast is not None:
-            message["transport"] = self.transports.for_broadcast(session.broadcast.target)
+            message["transport"] = self.transports.for_broadcast(
+                session.broadcast.target, session.principal.tenant
+            )
         elif session.is_relayed:
             message["transport"] = self.transports.for_worker(
                 session.transport, session.room, session.principal.id

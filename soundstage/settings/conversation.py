@@ -119,6 +119,7 @@ class BroadcastTarget(Section):
         "(HLS) that ends with `.m3u8`",
     )
     key_file: Path | None = Field(None, description="file with the stream key, which ends the URL")
+    tenants: CommaList = Field(("default",), description="tenants that may broadcast to it, by commas")
 
     def address(self) -> str:
         """Returns the URL with the key, read now. Raises `settings.key_file`."""

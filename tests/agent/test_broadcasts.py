@@ -15,6 +15,7 @@ from local_login import bearer
 from websockets.asyncio.client import connect
 
 from app.composition import Services
+from soundstage.errors import NotFound
 from soundstage.settings.conversation import BroadcastTarget, VoiceSettings
 
 
@@ -79,6 +80,14 @@ async def test_the_address_with_its_key_reaches_the_worker_alone(targets: Servic
         assert (served["session_id"], served["transport"]["url"]) == (begun["id"], url)
         listed = (await client.get("/api/voice/sessions")).text
         assert begun["id"] in listed and "a-stream-key" not in listed and "10.0.0.9" not in listed
+
+
+def test_a_target_is_unknown_to_other_tenants(targets: Services) -> None:
+    transports = targets.voice_transports
+    assert transports.for_broadcast("hall", "default")["url"] == "/srv/hall.m3u8"
+    with pytest.raises(NotFound, match="no target hall") as caught:
+        transports.for_broadcast("hall", "another")
+    assert caught.value.hint.endswith("there are: none.")
 
 
 async def test_targets_that_are_not_there_or_busy_are_refused(targets: Services) -> None:

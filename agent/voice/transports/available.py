@@ -80,11 +80,14 @@ class Transports:
         keys = read_keys(settings, self.sealer, self.state_dir)
         return None if keys is None else LiveKitRooms(settings.reached_at, settings.called_at, keys)
 
-    def for_broadcast(self, name: str) -> dict[str, Any]:
-        """Returns what a worker needs to broadcast to a target. Raises NotFound `voice.no_target`."""
-        target = self.settings.broadcasts.get(name)
+    def for_broadcast(self, name: str, tenant: str) -> dict[str, Any]:
+        """Returns what a worker needs to broadcast to a target. Raises NotFound `voice.no_target`, also for
+        one that is not this tenant's.
+        """
+        own = {name: one for name, one in self.settings.broadcasts.items() if tenant in one.tenants}
+        target = own.get(name)
         if target is None:
-            known = ", ".join(sorted(self.settings.broadcasts)) or "none"
+            known = ", ".join(sorted(own)) or "none"
             raise NotFound(
                 "voice.no_target",
                 f"There is no target {name} for broadcasts.",
