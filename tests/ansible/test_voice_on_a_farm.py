@@ -89,7 +89,7 @@ def test_the_studio_has_the_worker_of_the_other_machine_and_the_transport_liveki
 
 def test_a_person_asks_in_a_room_and_is_answered_by_the_worker_of_the_other_machine(farm: LabFarm) -> None:
     # The worker joins over TLS by the farm's authority; sound goes between it and the room.
-    session = call(farm, "/api/voice/session", {"agent_id": "nova", "transport": "livekit"})
+    session = call(farm, "/api/voice/session", {"agent_id": "nova", "transport": "livekit", "video": True})
     assert session["url"] == f"wss://{ADDRESS}:7880"
     trust = [f"SSL_CERT_FILE={farm.secrets / 'tls' / 'ca.pem'}"]
     person = ["env", *trust, sys.executable, str(PERSON), session["url"], session["token"], QUESTION]
@@ -98,6 +98,9 @@ def test_a_person_asks_in_a_room_and_is_answered_by_the_worker_of_the_other_mach
     answer = json.loads(done.stdout.splitlines()[-1])
     print(f"first sound after {answer['first_sound_s']} s")
     assert answer["transcript"] == [QUESTION] and answer["captions"] and answer["sounds"] > 3
+    # The worker's machine has the avatar program, too, and draws the presenter.
+    print(f"{answer['pictures']} pictures of the presenter")
+    assert answer["errors"] == [] and answer["pictures"] > 25
     turns = call(farm, f"/api/chat/sessions/{session['session_id']}/turns")
     assert [turn["utterance"] for turn in turns] == [QUESTION]
 

@@ -1,6 +1,7 @@
 """A person in a LiveKit room who asks one question aloud: `room_talk.py URL TOKEN SENTENCE`.
 
-Prints as JSON the transcript, captions of the answer, pieces of sound, and the time to the first one.
+Prints as JSON the transcript, captions of the answer, pieces of sound, the time to the first one, and pictures of
+the presenter that show something.
 The authority of the server is in SSL_CERT_FILE.
 """
 
@@ -10,6 +11,7 @@ import asyncio
 import json
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 sys.path.append(str(Path(__file__).parents[1] / "support"))
@@ -18,12 +20,17 @@ from room_person import RoomPerson
 
 URL, TOKEN, SENTENCE = sys.argv[1:4]
 ATTEMPTS = 3
+PICTURE_S = 60
 
 
 async def talk() -> dict[str, object]:
     person = await RoomPerson.join(URL, TOKEN)
+    pictures: list[float] = []
+    person.on_picture = lambda luma: pictures.append(float(luma.std()))
     try:
         await person.until(lambda: person.state == "listening", "the worker", 120)
+        with suppress(AssertionError):
+            await person.until(lambda: len(pictures) > 5, "the presenter", PICTURE_S)
         for _ in range(ATTEMPTS):
             count = len(person.of("transcript")) + len(person.of("unclear"))
             _, ended_s = await person.say(SENTENCE)
@@ -44,6 +51,8 @@ async def talk() -> dict[str, object]:
         "transcript": [one["text"] for one in person.of("transcript")],
         "captions": [one["text"] for one in person.of("caption")],
         "sounds": len(person.of("sound")),
+        "pictures": sum(contrast > 10 for contrast in pictures),
+        "errors": [one["message"] for one in person.of("error")],
     }
 
 
