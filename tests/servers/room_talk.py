@@ -1,7 +1,7 @@
 """A person in a LiveKit room who asks one question aloud: `room_talk.py URL TOKEN SENTENCE`.
 
-Prints as JSON the transcript, captions of the answer, pieces of sound, the time to the first one, and pictures of
-the presenter that show something.
+Prints as JSON the transcript, captions of the answer, pieces of sound, the time to the first one, and the
+number of pictures that show the presenter.
 The authority of the server is in SSL_CERT_FILE.
 """
 

@@ -10,6 +10,7 @@ import { faceStateOf, type Shown } from "../sound/state";
 import { call } from "./call";
 
 let shownFace: FaceView | null = null;
+let shownFilm: HTMLVideoElement | null = null;
 
 interface Props {
   entry: PersonaEntry | undefined;
@@ -60,7 +61,11 @@ function Film({ stream }: { stream: MediaStream }) {
   const film = useRef<HTMLVideoElement>(null);
   const [isSeen, setSeen] = useState(false);
   useEffect(() => {
-    if (film.current) film.current.srcObject = stream;
+    shownFilm = film.current;
+    if (shownFilm) shownFilm.srcObject = stream;
+    return () => {
+      shownFilm = null;
+    };
   }, [stream]);
   // The sound comes by itself.
   return <video ref={film} muted autoPlay playsInline data-seen={isSeen} onPlaying={() => setSeen(true)} />;
@@ -103,9 +108,16 @@ function useCharacter(entry: PersonaEntry | undefined): Character | null {
 export function Measures() {
   const [lines, setLines] = useState<[string, string][]>([]);
   useEffect(() => {
+    let last = { frames: 0, atS: 0, fps: 0 };
+    const filmFps = () => {
+      const frames = shownFilm?.getVideoPlaybackQuality().totalVideoFrames ?? 0;
+      const atS = performance.now() / 1000;
+      if (atS - last.atS >= 1) last = { frames, atS, fps: Math.max(0, Math.round((frames - last.frames) / (atS - last.atS))) };
+      return last.fps;
+    };
     const read = () =>
       setLines([
-        [t`FPS`, String(shownFace?.fps ?? 0)],
+        [t`FPS`, String(shownFilm ? filmFps() : (shownFace?.fps ?? 0))],
         [t`State`, call.view.state],
         [t`Mood`, shownFace?.mood ?? t`none`],
         [t`Amplitude`, call.outputLevel.toFixed(2)],
