@@ -112,6 +112,8 @@ class Relay:
                 if session.broadcast is not None:
                     session.broadcast.state, session.broadcast.error = request.state, request.error
             elif isinstance(request, FaceFailed):
+                if session.broadcast is not None:
+                    session.broadcast.state = "failed"
                 failure = request.model_dump(include={"code", "message", "hint"})
                 await session.fail_face({"type": "error", **failure})
             else:

@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, TypeAdapter
 
-TransportName = Literal["websocket", "livekit", "webrtc", "broadcast"]
+Requestable = Literal["websocket", "livekit", "webrtc"]
+TransportName = Literal[Requestable, "broadcast"]
 VoiceState = Literal["waiting", "listening", "thinking", "speaking"]
 INPUT_HZ = 16_000
 """Sound of the person: 16-bit PCM, mono, little-endian."""
@@ -34,7 +35,7 @@ class VoiceSessionRequest(BaseModel, extra="ignore"):
         None, min_length=1, max_length=80, description="id of the persona that answers"
     )
     session_id: str | None = Field(None, max_length=80, description="a conversation to go on with")
-    transport: TransportName | None = Field(None, description="empty: that of the setting `voice.transport`")
+    transport: Requestable | None = Field(None, description="empty: that of the setting `voice.transport`")
     video: bool = Field(
         False, description="whether the presenter comes as a video track; not with `websocket`"
     )
@@ -85,7 +86,7 @@ class VoiceStatus(BaseModel):
 
     workers: int
     sessions: int
-    transports: list[TransportName]
+    transports: list[Requestable]
 
 
 BroadcastState = Literal["waiting", "connecting", "live", "failed"]

@@ -26,15 +26,24 @@ from agent.sessions.service import SessionService
 from agent.transcription.service import TranscriptionService
 from agent.turns.runner import TurnRunner
 from agent.voice.embedding import check_embedded, check_origin
+from agent.voice.limits import check_limits
 from agent.voice.relay import Relay
 from agent.voice.schemas import (
+    Requestable,
     TransportName,
     VoiceRoom,
     VoiceSession,
     VoiceState,
     VoiceStatus,
 )
-from agent.voice.session import Session, close_socket, send_json, session_not_found, socket_messages
+from agent.voice.session import (
+    Session,
+    close_socket,
+    failure_message,
+    send_json,
+    session_not_found,
+    socket_messages,
+)
 from agent.voice.speech import SessionSpeech
 from agent.voice.transports.available import Transports
 from agent.voice.transports.person import BroadcastPerson, SocketPerson
@@ -58,8 +67,6 @@ REASSIGN = timedelta(seconds=30)
 """So long a worker may take to serve a session before another one, or the same, is asked."""
 POLL_S = 5.0
 OFFER_TIMEOUT_S = 20.0
-MAX_SESSIONS = 200
-MAX_PER_PRINCIPAL = 10
 DEFAULT_PERSONA = "nova"
 TAKEN_OVER = 4001
 """Closes the socket of a person who has opened the session elsewhere (RFC 6455 §7.4.2)."""
@@ -104,7 +111,7 @@ class VoiceSessions:
         principal: Principal,
         persona_id: str | None,
         session_id: str | None,
-        transport: TransportName | None = None,
+        transport: Requestable | None = None,
         origin: str | None = None,
         *,
         video: bool = False,
@@ -119,17 +126,13 @@ class VoiceSessions:
         if origin is not None:
             origin = check_origin(origin, self.page_origins, transport)
             transport = "websocket"
-        transport = self.transports.choose(transport, video=video)
+        chosen = self.transports.choose(transport, video=video)
         session, face = await self._take_in(principal, persona_id, session_id, video=video)
-        if session.broadcast is not None:
-            raise Conflict(
-                "voice.is_broadcast", "This conversation is a broadcast.", "Open a session of its own."
-            )
-        way = (transport, origin or "")
+        way = (chosen, origin or "")
         if (session.transport, session.origin) != way:
             # Who is connected came in by other checks. The end of a room is then not the session's.
             before = session.transport
-            session.transport, session.origin = way
+            session.transport, session.origin = chosen, origin or ""
             await self._hang_up(session, before)
         await session.show_face(face)
         if session.person is None:
@@ -170,15 +173,7 @@ class VoiceSessions:
                 "Install the extra with `uv sync --extra voice`; `soundstage up` starts a worker then.",
                 headers={"Retry-After": "5"},
             )
-        own = len(self._owned_by(principal))
-        is_new = session_id is None or session_id not in self._open
-        if is_new and (len(self._open) >= MAX_SESSIONS or own >= MAX_PER_PRINCIPAL):
-            raise Unavailable(
-                "voice.too_many",
-                "Too many voice sessions are open.",
-                "End one of them.",
-                headers={"Retry-After": "10"},
-            )
+        check_limits(self._open, principal, session_id, self.transports.settings, video=video)
         conversation = await self.sessions.open(principal, session_id, persona_id=persona_id)
         persona = self.library.get(persona_id or conversation.persona_id or DEFAULT_PERSONA)
         await self.speech.check(persona)
@@ -212,10 +207,27 @@ class VoiceSessions:
         `blob.not_found`.
         """
         session = self._open.get(session_id)
-        if session is None or session.face is None:
+        if session is None:
+            raise session_not_found(session_id)
+        await self._check_face(session)
+        if session.face is None:
             raise session_not_found(session_id)
         with tenant_scope(session.principal.tenant):
             return await self.faces.read(session.face, sha256)
+
+    async def _check_face(self, session: Session) -> None:
+        """Ends the video of a presenter whose consent was revoked, and a broadcast as a whole."""
+        if session.face is None:
+            return
+        try:
+            with tenant_scope(session.principal.tenant):
+                await self.faces.check(session.face)
+        except SoundstageError as error:
+            if session.broadcast is not None:
+                self._ending = asyncio.create_task(self._end(session))
+                return
+            await session.show_face(None)
+            await session.fail_face(failure_message(error))
 
     async def offer(self, principal: Principal, session_id: str, token: str, sdp: str) -> str:
         """Has the worker answer a browser's offer. Raises `voice.bad_token`, `voice.bad_offer`,
@@ -384,6 +396,7 @@ class VoiceSessions:
             await socket.accept()
             if session.is_relayed and session.muted:
                 await session.instruct({"type": "mute", "muted": True})
+            await self._check_face(session)
             if session.face is not None:
                 await session.instruct_face()
             session.has_worker.set()
@@ -415,9 +428,14 @@ class VoiceSessions:
         names = await self.read_names(session.principal)
         message = {"type": "serve", "session_id": session.id, "names": names}
         if session.broadcast is not None:
-            message["transport"] = self.transports.for_broadcast(
-                session.broadcast.target, session.principal.tenant
-            )
+            try:
+                message["transport"] = self.transports.for_broadcast(
+                    session.broadcast.target, session.principal.tenant
+                )
+            except SoundstageError as error:
+                # Its settings or its key have gone: nobody else's session waits for that.
+                session.broadcast.state, session.broadcast.error = "failed", error.message
+                return
         elif session.is_relayed:
             message["transport"] = self.transports.for_worker(
                 session.transport, session.room, session.principal.id
@@ -434,7 +452,8 @@ class VoiceSessions:
         """
         if session.has_own_guard:
             principal = await self.find_principal(session.principal)
-            if principal is None or not principal.may("chat:use"):
+            needed = "chat:use" if session.broadcast is None else "publication:create"
+            if principal is None or not principal.may(needed):
                 # From a task of its own: ending a session cancels its tasks, and this may be one.
                 self._ending = asyncio.create_task(self._end(session))
                 raise session_not_found(session.id)
@@ -474,6 +493,7 @@ class VoiceSessions:
                 continue
             with suppress(NotFound):
                 await self._authorize(session)
+                await self._check_face(session)
                 since = session.assigned_at
                 if session.needs_worker and since is not None and since < utcnow() - REASSIGN:
                     # Its worker was asked, and has not come: its connection may have failed.

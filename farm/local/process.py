@@ -159,10 +159,10 @@ async def _until_end(
         if process.returncode is not None:
             return "itself"
         if stop.is_set():
-            await _terminate(process, limits.grace_s)
+            await terminate(process, limits.grace_s)
             return "cancel"
         if time.monotonic() >= deadline:
-            await _terminate(process, limits.grace_s)
+            await terminate(process, limits.grace_s)
             return "time_limit"
         if not output.done():
             await asyncio.wait([output], timeout=POLL_S)
@@ -172,8 +172,10 @@ async def _until_end(
         await asyncio.sleep(END_POLL_S if is_ending else POLL_S)
 
 
-async def _terminate(process: asyncio.subprocess.Process, grace_s: float) -> None:
-    """SIGTERM to the whole group, and SIGKILL to what does not go within the grace time."""
+async def terminate(process: asyncio.subprocess.Process, grace_s: float) -> None:
+    """Sends SIGTERM to the whole group of a process that `start_worker` has started, and SIGKILL to what does
+    not go within the grace time.
+    """
     _signal_group(process, signal.SIGTERM)
     deadline = time.monotonic() + grace_s
     while process.returncode is None and time.monotonic() < deadline:  # noqa: ASYNC110 - see below

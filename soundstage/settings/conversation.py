@@ -146,7 +146,10 @@ class VoiceSettings(Section):
         ge=180,
         le=1080,
         multiple_of=36,
-        description="lines of a presenter who comes as a video, 16:9; 720 take most of a core per session",
+        description="lines of a presenter who comes as a video, 16:9; 720 take half a core per session",
+    )
+    max_videos: int = Field(
+        8, ge=0, le=200, description="most presenters as videos at a time; a broadcast is one, too"
     )
     enabled: bool = Field(
         True,

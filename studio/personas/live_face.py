@@ -56,6 +56,12 @@ class LiveFaces:
             face = await self.admission.consents.stamp_face(session, persona.face)
         return spec.model_copy(update={"scenes": (scene.model_copy(update={"face": face}),)})
 
+    async def check(self, spec: RenderSpec) -> None:
+        """Raises what forbids the face now (`consent.revoked`)."""
+        async with self.db.session() as session:
+            for scene in spec.scenes:
+                await self.admission.consents.stamp_face(session, scene.face)
+
     async def read(self, spec: RenderSpec, sha256: str) -> bytes:
         """Returns a file of the spec. Raises NotFound `blob.not_found` for others, and for those that are
         gone.

@@ -54,7 +54,7 @@ async def test_a_worker_gets_what_the_presenter_says_and_tells_of_the_connection
         assert (found["to"], found["persona_id"], found["state"]) == ("wall", "nova", "waiting")
         path = f"/api/voice/broadcasts/{found['id']}"
         early = await client.post(f"{path}/say", json={"text": "Hello."})
-        assert (early.status_code, early.json()["code"]) == (503, "voice.no_worker")
+        assert (early.status_code, early.json()["code"]) == (503, "voice.not_live"), "nobody would hear it"
         async with connect(f"ws://{workers}/{found['id']}", additional_headers=token) as worker:
             assert (await message_of(worker, "face"))["spec"]["scenes"][0]["face"]["kind"] == "rig"
             await worker.send(json.dumps({"type": "broadcast", "state": "live"}))
@@ -100,23 +100,43 @@ async def test_targets_that_are_not_there_or_busy_are_refused(targets: Services)
         assert await code(to="nowhere") == (404, "voice.no_target")
         assert await code(to="rtmp://10.0.0.9/live") == (404, "voice.no_target")
         assert await code(to="wall", agent_id="nobody") == (404, "persona.not_found")
-        assert await code(to="wall") == (201, "")
-        assert await code(to="wall") == (409, "voice.target_busy")
+        at_once = await asyncio.gather(*(code(to="wall") for _ in range(4)))
+        assert sorted(at_once) == [(201, ""), *[(409, "voice.target_busy")] * 3]
         assert await code(to="hall") == (201, "")
         (one, _) = (await client.get("/api/voice/broadcasts")).json()
-        taken = await client.post("/api/voice/session", json={"session_id": one["id"]})
+        taken = await client.post("/api/voice/session", json={"session_id": one["id"], "agent_id": "vera"})
         assert (taken.status_code, taken.json()["code"]) == (409, "voice.is_broadcast")
+        assert [here["persona_id"] for here in (await client.get("/api/voice/broadcasts")).json()] == [
+            "nova"
+        ] * 2
 
 
-async def test_a_broadcast_is_its_owners_and_needs_the_right_to_publish(targets: Services) -> None:
+async def test_a_key_that_has_gone_ends_nobody_elses_call(targets: Services, tmp_path: Path) -> None:
+    async with serving(targets) as (client, workers, token, _):
+        await client.post("/api/voice/broadcasts", json={"to": "wall"})
+        (tmp_path / "key").unlink()
+        async with connect(f"ws://{workers}", additional_headers=token) as another:
+            opened = (await client.post("/api/voice/session", json={"transport": "webrtc"})).json()
+            served = await message_of(another, "serve")
+            assert served["session_id"] == opened["session_id"]
+        assert "key file" in await until(client, "failed")
+
+
+async def test_a_broadcast_needs_the_right_to_publish_and_is_its_tenants(targets: Services) -> None:
     async with serving(targets) as (client, *_):
         begun = (await client.post("/api/voice/broadcasts", json={"to": "wall"})).json()
         async with person(client, "chat:use") as chatter:
             assert (await chatter.post("/api/voice/broadcasts", json={"to": "hall"})).status_code == 403
         async with person(client, "publication:create", "publication:read") as publisher:
-            assert (await publisher.get("/api/voice/broadcasts")).json() == []
-            foreign = await publisher.delete(f"/api/voice/broadcasts/{begun['id']}")
-            assert (foreign.status_code, foreign.json()["code"]) == (404, "voice.not_found")
+            # It is checked again while it goes on, with the right that it needed.
+            own = (await publisher.post("/api/voice/broadcasts", json={"to": "hall"})).json()
+            await targets.voice.worker.start()
+            await targets.voice._end_left()
+            listed = (await publisher.get("/api/voice/broadcasts")).json()
+            assert {one["id"] for one in listed} == {own["id"], begun["id"]}
+            # Whoever may publish may end a colleague's.
+            assert (await publisher.delete(f"/api/voice/broadcasts/{begun['id']}")).status_code == 204
+        assert [one["id"] for one in (await client.get("/api/voice/broadcasts")).json()] == [own["id"]]
 
 
 @pytest.mark.parametrize("url", ["http://10.0.0.9/live", "srv/hall.m3u8", "/srv/hall.mp4", "rtmp://a b"])

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -21,13 +21,14 @@ pytest.importorskip("pocketsphinx", reason="needs pocketsphinx: run `uv sync --i
 from avatar.spec import RenderSpec
 from avatar.spec.speech_sheet import SpeechSheet, TimedPhone
 
-from agent.voice.worker import face_video
+from agent.voice.worker import face_video, live_face
 from agent.voice.worker.face_video import FaceVideo
 from agent.voice.worker.link import SessionLink, Sound
 from agent.voice.worker.live_face import LiveFace, Picture
 from app.composition import Services
 from soundstage.backoff import Backoff
 from soundstage.errors import Unavailable, Upstream
+from soundstage.settings.conversation import VoiceSettings
 from studio.personas.live_face import hashes_in
 from studio.personas.speaking import PersonaSpeech, Utterance
 
@@ -82,7 +83,7 @@ async def show_face(*command: str) -> AsyncIterator[tuple[FaceVideo, list[float]
         times.append(picture.at_s)
 
     face.sink = keep
-    await face.change(SMALL.model_dump(mode="json"))
+    face.change(SMALL.model_dump(mode="json"))
     try:
         yield face, times, reports
     finally:
@@ -94,17 +95,13 @@ async def test_pictures_come_while_a_sentence_is_said_and_end_with_the_face() ->
     async with show_face(str(AVATAR)) as (face, times, reports):
         face.show_state("listening")
         await eventually_async(lambda: len(times) > 5, "pictures", WAIT_S)
-        face.prepare(SENTENCE)
-        await asyncio.sleep(0.2)
-        before = len(times)
-        face.begin()
-        await asyncio.sleep(1.0)
-        assert len(times) - before >= 15, "25 a second on a machine that is not busy"
+        number = face.prepare(SENTENCE)
+        face.begin(number)
+        await eventually_async(lambda: len(times) > 30, "pictures of a sentence", WAIT_S)
         face.hush()
-        await face.change(None)
-        count = len(times)
-        await asyncio.sleep(0.2)
-        assert len(times) == count and reports.messages == []
+        face.change(None)
+        await eventually_async(lambda: face._face is None, "the end", WAIT_S)
+        assert reports.messages == []
 
 
 @needs_avatar
@@ -139,7 +136,39 @@ async def test_what_the_program_refuses_is_reported_at_once() -> None:
 async def test_a_program_that_is_not_there_is_reported() -> None:
     async with show_face("/nowhere/avatar") as (_, _, reports):
         await eventually_async(lambda: bool(reports.messages), "the report", WAIT_S)
-    assert reports.messages[0]["code"] in ("voice.no_face_program", "voice.face_ended")
+    (report,) = reports.messages
+    assert report["code"] == "voice.no_face_program" and "/nowhere/avatar" in report["message"]
+
+
+async def test_a_program_that_draws_nothing_is_ended_with_all_that_it_has_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_face, "OPEN_TIMEOUT_S", 0.5)
+    program, child = tmp_path / "avatar", tmp_path / "child"
+    # The child holds the pipes open.
+    program.write_text(f"#!/bin/sh\nsleep 300 & echo $! > {child}\ntrap '' TERM\nwait\n")
+    program.chmod(0o755)
+    with pytest.raises(Unavailable) as caught:
+        async for _ in LiveFace([str(program)], SMALL, no_file).pictures():
+            raise AssertionError("a picture")
+    assert caught.value.code == "voice.face_ended" and "0 s" in caught.value.message
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(child.read_text()), 0)
+
+
+async def test_sentences_begin_by_their_number(tmp_path: Path) -> None:
+    orders = tmp_path / "orders"
+    program = tmp_path / "avatar"
+    program.write_text(f"#!/bin/sh\necho '{{}}'\ncat > {orders}\n")
+    program.chmod(0o755)
+    async with show_face(str(program)) as (face, _, _):
+        await eventually_async(lambda: orders.exists(), "the program", WAIT_S)
+        first, second = face.prepare(SENTENCE), face.prepare(SENTENCE)
+        # The first one was never heard: its pipeline has ended.
+        face.begin(second)
+        await eventually_async(lambda: '"begin"' in orders.read_text(), "the order", WAIT_S)
+    begun = [json.loads(line) for line in orders.read_text().splitlines() if '"begin"' in line]
+    assert [one["id"] for one in begun] == [second] and first != second
 
 
 async def test_of_pictures_that_wait_the_latest_alone_is_taken(tmp_path: Path) -> None:
@@ -183,6 +212,36 @@ async def test_a_session_with_video_names_its_presenter_to_the_worker(services: 
             assert drawn.scenes[0].face.kind == "rig"
             ended = (await client.post("/api/voice/session", json={**again, "transport": "webrtc"})).json()
             assert not ended["video"] and (await message_of(worker, "face"))["spec"] is None
+
+
+async def test_a_revoked_consent_ends_the_video_and_its_files(services: Services) -> None:
+    sha256 = await photographed(services)
+    async with serving(services) as (client, workers, token, _):
+        opened = (await client.post("/api/voice/session", json={"agent_id": "grace", "video": True})).json()
+        files = f"http://{workers}/{opened['session_id']}/files/{sha256}"
+        async with connect(f"ws://{workers}/{opened['session_id']}", additional_headers=token) as worker:
+            assert (await message_of(worker, "face"))["spec"] is not None
+            await worker.send(json.dumps({"type": "presence", "connected": True}))
+            (consent,) = (await client.get("/api/consents")).json()
+            revoked = await client.post(f"/api/consents/{consent['id']}/revoke", json={})
+            assert revoked.is_success, revoked.text
+            async with httpx.AsyncClient(headers=token, timeout=WAIT_S) as of_worker:
+                assert (await of_worker.get(files)).status_code == 404
+            assert (await message_of(worker, "face"))["spec"] is None
+            while (message := await message_of(worker, "show"))["message"]["type"] != "error":
+                continue
+            assert message["message"]["code"] == "consent.revoked"
+        assert not (await client.get(f"/api/voice/session/{opened['session_id']}")).json()["video"]
+
+
+async def test_videos_are_limited(services: Services) -> None:
+    services.voice_transports.settings = VoiceSettings(max_videos=1)
+    async with serving(services) as (client, *_):
+        opened = (await client.post("/api/voice/session", json={"video": True})).json()
+        more = await client.post("/api/voice/session", json={"video": True})
+        assert (more.status_code, more.json()["code"]) == (503, "voice.too_many_videos")
+        again = {"session_id": opened["session_id"], "video": True}
+        assert (await client.post("/api/voice/session", json=again)).is_success
 
 
 async def test_a_presenter_who_cannot_be_shown_is_named_and_the_session_goes_on(services: Services) -> None:

@@ -37,6 +37,7 @@ from agent.voice.worker.listening import NOT_UNDERSTOOD, Listening
 from agent.voice.worker.playback import Playback
 from agent.voice.worker.service import VoiceWorker
 from agent.voice.worker.socket_transport import SocketTransport
+from agent.voice.worker.speaking import SENTENCE
 
 
 async def test_a_grammar_is_built_once_for_all_sessions_that_wait_for_it(
@@ -92,8 +93,8 @@ class RecordingFace:
     def __init__(self) -> None:
         self.calls: list[str] = []
 
-    def begin(self) -> None:
-        self.calls.append("begin")
+    def begin(self, number: int) -> None:
+        self.calls.append(f"begin {number}")
 
     def hush(self) -> None:
         self.calls.append("hush")
@@ -227,9 +228,11 @@ async def test_an_answer_reports_its_first_sound_and_the_silence_after_an_interr
         VADUserStoppedSpeakingFrame(stop_secs=0.25, timestamp=102.0),
     )
     await listening._pass_on("hello", 1.0)
-    await pass_on(playback, LLMFullResponseStartFrame(), OutputTransportMessageFrame(caption), piece, piece)
+    captioned = OutputTransportMessageFrame(caption)
+    captioned.metadata[SENTENCE] = 7
+    await pass_on(playback, LLMFullResponseStartFrame(), captioned, piece, piece)
     assert link.delays == [("first_sound", 101.75)]
-    assert link.face.calls == ["begin"], "once for both pieces of the sentence"
+    assert link.face.calls == ["begin 7"], "once for both pieces of the sentence"
     await pass_on(playback, InterruptionFrame(), InterruptionFrame())
     assert link.delays[1:] == [("barge_in", 99.75)], "the second has nothing to interrupt"
     assert link.face.calls[1:] == ["hush", "hush"]

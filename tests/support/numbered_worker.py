@@ -67,7 +67,7 @@ def number_pictures() -> None:
         SessionLink.speak,
     )
     spoken: list[tuple[float, float]] = []
-    lengths: list[float] = []
+    lengths: dict[int, float] = {}
 
     async def pictures_with_numbers(self: Any) -> AsyncIterator[Picture]:
         async for picture in pictures(self):
@@ -81,13 +81,13 @@ def number_pictures() -> None:
             data[: luma.size] = luma.tobytes()
             yield dataclasses.replace(picture, data=memoryview(data))
 
-    def note_prepared(self: Any, sound: Any) -> None:
-        lengths.append(sound.sheet["duration_ms"] / 1000)
-        prepare(self, sound)
+    def note_prepared(self: Any, number: int, sound: Any) -> None:
+        lengths[number] = sound.sheet["duration_ms"] / 1000
+        prepare(self, number, sound)
 
-    def note_begin(self: Any, at_s: float) -> None:
-        spoken.append((at_s, lengths.pop(0) if lengths else 0.0))
-        begin(self, at_s)
+    def note_begin(self: Any, number: int, at_s: float) -> None:
+        spoken.append((at_s, lengths.pop(number, 0.0)))
+        begin(self, number, at_s)
 
     def note_hush(self: Any) -> None:
         spoken.append((0.0, 0.0))

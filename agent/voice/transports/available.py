@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from agent.voice.schemas import TransportName
+from agent.voice.schemas import Requestable, TransportName
 from agent.voice.transports.livekit_keys import read_keys
 from agent.voice.transports.livekit_rooms import LiveKitRooms, RoomEvent, bad_signature, is_installed
 from soundstage.errors import Invalid, NotFound, Unavailable
@@ -23,7 +23,7 @@ class Transports:
     sealer: Sealer
     state_dir: Path
 
-    def names(self) -> list[TransportName]:
+    def names(self) -> list[Requestable]:
         """Returns what can be asked for."""
         has_livekit = bool(self.settings.livekit.reached_at) and is_installed()
         return ["websocket", "webrtc", *(["livekit"] if has_livekit else [])]  # type: ignore[list-item]
@@ -36,7 +36,7 @@ class Transports:
         secure = "s" if url.scheme in ("wss", "https") else ""
         return [f"{scheme}{secure}://{url.netloc}" for scheme in ("ws", "http")]
 
-    def choose(self, name: TransportName | None, *, video: bool = False) -> TransportName:
+    def choose(self, name: Requestable | None, *, video: bool = False) -> Requestable:
         """Returns the transport of a session: where none is named that of the settings, or for a video
         `webrtc` in the place of `websocket`. Raises `voice.no_transport` and `voice.no_video`.
         """

@@ -11,7 +11,7 @@ from pipecat.transports.base_output import BaseOutputTransport
 from pipecat.transports.base_transport import BaseTransport, TransportParams
 
 from agent.voice.schemas import BroadcastState
-from agent.voice.worker.broadcasting import Encoder
+from agent.voice.worker.broadcasting import Broadcaster
 from agent.voice.worker.link import SessionLink
 from agent.voice.worker.live_face import Picture
 from agent.voice.worker.output import ServerMessages
@@ -22,14 +22,15 @@ class BroadcastTransport(BaseTransport):
 
     def __init__(self, link: SessionLink, url: str) -> None:
         super().__init__()
-        self._link = link
-        self._params = TransportParams(audio_in_enabled=True, audio_out_enabled=True)
-        self._loop = asyncio.get_running_loop()
-        self._telling: set[asyncio.Task[None]] = set()
-        self._encoder = Encoder(url, self._note)
-        self._input = _Silence(self._params)
-        self._output = _BroadcastOutput(link, self._params)
-        self._output.encoder = self._encoder
+
+        async def note(state: BroadcastState, error: str) -> None:
+            await link.send({"type": "broadcast", "state": state, "error": error})
+
+        params = TransportParams(audio_in_enabled=True, audio_out_enabled=True)
+        self._broadcaster = Broadcaster(url, note)
+        self._input = _Silence(params)
+        self._output = _BroadcastOutput(link, params)
+        self._output.broadcaster = self._broadcaster
 
     def input(self) -> BaseInputTransport:
         return self._input
@@ -39,20 +40,11 @@ class BroadcastTransport(BaseTransport):
 
     def send_picture(self, picture: Picture) -> None:
         """Encodes a picture of the presenter."""
-        self._encoder.show(picture)
+        self._broadcaster.show(picture)
 
     async def close(self) -> None:
-        """Ends the broadcast; what was encoded is sent."""
-        await asyncio.to_thread(self._encoder.close)
-
-    def _note(self, state: BroadcastState, error: str) -> None:
-        """Tells the server how the connection is; called in the encoder's thread."""
-        self._loop.call_soon_threadsafe(self._tell, state, error)
-
-    def _tell(self, state: BroadcastState, error: str) -> None:
-        task = asyncio.ensure_future(self._link.send({"type": "broadcast", "state": state, "error": error}))
-        self._telling.add(task)
-        task.add_done_callback(self._telling.discard)
+        """Ends the broadcast."""
+        await self._broadcaster.close()
 
 
 class _Silence(BaseInputTransport):
@@ -66,7 +58,7 @@ class _Silence(BaseInputTransport):
 class _BroadcastOutput(ServerMessages, BaseOutputTransport):
     """Gives sound to the encoder, each piece when it sounds."""
 
-    encoder: Encoder
+    broadcaster: Broadcaster
     _next_s = 0.0
 
     async def start(self, frame: StartFrame) -> None:
@@ -75,13 +67,13 @@ class _BroadcastOutput(ServerMessages, BaseOutputTransport):
 
     async def process_frame(self, frame: object, direction: FrameDirection) -> None:
         if isinstance(frame, InterruptionFrame):
-            self.encoder.hush()
+            self.broadcaster.hush()
         await super().process_frame(frame, direction)  # type: ignore[arg-type]
 
     async def write_audio_frame(self, frame: OutputAudioRawFrame) -> bool:
         clock = asyncio.get_running_loop().time
         self._next_s = max(self._next_s, clock())
         await asyncio.sleep(self._next_s - clock())
-        self.encoder.play(frame.audio, self._next_s)
+        self.broadcaster.play(frame.audio, self._next_s)
         self._next_s += len(frame.audio) / (2 * frame.sample_rate)
         return True

@@ -1,216 +1,136 @@
-"""Encodes sound and pictures as they come, and sends them to an address; in a thread of its own.
+"""Keeps a connection to the target of a broadcast: starts the program that encodes, feeds it, watches it.
 
-Both have the moments of the monotonic clock. Where nothing sounds there is silence, and late pictures are
-left out: a target that takes less than it is sent delays nothing. When the connection is lost it is made
-again, and what came meanwhile is dropped.
+A target that is away or takes nothing is tried again, and what came meanwhile is dropped.
 """
 
 from __future__ import annotations
 
-import queue
-import threading
+import asyncio
+import json
+import os
+import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from fractions import Fraction
-
-import av
-import numpy as np
-from av.audio.resampler import AudioResampler
-from av.container import OutputContainer
-from av.error import FFmpegError
-from av.video.reformatter import ColorRange, Colorspace
+from pathlib import Path
 
 from agent.voice.schemas import OUTPUT_HZ, BroadcastState
+from agent.voice.worker import encoding
+from agent.voice.worker.encoding import END, HEAD, HUSH, PICTURE, SOUND
 from agent.voice.worker.live_face import Picture
+from farm.local.commands import worker_environment
+from farm.local.process import start_worker, terminate
+from farm.worker_output import LogTail, collect
 from soundstage.backoff import Backoff
+from soundstage.tasks import cancel_all
 from soundstage.telemetry import get_logger
 
-SOUND_HZ = 44_100
-"""What receivers of RTMP take; Opus is not among it."""
-SOUND_BITRATE = 128_000
-BITRATE = 2_500_000
-FPS = 25
-KEYFRAME_S = 2
-SEGMENT_S = 2
-TIME_BASE = Fraction(1, 1000)
-"""Of FLV: milliseconds."""
-DELAY_S = 0.25
-"""Silence is written where no sound has come by then."""
-TICK_S = 0.02
-MAX_PICTURES = 5
-OPEN_TIMEOUT_S = 10
+OPEN_TIMEOUT_S = 20.0
+PROGRESS_TIMEOUT_S = 10.0
+"""A program that has written nothing to its target for so long is ended."""
+END_S = 3.0
+MAX_WAITING_BYTES = 8 << 20
+"""What the program has not read yet: beyond it pictures and sound are dropped."""
 RETRY = Backoff(first_s=1.0, longest_s=15.0)
-Note = Callable[[BroadcastState, str], None]
+STEADY_S = 60.0
+PASSED = ("PYTHONPATH", "PYTHONHOME")
+Note = Callable[[BroadcastState, str], Awaitable[None]]
 log = get_logger(__name__)
 
 
-class Encoder:
-    """Sends to `url` until `close`. `note` is told of each change of the connection, in the thread."""
+class Broadcaster:
+    """Sends to `url` until `close`. `note` gets each change of the connection."""
 
     def __init__(self, url: str, note: Note) -> None:
         self._url = url
         self._note = note
-        self._pictures: queue.Queue[tuple[bytes, int, int, float]] = queue.Queue(MAX_PICTURES)
-        self._sound = _Sound()
-        self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="broadcast", daemon=True)
-        self._thread.start()
+        self._size: asyncio.Future[tuple[int, int]] = asyncio.get_running_loop().create_future()
+        self._process: asyncio.subprocess.Process | None = None
+        self._closing = False
+        self._running = asyncio.create_task(self._run())
 
     def show(self, picture: Picture) -> None:
-        """Takes a picture; drops it while the encoder is behind."""
-        with suppress(queue.Full):
-            self._pictures.put_nowait((bytes(picture.data), picture.width, picture.height, picture.at_s))
+        """Takes a picture; drops it while the program is behind."""
+        if not self._size.done():
+            self._size.set_result((picture.width, picture.height))
+        self._write(PICTURE, picture.at_s, bytes(picture.data))
 
     def play(self, pcm: bytes, at_s: float) -> None:
         """Takes a piece of sound, 16-bit mono, that is heard at `at_s`, monotonic time."""
-        self._sound.add(pcm, at_s)
+        self._write(SOUND, at_s, pcm)
 
     def hush(self) -> None:
         """Drops sound that is still to come."""
-        self._sound.clear(time.monotonic())
+        self._write(HUSH, time.monotonic(), b"")
 
-    def close(self) -> None:
-        """Ends the connection, and waits for it."""
-        self._closing.set()
-        self._thread.join(OPEN_TIMEOUT_S)
+    async def close(self) -> None:
+        """Ends the connection; what was encoded is sent, if the target takes it at once."""
+        self._closing = True
+        self._write(END, 0.0, b"")
+        if self._process is not None:
+            await asyncio.wait([self._running], timeout=END_S)
+        await cancel_all([self._running])
 
-    def _run(self) -> None:
+    def _write(self, kind: bytes, at_s: float, content: bytes) -> None:
+        stdin = None if self._process is None else self._process.stdin
+        if stdin is None or stdin.is_closing():
+            return
+        if content and stdin.transport.get_write_buffer_size() > MAX_WAITING_BYTES:
+            return
+        with suppress(ConnectionError, RuntimeError):
+            stdin.write(HEAD.pack(kind, at_s, len(content)) + content)
+
+    async def _run(self) -> None:
         failures = 0
-        while not self._closing.is_set():
-            self._note("connecting", "")
+        width, height = await self._size
+        while True:
+            await self._note("connecting", "")
             began_s = time.monotonic()
+            reason = await self._send(width, height)
+            if self._closing:
+                return
+            failures = 1 if time.monotonic() - began_s > STEADY_S else failures + 1
+            log.warning("voice.broadcast_failed", reason=reason)
+            await self._note("failed", f"The target does not take the broadcast: {reason}.")
+            await asyncio.sleep(RETRY.delay_s(failures))
+
+    async def _send(self, width: int, height: int) -> str:
+        """Runs the program until it ends; returns why."""
+        environment = worker_environment(Path(tempfile.gettempdir()))
+        environment |= {name: os.environ[name] for name in PASSED if name in os.environ}
+        started = await start_worker(
+            [sys.executable, "-P", encoding.__file__], environment, 0, stdin=asyncio.subprocess.PIPE
+        )
+        process, tail = started.process, LogTail()
+        reading = asyncio.create_task(collect(process.stderr, tail)) if process.stderr else None
+        try:
+            if process.stdin is None or process.stdout is None:
+                return "its program has no pipes"
+            settings = {"url": self._url, "width": width, "height": height, "sound_hz": OUTPUT_HZ}
+            process.stdin.write(json.dumps(settings).encode() + b"\n")
+            self._process = process
+            return await self._watch(process.stdout)
+        finally:
+            self._process = None
+            await terminate(process, END_S)
+            if reading is not None:
+                reading.cancel()
+
+    async def _watch(self, lines: asyncio.StreamReader) -> str:
+        """Reads what the program tells until it ends or makes no progress; returns why."""
+        patience_s = OPEN_TIMEOUT_S
+        while True:
             try:
-                self._send()
-            except (FFmpegError, OSError, ValueError) as error:
-                failures = 1 if time.monotonic() - began_s > RETRY.longest_s else failures + 1
-                # Its text may hold the URL, which ends with the key.
-                reason = getattr(error, "strerror", None) or type(error).__name__
-                log.warning("voice.broadcast_failed", reason=reason)
-                self._note("failed", f"The target does not take the broadcast: {reason}.")
-                self._closing.wait(RETRY.delay_s(failures))
-
-    def _send(self) -> None:
-        """Opens the target with the first picture, and sends until `close`."""
-        first = self._next_picture()
-        if first is None:
-            return
-        with self._open() as container:
-            film = _Film(container, first[1], first[2])
-            track = _Track(container)
-            container.start_encoding()
-            self._note("live", "")
-            start_s = time.monotonic()
-            self._sound.begin(start_s)
-            while not self._closing.is_set():
-                picture = self._next_picture(TICK_S)
-                if picture is not None and picture[3] >= start_s:
-                    film.write(picture[0], picture[3] - start_s)
-                track.write(self._sound.take(time.monotonic() - DELAY_S))
-            film.end()
-            track.end()
-
-    def _open(self) -> OutputContainer:
-        if self._url.endswith(".m3u8"):
-            options = {"hls_time": str(SEGMENT_S), "hls_list_size": "6", "hls_flags": "delete_segments"}
-            return av.open(self._url, "w", format="hls", options=options)
-        return av.open(self._url, "w", format="flv", timeout=(OPEN_TIMEOUT_S, OPEN_TIMEOUT_S))
-
-    def _next_picture(self, within_s: float = 1.0) -> tuple[bytes, int, int, float] | None:
-        with suppress(queue.Empty):
-            return self._pictures.get(timeout=within_s)
-        return None
-
-
-class _Sound:
-    """Sound sample by sample from a moment on; silence where nothing came. Used by two threads."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._pieces: list[tuple[float, bytes]] = []
-        self._next_s = 0.0
-
-    def begin(self, at_s: float) -> None:
-        with self._lock:
-            self._next_s, self._pieces = at_s, []
-
-    def add(self, pcm: bytes, at_s: float) -> None:
-        with self._lock:
-            self._pieces.append((at_s, pcm))
-
-    def clear(self, from_s: float) -> None:
-        with self._lock:
-            self._pieces = [(at_s, pcm) for at_s, pcm in self._pieces if at_s < from_s]
-
-    def take(self, until_s: float) -> bytes:
-        """Returns the sound up to a moment, which was not returned before."""
-        with self._lock:
-            count = round((until_s - self._next_s) * OUTPUT_HZ)
-            if count <= 0:
-                return b""
-            found = bytearray(2 * count)
-            rest: list[tuple[float, bytes]] = []
-            for at_s, pcm in self._pieces:
-                place = 2 * round((at_s - self._next_s) * OUTPUT_HZ)
-                pcm, place = (pcm, place) if place >= 0 else (pcm[-place:], 0)
-                fits = max(0, len(found) - place)
-                found[place : place + len(pcm)] = pcm[:fits] if fits else b""
-                if len(pcm) > fits:
-                    rest.append((self._next_s + (place + fits) / (2 * OUTPUT_HZ), pcm[fits:]))
-            self._pieces = rest
-            self._next_s += count / OUTPUT_HZ
-            return bytes(found)
-
-
-class _Film:
-    """The pictures as H.264."""
-
-    def __init__(self, container: OutputContainer, width: int, height: int) -> None:
-        self._container = container
-        self._stream = container.add_stream("libx264", rate=FPS)
-        self._stream.width, self._stream.height = width, height
-        self._stream.pix_fmt = "yuv420p"
-        self._stream.bit_rate = BITRATE
-        self._stream.time_base = self._stream.codec_context.time_base = TIME_BASE
-        self._stream.codec_context.gop_size = KEYFRAME_S * FPS
-        self._stream.options = {"preset": "veryfast", "tune": "zerolatency"}
-        self._last = -1
-
-    def write(self, data: bytes, at_s: float) -> None:
-        width, height = self._stream.width, self._stream.height
-        rows = np.frombuffer(data, np.uint8).reshape(height * 3 // 2, width)
-        frame = av.VideoFrame.from_ndarray(rows, "yuv420p")
-        frame.colorspace, frame.color_range = Colorspace.ITU709, ColorRange.MPEG
-        frame.pts, frame.time_base = max(self._last + 1, round(1000 * at_s)), TIME_BASE
-        self._last = frame.pts
-        self._container.mux(self._stream.encode(frame))
-
-    def end(self) -> None:
-        self._container.mux(self._stream.encode(None))
-
-
-class _Track:
-    """The sound as AAC."""
-
-    def __init__(self, container: OutputContainer) -> None:
-        self._container = container
-        self._stream = container.add_stream("aac", rate=SOUND_HZ, layout="mono")
-        self._stream.bit_rate = SOUND_BITRATE
-        self._resampler = AudioResampler(format="fltp", layout="mono", rate=SOUND_HZ, frame_size=1024)
-        self._samples = 0
-
-    def write(self, pcm: bytes) -> None:
-        if not pcm:
-            return
-        frame = av.AudioFrame(format="s16", layout="mono", samples=len(pcm) // 2)
-        frame.planes[0].update(pcm)
-        frame.sample_rate, frame.time_base = OUTPUT_HZ, Fraction(1, OUTPUT_HZ)
-        frame.pts = self._samples
-        self._samples += frame.samples
-        for one in self._resampler.resample(frame):
-            self._container.mux(self._stream.encode(one))
-
-    def end(self) -> None:
-        for one in self._resampler.resample(None):
-            self._container.mux(self._stream.encode(one))
-        self._container.mux(self._stream.encode(None))
+                async with asyncio.timeout(patience_s):
+                    line = (await lines.readline()).decode(errors="replace").strip()
+            except TimeoutError:
+                return f"it has taken nothing for {patience_s:.0f} s"
+            if not line:
+                return "its program has ended"
+            word, _, reason = line.partition(" ")
+            if word == "failed":
+                return reason
+            if word == "live":
+                await self._note("live", "")
+            patience_s = PROGRESS_TIMEOUT_S

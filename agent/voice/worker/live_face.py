@@ -10,9 +10,9 @@ import base64
 import io
 import mmap
 import os
+import shutil
 import tempfile
 import wave
-from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -36,12 +36,16 @@ from pydantic import ValidationError
 from agent.voice.schemas import VoiceState
 from agent.voice.worker.link import Sound
 from farm.local.commands import SPEC_FILE, worker_environment
-from farm.local.process import StartedWorker, start_worker
+from farm.local.process import StartedWorker, start_worker, terminate
 from farm.worker_output import CHUNK_BYTES, LogTail, collect
 from soundstage.errors import Unavailable, Upstream
+from soundstage.telemetry import get_logger
 from studio.personas.live_face import hashes_in
 
 END_S = 2.0
+OPEN_TIMEOUT_S = 90.0
+"""A photo is measured first."""
+DRAW_TIMEOUT_S = 15.0
 ENDED = "voice.face_ended"
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108
 Fetch = Callable[[str], Awaitable[bytes]]
@@ -66,8 +70,6 @@ class LiveFace:
         self._spec = spec
         self._fetch = fetch
         self._started: StartedWorker | None = None
-        self._next = 0
-        self._waiting: deque[int] = deque()
         self._state: VoiceState = "listening"
         self.dropped = 0
         """Pictures that were left out so far, because they could not be drawn or sent in time."""
@@ -104,19 +106,16 @@ class LiveFace:
                     reading.cancel()
         if failure is not None:
             raise Upstream(failure.code, failure.message, failure.hint)
+        get_logger(__name__).warning("voice.face_ended", log=log.text()[-2000:])
         raise Unavailable(
-            ENDED,
-            "The program that draws the presenter has ended.",
-            f"Its log ends with: {log.text()[-300:].strip() or 'nothing'}",
+            ENDED, "The program that draws the presenter has ended.", "The log of the voice worker says why."
         )
 
-    def prepare(self, sound: Sound) -> None:
+    def prepare(self, number: int, sound: Sound) -> None:
         """Sends a sentence that will be said, so that its motion is there when it begins."""
-        self._next += 1
-        self._waiting.append(self._next)
         self._send(
             LiveSentence(
-                id=self._next,
+                id=number,
                 wav=_wav_of(sound),
                 duration_ms=max(1, sound.sheet["duration_ms"]),
                 words=sound.sheet["words"],
@@ -125,14 +124,12 @@ class LiveFace:
             )
         )
 
-    def begin(self, at_s: float) -> None:
-        """The next sentence begins to sound at `at_s`, monotonic time."""
-        if self._waiting:
-            self._send(LiveBegin(id=self._waiting.popleft(), at_s=at_s))
+    def begin(self, number: int, at_s: float) -> None:
+        """The sentence begins to sound at `at_s`, monotonic time."""
+        self._send(LiveBegin(id=number, at_s=at_s))
 
     def hush(self) -> None:
         """The sound has stopped."""
-        self._waiting.clear()
         self._send(LiveHush())
 
     def show_state(self, state: VoiceState) -> None:
@@ -144,18 +141,17 @@ class LiveFace:
         await self._end()
 
     async def _start(self, folder: Path, memory: str) -> StartedWorker:
+        if shutil.which(self._command[0]) is None:
+            raise _not_here(self._command[0])
         scene = self._spec.scenes[0].id
         arguments = ["live", SPEC_FILE, scene, "--memory", memory, "--blobs", str(folder), "--confined"]
-        try:
-            self._started = await start_worker(
-                [*self._command, *arguments, "--json"],
-                worker_environment(folder),
-                0,
-                folder,
-                stdin=asyncio.subprocess.PIPE,
-            )
-        except OSError as error:
-            raise _not_here(self._command[0]) from error
+        self._started = await start_worker(
+            [*self._command, *arguments, "--json"],
+            worker_environment(folder),
+            0,
+            folder,
+            stdin=asyncio.subprocess.PIPE,
+        )
         return self._started
 
     async def _write_inputs(self, folder: Path) -> None:
@@ -176,28 +172,33 @@ class LiveFace:
 
     async def _end(self) -> None:
         started, self._started = self._started, None
-        if started is None:
-            return
-        process = started.process
-        if process.stdin is not None:
-            process.stdin.close()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(END_S):
-                await process.wait()
-                return
-        with suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
+        if started is not None:
+            await terminate(started.process, END_S)
 
 
 async def _waiting_lines(stream: asyncio.StreamReader) -> AsyncIterator[list[bytes]]:
     """Yields the lines that have come since the last ones were taken."""
     rest = b""
-    while chunk := await stream.read(CHUNK_BYTES):
+    patience_s = OPEN_TIMEOUT_S
+    while chunk := await _read(stream, patience_s):
+        patience_s = DRAW_TIMEOUT_S
         *lines, rest = (rest + chunk).split(b"\n")
         yield lines
         # A long line that is none of ours cannot fill our memory.
         rest = rest[-CHUNK_BYTES:]
+
+
+async def _read(stream: asyncio.StreamReader, within_s: float) -> bytes:
+    """Raises Unavailable `voice.face_ended` when nothing comes in time."""
+    try:
+        async with asyncio.timeout(within_s):
+            return await stream.read(CHUNK_BYTES)
+    except TimeoutError as error:
+        raise Unavailable(
+            ENDED,
+            f"The program that draws the presenter has drawn nothing for {within_s:.0f} s.",
+            "The machine of the voice worker may be too busy.",
+        ) from error
 
 
 @contextmanager
@@ -205,7 +206,14 @@ def _memory(size: int) -> Iterator[IO[bytes]]:
     """Opens a file in memory for pictures; it is gone with the context."""
     folder = SHARED_MEMORY if SHARED_MEMORY.is_dir() else None
     with tempfile.NamedTemporaryFile(prefix="voice-face-", dir=folder) as file:
-        os.ftruncate(file.fileno(), size)
+        try:
+            os.posix_fallocate(file.fileno(), 0, size)
+        except OSError as error:
+            raise Upstream(
+                "voice.no_memory",
+                f"There is no shared memory for the pictures of the presenter: {error.strerror}.",
+                f"Give the voice worker more of /dev/shm: {size >> 20} MiB for each presenter.",
+            ) from error
         yield file
 
 

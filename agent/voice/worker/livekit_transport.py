@@ -71,8 +71,8 @@ class RoomTransport(LiveKitTransport):
     async def send_picture(self, picture: Picture) -> None:
         """Sends a picture of the presenter on a video track, which the first one publishes."""
         if self._source is None:
-            self._source = rtc.VideoSource(picture.width, picture.height)
-            track = rtc.LocalVideoTrack.create_video_track("presenter", self._source)
+            source = rtc.VideoSource(picture.width, picture.height)
+            track = rtc.LocalVideoTrack.create_video_track("presenter", source)
             options = rtc.TrackPublishOptions(
                 source=rtc.TrackSource.SOURCE_CAMERA,
                 simulcast=False,
@@ -80,6 +80,7 @@ class RoomTransport(LiveKitTransport):
                 video_encoding=rtc.VideoEncoding(max_bitrate=BITRATE, max_framerate=FPS),
             )
             await self._client.room.local_participant.publish_track(track, options)
+            self._source = source
         frame = rtc.VideoFrame(picture.width, picture.height, rtc.VideoBufferType.I420, picture.data)
         self._source.capture_frame(frame, timestamp_us=round(picture.at_s * 1_000_000))
 

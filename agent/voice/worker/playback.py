@@ -14,6 +14,7 @@ from pipecat.frames.frames import (
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from agent.voice.worker.link import SessionLink
+from agent.voice.worker.speaking import SENTENCE
 
 
 class Playback(FrameProcessor):
@@ -29,6 +30,8 @@ class Playback(FrameProcessor):
         self._caption: dict[str, Any] | None = None
         self._played_ms = 0.0
         self._awaits_sound = False
+        self._sentence: int | None = None
+        """The number of the sentence whose sound has not begun."""
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         await super().process_frame(frame, direction)
@@ -39,9 +42,11 @@ class Playback(FrameProcessor):
                 if self._caption is not None:
                     self._sentences.append(self._caption["text"])
                 self._caption, self._played_ms = frame.message["data"], 0.0
+                self._sentence = frame.metadata.get(SENTENCE)
             case OutputAudioRawFrame():
-                if self._link.face is not None and self._caption is not None and not self._played_ms:
-                    self._link.face.begin()
+                if self._link.face is not None and self._sentence is not None:
+                    self._link.face.begin(self._sentence)
+                    self._sentence = None
                 if self._awaits_sound:
                     self._awaits_sound = False
                     await self._link.report_delay("first_sound", self._link.person_ended_at)

@@ -102,7 +102,7 @@ async def serve_relayed(
     if transport["kind"] == "livekit":
         channel = Room(link, transport, microphone, build, ended)
     elif transport["kind"] == "broadcast":
-        channel = Broadcast(link, transport["url"], build)
+        channel = Broadcast(link, transport["url"], build, ended)
     else:
         channel = Peer(link, transport, microphone, build)
     face.sink = channel.send_picture
@@ -118,7 +118,7 @@ async def serve_relayed(
                 for sentence in split_sentences(message["text"]):
                     await channel.push(TTSSpeakFrame(sentence))
             elif message["type"] == "face":
-                await face.change(message["spec"])
+                face.change(message["spec"])
             elif message["type"] in ("show", "hang_up", "offer"):
                 await channel.take(message)
             elif message["type"] == "interrupt":
@@ -239,11 +239,11 @@ class Room:
 class Broadcast:
     """A broadcast: what the pipeline says and the presenter are encoded and sent to one address."""
 
-    def __init__(self, link: SessionLink, url: str, build: Build) -> None:
+    def __init__(self, link: SessionLink, url: str, build: Build, ended: asyncio.Event) -> None:
         from agent.voice.worker.broadcast_transport import BroadcastTransport
 
         self._transport = BroadcastTransport(link, url)
-        self._running = _Running(build(self._transport, Muting(Microphone(muted=True))), lambda: None)
+        self._running = _Running(build(self._transport, Muting(Microphone(muted=True))), ended.set)
 
     async def take(self, message: dict[str, Any]) -> None:
         """Does nothing: nobody is shown anything."""
@@ -294,6 +294,8 @@ class Peer:
     async def close(self) -> None:
         running, connection = self._running, self._connection
         self._running = self._connection = self._track = None
+        if self._link.face is not None:
+            self._link.face.hush()
         if running is not None:
             await running.cancel()
         if connection is not None:

@@ -21,6 +21,8 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from agent.voice.schemas import MORE
 from agent.voice.worker.link import SessionLink
 
+SENTENCE = "sentence"
+"""Of a caption's frame: the number of its sentence for the presenter's video."""
 SENTENCES = 2
 """So many sentences of an answer are spoken; the rest when the person says “go on”."""
 _END = re.compile(r"(?<=[.!?…])\s+|\n+")
@@ -78,11 +80,13 @@ class Speaking(FrameProcessor):
         sound = await self._link.speak(sentence)
         if sound is None:
             return False
+        caption = OutputTransportMessageFrame(
+            {"type": "caption", "data": {"text": sound.text, **sound.sheet}}
+        )
         if self._link.face is not None:
-            self._link.face.prepare(sound)
-        caption = {"type": "caption", "data": {"text": sound.text, **sound.sheet}}
+            caption.metadata[SENTENCE] = self._link.face.prepare(sound)
         await self.push_frame(TTSStartedFrame())
-        await self.push_frame(OutputTransportMessageFrame(message=caption))
+        await self.push_frame(caption)
         await self.push_frame(TTSAudioRawFrame(sound.pcm, sound.sample_hz, 1))
         await self.push_frame(TTSStoppedFrame())
         return True

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+import textwrap
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +19,9 @@ from app.cli.words import segment
 from soundstage.errors import Invalid, NotFound
 
 BROADCASTS = "/api/voice/broadcasts"
+LIVE_WITHIN_S = 60
+MAX_CHARS = 4000
+"""Of a text in one request."""
 Broadcast = Annotated[str, typer.Argument(help="Its id or its target; default: the latest.")]
 
 
@@ -29,8 +35,12 @@ def register(cli: typer.Typer) -> None:
         as_json: JsonFlag = False,
     ) -> None:
         """Begin a broadcast of a presenter, to RTMP or HLS."""
-        found = call_studio(lambda api: api.post(BROADCASTS, {"to": to, "agent_id": presenter}))
-        output(as_json).answer(found, f"Begun: {found['persona_id']} to {to}. soundstage live say TEXT")
+        found = call_studio(lambda api: _start(api, to, presenter))
+        if found["state"] != "live":
+            why = found["error"] or f"It is {found['state']} after {LIVE_WITHIN_S} s."
+            output(as_json).answer(found, f"Begun, and not live yet. {why} soundstage live list")
+            raise typer.Exit(1)
+        output(as_json).answer(found, f"Live: {found['persona_id']} to {to}. soundstage live say TEXT")
 
     @group.command()
     def say(
@@ -43,7 +53,13 @@ def register(cli: typer.Typer) -> None:
         if bool(text) == (file is not None):
             raise Invalid("live.no_text", "Say a text or name a file, not both.", "soundstage live say TEXT")
         words = text if file is None else file.read_text(encoding="utf-8")
-        found = _call(broadcast, lambda api, path: api.post(f"{path}/say", {"text": words}))
+
+        async def send(api: StudioApi, path: str) -> Any:
+            for part in _parts(words):
+                found = await api.post(f"{path}/say", {"text": part})
+            return found
+
+        found = _call(broadcast, send)
         output(as_json).answer(found, f"Will be said: {len(words.split())} words.")
 
     @group.command()
@@ -65,6 +81,23 @@ def register(cli: typer.Typer) -> None:
         """End a broadcast."""
         _call(broadcast, lambda api, path: api.delete(path))
         output(as_json).answer({"ended": True}, "Ended.")
+
+
+async def _start(api: StudioApi, to: str, presenter: str) -> Any:
+    """Begins a broadcast, and waits until its target takes it."""
+    found = await api.post(BROADCASTS, {"to": to, "agent_id": presenter})
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LIVE_WITHIN_S):
+            while found["state"] not in ("live", "failed"):
+                await asyncio.sleep(0.5)
+                found = _find(await api.get(BROADCASTS), found["id"])
+    return found
+
+
+def _parts(text: str) -> Iterator[str]:
+    """Yields the paragraphs of a text; longer ones in pieces that end between words."""
+    for paragraph in filter(str.strip, text.splitlines()):
+        yield from textwrap.wrap(paragraph, MAX_CHARS)
 
 
 def _call(name: str, call: Callable[[StudioApi, str], Awaitable[Any]]) -> Any:

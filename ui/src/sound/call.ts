@@ -113,6 +113,7 @@ export class Call {
   private loudspeaker: Loudspeaker | null = null;
   private presenter = "";
   private video = false;
+  private withoutVideo = false;
   private utterance = "";
   private pendingCaption: Caption | null = null;
   /** When it came, by the audio clock. */
@@ -172,6 +173,7 @@ export class Call {
     this.close();
     const call = ++this.number;
     this.presenter = presenter;
+    this.withoutVideo = false;
     this.loudspeaker = new Loudspeaker();
     void this.loudspeaker.resume().catch(() => undefined);
     if (this.devices.loudspeaker) void this.loudspeaker.choose(this.devices.loudspeaker).catch(() => undefined);
@@ -196,12 +198,14 @@ export class Call {
   }
 
   async changePresenter(presenter: string, video = false): Promise<void> {
-    const isOtherWay = video !== this.video;
-    [this.presenter, this.video] = [presenter, video];
+    // Where no video could be had, the call goes on without: it is not asked for again.
+    const wants = video && !this.withoutVideo;
+    const isOtherWay = wants !== this.video;
+    [this.presenter, this.video] = [presenter, wants];
     const { sessionId, phase } = this.view;
     if (phase !== "on") return;
     try {
-      if (!isOtherWay) await this.port.open(presenter, sessionId, video);
+      if (!isOtherWay) await this.port.open(presenter, sessionId, wants);
       else {
         // Sound and pictures take another way from now on.
         const { line } = this;
@@ -209,7 +213,8 @@ export class Call {
         line?.close();
         this.silence();
         this.show({ video: null, state: "waiting" });
-        await this.connect(this.number, sessionId);
+        // One number more: a switch that is still under way ends.
+        await this.reconnect(++this.number);
       }
     } catch (error) {
       this.show({ error: errorOf(error) });
@@ -311,6 +316,7 @@ export class Call {
     const opened = await this.port.open(this.presenter, sessionId, this.video);
     if (call !== this.number) return;
     this.show({ sessionId: opened.session_id });
+    const wantsVideo = this.video;
     const line = await openLine(opened, {
       onMessage: (message) => call === this.number && this.receive(message),
       onSound: (piece) => call === this.number && this.receiveSound(piece),
@@ -331,6 +337,8 @@ export class Call {
       return;
     }
     this.line = line;
+    this.withoutVideo = wantsVideo && !line.video;
+    this.video = wantsVideo && !this.withoutVideo;
     if (this.microphone) line.carry(this.microphone.track);
     this.show({ phase: "on", error: null });
     if (this.view.muted) this.send({ type: "mute", muted: true });
@@ -383,7 +391,8 @@ export class Call {
         this.silence();
         break;
       case "error":
-        this.show({ error: message });
+        // A presenter who cannot be shown is not left standing as somebody else.
+        this.show({ error: message, ...(message.code.startsWith("voice.face_") && { video: null }) });
         break;
     }
   }

@@ -13,6 +13,8 @@ export const LOST = 1006;
 
 export interface Line {
   readonly state: "connecting" | "open" | "closing" | "closed";
+  /** Whether it brings the presenter as a video, where one was asked for. */
+  readonly video: boolean;
   send(message: PersonMessage): void;
   /** Sends a frame of the microphone; does nothing where `carry` sends its track. */
   sendSound(frame: Int16Array): void;
@@ -46,6 +48,8 @@ export async function openLine(opened: Opened, events: LineEvents): Promise<Line
 }
 
 class SocketLine implements Line {
+  readonly video = false;
+
   private constructor(private readonly socket: WebSocket) {}
 
   static async open(opened: Opened, events: LineEvents): Promise<Line> {
@@ -84,6 +88,7 @@ class SocketLine implements Line {
 }
 
 class PeerLine implements Line {
+  readonly video: boolean = true;
   private code = LOST;
   private isClosed = false;
 

@@ -20,6 +20,7 @@ const CODES: Partial<Record<DisconnectReason, number>> = {
 };
 
 export class RoomLine implements Line {
+  readonly video = true;
   private published: LocalTrackPublication | undefined;
   /** Tracks are published one after the other. */
   private publishing = Promise.resolve();

@@ -51,13 +51,13 @@ export function Presenter({ entry, shownState, video }: Props) {
     <>
       <Face entry={entry} width={320} />
       {character && <canvas ref={canvas} />}
-      {video && <Film stream={video} />}
+      {video && <Film key={entry?.id} stream={video} name={entry?.persona?.name} />}
     </>
   );
 }
 
 /** The presenter as a video, over the still picture as soon as there is something to see. */
-function Film({ stream }: { stream: MediaStream }) {
+function Film({ stream, name }: { stream: MediaStream; name: string | undefined }) {
   const film = useRef<HTMLVideoElement>(null);
   const [isSeen, setSeen] = useState(false);
   useEffect(() => {
@@ -68,7 +68,7 @@ function Film({ stream }: { stream: MediaStream }) {
     };
   }, [stream]);
   // The sound comes by itself.
-  return <video ref={film} muted autoPlay playsInline data-seen={isSeen} onPlaying={() => setSeen(true)} />;
+  return <video ref={film} aria-label={name} muted autoPlay playsInline data-seen={isSeen} onPlaying={() => setSeen(true)} />;
 }
 
 /** The name of the file from which the page draws a presenter; undefined for photos, filmed people and own designs. */
