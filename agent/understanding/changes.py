@@ -266,6 +266,11 @@ def texts_by_number(text: str) -> list[tuple[int, str]]:
     return numbered
 
 
+def spares(text: str) -> bool:
+    """Returns whether a text leaves out what it names: “all but bolt”, “everything except the last one”."""
+    return matches("all_but", without_quotations(text))
+
+
 def without_greeting(text: str) -> str:
     """Returns what follows a greeting: “Good morning team, I want …”."""
     found = change_words().patterns["greets"].match(text)

@@ -23,7 +23,7 @@ from agent.understanding.labels import fields
 from agent.understanding.open_questions import Fit, fit_of, is_bare_choice
 from agent.understanding.reader import MOST_CHARS, Candidate
 from agent.understanding.sentence import quotations
-from agent.understanding.slots import Filled
+from agent.understanding.slots import FIXED, Filled
 from agent.understanding.turn import NAMES
 from agent.understanding.world import Thing, fold
 
@@ -38,6 +38,7 @@ SHOWS: Mapping[str, tuple[str, str]] = {
     "job": ("cluster_status", "job"),
     "scene": ("list_projects", "scene"),
 }
+PUBLISHES = "publish_render.publish"
 LOOSE_BESIDE_TEXT = ("title", "persona", "topic")
 """What a script names more often than it means: “Hello, I am Nova” is all text."""
 _TWINS = {
@@ -105,6 +106,9 @@ class FollowUp(Corrections):
         if kind not in SHOWS or not self.dialogue.last.get(kind):
             return None
         intent, slot = SHOWS[kind]
+        if intent == best.intent and self.dialogue.calls[-1:] and self.dialogue.calls[-1].intent == PUBLISHES:
+            # “Has it gone through?” after a publication asks for that.
+            intent = "publish_render.show"
         guesses = {one for one, _ in SHOWS.values()} - {intent}
         if kind == "machine":
             # It may be about what runs there.
@@ -313,8 +317,7 @@ class FollowUp(Corrections):
         if not self.dialogue.calls:
             return None
         says_so = best.intent in ("act.correction", "act.more") and best.sureness > 0.3
-        named = [one for one in best.arguments.values() if isinstance(one, Thing | list)]
-        is_ellipsis = len(text.split()) <= SHORT_WORDS and not named and self._fits_last(best)
+        is_ellipsis = self.is_ellipsis(best, text)
         if (
             best.tool is not None
             and best.sureness > SURE_INTENT
@@ -368,9 +371,16 @@ class FollowUp(Corrections):
         question = Question("confirm", "" if wants_both(text) else INSTEAD, choices=(call,))
         return Decision("ask", about="confirm", candidates=(best,), question=question)
 
+    def is_ellipsis(self, best: Candidate, text: str) -> bool:
+        """Returns whether a few words name nothing, and only values that the last call may have: “srt”."""
+        named = [one for one in best.arguments.values() if isinstance(one, Thing | list)]
+        is_short = bool(self.dialogue.calls) and len(text.split()) <= SHORT_WORDS and not named
+        return is_short and self._fits_last(best)
+
     def _fits_last(self, best: Candidate) -> bool:
-        """Returns whether the last call changed something and has all arguments that a project's look has."""
         last = self.dialogue.calls[-1].intent
+        if best.intent == last and best.arguments and set(best.arguments) <= FIXED:
+            return True
         return (
             best.intent == "edit_project.change"
             and last in ("make_render", "write_script.film")
@@ -384,7 +394,7 @@ class FollowUp(Corrections):
         slots = set(self.reader.slots.get(last.intent, ()))
         lower_words: dict[str, Any] = {}
         of_act = self.reader.fill_as(act, text, self.world, self.dialogue.focus(), self.now)
-        for intent, found in ((act, of_act), (last.intent, filled)):
+        for intent, found in ((last.intent, filled), (act, of_act)):
             for name, value in plain(found.arguments).items():
                 target = _TWINS.get(name, name) if name not in slots else name
                 if (

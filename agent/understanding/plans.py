@@ -319,6 +319,8 @@ def _resolve(
             raise _NotRead
     elif before is not None and before.intent in _MAKES:
         of, name = _MAKES[before.intent], PREVIOUS
+    elif dialogue.calls and condition.of in ("", made := _MAKES.get(dialogue.calls[-1].intent)):
+        of, name = made, dialogue.last.get(made, LATEST) if made == "render" else LATEST
     elif condition.of == "run" or dialogue.recent_kind == "run":
         of, name = "run", LATEST
         if thing is not None:
