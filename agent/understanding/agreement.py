@@ -144,6 +144,8 @@ def _is_same_text(reader: Reader, exact: CallRecord, text: str, world: World) ->
     }
     if not loose:
         return True
+    if any(changes.without_courtesy(value) != value for value in loose.values()):
+        return False
     if any(_is_pronoun(loose[name]) for name in ("script", "text") if name in loose):
         return False
     found = plain(reader.fill_as(exact.intent, text, world, Focus(), datetime.min).arguments)

@@ -158,6 +158,8 @@ class FollowUp(Corrections):
         if asks_text and changes.says_only_look(text):
             return self._with_look(question, text, best)
         fit = fit_of(question, text, best, self.world)
+        if fit is Fit.ANSWER and self._may_be_order(question, text):
+            fit = Fit.UNCLEAR
         if fit is Fit.OTHER:
             return None
         answered = self._with_missing(question, text, best)
@@ -165,6 +167,19 @@ class FollowUp(Corrections):
             # What a look may be is said in the question.
             return Decision("ask", about="missing", candidates=(best,), question=question)
         return self._text_or_order(answered, candidates, text) if fit is Fit.UNCLEAR else answered
+
+    def _may_be_order(self, question: Question, text: str) -> bool:
+        """Returns whether an answer that would be spoken as it is may be an order: it names a project or a
+        video, says how something looks, or corrects.
+        """
+        is_exact = quotations(text) or text_after_colon(text) is not None or values.text_after_lead(text)
+        if _text_of(question) is None or is_exact:
+            return False
+        # Scripts have single words of titles, and titles are beginnings of scripts.
+        titles = [one.name.lower() for one in self.world.of_kind("project", "render") if " " in one.name]
+        names = any(title in text.lower() and not text.lower().startswith(title) for title in titles)
+        short = len(text.split()) <= SHORT_WORDS
+        return names or (short and (bool(changes.look_of(text)) or changes.matches("corrects", text)))
 
     def _names_it(self, question: Question, text: str) -> bool:
         """Returns whether an answer repeats what the one call that was asked about is for: “bolt”, or the
