@@ -43,7 +43,7 @@ def _answer(reader: Reader, text: str) -> Decision:
 
 
 @pytest.mark.parametrize(
-    "text", ["oh there is no text yet. then take Harbour tour", "sorry, square is right"]
+    "text", ["achso da fehlt noch text. dann nimm harbour tour", "well, the Harbour tour it is"]
 )
 def test_an_answer_that_may_be_an_order_is_not_spoken_at_once(reader: Reader, text: str) -> None:
     decision = _answer(reader, text)
