@@ -101,8 +101,8 @@ class Judgement(FollowUp):
         return again.intent != best.intent or plain(again.arguments) != plain(best.arguments)
 
     def _is_unlikely(self, candidates: Sequence[Candidate]) -> bool:
-        """Returns whether the signs are below what the call needs; for what others notice, also whether n-grams
-        and encoder find different intents.
+        """Returns whether the signs are below what the call needs; for what others notice, also whether
+        n-grams and encoder find different intents.
         """
         best = candidates[0]
         signs = doubt.signs(self.reader, self.world, candidates)

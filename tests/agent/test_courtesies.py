@@ -1,4 +1,4 @@
-"""Courtesies at the end of a sentence are no part of a name, a topic or a script."""
+"""Tests that courtesies at the end of a sentence are no part of a name, a topic or a script."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What spares a thing never touches it, and what waits for an event is never done at once."""
+"""Tests that what a sentence spares is not touched, and that what waits for an event is not done at once."""
 
 from __future__ import annotations
 
