@@ -19,7 +19,7 @@ from agent.understanding.corrections import Corrections, reports_speech, wants_b
 from agent.understanding.decision import SURE_CHANGED, SURE_INTENT, SURE_OTHER, Decision
 from agent.understanding.dialogue import INSTEAD, YES_OR_NO, CallRecord, Question
 from agent.understanding.intents import DESTRUCTIVE, NEEDS_WORD, READS
-from agent.understanding.labels import fields
+from agent.understanding.labels import fields, has_other_label
 from agent.understanding.open_questions import Fit, fit_of, is_bare_choice
 from agent.understanding.reader import MOST_CHARS, Candidate
 from agent.understanding.sentence import quotations
@@ -178,8 +178,16 @@ class FollowUp(Corrections):
         # Scripts have single words of titles, and titles are beginnings of scripts.
         titles = [one.name.lower() for one in self.world.of_kind("project", "render") if " " in one.name]
         names = any(title in text.lower() and not text.lower().startswith(title) for title in titles)
-        short = len(text.split()) <= SHORT_WORDS
-        return names or (short and (bool(changes.look_of(text)) or changes.matches("corrects", text)))
+        slots = self.reader.slots.get(question.intent, ())
+        is_short = len(text.split()) <= SHORT_WORDS
+        return names or (
+            is_short
+            and (
+                bool(changes.look_of(text))
+                or changes.matches("corrects", text)
+                or values.missing_cue(text, question.arguments, slots) is not None
+            )
+        )
 
     def _names_it(self, question: Question, text: str) -> bool:
         """Returns whether an answer repeats what the one call that was asked about is for: “bolt”, or the
@@ -249,7 +257,9 @@ class FollowUp(Corrections):
         if set(question.missing) <= set(LOOK):
             return self._with_missing_look(question, text)
         slot_names = self.reader.slots.get(question.intent, ())
-        if any(one.slot_of(slot_names) is None for one in fields(text[:MOST_CHARS])):
+        if has_other_label(text, slot_names) or any(
+            one.slot_of(slot_names) is None for one in fields(text[:MOST_CHARS])
+        ):
             # “Topic: our new canteen” is no text that is spoken.
             return None
         filled = Filled()

@@ -43,11 +43,33 @@ def _answer(reader: Reader, text: str) -> Decision:
 
 
 @pytest.mark.parametrize(
-    "text", ["achso da fehlt noch text. dann nimm harbour tour", "well, the Harbour tour it is"]
+    "text",
+    [
+        "achso da fehlt noch text. dann nimm harbour tour",
+        "well, the Harbour tour it is",
+        "title it the flood",
+    ],
 )
 def test_an_answer_that_may_be_an_order_is_not_spoken_at_once(reader: Reader, text: str) -> None:
     decision = _answer(reader, text)
     assert CallRecord("make_render", {"script": text}) not in decision.calls
+
+
+def test_a_label_of_another_argument_begins_no_script(reader: Reader) -> None:
+    decision = _answer(reader, "nein das alte nicht, was neues. thema: unsere neue mensa")
+    question = decision.question
+    assert not any("script" in one.arguments for one in decision.calls)
+    assert question is not None
+    assert [one.arguments for one in question.choices] == [{"topic": "unsere neue mensa"}]
+
+
+def test_an_order_about_it_answers_no_question_for_a_scene(reader: Reader, grammar: Grammar) -> None:
+    way = ReaderWay(reader, grammar)
+    question = Question(
+        "missing", "edit_project.change_scene", {"script": "These cranes are old."}, ("scene",)
+    )
+    way._dialogue = Dialogue(last={"project": "Harbour tour"}).asking(question)
+    assert "change_scene" not in str(way.answer("and move it to the first place now please").calls)
 
 
 def test_an_answer_that_says_so_is_spoken(reader: Reader) -> None:
