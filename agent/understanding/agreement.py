@@ -17,7 +17,7 @@ from agent.understanding.intents import READS, TEXTS_OF
 from agent.understanding.reader import Reader
 from agent.understanding.several_things import texts_of_others
 from agent.understanding.slots import NUMBERS, Focus, kinds_named
-from agent.understanding.when import asks_to_wait
+from agent.understanding.when import asks_to_wait, waits_for_event
 from agent.understanding.wording import EMPTY_LINE
 from agent.understanding.world import World, fold
 
@@ -91,6 +91,8 @@ def _is_likely(reader: Reader, exact: CallRecord, text: str, spoken: str, world:
         return False
     if intent in READS:
         return True
+    if changes.spares(spoken) or waits_for_event(text, exact.arguments.values(), datetime.now()):
+        return False
     if _unread_number(exact) is not None:
         return False
     if values.asks(text):
@@ -142,6 +144,8 @@ def _is_same_text(reader: Reader, exact: CallRecord, text: str, world: World) ->
     }
     if not loose:
         return True
+    if any(changes.without_courtesy(value) != value for value in loose.values()):
+        return False
     if any(_is_pronoun(loose[name]) for name in ("script", "text") if name in loose):
         return False
     found = plain(reader.fill_as(exact.intent, text, world, Focus(), datetime.min).arguments)

@@ -67,8 +67,13 @@ def missing(intent: str, arguments: Mapping[str, Any]) -> list[Sequence[str]]:
     return [
         group
         for group in REQUIRED.get(intent, ())
-        if not any(arguments.get(name) not in (None, "", []) for name in group)
+        if not any(_has_value(name, arguments.get(name)) for name in group)
     ]
+
+
+def _has_value(name: str, value: Any) -> bool:
+    """Returns whether an argument has a value; an empty heading removes the one that is there."""
+    return value not in (None, "", []) or (name == "heading" and value == "")
 
 
 def says_pronoun(text: str) -> bool:

@@ -70,7 +70,7 @@ def change_words() -> ChangeWords:
     return ChangeWords(
         {
             name: re.compile("|".join(some), re.IGNORECASE)
-            if name in ("several_texts", "indirect", "numbered", "greets")
+            if name in ("several_texts", "indirect", "numbered", "greets", "ends_courteously")
             else _compiled(some, whole=name in WHOLE)
             for name, some in patterns.items()
         },
@@ -264,6 +264,17 @@ def texts_by_number(text: str) -> list[tuple[int, str]]:
         if number and part:
             numbered.append((number, part))
     return numbered
+
+
+def without_courtesy(text: str) -> str:
+    """Returns a text without “please”, “thank you” and the like at its end, if it is more than that."""
+    rest = change_words().patterns["ends_courteously"].sub("", text)
+    return rest if rest.strip() else text
+
+
+def spares(text: str) -> bool:
+    """Returns whether a text leaves out what it names: “all but bolt”, “everything except the last one”."""
+    return matches("all_but", without_quotations(text))
 
 
 def without_greeting(text: str) -> str:

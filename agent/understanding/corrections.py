@@ -200,6 +200,7 @@ class Corrections(Turn):
             or text_after_colon(text) is not None
             or quotations(text)
             or changes.matches("stops_if", text)
+            or changes.spares(text)
             or re.search(patterns()["reported"], text, re.IGNORECASE)
         ):
             return None

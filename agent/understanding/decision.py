@@ -22,17 +22,10 @@ SURE_WRITE = 0.45
 SURE_INTENT = 0.5
 SURE_CHANGED = 0.8
 SURE_KIND = 0.7
-SURE_CALL = 0.1
-SURE_UNLIKELY = 0.6
-SURE_RISKY = 1.5
-"""From these log-odds on a change is made without asking, where no word speaks against it: the first where
-its intent is at least as probable as `SURE_KIND`, the second where it is less; the third for what others
-notice, and for each of several wishes.
-"""
-SURE_ENCODED = 1.2
-SURE_ENCODED_RISKY = 1.8
-"""In place of the first two, and of the third, where the encoder reads, too: it finds more intents, and its
-arguments err as often.
+SURE_CALL = 2.0
+SURE_RISKY = 2.6
+"""From these log-odds on a change is made without asking, where no word speaks against it: the second for
+what others notice, and for each of several wishes.
 """
 SURE_COMPUTED = 0.0
 """For code, which changes nothing outside of its sandbox."""

@@ -1,7 +1,7 @@
 """Estimates how probably the call that a clause asks for is right with all its arguments.
 
-Logistic regression over signs of the reading. `python -m agent.evaluation.doubts` fits the weights in
-doubt.yaml on sentences of the corpus that the reader was not trained on.
+Boosted trees over signs of the reading. `python -m agent.evaluation.doubts` fits those in doubt.yaml on
+sentences that the reader was not trained on.
 """
 
 from __future__ import annotations
@@ -9,24 +9,31 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from importlib.resources import files
 from operator import ne
 from typing import Any
 
+import numpy as np
 import yaml
+from numpy.typing import NDArray
 
 from agent.sentences import LOADER
-from agent.understanding import values
-from agent.understanding.candidates import is_half_timed, own
+from agent.understanding import changes, values
+from agent.understanding.candidates import is_half_timed, own, plain
 from agent.understanding.labels import SENTENCE_STOP
 from agent.understanding.reader import TAG_SHARE, Candidate, Reader, Reading
+from agent.understanding.slots import Focus
 from agent.understanding.tagger import spans
 from agent.understanding.world import SURE_NAME, Thing, World
 
 N_GRAMS, WITH_ENCODER = "n-grams", "n-grams and encoder"
 """The two ways to read, each with weights of its own."""
-WEIGHTS = files("agent") / "understanding" / "doubt.yaml"
+TREES = files("agent") / "understanding" / "doubt.yaml"
+DEPTH = 3
+"""Questions of each tree."""
 NARROW = 1.0
 """A smaller gap between the scores of two tags is a doubt."""
 ALONE = 1000.0
@@ -37,6 +44,9 @@ WIDE = 10.0
 LONG = 20
 """Words of a long sentence."""
 SMALLEST = 1e-4
+LEAST_LOG = -20.0
+ANY_TIME = datetime(2000, 1, 1)
+"""Where only differences count."""
 TEXT_GROUPS: Mapping[str, frozenset[str]] = {
     "script": frozenset({"script", "text"}),
     "title": frozenset({"title", "name", "heading"}),
@@ -87,22 +97,31 @@ def signs(reader: Reader, world: World, candidates: Sequence[Candidate]) -> dict
             min(sum(one not in reader.common_words and not one.isdigit() for one in rest), 4)
         ),
         "sentences": float(min(len(SENTENCE_STOP.findall(spoken)), 4)),
+        "corrects itself": float(changes.matches("corrects_itself", text)),
+        "same arguments alone": float(_has_same_arguments_alone(reader, world, best)),
         **_agreement(reader, reading, best.intent),
     }
 
 
 def _agreement(reader: Reader, reading: Reading, intent: str) -> dict[str, float]:
-    """Returns how far n-grams and encoder agree about an intent and its arguments, where there are both."""
+    """Returns how far the tags of an intent's arguments agree with each other and, where there is an encoder,
+    n-grams with the encoder.
+    """
+    views = reading.sentence.views()
+    by_words, _ = reader.tagger.tag(views, intent)
     if reading.by_meaning is None or reading.encoded is None:
-        return {}
+        return {"named twice": _named_twice(by_words)}
     words, meaning = reading.by_words, reading.by_meaning
     place = reader.classifier.labels.index(intent)
-    views = reading.sentence.views()
     scores = reader.tag_scores(reading.encoded, intent)
-    by_words, _ = reader.tagger.tag(views, intent)
     by_both, _ = reader.tagger.tag(views, intent, TAG_SHARE * scores)
     by_meaning, gaps = reader.tagger.tag(views, intent, ALONE * scores)
+    logs = _tag_logs(reader, scores, intent, by_both)
     return {
+        "named twice": _named_twice(by_both),
+        "all tags": max(sum(logs), LEAST_LOG),
+        "least sure tag": logs[0],
+        "second least sure tag": logs[min(1, len(logs) - 1)],
         "by n-grams": _logit(float(words[place])),
         "by meaning": _logit(float(meaning[place])),
         "same intent": float(words.argmax() == meaning.argmax()),
@@ -112,6 +131,31 @@ def _agreement(reader: Reader, reading: Reading, intent: str) -> dict[str, float
     }
 
 
+def _has_same_arguments_alone(reader: Reader, world: World, best: Candidate) -> bool:
+    """Returns whether the n-grams alone find the same arguments."""
+    if reader.encoder is None:
+        return True
+    both, alone = (
+        plain(one.fill_as(best.intent, best.text, world, Focus(), ANY_TIME).arguments)
+        for one in (reader, reader.by_words)
+    )
+    return both == alone
+
+
+def _named_twice(tags: Sequence[str]) -> float:
+    """Returns how many arguments that take one value have another one besides."""
+    found = [slot for slot, _, _ in spans(tags) if slot != "machines"]
+    return float(min(len(found) - len(set(found)), 2))
+
+
+def _tag_logs(reader: Reader, scores: NDArray[np.float32], intent: str, tags: Sequence[str]) -> list[float]:
+    """Returns the logarithms of how probable the encoder finds each tag, the least probable first."""
+    columns = np.flatnonzero(reader.tagger.allowed[intent])
+    chosen = np.array([reader.tagger.tags.index(one) for one in tags])
+    sums = np.log(np.exp(np.clip(scores[:, columns], -50, 50)).sum(axis=1))
+    return sorted(float(one) for one in scores[np.arange(len(tags)), chosen] - sums)
+
+
 def is_act(label: str) -> bool:
     """Returns whether a label of the classifier is no call."""
     return label.startswith(("act.", "plan."))
@@ -119,8 +163,36 @@ def is_act(label: str) -> bool:
 
 def confidence(found: Mapping[str, float]) -> float:
     """Returns the log-odds that a call with these signs is right."""
-    weights = _weights(WITH_ENCODER if "by meaning" in found else N_GRAMS)
-    return weights["bias"] + sum(weights[name] * value for name, value in found.items())
+    trees = read_trees(WITH_ENCODER if "by meaning" in found else N_GRAMS)
+    return float(trees.total(np.array([[found[name] for name in trees.names]]))[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Trees:
+    """Each tree asks `DEPTH` questions, whether sign `features[tree, n]` is above `cuts[tree, n]`, and by the
+    answers adds one of its `values`, (trees, 2 to the power of `DEPTH`).
+    """
+
+    names: tuple[str, ...]
+    bias: float
+    features: NDArray[np.int64]
+    cuts: NDArray[np.float64]
+    values: NDArray[np.float64]
+
+    def total(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Returns the log-odds for each row of signs."""
+        answers = (rows[:, self.features] > self.cuts) @ (1 << np.arange(DEPTH)[::-1])
+        total: NDArray[np.float64] = self.bias + self.values[np.arange(len(self.values)), answers].sum(axis=1)
+        return total
+
+
+@cache
+def read_trees(way: str) -> Trees:
+    """Returns the fitted trees for a way to read."""
+    fitted: Mapping[str, Any] = yaml.load(TREES.read_text(encoding="utf-8"), LOADER)[way]  # noqa: S506
+    rows = np.array(fitted["trees"], np.float64)
+    features, cuts, leaves = np.split(rows, [DEPTH, 2 * DEPTH], axis=1)
+    return Trees(tuple(fitted["signs"]), fitted["bias"], features.astype(np.int64), cuts, leaves)
 
 
 def _logit(probability: float) -> float:
@@ -163,9 +235,3 @@ def _unused_names(mentions: Sequence[Any], candidate: Candidate) -> float:
         and not any(one.start < end and start < one.end for start, end in used)
     }
     return float(min(len(places), 3))
-
-
-@cache
-def _weights(way: str) -> Mapping[str, float]:
-    weights: Mapping[str, float] = yaml.load(WEIGHTS.read_text(encoding="utf-8"), LOADER)[way]["weights"]  # noqa: S506
-    return weights

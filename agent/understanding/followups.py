@@ -19,11 +19,11 @@ from agent.understanding.corrections import Corrections, reports_speech, wants_b
 from agent.understanding.decision import SURE_CHANGED, SURE_INTENT, SURE_OTHER, Decision
 from agent.understanding.dialogue import INSTEAD, YES_OR_NO, CallRecord, Question
 from agent.understanding.intents import DESTRUCTIVE, NEEDS_WORD, READS
-from agent.understanding.labels import fields
+from agent.understanding.labels import fields, has_other_label
 from agent.understanding.open_questions import Fit, fit_of, is_bare_choice
 from agent.understanding.reader import MOST_CHARS, Candidate
 from agent.understanding.sentence import quotations
-from agent.understanding.slots import Filled
+from agent.understanding.slots import FIXED, Filled
 from agent.understanding.turn import NAMES
 from agent.understanding.world import Thing, fold
 
@@ -38,6 +38,7 @@ SHOWS: Mapping[str, tuple[str, str]] = {
     "job": ("cluster_status", "job"),
     "scene": ("list_projects", "scene"),
 }
+PUBLISHES = "publish_render.publish"
 LOOSE_BESIDE_TEXT = ("title", "persona", "topic")
 """What a script names more often than it means: “Hello, I am Nova” is all text."""
 _TWINS = {
@@ -105,6 +106,9 @@ class FollowUp(Corrections):
         if kind not in SHOWS or not self.dialogue.last.get(kind):
             return None
         intent, slot = SHOWS[kind]
+        if intent == best.intent and self.dialogue.calls[-1:] and self.dialogue.calls[-1].intent == PUBLISHES:
+            # “Has it gone through?” after a publication asks for that.
+            intent = "publish_render.show"
         guesses = {one for one, _ in SHOWS.values()} - {intent}
         if kind == "machine":
             # It may be about what runs there.
@@ -154,6 +158,8 @@ class FollowUp(Corrections):
         if asks_text and changes.says_only_look(text):
             return self._with_look(question, text, best)
         fit = fit_of(question, text, best, self.world)
+        if fit is Fit.ANSWER and self._may_be_order(question, text):
+            fit = Fit.UNCLEAR
         if fit is Fit.OTHER:
             return None
         answered = self._with_missing(question, text, best)
@@ -161,6 +167,27 @@ class FollowUp(Corrections):
             # What a look may be is said in the question.
             return Decision("ask", about="missing", candidates=(best,), question=question)
         return self._text_or_order(answered, candidates, text) if fit is Fit.UNCLEAR else answered
+
+    def _may_be_order(self, question: Question, text: str) -> bool:
+        """Returns whether an answer that would be spoken as it is may be an order: it names a project or a
+        video, says how something looks, or corrects.
+        """
+        is_exact = quotations(text) or text_after_colon(text) is not None or values.text_after_lead(text)
+        if _text_of(question) is None or is_exact:
+            return False
+        # Scripts have single words of titles, and titles are beginnings of scripts.
+        titles = [one.name.lower() for one in self.world.of_kind("project", "render") if " " in one.name]
+        names = any(title in text.lower() and not text.lower().startswith(title) for title in titles)
+        slots = self.reader.slots.get(question.intent, ())
+        is_short = len(text.split()) <= SHORT_WORDS
+        return names or (
+            is_short
+            and (
+                bool(changes.look_of(text))
+                or changes.matches("corrects", text)
+                or values.missing_cue(text, question.arguments, slots) is not None
+            )
+        )
 
     def _names_it(self, question: Question, text: str) -> bool:
         """Returns whether an answer repeats what the one call that was asked about is for: “bolt”, or the
@@ -230,7 +257,9 @@ class FollowUp(Corrections):
         if set(question.missing) <= set(LOOK):
             return self._with_missing_look(question, text)
         slot_names = self.reader.slots.get(question.intent, ())
-        if any(one.slot_of(slot_names) is None for one in fields(text[:MOST_CHARS])):
+        if has_other_label(text, slot_names) or any(
+            one.slot_of(slot_names) is None for one in fields(text[:MOST_CHARS])
+        ):
             # “Topic: our new canteen” is no text that is spoken.
             return None
         filled = Filled()
@@ -313,8 +342,7 @@ class FollowUp(Corrections):
         if not self.dialogue.calls:
             return None
         says_so = best.intent in ("act.correction", "act.more") and best.sureness > 0.3
-        named = [one for one in best.arguments.values() if isinstance(one, Thing | list)]
-        is_ellipsis = len(text.split()) <= SHORT_WORDS and not named and self._fits_last(best)
+        is_ellipsis = self.is_ellipsis(best, text)
         if (
             best.tool is not None
             and best.sureness > SURE_INTENT
@@ -368,9 +396,16 @@ class FollowUp(Corrections):
         question = Question("confirm", "" if wants_both(text) else INSTEAD, choices=(call,))
         return Decision("ask", about="confirm", candidates=(best,), question=question)
 
+    def is_ellipsis(self, best: Candidate, text: str) -> bool:
+        """Returns whether a few words name nothing, and only values that the last call may have: “srt”."""
+        named = [one for one in best.arguments.values() if isinstance(one, Thing | list)]
+        is_short = bool(self.dialogue.calls) and len(text.split()) <= SHORT_WORDS and not named
+        return is_short and self._fits_last(best)
+
     def _fits_last(self, best: Candidate) -> bool:
-        """Returns whether the last call changed something and has all arguments that a project's look has."""
         last = self.dialogue.calls[-1].intent
+        if best.intent == last and best.arguments and set(best.arguments) <= FIXED:
+            return True
         return (
             best.intent == "edit_project.change"
             and last in ("make_render", "write_script.film")
@@ -384,7 +419,7 @@ class FollowUp(Corrections):
         slots = set(self.reader.slots.get(last.intent, ()))
         lower_words: dict[str, Any] = {}
         of_act = self.reader.fill_as(act, text, self.world, self.dialogue.focus(), self.now)
-        for intent, found in ((act, of_act), (last.intent, filled)):
+        for intent, found in ((last.intent, filled), (act, of_act)):
             for name, value in plain(found.arguments).items():
                 target = _TWINS.get(name, name) if name not in slots else name
                 if (

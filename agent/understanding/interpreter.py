@@ -22,14 +22,14 @@ from agent.understanding.decision import (
     SURE_WRITE,
     Decision,
 )
-from agent.understanding.dialogue import CallRecord, Dialogue, Question
+from agent.understanding.dialogue import YES_OR_NO, CallRecord, Dialogue, Question
 from agent.understanding.followups import SHOWS
 from agent.understanding.intents import READS, TEXTS_OF, change_anything
 from agent.understanding.judgement import Judgement, may_be_meant
 from agent.understanding.plans import UnknownName, read_steps
 from agent.understanding.reader import Candidate, Reader
-from agent.understanding.several_things import several_things
-from agent.understanding.when import asks_to_wait
+from agent.understanding.several_things import all_but, several_things
+from agent.understanding.when import asks_to_wait, waits_for_event
 from agent.understanding.world import World, fold
 
 WHOLE_TEXTS = frozenset({"script", "text", "topic", "about", "code", "command"})
@@ -84,7 +84,14 @@ class Interpreter:
             return statement
         intents = [*(call.intent for call in decision.calls), *(one.intent for one in decision.candidates)]
         likeliest = next(iter(intents), "")
-        if decision.kind != "plan" and not asks_to_wait(utterance, likeliest, now, reads=likeliest in READS):
+        calls = decision.calls
+        if decision.question is not None and decision.question.about in YES_OR_NO:
+            calls = decision.question.choices
+        arguments = [value for call in calls for value in call.arguments.values()]
+        waits = change_anything(calls) and waits_for_event(utterance, arguments, now)
+        if decision.kind != "plan" and not (
+            waits or asks_to_wait(utterance, likeliest, now, reads=likeliest in READS)
+        ):
             return decision
 
         def read(text: str, state: Dialogue) -> Decision:
@@ -97,7 +104,7 @@ class Interpreter:
             unknown = {error.kind: utterance[place : place + len(error.name)] if place >= 0 else error.name}
             return Decision("ask", about="unknown", candidates=decision.candidates, unknown=unknown)
         if not steps:
-            return decision
+            return replace(decision, kind="plan", about="condition", question=None) if waits else decision
         calls = tuple(call for step in steps for call in step.calls)
         return replace(decision, kind="plan", steps=steps, calls=calls, question=None)
 
@@ -228,6 +235,8 @@ class _Turn(Judgement):
             if answered is not None:
                 return answered
         best = candidates[0]
+        if (others := all_but(best, text, self.world)) is not None:
+            return others
         if (
             (best.tool is None or (best.intent in READS and not best.arguments))
             and len(text.split()) < 6
@@ -238,7 +247,7 @@ class _Turn(Judgement):
             return spoken_of
         changed = (
             self.call_with_changes(text, candidates)
-            if best.tool is None or best.sureness < SURE_OTHER
+            if best.tool is None or best.sureness < SURE_OTHER or self.is_ellipsis(best, text)
             else None
         )
         if changed is not None:

@@ -12,11 +12,7 @@ from agent.understanding.candidates import has_sentence_end, is_half_timed, own,
 from agent.understanding.decision import (
     SURE_CALL,
     SURE_COMPUTED,
-    SURE_ENCODED,
-    SURE_ENCODED_RISKY,
-    SURE_KIND,
     SURE_RISKY,
-    SURE_UNLIKELY,
 )
 from agent.understanding.followups import FollowUp
 from agent.understanding.intents import DESTRUCTIVE, NEEDS_WORD
@@ -58,6 +54,7 @@ class Judgement(FollowUp):
                 for slot in ("privacy", "shape", "quality")
             )
             or values.says("repairs", best.text)
+            or changes.matches("corrects_itself", changes.without_quotations(own(best, best.text)))
             or values.says("musing", best.rest)
             or values.missing_cue(best.rest, best.arguments, slot_names) is not None
             or ("count" in slot_names and values.matches("number", best.rest))
@@ -80,7 +77,7 @@ class Judgement(FollowUp):
                 and "project" not in plain(best.arguments)
                 and not self.dialogue.last.get("project")
             )
-            or doubt.confidence(doubt.signs(self.reader, self.world, candidates)) < self._needed(best)
+            or self._is_unlikely(candidates)
         )
 
     def _has_unused_text(self, best: Candidate) -> bool:
@@ -103,16 +100,20 @@ class Judgement(FollowUp):
         again = self.reader.read(", ".join(others), self.world, self.dialogue.focus(), self.now)[0]
         return again.intent != best.intent or plain(again.arguments) != plain(best.arguments)
 
-    def _needed(self, best: Candidate) -> float:
-        """Returns the log-odds from which on a call is made without asking."""
+    def _is_unlikely(self, candidates: Sequence[Candidate]) -> bool:
+        """Returns whether the signs are below what the call needs; for what others notice, also whether
+        n-grams and encoder find different intents.
+        """
+        best = candidates[0]
+        signs = doubt.signs(self.reader, self.world, candidates)
+        least = SURE_CALL
         if best.intent in COMPUTES:
-            return SURE_COMPUTED
-        encoded = self.reader.encoder is not None
-        if not self.is_alone or best.intent in RISKY or best.tool in RISKY_TOOLS:
-            return SURE_ENCODED_RISKY if encoded else SURE_RISKY
-        if encoded:
-            return SURE_ENCODED
-        return SURE_CALL if best.sureness >= SURE_KIND else SURE_UNLIKELY
+            least = SURE_COMPUTED
+        elif not self.is_alone or best.intent in RISKY or best.tool in RISKY_TOOLS:
+            least = SURE_RISKY
+            if not signs.get("same intent", True):
+                return True
+        return doubt.confidence(signs) < least
 
 
 def may_be_meant(candidate: Candidate, text: str) -> bool:

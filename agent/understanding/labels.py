@@ -48,6 +48,13 @@ def fields(text: str) -> Sequence[Field]:
     return result
 
 
+def has_other_label(text: str, slot_names: Collection[str]) -> bool:
+    """Returns whether the word before a colon names an argument that an intent does not have."""
+    before, colon, _ = text.partition(": ")
+    slots = values.words().labels.get((before.split() or [""])[-1].lower()) if colon else None
+    return slots is not None and not set(slots) & set(slot_names)
+
+
 @cache
 def _pattern() -> re.Pattern[str]:
     labels = sorted(map(re.escape, values.words().labels), key=len, reverse=True)

@@ -61,7 +61,8 @@ def fit_of(question: Question, text: str, best: Candidate, world: World) -> Fit:
         is_other = best.tool is not None and best.intent != question.intent
         asks = values.asks(text) and best.intent in READS
         says_else = changes.matches("complains", text) or changes.replacement_in(text) is not None
-        if asks or says_else or (is_other and best.sureness >= SURE_OTHER):
+        least = SURE_WRITE if changes.matches("ours", text) else SURE_OTHER
+        if asks or says_else or (is_other and best.sureness >= least):
             return Fit.OTHER
         look = changes.look_of(text).keys() - set(question.missing)
         return Fit.OTHER if look and not changes.says_only_look(text) else Fit.ANSWER

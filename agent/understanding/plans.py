@@ -319,6 +319,8 @@ def _resolve(
             raise _NotRead
     elif before is not None and before.intent in _MAKES:
         of, name = _MAKES[before.intent], PREVIOUS
+    elif (created := _created_last(dialogue)) and condition.of in ("", created):
+        of, name = created, dialogue.last.get(created, LATEST) if created == "render" else LATEST
     elif condition.of == "run" or dialogue.recent_kind == "run":
         of, name = "run", LATEST
         if thing is not None:
@@ -336,6 +338,11 @@ def _resolve(
     if not name or (of != "machine" and becomes == "empty"):
         raise _NotRead
     return replace(condition, of=of, name=name, becomes=becomes), dialogue  # type: ignore[arg-type]
+
+
+def _created_last(dialogue: Dialogue) -> str:
+    """Returns the kind of thing that the last call makes, which a later step may wait for; else nothing."""
+    return _MAKES.get(dialogue.calls[-1].intent, "") if dialogue.calls else ""
 
 
 def _unknown_name(subject: str, world: World) -> UnknownName | None:

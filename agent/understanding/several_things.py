@@ -6,13 +6,13 @@ import re
 from collections.abc import Sequence
 
 from agent.understanding import changes, values
-from agent.understanding.candidates import plain
+from agent.understanding.candidates import own, plain
 from agent.understanding.decision import Decision
 from agent.understanding.dialogue import CallRecord, Question
-from agent.understanding.intents import TEXTS_OF
+from agent.understanding.intents import READS, TEXTS_OF
 from agent.understanding.reader import Candidate
 from agent.understanding.tokens import tokenize
-from agent.understanding.world import SURE_NAME, World
+from agent.understanding.world import SURE_NAME, Thing, World
 
 MOST = 8
 SCENE_TEXTS = frozenset(
@@ -67,6 +67,19 @@ def several_things(best: Candidate, text: str, world: World, project: str = "") 
     if counted is None:
         return None
     return Decision("refuse", about="one_video", candidates=(best,))
+
+
+def all_but(best: Candidate, text: str, world: World) -> Decision | None:
+    """Returns the question whether all others shall be stopped, where a change spares what it names: “cancel
+    all but the Welcome clip”; None where it spares nothing.
+    """
+    if best.tool is None or best.intent in READS or not changes.spares(own(best, text)):
+        return None
+    spared = {one for one in best.arguments.values() if isinstance(one, Thing)}
+    others = [one.id or one.name for one in world.films_in_work() if one not in spared]
+    if best.intent == "cancel_render.cancel" and others:
+        return _ask([CallRecord(best.intent, {"render": name}) for name in others[:MOST]], best)
+    return Decision("ask", about="unsure", candidates=(best,), question=Question("unsure"))
 
 
 def _scenes(numbered: Sequence[tuple[int, str]], project: str, world: World) -> list[CallRecord]:

@@ -429,6 +429,8 @@ class SlotFiller:
         says_check = values.missing_cue(free, (), ("check",)) is not None or values.matches("unchanged", free)
         if "forever" in missing and values.matches("for_good", free):
             filled.arguments["forever"] = True
+        if "heading" in missing and changes.matches("no_heading", free):
+            filled.arguments["heading"] = ""
         if "again" in missing and values.says("again", free):
             filled.arguments["again"] = True
         if "check" in missing and says_check and not changes.matches("denies_check", free):

@@ -22,6 +22,8 @@ _AMONG: Mapping[str, frozenset[str]] = {"project": frozenset({"project", "scene"
 """Kinds of things that were last spoken of, by the kind that “it” may be then."""
 
 NAMES = frozenset({"title", "heading", "name"})
+COURTEOUS = NAMES | {"topic", "about", "text", "description", "purpose", "person"}
+"""Texts that do not end with thanks."""
 STEM_CHARS = 6
 """Of a word that is looked for in a script: “helmet” is found in “helmets”."""
 
@@ -99,10 +101,20 @@ class Turn:
                 return Decision("ask", about="missing", candidates=(candidate,), question=question)
             arguments[name] = last
         self._from_focus(candidate.intent, arguments, text)
+        for name in COURTEOUS & {*candidate.loose} & arguments.keys():
+            arguments[name] = changes.without_courtesy(str(arguments[name]))
         if arguments.get("publish_at") and arguments.get("privacy") == "public":
             # It becomes public at that time, and no earlier.
             del arguments["privacy"]
-        return Decision("calls", calls=(CallRecord(candidate.intent, arguments),), candidates=(candidate,))
+        call = CallRecord(candidate.intent, arguments)
+        script = str(arguments.get("script") or "")
+        if "script" in candidate.loose and (shorter := changes.without_courtesy(script)) != script:
+            # Thanks may be spoken, too.
+            choices = (CallRecord(candidate.intent, {**arguments, "script": shorter}), call)
+            return Decision(
+                "ask", about="unsure", candidates=(candidate,), question=Question("unsure", choices=choices)
+            )
+        return Decision("calls", calls=(call,), candidates=(candidate,))
 
     def _scene_with_words(self, candidate: Candidate, arguments: Mapping[str, Any]) -> dict[str, Any] | None:
         """Returns the one scene that has words of the utterance: “move the helmet one to the end”."""

@@ -6,7 +6,7 @@ The words come from `conditions/*.yaml`. All languages are tried: people mix the
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache
@@ -210,6 +210,13 @@ def asks_to_wait(text: str, intent: str, now: datetime, *, reads: bool) -> bool:
         if reads and (kind == "repeat" or _is_ahead(text[found.start : found.end])):
             return True
     return False
+
+
+def waits_for_event(text: str, arguments: Iterable[object], now: datetime) -> bool:
+    """Returns whether a text waits for an event, outside of the arguments of its calls."""
+    spoken = [value for value in arguments if isinstance(value, str)]
+    events = [text[one.start : one.end] for one in conditions(text, now) if one.condition.kind == "event"]
+    return any(not any(event in value for value in spoken) for event in events)
 
 
 def _is_ahead(text: str) -> bool:

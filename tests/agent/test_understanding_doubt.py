@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import yaml
 
 from agent.evaluation import gate
 from agent.evaluation.cases import NOW, read_world
+from agent.evaluation.doubts import boost
 from agent.understanding import doubt
 from agent.understanding.agreement import agreement, choose
 from agent.understanding.dialogue import CallRecord, Dialogue
@@ -29,11 +31,30 @@ def _confidence(reader: Reader, world: World, text: str) -> float:
     return doubt.confidence(doubt.signs(reader, world, reader.read(text, world, Focus(), NOW)))
 
 
-def test_each_sign_has_a_weight_and_each_weight_a_sign(reader: Reader, world: World) -> None:
-    fitted = yaml.safe_load(doubt.WEIGHTS.read_text(encoding="utf-8"))
+def test_the_trees_know_each_sign(reader: Reader, world: World) -> None:
+    fitted = yaml.safe_load(doubt.TREES.read_text(encoding="utf-8"))
     for way, one in gate.ways(replace(reader, encoder=load_encoder())).items():
         found = doubt.signs(one, world, one.read("drain bolt", world, Focus(), NOW))
-        assert fitted[way]["weights"].keys() == {"bias", *found}
+        assert fitted[way]["signs"] == list(found)
+
+
+def test_trees_learn_what_two_signs_say_together() -> None:
+    chance = np.random.default_rng(1)
+    rows = chance.random((400, 3))
+    right = (rows[:, 0] > 0.3) & ((rows[:, 1] > 0.5) | (rows[:, 2] > 0.8))
+    bias, found = boost(rows, right.astype(float), np.full(400, 1 / 400))
+    features, cuts, leaves = np.split(np.array(found), [doubt.DEPTH, 2 * doubt.DEPTH], axis=1)
+    trees = doubt.Trees(("a", "b", "c"), bias, features.astype(np.int64), cuts, leaves)
+    assert ((trees.total(rows) > 0) == right).mean() > 0.9
+
+
+def test_a_tag_that_the_encoder_finds_improbable_is_a_sign(reader: Reader, world: World) -> None:
+    both = replace(reader, encoder=load_encoder())
+    plain, odd = (
+        doubt.signs(both, world, both.read(text, world, Focus(), NOW))
+        for text in ("drain bolt", "bolt the drain of atlas off with the drain")
+    )
+    assert odd["all tags"] < plain["all tags"] <= 0
 
 
 def test_another_name_in_a_sentence_is_a_doubt(reader: Reader, world: World) -> None:
@@ -67,6 +88,9 @@ def test_another_name_in_a_sentence_is_a_doubt(reader: Reader, world: World) -> 
         "delete all failed videos, not the ones from today",
         "lösch das Video Budget review, nein, nicht dieses Video",
         "publish the Budget review video, never to the public",
+        "turn off bolt, pardon, ON, turn it on",
+        "restore version 7, no, 6 of the Harbour tour",
+        "avatar-worker 2→5",
     ],
 )
 def test_words_against_a_change_never_make_it(reader: Reader, world: World, text: str) -> None:
