@@ -22,8 +22,8 @@ SURE_WRITE = 0.45
 SURE_INTENT = 0.5
 SURE_CHANGED = 0.8
 SURE_KIND = 0.7
-SURE_CALL = 2.0
-SURE_RISKY = 2.6
+SURE_CALL = 1.6
+SURE_RISKY = 2.2
 """From these log-odds on a change is made without asking, where no word speaks against it: the second for
 what others notice, and for each of several wishes.
 """
