@@ -125,6 +125,7 @@ def test_a_denial_that_says_why_needs_no_question(
         ("remind me to stop the Welcome clip", False),
         ("stop telling me about the Welcome clip", False),
         ("stop Welcome clip from being deleted", False),
+        ("keep the Welcome clip from getting cancelled", False),
         ("please, stop the Welcome clip", True),
         ("never stop the Welcome clip", False),
     ],
