@@ -25,6 +25,7 @@ from lab.inventory import write_inventories
 from lab.layers import require_layers
 from lab.machines import (
     boots,
+    console_command,
     is_running,
     is_ssh_up,
     make_machine,
@@ -198,6 +199,19 @@ class Lab:
             ssh_command(self.paths, plan.name, command),
             input=stdin,
             stdin=subprocess.DEVNULL if stdin is None else None,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout_s,
+        )
+
+    def run_at_console(
+        self, machine: str, command: list[str], *, timeout_s: float = 300
+    ) -> subprocess.CompletedProcess[str]:
+        """Does the same without the network of the machine, whose link may be cut."""
+        return subprocess.run(
+            console_command(self.paths, self.plan.machine(machine), command),
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             errors="replace",

@@ -185,6 +185,19 @@ def is_running(lab: LabPaths, machine: MachinePlan) -> bool:
     return bool(processes_of(machine_group(lab.machine(machine.name))))
 
 
+def console_command(lab: LabPaths, machine: MachinePlan, command: list[str]) -> list[str]:
+    """Returns the command that runs `command` on the machine as at its console, without its network. Raises
+    Unavailable `lab.machine_not_up` where it does not run.
+    """
+    paths = lab.machine(machine.name)
+    # systemd, by which it has started.
+    first = processes_of(machine_group(paths) / "payload" / "init.scope")
+    if not first:
+        raise _not_up(paths, "does not run")
+    spaces = ["--mount", "--uts", "--ipc", "--net", "--pid", "--root", "--wd"]
+    return ["nsenter", f"--target={first[0]}", *spaces, "--", *command]
+
+
 def boots(lab: LabPaths, machine: MachinePlan) -> int:
     """Returns how often it has booted since it was made."""
     try:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
-from datetime import UTC, datetime
+from contextlib import ExitStack, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 AWAY_S = 30.0
 """So long a server that did not answer is asked only when no other one answers."""
 
+DELETED = "deleted/"
+"""Before the name of a blob that was deleted while a server was away, which has it still."""
+
 READ_BYTES = 1 << 20
 
 log = get_logger(__name__)
@@ -43,7 +46,6 @@ class Replicas:
         self._staging = staging
         self.stores = tuple(stores)
         self._away_until_s = [0.0] * len(stores)
-        self._deleted: dict[str, datetime] = {}
         # What earlier processes have left is not known.
         self.may_differ = self.are_several
 
@@ -97,15 +99,19 @@ class Replicas:
         yield from listing
 
     def delete(self, key: str, *, strictly: bool) -> None:
-        """Deletes it on all servers that answer, of which there must be one; on the others when they are
-        back, unless this process ends before. `strictly`: all must answer.
+        """Deletes it on all servers that answer, of which there must be one, and leaves a mark there by which
+        `copy_missing` of any process deletes it on the others. `strictly`: all must answer.
         """
         if strictly:
             for store in self.stores:
                 _delete(store, key)
         elif len(self._on_all(lambda store: _delete(store, key))) < len(self.stores):
-            self._deleted[key] = datetime.now(UTC).replace(microsecond=0)
             self.may_differ = True
+            self._on_all(lambda store: obstore.put(store, DELETED + key, b""))
+            with suppress(FileNotFoundError):
+                self.head(key)
+                # Put again before the mark was there, which is therefore newer than what is wanted.
+                self._on_all(lambda store: _delete(store, DELETED + key))
 
     def require_all(self) -> None:
         """Raises the error of the first of several servers that does not answer; else none is away."""
@@ -180,21 +186,32 @@ class Replicas:
     def _differing_keys(self) -> list[str]:
         """Returns what one server has and another has not, or in another size. All must answer."""
         listings = [
-            {one["path"]: one["size"] for page in obstore.list(store) for one in page}
-            for store in self.stores
+            {one["path"]: one for page in obstore.list(store) for one in page} for store in self.stores
         ]
         self._away_until_s = [0.0] * len(self.stores)
-        for key, deleted_at in [*self._deleted.items()]:
-            holders = [store for store, found in zip(self.stores, listings, strict=True) if key in found]
-            # Whoever has put it again meanwhile wants it. S3 tells whole seconds.
-            if all(obstore.head(store, key)["last_modified"] < deleted_at for store in holders):
-                for store in holders:
-                    _delete(store, key)
-                for found in listings:
-                    found.pop(key, None)
-            del self._deleted[key]
+        self._delete_marked(listings)
         everything = set[str]().union(*listings)
-        return sorted(key for key in everything if len({found.get(key) for found in listings}) > 1)
+        sizes = {
+            key: {found[key]["size"] if key in found else None for found in listings} for key in everything
+        }
+        return sorted(key for key, different in sizes.items() if len(different) > 1)
+
+    def _delete_marked(self, listings: Sequence[dict[str, ObjectMeta]]) -> None:
+        """Deletes what was deleted while a server was away, there and in the listings."""
+        marks: dict[str, datetime] = {}
+        for found in listings:
+            for name in filter(lambda name: name.startswith(DELETED), found):
+                key, at = name.removeprefix(DELETED), found[name]["last_modified"]
+                marks[key] = max(at, marks.get(key, at))
+        for key, at in marks.items():
+            holders = [one for one in zip(self.stores, listings, strict=True) if key in one[1]]
+            # Whoever has put it again since then wants it. S3 may tell whole seconds.
+            if all(found[key]["last_modified"] < at for _, found in holders):
+                for store, found in holders:
+                    _delete(store, key)
+                    del found[key]
+            for store in self.stores:
+                _delete(store, DELETED + key)
 
     def _on_all(self, action: Callable[[ObjectStore], T]) -> list[T]:
         """Returns the results of the servers that answer, of which there must be one."""

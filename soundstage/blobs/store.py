@@ -270,7 +270,7 @@ class BlobStore:
         self, sha256: str, *, unless_modified_since: datetime | None = None, strictly: bool = False
     ) -> bool:
         """Removes a blob; False when it was not there, or was put (again) since the given moment. Of several
-        S3 servers, one that does not answer deletes it when it is back, or `soundstage gc` does; with
+        S3 servers, one that does not answer gets rid of it when it is back; with
         `strictly` all must answer, or Unavailable is raised.
 
         A bucket has no delete with a condition: what another machine puts in the instant between our look and

@@ -19,8 +19,9 @@ from farm.tasks import SegmentTask, TaskEvent
 from soundstage.blobs import BlobStore
 from soundstage.database import Database, utcnow
 from soundstage.database.tenants import DEFAULT_TENANT
+from soundstage.errors import Unavailable
 from soundstage.tasks import cancel_all, finish, wait_all
-from soundstage.telemetry import metrics
+from soundstage.telemetry import get_logger, metrics
 from studio.references.repository import References
 from studio.renders.lost_files import LostFiles
 from studio.renders.models import Segment
@@ -29,6 +30,8 @@ from studio.renders.running import Ending, is_try_unclaimed, run_task_again
 from studio.renders.states import SEGMENT_TRANSITIONS, RenderState, move
 
 Listener = Callable[[TaskEvent], None]
+
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,10 +208,14 @@ class SegmentPool:
             return f"{name}.{segment.attempts}"
 
     async def _mark_running(self, key: str) -> None:
-        async with self._db.transaction() as session:
-            segment = await Segments(session).find(key)
-            if segment is not None and segment.state == RenderState.DISPATCHED:
-                segment.state = move(SEGMENT_TRANSITIONS, RenderState.DISPATCHED, RenderState.RUNNING)
+        """Does without it where the database is away: the work itself goes on."""
+        try:
+            async with self._db.transaction() as session:
+                segment = await Segments(session).find(key)
+                if segment is not None and segment.state == RenderState.DISPATCHED:
+                    segment.state = move(SEGMENT_TRANSITIONS, RenderState.DISPATCHED, RenderState.RUNNING)
+        except Unavailable as error:
+            log.warning("segment.not_marked", segment=key, error=str(error))
 
     async def _end(self, key: str, state: RenderState, failure: Failed) -> None:
         metrics.SEGMENTS.inc(state)
@@ -224,6 +231,9 @@ class SegmentPool:
             segment = await Segments(session).find(order.key)
             if segment is None:
                 raise TaskFailed(CANCELLED)
+            if segment.state == RenderState.DISPATCHED:
+                # The database was away when it began.
+                segment.state = move(SEGMENT_TRANSITIONS, RenderState.DISPATCHED, RenderState.RUNNING)
             segment.state = move(SEGMENT_TRANSITIONS, RenderState(segment.state), RenderState.DONE)
             segment.result = result.model_dump(mode="json")
             segment.bytes = sum(file.bytes for file in result.files)

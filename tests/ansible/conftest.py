@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -108,7 +109,7 @@ def build_control_farm(
 ) -> Callable[..., LabFarm]:
     """Builds three bare control machines, of which two run the studio; `groups` names the rest."""
 
-    def build(name: str, groups: dict[str, list[str]], **more: str) -> LabFarm:
+    def build(name: str, groups: dict[str, list[str]], **more: Any) -> LabFarm:
         folder = tmp_path_factory.mktemp(name)
         both, lab = carried | packed_program(folder), lab_names(name)
         members = {"control": list(MACHINES), "agent": list(STUDIOS), **groups}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import subprocess
 from collections import Counter
 from dataclasses import dataclass
@@ -36,9 +37,9 @@ class Studio:
     farm: LabFarm
     machine: str
 
-    def call(self, method: str, path: str, content: Any = None) -> Any:
+    def call(self, method: str, path: str, content: Any = None, within_s: int = 120) -> Any:
         """Returns the answer. Raises AssertionError for an error and for no answer."""
-        done = self._curl(method, path, content)
+        done = self._curl(method, path, content, within_s)
         assert done.returncode == 0, f"{method} {path}: {done.stdout!r} {done.stderr!r}"
         return json.loads(done.stdout) if done.stdout else None
 
@@ -59,6 +60,12 @@ class Studio:
         done = self._curl("GET", path, None)
         assert done.returncode == 0, f"{path}: {done.stdout[:500]!r} {done.stderr!r}"
         return done.stdout
+
+    def files_by_way(self) -> dict[str, float]:
+        """Returns how many files of workers this process has seen take which way."""
+        metrics = self.download("/metrics").decode()
+        found = re.findall(r'soundstage_farm_files_total{.*way="(\w+)"} (\S+)', metrics)
+        return {way: float(count) for way, count in found if float(count)}
 
     def _curl(
         self, method: str, path: str, content: Any, within_s: int = 120

@@ -117,6 +117,14 @@ class LabFarm:
     def on(self, machine: str, *command: str) -> subprocess.CompletedProcess[str]:
         return self.lab.run(machine, list(command))
 
+    def at_console(self, machine: str, *command: str) -> subprocess.CompletedProcess[str]:
+        return self.lab.run_at_console(machine, list(command))
+
+    def add_to_group(self, machine: str, group: str) -> None:
+        """Adds it in the inventory, as an operator does; the next run of the playbook acts on it."""
+        added = {"children": {group: {"hosts": {machine: {}}}}}
+        (self.inventory / f"30-{group}-{machine}.yaml").write_text(yaml.safe_dump({"all": added}))
+
     def curl(self, url: str, *, certificate: bool = True, token: str = "", header: str = "") -> str:
         """The status that a client in the lab's network gets, `000` when TLS already refuses it."""
         words = ["--output", "/dev/null", "--write-out", "%{http_code}"]

@@ -6,7 +6,6 @@ The tests run in the order of this file.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -24,6 +23,8 @@ from control_machines_in_lab import (
 )
 from farm_in_lab import LabFarm, Run
 from journey_inputs import FARM, PROGRAM
+from numbered_writers import NumberedWriters
+from standby_in_lab import DATABASES, follows, primary_of, standby_of, wait_for_standby
 from studio_in_lab import eventually
 
 pytestmark = [
@@ -34,10 +35,8 @@ pytestmark = [
 ]
 GOAL_S = 30
 SCENES = 6
-DATABASES = ("control-2", "control-3")
 BUCKETS = ("control-1", "control-3")
 A_PICTURE = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
-PATRONICTL = ("runuser", "-u", "postgres", "--", "patronictl", "-c", "/etc/patroni/config.yml")
 
 
 @pytest.fixture(scope="module")
@@ -50,29 +49,6 @@ def farm(build_control_farm: Callable[..., LabFarm]) -> LabFarm:
 @pytest.fixture(scope="module")
 def first_run(farm: LabFarm) -> Run:
     return farm.converge()
-
-
-def members(farm: LabFarm, on: str) -> dict[str, str]:
-    """Returns the machines of the cluster, each with its role and state, as a machine sees them."""
-    done = farm.on(on, *PATRONICTL, "list", "--format", "json")
-    if done.returncode != 0:
-        return {}
-    return {one["Member"]: f"{one['Role']} {one['State']}" for one in json.loads(done.stdout)}
-
-
-def follows(farm: LabFarm, primary: str, standby: str) -> bool:
-    found = members(farm, primary)
-    running = {"Leader running", "Sync Standby running", "Sync Standby streaming"}
-    return found.keys() == {primary, standby} and set(found.values()) <= running
-
-
-def primary_of(farm: LabFarm, among: tuple[str, ...] = DATABASES) -> str:
-    """Returns the machine whose PostgreSQL takes writes; empty while none does."""
-    for machine in among:
-        psql = ("psql", "-Atqc", "SELECT pg_is_in_recovery()")
-        if farm.on(machine, "runuser", "-u", "postgres", "--", *psql).stdout.strip() == "f":
-            return machine
-    return ""
 
 
 def test_a_standby_follows_the_first_machine(farm: LabFarm, first_run: Run) -> None:
@@ -96,44 +72,41 @@ def test_work_goes_on_when_a_machine_loses_its_power_in_mid_render(
     farm: LabFarm, first_run: Run, lost: str, record_property: Callable[[str, object], None]
 ) -> None:
     """The first two are the primary when they are lost."""
-    primary = eventually(lambda: primary_of(farm), "a primary")
-    standby = next(one for one in DATABASES if one != primary)
-    eventually(lambda: follows(farm, primary, standby), "a synchronous standby")
+    primary = wait_for_standby(farm)
     assert (primary == lost) == (lost in DATABASES)
     studio = Studio(farm, next(one for one in STUDIOS if one != lost))
     render = ask_for_video(studio, f"Tide without {lost}", SCENES)
     before = render.wait_for_scene()
-    stored = query(farm, "SELECT count(*) FROM events", on=primary)
-    farm.lab.power_off(lost)
-    lost_at = datetime.now(UTC)
-    remaining = tuple(one for one in DATABASES if one != lost)
-    eventually(lambda: primary_of(farm, remaining), "a primary")
-    promoted_s = (datetime.now(UTC) - lost_at).total_seconds()
-    eventually(lambda: creates(studio, f"After {lost}"), "a write")
-    written_s = (datetime.now(UTC) - lost_at).total_seconds()
-    eventually(lambda: "id" in studio.upload(f"{lost}.png", A_PICTURE + lost.encode()), "an upload")
-    uploaded_s = (datetime.now(UTC) - lost_at).total_seconds()
-    render.wait_for_video()
-    ended_s = (datetime.now(UTC) - lost_at).total_seconds()
+    with NumberedWriters(farm, f"Without {lost}", (one for one in STUDIOS if one != lost)) as written:
+        eventually(lambda: written.acknowledged, "a number")
+        farm.lab.power_off(lost)
+        lost_at = datetime.now(UTC)
+        remaining = tuple(one for one in DATABASES if one != lost)
+        eventually(lambda: primary_of(farm, remaining), "a primary")
+        promoted_s = (datetime.now(UTC) - lost_at).total_seconds()
+        eventually(lambda: creates(studio, f"After {lost}"), "a write")
+        written_s = (datetime.now(UTC) - lost_at).total_seconds()
+        eventually(lambda: "id" in studio.upload(f"{lost}.png", A_PICTURE + lost.encode()), "an upload")
+        uploaded_s = (datetime.now(UTC) - lost_at).total_seconds()
+        render.wait_for_video()
+        ended_s = (datetime.now(UTC) - lost_at).total_seconds()
     print(
         f"{lost} lost its power after {len(before)} of {SCENES} scenes. PostgreSQL took writes after"
         f" {promoted_s:.1f} s, the studio after {written_s:.1f} s, an upload after {uploaded_s:.1f} s"
-        f"; the video was there after {ended_s:.1f} s."
+        f"; the video was there after {ended_s:.1f} s; {written.pauses()}."
     )
     record_property("promoted_s", round(promoted_s, 1))
     record_property("written_s", round(written_s, 1))
     after = render.attempts()
     assert len(after) == SCENES and after.items() >= before.items(), "no finished scene is drawn again"
     primary = primary_of(farm, remaining)
-    held = query(farm, "SELECT count(*) FROM events", on=primary)
-    assert int(held[0][0]) >= int(stored[0][0])
     assert leader(farm, primary) in STUDIOS
     files = render.files()
     farm.lab.power_on(lost)
-    standby = next(one for one in DATABASES if one != primary)
-    eventually(lambda: follows(farm, primary, standby), "a synchronous standby")
+    eventually(lambda: follows(farm, primary, standby_of(primary)), "a synchronous standby")
     eventually(lambda: objects(farm, BUCKETS[0]) == objects(farm, BUCKETS[1]), "the same files on both")
     assert find_loss(farm, primary, BUCKETS[0]).is_none
+    written.expect_all(DATABASES)
     assert render.files() == files
     assert written_s < GOAL_S
 

@@ -6,7 +6,6 @@ The tests run in the order of this file.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -185,14 +184,6 @@ def test_rows_and_files_come_back_from_a_copy(farm: LabFarm, first_run: Run) -> 
     assert find_loss(farm).is_none
 
 
-def files_by_way(studio: Studio) -> dict[str, float]:
-    """Returns how many files of workers this process has seen take which way."""
-    shown = re.findall(
-        r'soundstage_farm_files_total{.*way="(\w+)"} (\S+)', studio.download("/metrics").decode()
-    )
-    return {way: float(count) for way, count in shown if float(count)}
-
-
 def test_the_other_goes_on_when_the_leader_loses_its_power_in_mid_render(
     farm: LabFarm, first_run: Run, record_property: Callable[[str, object], None]
 ) -> None:
@@ -228,7 +219,7 @@ def test_the_other_goes_on_when_the_leader_loses_its_power_in_mid_render(
     )
     assert takeover_s < GOAL_S
     # Workers use signed addresses of the bucket.
-    assert files_by_way(survivor).keys() == {"bucket"}
+    assert survivor.files_by_way().keys() == {"bucket"}
     assert survivor.call("GET", f"/api/approvals/{waiting['id']}")["state"] == "pending"
     eventually(lambda: render.id in farm.on(survivor.machine, "cat", "/run/calls").stdout, "the call home")
     called = {"hostname": "new", "ip": "10.77.0.77"}

@@ -30,6 +30,8 @@ def test_without_its_cable_a_machine_runs_on_unseen(healed: Lab, says: Says) -> 
     assert (status(healed, "gpu-1").running, status(healed, "gpu-1").ssh) == (True, False)
     assert status(healed, "gpu-1").faults == ("network",)
     assert says("control", "true") == ""
+    console = healed.run_at_console("gpu-1", ["cat", "/proc/sys/kernel/random/boot_id", "/etc/hostname"])
+    assert console.stdout.split() == [boot.strip(), "gpu-1"], console.stderr
     assert healed.clear_fault("gpu-1") == ["network"]
     assert says("gpu-1", "cat", "/proc/sys/kernel/random/boot_id") == boot
 

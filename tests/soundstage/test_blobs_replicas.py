@@ -94,7 +94,8 @@ async def test_files_are_read_and_written_while_one_is_away_and_are_on_both_afte
     assert not store.may_differ
 
 
-async def test_what_is_deleted_while_one_is_away_does_not_come_back_with_it(two: Two) -> None:
+@pytest.mark.parametrize("repairing", ["the same process", "another one"])
+async def test_what_is_deleted_while_one_is_away_does_not_come_back_with_it(two: Two, repairing: str) -> None:
     store = two.open()
     old, again = [await store.put_bytes(content) for content in (b"old", b"again")]
     two.servers[1].stop()
@@ -103,8 +104,12 @@ async def test_what_is_deleted_while_one_is_away_does_not_come_back_with_it(two:
     assert await store.delete(old.sha256) and await store.delete(again.sha256)
     await two.open("there").put_bytes(b"again")
     two.servers[1].start()
-    await store.copy_missing()
+    await (store if repairing == "the same process" else two.open("elsewhere")).copy_missing()
     assert two.files(0) == two.files(1) == {again.sha256}, "what was put again stays"
+    left = [
+        path for one in two.servers for path in (one.folder / NAME / "deleted").rglob("*") if path.is_file()
+    ]
+    assert not left, "nothing is marked any more"
 
 
 async def test_what_a_worker_puts_on_one_is_copied_to_the_other(two: Two) -> None:

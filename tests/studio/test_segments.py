@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from avatar.spec import RenderSpec
 
+from soundstage.errors import Unavailable
 from studio.renders.repository import Segments
 from studio.renders.schemas import RenderRequest
 from studio.renders.states import RenderState
@@ -97,6 +98,17 @@ async def test_both_renders_of_a_failing_segment_fail_with_its_reason(rooms: Any
     spec = spec_of("!fail")
     first, second = await asyncio.gather(render_scene(rooms, spec), render_scene(rooms, spec))
     assert first.error.code == second.error.code == "face.not_found"
+
+
+async def test_a_segment_is_done_though_its_beginning_could_not_be_written(
+    rooms: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(_key: str) -> None:
+        raise Unavailable("database.busy", "Another process writes.", "Try again.")
+
+    monkeypatch.setattr(rooms.dispatcher._maker.pool, "_mark_running", refuse)
+    render = await render_scene(rooms, spec_of("one"))
+    assert (render.state, render.segments[0].state) == (RenderState.DONE, RenderState.DONE)
 
 
 @pytest.mark.parametrize("lost", [0, 2])

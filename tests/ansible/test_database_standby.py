@@ -1,0 +1,220 @@
+"""A farm with one database machine gets a standby, which loses its power; then the primary's link is cut, and
+the farm's authority is replaced. Numbers that people store meanwhile are all there afterwards.
+
+The tests run in the order of this file.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from control_machines_in_lab import MACHINES, STUDIOS, Studio, ask_for_video, query
+from farm_in_lab import LabFarm, Run
+from journey_inputs import FARM, PROGRAM
+from monitored_farm import FILESYSTEMS, PORT, Receiver
+from numbered_writers import NumberedWriters
+from standby_in_lab import (
+    AS_POSTGRES,
+    DATABASES,
+    follows,
+    members,
+    primary_of,
+    standby_of,
+    takes_writes,
+    wait_for_standby,
+)
+from studio_in_lab import eventually
+
+from lab.plan import GATEWAY
+
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.slow,
+    pytest.mark.timeout(2400),
+    pytest.mark.cached(*FARM, *PROGRAM, "tests/servers/alert_receiver.py"),
+]
+MONITORING = {
+    "monitoring__filesystems_left_out": FILESYSTEMS,
+    "monitoring__every_s": 2,
+    "monitoring__first_wait": "1s",
+    "monitoring__resend": "5s",
+    "monitoring__overrides": {"DatabaseStandbyMissing": {"for": "4s"}},
+    "monitoring__webhooks": [{"url": f"http://{GATEWAY}:{PORT}/alerts"}],
+}
+STANDBY_MISSING = "No standby follows PostgreSQL"
+GOAL_S = 30
+SCENES = 6
+# What somebody on the machine itself tries while it is cut off; each is given three seconds.
+ALONE = "CREATE TABLE IF NOT EXISTS written_alone (number int)"
+COUNT_ALONE = "SELECT count(*) FROM written_alone"
+WRITE_ALONE = """
+for number in $(seq 1 60); do
+  timeout 3 psql -qd soundstage -c "INSERT INTO written_alone VALUES ($number)" && echo "stored $number"
+  sleep 0.3
+done
+"""
+
+
+@pytest.fixture(scope="module")
+def farm(build_control_farm: Callable[..., LabFarm]) -> LabFarm:
+    """Three control machines, which all draw; two run the studio, and one PostgreSQL."""
+    groups = {"database": [DATABASES[0]], "storage": ["control-1", "control-3"], "workers": list(MACHINES)}
+    return build_control_farm("standby", groups | {"monitoring": ["control-1"]}, **MONITORING)
+
+
+@pytest.fixture(scope="module")
+def first_run(farm: LabFarm) -> Run:
+    return farm.converge()
+
+
+@pytest.fixture(scope="module")
+def receiver(farm: LabFarm, first_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiver]:
+    opened = Receiver(farm.lab, tmp_path_factory.mktemp("receiver"), PORT)
+    yield opened
+    opened.close()
+
+
+def test_a_machine_that_is_added_to_the_group_becomes_the_standby(farm: LabFarm, first_run: Run) -> None:
+    assert primary_of(farm) == DATABASES[0]
+    render = ask_for_video(Studio(farm, STUDIOS[0]), "Harbour", 1)
+    render.wait_for_video()
+    files = render.files()
+    farm.add_to_group(DATABASES[1], "database")
+    with NumberedWriters(farm, "Growing", STUDIOS) as written:
+        time.sleep(3)
+        run = farm.converge()
+        assert wait_for_standby(farm) == DATABASES[0]
+        time.sleep(3)
+    print(f"{DATABASES[1]} joined: {written.pauses()}")
+    assert all(run.count(machine, "failed") == 0 for machine in MACHINES)
+    written.expect_all(DATABASES)
+    for machine in STUDIOS:
+        assert render.at(Studio(farm, machine)).files() == files
+    again = farm.converge("--diff")
+    assert again.changed() == 0, again.output[-5000:]
+
+
+def test_writes_go_on_when_the_standby_loses_its_power_in_mid_render(
+    farm: LabFarm, receiver: Receiver, record_property: Callable[[str, object], None]
+) -> None:
+    primary = wait_for_standby(farm)
+    lost = standby_of(primary)
+    studio = Studio(farm, STUDIOS[0])
+    render = ask_for_video(studio, "Tide", SCENES)
+    before = render.wait_for_scene()
+    seen = len(receiver.alerts("DatabaseStandbyMissing"))
+    ended = len(receiver.alerts("DatabaseStandbyMissing", "resolved"))
+    with NumberedWriters(farm, "Standby lost", (one for one in STUDIOS if one != lost)) as written:
+        time.sleep(3)
+        farm.lab.power_off(lost)
+        lost_at = time.monotonic()
+        eventually(lambda: len(receiver.alerts("DatabaseStandbyMissing")) > seen, "the alert")
+        alerted_s = time.monotonic() - lost_at
+        eventually(lambda: STANDBY_MISSING in health_of(studio), "the health of the installation")
+        shown_s = time.monotonic() - lost_at
+        render.wait_for_video()
+        ended_s = time.monotonic() - lost_at
+        assert primary_of(farm, (primary,)) == primary
+        farm.lab.power_on(lost)
+        back_at = time.monotonic()
+        eventually(lambda: follows(farm, primary, lost), "a synchronous standby")
+        caught_up_s = time.monotonic() - back_at
+        eventually(lambda: len(receiver.alerts("DatabaseStandbyMissing", "resolved")) > ended, "its end")
+    pause_s = max(one.longest_pause_s() for one in written.by_machine.values())
+    record_property("pause_s", round(pause_s, 1))
+    print(
+        f"The standby {lost} lost its power after {len(before)} of {SCENES} scenes: {written.pauses()}."
+        f" The alert came after {alerted_s:.1f} s, the health page had it after"
+        f" {shown_s:.1f} s, the video was there after {ended_s:.1f} s. It followed {caught_up_s:.1f} s after"
+        " it was on again."
+    )
+    after = render.attempts()
+    assert len(after) == SCENES and after.items() >= before.items(), "no finished scene is drawn again"
+    written.expect_all(DATABASES)
+    eventually(lambda: STANDBY_MISSING not in health_of(studio), "the health without it")
+    assert pause_s < GOAL_S
+
+
+def health_of(studio: Studio) -> str:
+    found = studio.call("GET", "/api/health/installation")
+    return " ".join(f"{one['name']}: {one['found']}" for one in found["checks"])
+
+
+def test_nobody_writes_to_both_when_the_link_of_the_primary_is_cut(
+    farm: LabFarm, first_run: Run, record_property: Callable[[str, object], None]
+) -> None:
+    """The machine lives on alone, with somebody at it who writes."""
+    cut = wait_for_standby(farm)
+    other = standby_of(cut)
+    query(farm, ALONE, on=cut)
+    render = ask_for_video(Studio(farm, "control-1"), "Link of the primary", SCENES)
+    before = render.wait_for_scene()
+    with (
+        NumberedWriters(farm, "Link cut", (one for one in STUDIOS if one != cut)) as written,
+        ThreadPoolExecutor(2) as pool,
+    ):
+        time.sleep(3)
+        farm.lab.inject_fault(cut, "network")
+        cut_at = time.monotonic()
+        alone = pool.submit(farm.at_console, cut, *AS_POSTGRES, "sh", "-c", WRITE_ALONE)
+        stopped = pool.submit(wait_until_it_stops, farm, cut)
+        eventually(lambda: primary_of(farm, (other,)), "another primary")
+        promoted_s = time.monotonic() - cut_at
+        demoted_s = stopped.result() - cut_at
+        render.wait_for_video()
+        ended_s = time.monotonic() - cut_at
+        tried: subprocess.CompletedProcess[str] = alone.result()
+        count = (*AS_POSTGRES, "psql", "-Atqd", "soundstage", "-c", COUNT_ALONE)
+        diverged = eventually(lambda: farm.at_console(cut, *count).stdout.strip(), "a standby of nobody")
+        farm.lab.clear_fault(cut)
+        back_at = time.monotonic()
+        eventually(lambda: follows(farm, other, cut), f"{cut} as a standby: {members(farm, other)}")
+        followed_s = time.monotonic() - back_at
+    print(
+        f"The link of the primary {cut} was cut after {len(before)} of {SCENES} scenes. It took no writes"
+        f" after {demoted_s:.1f} s, {other} took them after {promoted_s:.1f} s: {written.pauses()}."
+        f" The video was there after {ended_s:.1f} s. {cut} had {diverged} rows that nobody else has,"
+        f" and followed {followed_s:.1f} s after its link was back."
+    )
+    print(f"Somebody on it tried to write, and was told: {tried.stderr[-800:]}")
+    record_property("demoted_s", round(demoted_s, 1))
+    record_property("promoted_s", round(promoted_s, 1))
+    assert "stored" not in tried.stdout, tried.stdout
+    assert int(diverged), "it has written what nobody else has"
+    after = render.attempts()
+    assert len(after) == SCENES and after.items() >= before.items(), "no finished scene is drawn again"
+    written.expect_all(DATABASES)
+    for machine in DATABASES:
+        assert query(farm, "SELECT number FROM written_alone", on=machine) == []
+    assert max(promoted_s, demoted_s) < GOAL_S
+
+
+def wait_until_it_stops(farm: LabFarm, machine: str) -> float:
+    """Returns the moment from which PostgreSQL on a machine whose link is cut takes no writes."""
+    eventually(lambda: not takes_writes(farm.at_console, machine), "the end of the primary")
+    return time.monotonic()
+
+
+def test_the_database_stays_up_while_the_authority_is_replaced(farm: LabFarm, first_run: Run) -> None:
+    primary = wait_for_standby(farm)
+    started = query(farm, "SELECT pg_postmaster_start_time()", on=primary)
+    before = farm.secret("tls/ca.pem")
+    with NumberedWriters(farm, "New authority", STUDIOS) as written:
+        time.sleep(3)
+        farm.converge(playbook="ansible/playbooks/rotate-secrets.yaml", rotate=["tokens", "authority"])
+        time.sleep(3)
+    print(f"A new authority: {written.pauses()}")
+    assert farm.secret("tls/ca.pem") != before
+    assert wait_for_standby(farm) == primary
+    assert query(farm, "SELECT pg_postmaster_start_time()", on=primary) == started
+    written.expect_all(DATABASES)
+    studios = [Studio(farm, machine) for machine in STUDIOS]
+    ask_for_video(studios[0], "After the new authority", SCENES).wait_for_video()
+    ways = {way for studio in studios for way in studio.files_by_way()}
+    assert ways == {"bucket"}, "workers reach the S3 server"
+    again = farm.converge("--diff")
+    assert again.changed() == 0, again.output[-5000:]
