@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -154,6 +155,21 @@ async def test_a_program_that_draws_nothing_is_ended_with_all_that_it_has_starte
     assert caught.value.code == "voice.face_ended" and "0 s" in caught.value.message
     with pytest.raises(ProcessLookupError):
         os.kill(int(child.read_text()), 0)
+
+
+def test_what_a_killed_worker_has_left_is_removed(tmp_path: Path) -> None:
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    for owner in (gone.pid, os.getpid()):
+        (tmp_path / f"voice-face-{owner}-photo").mkdir()
+        (tmp_path / f"voice-face-{owner}-photo" / "face.jpg").write_bytes(PHOTO)
+        (tmp_path / f"voice-face-{owner}-memory").write_bytes(b"")
+    (tmp_path / "voice-face-of-others").mkdir()
+    live_face.remove_left_over(tmp_path)
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {f"voice-face-{os.getpid()}-{one}" for one in ("photo", "memory")} | {
+        "voice-face-of-others"
+    }
 
 
 async def test_sentences_begin_by_their_number(tmp_path: Path) -> None:

@@ -46,6 +46,8 @@ END_S = 2.0
 OPEN_TIMEOUT_S = 90.0
 """A photo is measured first."""
 DRAW_TIMEOUT_S = 15.0
+PREFIX = "voice-face-"
+"""Of temporary files, before the process id of their worker."""
 ENDED = "voice.face_ended"
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108
 Fetch = Callable[[str], Awaitable[bytes]]
@@ -60,6 +62,21 @@ class Picture:
     width: int
     height: int
     at_s: float
+
+
+def remove_left_over(*folders: Path) -> None:
+    """Removes what voice workers that were killed have left: photos of people, and shared memory."""
+    for path in (path for folder in folders for path in folder.glob(f"{PREFIX}*")):
+        owner = path.name.removeprefix(PREFIX).partition("-")[0]
+        if owner.isdecimal() and not Path(f"/proc/{owner}").exists():
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+
+
+def _prefix(owner: int) -> str:
+    return f"{PREFIX}{owner}-"
 
 
 class LiveFace:
@@ -80,7 +97,10 @@ class LiveFace:
         """
         width, height = self._spec.canvas.width, self._spec.canvas.height
         step, size = slot_bytes(width, height), width * height * 3 // 2
-        with tempfile.TemporaryDirectory(prefix="voice-face-") as folder, _memory(SLOTS * step) as memory:
+        with (
+            tempfile.TemporaryDirectory(prefix=_prefix(os.getpid())) as folder,
+            _memory(SLOTS * step) as memory,
+        ):
             slots = [mmap.mmap(memory.fileno(), step, offset=slot * step) for slot in range(SLOTS)]
             await self._write_inputs(Path(folder))
             failure = None
@@ -205,7 +225,7 @@ async def _read(stream: asyncio.StreamReader, within_s: float) -> bytes:
 def _memory(size: int) -> Iterator[IO[bytes]]:
     """Opens a file in memory for pictures; it is gone with the context."""
     folder = SHARED_MEMORY if SHARED_MEMORY.is_dir() else None
-    with tempfile.NamedTemporaryFile(prefix="voice-face-", dir=folder) as file:
+    with tempfile.NamedTemporaryFile(prefix=_prefix(os.getpid()), dir=folder) as file:
         try:
             os.posix_fallocate(file.fileno(), 0, size)
         except OSError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import tempfile
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -32,6 +33,7 @@ from agent.voice.twin import TwinService
 from agent.voice.worker.engines import Recognisers
 from agent.voice.worker.link import SessionLink
 from agent.voice.worker.listening import Listening
+from agent.voice.worker.live_face import SHARED_MEMORY, remove_left_over
 from agent.voice.worker.playback import Playback
 from agent.voice.worker.relayed import Drawing, serve_relayed
 from agent.voice.worker.socket_transport import SocketTransport
@@ -71,6 +73,7 @@ class VoiceWorker:
 
     async def run(self) -> None:
         """Serves until cancelled; connects again whenever the server has gone."""
+        remove_left_over(Path(tempfile.gettempdir()), SHARED_MEMORY)
         await self._prepare()
         failures = 0
         try:
