@@ -84,7 +84,8 @@ class Transports:
         """Returns what a worker needs to broadcast to a target. Raises NotFound `voice.no_target`, also for
         one that is not this tenant's.
         """
-        own = {name: one for name, one in self.settings.broadcasts.items() if tenant in one.tenants}
+        voice = self.settings
+        own = {name: one for name, one in voice.broadcasts.items() if tenant in one.tenants}
         target = own.get(name)
         if target is None:
             known = ", ".join(sorted(own)) or "none"
