@@ -7,16 +7,18 @@ import textwrap
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from app.cli.commands import add_group
 from app.cli.connection import call_studio
 from app.cli.state import JsonFlag, output
-from app.cli.studio_api import StudioApi
 from app.cli.words import segment
 from soundstage.errors import Invalid, NotFound
+
+if TYPE_CHECKING:
+    from app.cli.studio_api import StudioApi
 
 BROADCASTS = "/api/voice/broadcasts"
 LIVE_WITHIN_S = 60
