@@ -134,7 +134,7 @@ def voice_router(
 
     @router.get("/broadcasts")
     async def list_broadcasts(principal: Viewer) -> list[Broadcast]:
-        """Returns one's own broadcasts, the latest first."""
+        """Returns the broadcasts of one's tenant, the latest first."""
         return list(broadcasts.list(principal))
 
     @router.post("/broadcasts/{session_id}/say")

@@ -119,9 +119,9 @@ class VoiceSessions:
         """Opens a session, or comes back to one; returns it, its token and the token's end.
 
         `origin`: of the page of another site that shows it; `video`: the presenter comes as a video track.
-        Raises `voice.no_worker`, `voice.too_many`, `voice.no_transport`, `voice.no_livekit`,
-        `voice.foreign_origin`, `voice.no_video`, `voice.face_not_drawn`, `session.not_found`,
-        `persona.not_found`, `consent.…`.
+        Raises `voice.no_worker`, `voice.too_many`, `voice.too_many_videos`, `voice.no_transport`,
+        `voice.no_livekit`, `voice.foreign_origin`, `voice.no_video`, `voice.face_not_drawn`,
+        `session.not_found`, `persona.not_found`, `consent.…`.
         """
         if origin is not None:
             origin = check_origin(origin, self.page_origins, transport)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import os
 import subprocess
+import wave
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -41,6 +44,17 @@ SMALL = RenderSpec.model_validate(
         "scenes": [{"id": "live", "script": "Hello.", "face": {"kind": "rig", "character": "milo"}}],
     }
 )
+
+
+def silence_wav(seconds: int) -> str:
+    """Returns silence as a WAV file in base64."""
+    with io.BytesIO() as target:
+        with wave.open(target, "wb") as file:
+            file.setparams((1, 2, 24_000, 0, "NONE", ""))
+            file.writeframes(bytes(2 * 24_000 * seconds))
+        return base64.b64encode(target.getvalue()).decode()
+
+
 SENTENCE = Sound(
     "Papa.",
     bytes(2 * 24_000),
@@ -50,6 +64,7 @@ SENTENCE = Sound(
         {"ipa": ipa, "start_ms": at, "end_ms": at + 250}
         for at, ipa in ((0, "p"), (250, "ɑ"), (500, "p"), (750, "ɑ"))
     ],
+    silence_wav(1),
 )
 needs_avatar = pytest.mark.skipif(not AVATAR.is_file(), reason="needs the worker: run `scripts/setup test`")
 

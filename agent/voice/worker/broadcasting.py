@@ -54,7 +54,7 @@ class Broadcaster:
         """Takes a picture; drops it while the program is behind."""
         if not self._size.done():
             self._size.set_result((picture.width, picture.height))
-        self._write(PICTURE, picture.at_s, bytes(picture.data))
+        self._write(PICTURE, picture.at_s, picture.data)
 
     def play(self, pcm: bytes, at_s: float) -> None:
         """Takes a piece of sound, 16-bit mono, that is heard at `at_s`, monotonic time."""
@@ -72,14 +72,14 @@ class Broadcaster:
             await asyncio.wait([self._running], timeout=END_S)
         await cancel_all([self._running])
 
-    def _write(self, kind: bytes, at_s: float, content: bytes) -> None:
+    def _write(self, kind: bytes, at_s: float, content: bytes | memoryview) -> None:
         stdin = None if self._process is None else self._process.stdin
         if stdin is None or stdin.is_closing():
             return
         if content and stdin.transport.get_write_buffer_size() > MAX_WAITING_BYTES:
             return
         with suppress(ConnectionError, RuntimeError):
-            stdin.write(HEAD.pack(kind, at_s, len(content)) + content)
+            stdin.writelines([HEAD.pack(kind, at_s, len(content)), content])
 
     async def _run(self) -> None:
         failures = 0

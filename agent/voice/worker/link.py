@@ -44,7 +44,10 @@ class Sound:
     sample_hz: int
     sheet: dict[str, Any] = field(default_factory=dict)
     phones: list[dict[str, Any]] = field(default_factory=list)
-    """For a video of the presenter; a face in the page moves by the shapes of the sheet."""
+    wav: str = ""
+    """The phones and the sound as it came (WAV, base64) are for a video of the presenter; a face in the page
+    moves by the shapes of the sheet.
+    """
 
 
 class SessionLink(FrameSerializer):
@@ -142,7 +145,7 @@ class SessionLink(FrameSerializer):
             pcm, sample_hz = file.readframes(file.getnframes()), file.getframerate()
         sheet = {name: message[name] for name in (*SHEET, "emotion", "intensity")}
         phones = message.get("phones", [])
-        return Sound(message["text"], pcm, sample_hz, sheet, phones)
+        return Sound(message["text"], pcm, sample_hz, sheet, phones, message["wav"])
 
     async def transcribe(self, pcm: bytes) -> Transcript:
         """Has the server recognise free speech; without words where it could not."""

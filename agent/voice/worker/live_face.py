@@ -6,13 +6,10 @@ Drawing needs the worker's environment, sending this one; pictures cross in shar
 from __future__ import annotations
 
 import asyncio
-import base64
-import io
 import mmap
 import os
 import shutil
 import tempfile
-import wave
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -80,7 +77,7 @@ def _prefix(owner: int) -> str:
 
 
 class LiveFace:
-    """Draws the presenter of `spec`, from `pictures` on until `close`."""
+    """Draws the presenter of `spec` for as long as somebody reads `pictures`."""
 
     def __init__(self, command: Sequence[str], spec: RenderSpec, fetch: Fetch) -> None:
         self._command = tuple(command)
@@ -136,7 +133,7 @@ class LiveFace:
         self._send(
             LiveSentence(
                 id=number,
-                wav=_wav_of(sound),
+                wav=sound.wav,
                 duration_ms=max(1, sound.sheet["duration_ms"]),
                 words=sound.sheet["words"],
                 phones=sound.phones,
@@ -155,10 +152,6 @@ class LiveFace:
     def show_state(self, state: VoiceState) -> None:
         self._state = state
         self._send(LiveState(state=_shown(state)))
-
-    async def close(self) -> None:
-        """Ends the process; `pictures` ends with it."""
-        await self._end()
 
     async def _start(self, folder: Path, memory: str) -> StartedWorker:
         if shutil.which(self._command[0]) is None:
@@ -253,17 +246,6 @@ def _failure_of(line: bytes) -> Failed | None:
 
 def _shown(state: VoiceState) -> FaceState:
     return "idle" if state == "waiting" else state
-
-
-def _wav_of(sound: Sound) -> str:
-    """Returns the sound as a WAV file in base64."""
-    with io.BytesIO() as target:
-        with wave.open(target, "wb") as file:
-            file.setnchannels(1)
-            file.setsampwidth(2)
-            file.setframerate(sound.sample_hz)
-            file.writeframes(sound.pcm)
-        return base64.b64encode(target.getvalue()).decode("ascii")
 
 
 def _not_here(program: str) -> Unavailable:

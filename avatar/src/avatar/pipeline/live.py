@@ -41,6 +41,7 @@ from avatar.spec.live import (
     LiveState,
     slot_bytes,
 )
+from avatar.speech.sound import WavWriter
 from avatar.timing import Acting, control_track, motion_style
 from avatar.timing.live import MOOD_OF_EMOTION, LiveMotion
 from avatar.tracks import ControlTrack, Phone, SpeechTrack, Word
@@ -72,7 +73,7 @@ def act_live(
         context.tell(StageStarted(stage="prepare", scene=scene_id))
         silence = _silence(Path(folder))
         motion = LiveMotion(_motion_of(spec, scene, silence))
-        speaker = _Speaker(spec, scene, motion, Path(folder))
+        speaker = _Speaker(spec, scene, Path(folder))
         with closing(open_scene(spec, scene, silence, context, context.tell)) as renderer:
             emit(LiveReady(width=canvas.width, height=canvas.height, fps=motion.fps))
             loop = _FrameLoop(renderer, motion, slots, emit)
@@ -148,8 +149,8 @@ class _FrameLoop:
 class _Speaker:
     """Reads orders, and computes the motion of sentences before they begin."""
 
-    def __init__(self, spec: RenderSpec, scene: Scene, motion: LiveMotion, folder: Path) -> None:
-        self._spec, self._scene, self._motion, self._folder = spec, scene, motion, folder
+    def __init__(self, spec: RenderSpec, scene: Scene, folder: Path) -> None:
+        self._spec, self._scene, self._folder = spec, scene, folder
         self._tracks: dict[int, ControlTrack] = {}
 
     def take(self, number: int) -> ControlTrack | None:
@@ -216,11 +217,8 @@ def _motion_of(
 
 def _silence(folder: Path) -> SpeechTrack:
     path = folder / "silence.wav"
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(SILENCE_HZ)
-        file.writeframes(bytes(2 * SILENCE_HZ * IDLE_S))
+    with WavWriter(path, SILENCE_HZ) as writer:
+        writer.silence(1000 * IDLE_S)
     return SpeechTrack(path, SILENCE_HZ, 1000 * IDLE_S, (), ())
 
 
