@@ -57,10 +57,10 @@ def agreement(reader: Reader, exact: CallRecord, text: str, world: World) -> Agr
     exist, and that the reader does not take the sentence for something else.
     """
     arguments = exact.arguments
-    # A text after a colon or an empty line is no second wish.
+    # A text or code after a colon, and a text after an empty line, is no second wish.
     spoken = EMPTY_LINE.split(text.strip(), maxsplit=1)[0]
     spoken = ASSIGNMENT.split(spoken, maxsplit=1)[0] or spoken
-    for literal in (str(arguments.get(name) or "") for name in ("script", "text")):
+    for literal in (str(arguments.get(name) or "") for name in ("script", "text", "code")):
         before = text[: text.find(literal)] if literal else ""
         spoken = before if before.rstrip().endswith(":") else spoken
     return Agreement(

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 from conversing import Conversing
+from escape_attempts import REFUSED
 
+from agent.events import ToolCalled
 from agent.tools import ALL_TOOLS, DirectToolset
 from agent.tools.code_runner import LONGEST_S
 from agent.tools.toolset import prepare_call
@@ -70,3 +72,13 @@ def test_code_may_come_between_fences(written: str, code: str) -> None:
 
 async def test_fenced_code_is_understood_in_a_sentence(services: Services) -> None:
     assert "42" in await Conversing(services).told("Run this Python: ```python\n6 * 7\n```")
+
+
+async def test_no_word_of_code_counts_as_a_word_of_the_sentence(services: Services) -> None:
+    codes = [code for code, _ in REFUSED.values()]
+    codes += ["while True:\n    if not 1: continue\n    break", "wait = 'until tomorrow, then stop'\nprint(wait)"]
+    for code in codes:
+        events = await Conversing(services).say(f"Run this Python:\n{code}")
+        [call] = [one for one in events if isinstance(one, ToolCalled)]
+        # Long arguments are cut in events.
+        assert code.strip().startswith(call.arguments["code"].partition("… (")[0]), code
