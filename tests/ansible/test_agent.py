@@ -192,7 +192,7 @@ def test_code_that_takes_all_memory_of_the_task_is_what_ends(farm: LabFarm, firs
 @pytest.mark.slow
 def test_a_dry_run_tells_the_truth(farm: LabFarm, first_run: Run) -> None:
     assert farm.converge("--check", "--diff").changed() == 0
-    dry = farm.converge("--check", "--tags", "agent", agent__extra='[log]\nlevel = "debug"')
+    dry = farm.converge("--check", "--tags", "agent", agent__log_level="debug")
     assert dry.changed() > 0
     assert job(farm)["Version"] == 0
 
@@ -200,7 +200,7 @@ def test_a_dry_run_tells_the_truth(farm: LabFarm, first_run: Run) -> None:
 @pytest.mark.slow
 def test_other_settings_are_another_version_which_remembers(farm: LabFarm, first_run: Run) -> None:
     say(farm, "remember that the tide turns at noon")
-    farm.converge("--tags", "agent", agent__extra='[log]\nlevel = "debug"')
+    farm.converge("--tags", "agent", agent__log_level="debug")
     assert job(farm)["Version"] == 1
     assert "the tide turns at noon" in say(farm, "what do you know about the tide?")
 
