@@ -40,6 +40,7 @@ from agent.understanding import Grammar
 from agent.understanding.trained import load_reader
 from agent.vision import ImageDescriptionService
 from agent.vision.model_describer import vision_model
+from agent.voice.recordings import Recordings
 from agent.voice.sessions import VoiceSessions
 from agent.voice.transports.available import Transports
 from agent.writing.model_author import ModelAuthor
@@ -271,6 +272,14 @@ def build(settings: Settings) -> Services:
             partial(present_principal, policy),
             transcription,
             LiveFaces(database, blobs, studio.speech.admission),
+            Recordings(
+                settings.state_dir / "voice-recordings",
+                studio.library,
+                studio.renders,
+                blobs,
+                database,
+                audit,
+            ),
             settings.http.cors_origins,
         ),
         voice_transports=transports,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import WebSocket
 from pydantic import ValidationError
 
+from agent.voice.recordings import Recordings
 from agent.voice.schemas import (
     INPUT_HZ,
     PERSON_MESSAGE,
@@ -18,6 +19,7 @@ from agent.voice.schemas import (
     Mute,
     Played,
     Presence,
+    Recorded,
     Speak,
     TellBroadcast,
     TellState,
@@ -38,9 +40,10 @@ log = get_logger(__name__)
 class Relay:
     """Stands between the person and the worker of each session."""
 
-    def __init__(self, turns: SessionTurns, speech: SessionSpeech) -> None:
+    def __init__(self, turns: SessionTurns, speech: SessionSpeech, recordings: Recordings) -> None:
         self._turns = turns
         self._speech = speech
+        self._recordings = recordings
 
     async def receive_from_person(self, session: Session, socket: WebSocket) -> None:
         async for message in socket_messages(socket):
@@ -108,6 +111,8 @@ class Relay:
                 session.start(self._turns.note_played(session, request))
             elif isinstance(request, Measured):
                 DELAYS[request.delay].observe(request.seconds)
+            elif isinstance(request, Recorded):
+                await self._recordings.add(session, request)
             elif isinstance(request, TellBroadcast):
                 if session.broadcast is not None:
                     session.broadcast.state, session.broadcast.error = request.state, request.error

@@ -14,6 +14,7 @@ from agent.voice.schemas import (
     MuteRequest,
     Offer,
     OfferAnswer,
+    RecordingRequest,
     VoiceRoom,
     VoiceSession,
     VoiceSessionOpened,
@@ -25,8 +26,10 @@ from agent.voice.transports.available import Transports
 from agent.voice.worker_token import check_worker
 from policy import Principal, public, require_permission
 from soundstage.http import web_socket_url
+from studio.renders.schemas import RenderView
 
 Chatter = Annotated[Principal, Depends(require_permission("chat:use"))]
+Renderer = Annotated[Principal, Depends(require_permission("render:create"))]
 Viewer = Annotated[Principal, Depends(require_permission("publication:read"))]
 Publisher = Annotated[Principal, Depends(require_permission("publication:create"))]
 Token = Annotated[str, Query(max_length=200, description="the token of the session")]
@@ -96,6 +99,25 @@ def voice_router(
     async def receive_livekit_event(request: Request) -> None:
         """Takes a webhook of the LiveKit server, signed with the key that both share."""
         await voice.receive_room_event(await request.body(), request.headers.get("authorization", ""))
+
+    @router.post("/session/{session_id}/recording", status_code=status.HTTP_201_CREATED)
+    async def record_voice_session(
+        session_id: str, body: RecordingRequest, principal: Renderer
+    ) -> VoiceSession:
+        """Records one's own session from now on, for a video of it; it ends with the session, or after an
+        hour, and its video is queued then.
+        """
+        return await voice.record(principal, session_id, with_person=body.with_person)
+
+    @router.post("/session/{session_id}/recording/video", status_code=status.HTTP_202_ACCEPTED)
+    async def end_voice_recording(session_id: str, principal: Renderer) -> RenderView:
+        """Ends the recording and queues a video of it."""
+        return await voice.recordings.finish(voice.find(principal, session_id))
+
+    @router.delete("/session/{session_id}/recording", status_code=status.HTTP_204_NO_CONTENT)
+    async def discard_voice_recording(session_id: str, principal: Renderer) -> None:
+        """Ends the recording and deletes what was recorded."""
+        await voice.recordings.discard(voice.find(principal, session_id))
 
     @router.get("/sessions")
     async def list_voice_sessions(principal: Chatter) -> list[VoiceSession]:

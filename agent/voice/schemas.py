@@ -58,6 +58,7 @@ class VoiceSession(BaseModel):
     muted: bool
     persona_id: str | None
     connected: bool = Field(description="whether the person is connected")
+    recorded: bool = Field(False, description="whether a video of it is being recorded")
     created_at: datetime
 
 
@@ -128,6 +129,14 @@ class Offer(BaseModel, extra="forbid"):
 class OfferAnswer(BaseModel):
     sdp: str
     type: Literal["answer"] = "answer"
+
+
+class RecordingRequest(BaseModel, extra="forbid"):
+    """Records a session for a video of it."""
+
+    with_person: bool = Field(
+        True, description="whether the person is heard; else what they said is shown as text"
+    )
 
 
 class MuteRequest(BaseModel, extra="forbid"):
@@ -254,6 +263,19 @@ class FaceFailed(BaseModel, extra="forbid"):
     hint: str = Field(max_length=2000)
 
 
+class Recorded(BaseModel, extra="forbid"):
+    """A sentence of a session that is recorded, `began_at` in Unix time: 16-bit PCM in base64, or no sound
+    for what was written.
+    """
+
+    type: Literal["recorded"]
+    side: Literal["agent", "person"]
+    text: str = Field(max_length=20_000)
+    began_at: float = Field(gt=0)
+    sound: str = Field("", max_length=MAX_FREE_S * 2 * OUTPUT_HZ * 4 // 3 + 4)
+    sample_hz: int = Field(OUTPUT_HZ, ge=8000, le=48_000)
+
+
 class TellBroadcast(BaseModel, extra="forbid"):
     """The state of the connection to the target of a broadcast."""
 
@@ -275,6 +297,7 @@ WorkerMessage = Annotated[
     | Played
     | Measured
     | FaceFailed
+    | Recorded
     | TellBroadcast,
     Field(discriminator="type"),
 ]

@@ -14,6 +14,7 @@ from avatar.spec import RenderSpec
 from fastapi import WebSocket, WebSocketDisconnect
 
 from agent.events import BrainEvent
+from agent.voice.recording_files import Recording
 from agent.voice.schemas import INPUT_HZ, OUTPUT_HZ, TransportName, VoiceSession, VoiceState
 from agent.voice.transports.person import BroadcastPerson, PersonLink, RelayedPerson
 from policy import Principal
@@ -43,6 +44,7 @@ class Session:
     token_expires_at: datetime | None = None
     state: VoiceState = "waiting"
     muted: bool = False
+    recording: Recording | None = None
     person: PersonLink | None = None
     worker: WebSocket | None = None
     assigned_to: WebSocket | None = None
@@ -70,6 +72,7 @@ class Session:
             muted=self.muted,
             persona_id=self.persona.id,
             connected=self.person is not None,
+            recorded=self.recording is not None,
             created_at=self.created_at,
         )
 
@@ -119,7 +122,8 @@ class Session:
 
     async def show_state(self) -> None:
         """Sends the person the state of the session."""
-        await self.show({"type": "state", "state": self.state, "muted": self.muted})
+        recorded = self.recording is not None
+        await self.show({"type": "state", "state": self.state, "muted": self.muted, "recorded": recorded})
 
     async def set_state(self, state: VoiceState) -> None:
         """Shows the person a state that is new."""
@@ -133,6 +137,15 @@ class Session:
         if self.is_relayed:
             await self.instruct({"type": "mute", "muted": muted})
         await self.show_state()
+
+    async def show_recording(self) -> None:
+        """Has the worker record from now on, or no longer, and shows the person which."""
+        await self.instruct_recording()
+        await self.show_state()
+
+    async def instruct_recording(self) -> None:
+        """Names the worker whether it records."""
+        await self.instruct({"type": "record", "on": self.recording is not None})
 
     async def show_face(self, face: RenderSpec | None) -> None:
         """Has the worker draw this presenter from now on; None ends the video."""

@@ -27,6 +27,7 @@ from agent.transcription.service import TranscriptionService
 from agent.turns.runner import TurnRunner
 from agent.voice.embedding import check_embedded, check_origin
 from agent.voice.limits import check_limits
+from agent.voice.recordings import Recordings
 from agent.voice.relay import Relay
 from agent.voice.schemas import (
     Requestable,
@@ -92,6 +93,7 @@ class VoiceSessions:
     find_principal: Callable[[Principal], Awaitable[Principal | None]]
     transcription: TranscriptionService
     faces: LiveFaces
+    recordings: Recordings
     page_origins: Sequence[str] = ()
     """Origins of pages of other sites that may show a session."""
     _refs: count[int] = field(default_factory=lambda: count(1), init=False)
@@ -102,7 +104,7 @@ class VoiceSessions:
     def __post_init__(self) -> None:
         self._speech = SessionSpeech(self.speech, self.transcription)
         self._turns = SessionTurns(self.sessions, self.runner, self._authorize, self.transcription)
-        self._relay = Relay(self._turns, self._speech)
+        self._relay = Relay(self._turns, self._speech, self.recordings)
         self.worker = Worker("voice sessions", self._end_left, poll_s=POLL_S)
         """Ends sessions whose person has not come back."""
 
@@ -324,6 +326,12 @@ class VoiceSessions:
         await session.mute(muted)
         return session.view()
 
+    async def record(self, principal: Principal, session_id: str, *, with_person: bool) -> VoiceSession:
+        """Begins to record a session for a video. Raises `voice.not_found` and `voice.is_recorded`."""
+        session = self.find(principal, session_id)
+        await self.recordings.start(session, with_person=with_person)
+        return session.view()
+
     async def end(self, principal: Principal, session_id: str) -> None:
         """Ends a session: closes both sockets and cancels its answers. The conversation stays."""
         await self._end(self.find(principal, session_id))
@@ -399,6 +407,8 @@ class VoiceSessions:
             await self._check_face(session)
             if session.face is not None:
                 await session.instruct_face()
+            if session.recording is not None:
+                await session.instruct_recording()
             session.has_worker.set()
             await self._relay.receive_from_worker(session, socket)
         finally:
@@ -498,6 +508,7 @@ class VoiceSessions:
                 if session.needs_worker and since is not None and since < utcnow() - REASSIGN:
                     # Its worker was asked, and has not come: its connection may have failed.
                     await self._assign(session)
+        await self.recordings.finish_ended(self._open.values())
 
 
 def bad_token() -> Forbidden:

@@ -13,7 +13,8 @@ from soundstage.database.repository import Queries
 from soundstage.database.tenants import bypass_tenant_filter, require_tenant
 from studio.references.models import BlobReference, Derivation
 
-BROUGHT = ("asset:", "persona:", "scene:", "project:", "version:", "brand:", "render:")
+RECORDING = "recording:"
+BROUGHT = ("asset:", "persona:", "scene:", "project:", "version:", "brand:", "render:", RECORDING)
 """Owners of pictures and sounds that people know of; not among them: consents, segments."""
 
 

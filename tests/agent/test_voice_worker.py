@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
@@ -30,11 +31,13 @@ from pipecat.transports.websocket.client import WebsocketClientParams
 from waiting import eventually_async
 
 from agent.voice.recogniser import Recognition
+from agent.voice.schemas import WORKER_MESSAGE
 from agent.voice.spoken_grammar import SpokenGrammar
 from agent.voice.worker import service
 from agent.voice.worker.link import SessionLink
 from agent.voice.worker.listening import NOT_UNDERSTOOD, Listening
 from agent.voice.worker.playback import Playback
+from agent.voice.worker.recorder import Recorder
 from agent.voice.worker.service import VoiceWorker
 from agent.voice.worker.socket_transport import SocketTransport
 from agent.voice.worker.speaking import SENTENCE
@@ -110,6 +113,11 @@ class RecordingLink:
         self.delays: list[tuple[str, float]] = []
         self.person_began_at = self.person_ended_at = 0.0
         self.face = RecordingFace()
+        self.recorded: list[dict[str, Any]] = []
+        self.recorder = Recorder(self._send)
+
+    async def _send(self, message: dict[str, Any]) -> None:
+        self.recorded.append(message)
 
     async def report_delay(self, delay: str, since: float) -> None:
         self.delays.append((delay, since))
@@ -236,3 +244,39 @@ async def test_an_answer_reports_its_first_sound_and_the_silence_after_an_interr
     await pass_on(playback, InterruptionFrame(), InterruptionFrame())
     assert link.delays[1:] == [("barge_in", 99.75)], "the second has nothing to interrupt"
     assert link.face.calls[1:] == ["hush", "hush"]
+
+
+async def test_sentences_are_recorded_as_far_as_they_were_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    link = RecordingLink()
+    playback = Playback(link)  # type: ignore[arg-type]
+    monkeypatch.setattr(playback, "_start_interruption", lambda: asyncio.sleep(0))
+
+    async def say(text: str, pieces: int) -> None:
+        words = [
+            {"text": word, "start_ms": 40 * place, "end_ms": 40 * place + 40}
+            for place, word in enumerate(text.split())
+        ]
+        data = {"text": text, "words": words, "duration_ms": 40 * len(words)}
+        frames = [OutputTransportMessageFrame({"type": "caption", "data": data})]
+        for frame in (*frames, *(OutputAudioRawFrame(b"\1\0" * 960, 24_000, 1) for _ in range(pieces))):
+            await playback.process_frame(frame, FrameDirection.DOWNSTREAM)
+
+    await say("Not recorded yet.", 2)
+    link.recorder.on = True
+    # Its beginning is missing.
+    await playback.process_frame(OutputAudioRawFrame(bytes(1920), 24_000, 1), FrameDirection.DOWNSTREAM)
+    await say("Hello you.", 2)
+    await say("This is interrupted soon.", 2)
+    await playback.process_frame(InterruptionFrame(), FrameDirection.DOWNSTREAM)
+    await link.recorder.add_person("stop it", 7.0, b"\2\0" * 1600)
+    await link.recorder.add_person("and written", 9.0)
+    assert [(one["side"], one["text"]) for one in link.recorded] == [
+        ("agent", "Hello you."),
+        ("agent", "This is"),
+        ("person", "stop it"),
+        ("person", "and written"),
+    ]
+    assert [len(base64.b64decode(one["sound"])) for one in link.recorded] == [3840, 3840, 3200, 0]
+    assert [one["sample_hz"] for one in link.recorded[:3]] == [24_000, 24_000, 16_000]
+    for message in link.recorded:
+        WORKER_MESSAGE.validate_python(message)

@@ -82,6 +82,7 @@ BODIES: dict[str, Any] = {
     "POST /api/snapshots/{name}/load": {},
     "POST /api/voice/broadcasts/{session_id}/say": {"text": "mine"},
     "POST /api/voice/session/{session_id}/mute": {"muted": True},
+    "POST /api/voice/session/{session_id}/recording": {"with_person": True},
     "POST /api/voice/session/{session_id}/offer": {"sdp": "v=0", "token": "mine"},
     "PATCH /api/webhooks/{webhook_id}": {"description": "mine"},
     "POST /api/approvals/{approval_id}/approve": {},

@@ -26,6 +26,7 @@ from pipecat.serializers.base_serializer import FrameSerializer
 from agent.events import BRAIN_EVENT, Emit
 from agent.transcription.recognition import TimedWord, Transcript
 from agent.voice.schemas import INPUT_HZ, SHEET, Delay, Expected
+from agent.voice.worker.recorder import Recorder
 
 if TYPE_CHECKING:
     from agent.voice.worker.face_video import FaceVideo
@@ -62,6 +63,7 @@ class SessionLink(FrameSerializer):
         """Sends a message at once; set when the transport is there."""
         self.face: FaceVideo | None = None
         """The presenter as a video track, where the transport has one."""
+        self.recorder = Recorder(lambda message: self.send(message))
         self._session_id = session_id
         self._on_interrupt = on_interrupt
         self._refs = count(1)
@@ -100,6 +102,8 @@ class SessionLink(FrameSerializer):
                 waiting = self._waiting.get(message["ref"])
                 if waiting is not None and not waiting.done():
                     waiting.set_result(message)
+            case "record":
+                self.recorder.on = message["on"]
             case "interrupt":
                 await self._on_interrupt()
             case "say":

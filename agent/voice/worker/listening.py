@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from pipecat.frames.frames import (
@@ -66,6 +67,15 @@ class _Mark(Enum):
     START = auto()
 
 
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """What was last said, word for word, with its sound from a moment on (Unix time)."""
+
+    text: str = ""
+    pcm: bytes = b""
+    began_at: float = 0.0
+
+
 class Listening(FrameProcessor):
     """Hears one sentence at a time; pushes it as `TranscriptionFrame`.
 
@@ -98,6 +108,7 @@ class Listening(FrameProcessor):
         self._ended_at = 0.0
         self._speech_s = 0.0
         """Seconds of the last utterance, from the detector's start to its end."""
+        self._utterance = Utterance()
         self._cepstral_mean = ""
         """Of this person, microphone and room."""
 
@@ -118,6 +129,7 @@ class Listening(FrameProcessor):
                 self._link.person_began_at = self._link.person_ended_at = time.time()
                 if self._speaking:
                     await self.interrupt()
+                await self._link.recorder.add_person(frame.text, time.time())
                 await self._link.tell("state", state="thinking")
             case BotStartedSpeakingFrame():
                 self._speaking = True
@@ -167,6 +179,7 @@ class Listening(FrameProcessor):
         expects: Expected = "" if self._choice else self._link.expects
         choice, self._choice = self._choice, None
         only = choice.grammar if choice else None
+        began_at = self._link.person_began_at - BEFORE_SPEECH_S
         try:
             async with self._recognisers.use(self._grammar) as recogniser:
                 await asyncio.to_thread(recogniser.begin, self._cepstral_mean, only)
@@ -177,6 +190,7 @@ class Listening(FrameProcessor):
                     self._sound = None
                     result = await asyncio.to_thread(recogniser.end)
                     self._cepstral_mean, pcm = recogniser.cepstral_mean, recogniser.sound
+                    self._utterance = Utterance(result.text, pcm, began_at)
                 if choice and result.is_accepted:
                     await self._take_up_choice(choice.meanings[result.text])
                     return
@@ -267,6 +281,7 @@ class Listening(FrameProcessor):
     async def _take_up_free(self, found: Transcript) -> None:
         """Takes up free speech; what is not sure is asked back first."""
         result = Recognition(found.text, found.confidence)
+        self._utterance = replace(self._utterance, text=found.text)
         if not found.words:
             await self._ask_back(Recognition("", 0.0))
         elif found.confidence < FREE_NEEDED:
@@ -289,6 +304,8 @@ class Listening(FrameProcessor):
         # One that was too long, or whose sound stopped coming, has no end but now.
         self._link.person_ended_at = self._ended_at or time.time()
         await self._link.tell("transcript", text=text, confidence=confidence)
+        last = self._utterance
+        await self._link.recorder.add_person(last.text, last.began_at, last.pcm)
         if self._speaking:
             await self.interrupt()
         if text in GO_ON and await self._say_more():

@@ -40,6 +40,7 @@ class Playback(FrameProcessor):
                 self._sentences, self._caption, self._awaits_sound = [], None, True
             case OutputTransportMessageFrame() if frame.message.get("type") == "caption":
                 if self._caption is not None:
+                    await self._link.recorder.end_sentence(self._caption["text"])
                     self._sentences.append(self._caption["text"])
                 self._caption, self._played_ms = frame.message["data"], 0.0
                 self._sentence = frame.metadata.get(SENTENCE)
@@ -51,6 +52,10 @@ class Playback(FrameProcessor):
                     self._awaits_sound = False
                     await self._link.report_delay("first_sound", self._link.person_ended_at)
                 self._played_ms += 1000 * len(frame.audio) / (2 * frame.sample_rate)
+                if self._caption is not None:
+                    self._link.recorder.add(frame.audio, frame.sample_rate)
+                    if self._played_ms >= self._caption["duration_ms"]:
+                        await self._link.recorder.end_sentence(self._caption["text"])
             case InterruptionFrame():
                 self._awaits_sound = False
                 if self._link.face is not None:
@@ -63,8 +68,10 @@ class Playback(FrameProcessor):
         if caption is None or self._played_ms >= caption["duration_ms"]:
             # Nothing was being said, or everything was heard.
             return
+        heard = words_before(caption, self._played_ms)
+        await self._link.recorder.end_sentence(heard)
         await self._link.report_delay("barge_in", self._link.person_began_at)
-        text = " ".join([*self._sentences, words_before(caption, self._played_ms)]).strip()
+        text = " ".join([*self._sentences, heard]).strip()
         self._sentences = []
         await self._link.report_played(text)
 

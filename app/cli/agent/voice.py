@@ -39,6 +39,33 @@ def register(cli: typer.Typer) -> None:
         output(as_json).answer({"ended": session}, f"Ended: {session}.")
 
     @group.command()
+    def record(
+        session: Annotated[str, typer.Argument(help="Its id: soundstage voice list")],
+        stop: Annotated[bool, typer.Option("--stop", help="End the recording and make its video.")] = False,
+        discard: Annotated[
+            bool, typer.Option("--discard", help="End the recording and delete what was recorded.")
+        ] = False,
+        without_me: Annotated[
+            bool, typer.Option("--without-me", help="Show what you say as text; your voice is not kept.")
+        ] = False,
+        as_json: JsonFlag = False,
+    ) -> None:
+        """Record a voice session; its video is made when the recording or the session ends."""
+        path = f"/api/voice/session/{segment(session)}/recording"
+        printed = output(as_json)
+        if discard:
+            call_studio(lambda api: api.delete(path))
+            printed.answer({"discarded": session}, f"Discarded the recording of {session}.")
+        elif stop:
+            render = call_studio(lambda api: api.post(f"{path}/video"))
+            printed.answer(render, f"The video is being made: {render['id']}, “{render['title']}”.")
+        else:
+            found = call_studio(lambda api: api.post(path, {"with_person": not without_me}))
+            printed.answer(
+                found, f"Recording {session}. End it with `soundstage voice record {session} --stop`."
+            )
+
+    @group.command()
     def rooms(as_json: JsonFlag = False) -> None:
         """List the rooms of your voice sessions, with the number of participants."""
         found = call_studio(lambda api: api.get("/api/voice/rooms"))

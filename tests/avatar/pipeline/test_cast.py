@@ -243,3 +243,35 @@ def test_the_second_speakers_face_needs_consent_and_a_card_too() -> None:
     assert (found.engine, found.gpus, found.vram_mib) == ("liveportrait", 1, 2048)
     unseen = agreed.model_copy(update={"camera": agreed.camera.model_copy(update={"framing": "voice_over"})})
     assert unseen.faces == () and len(unseen.voices) == 2
+
+
+def test_who_listens_to_a_voice_off_camera_keeps_the_mouth_shut(small_spec: Any, tmp_path: Path) -> None:
+    question = speak(
+        Scene(id="q", script="How high does the water rise here?"),
+        tmp_path / "question",
+        lambda ref: Path(ref.path or ""),
+    )
+    widest, pictures = {}, {}
+    for off_camera in (False, True):
+        body = {
+            "id": "a",
+            "script": "How high does the water rise here?",
+            "audio": {"path": str(question.wav)},
+            "off_camera": off_camera,
+        }
+        spec = RenderSpec.model_validate(small_spec(body))
+        folder = tmp_path / str(off_camera)
+        segment = make_segment(spec, "a", folder, Context(cache=tmp_path / "cache"))
+        assert [word.text for word in segment.record.words][:2] == ["How", "high"], "captions have its words"
+        assert _level_db(segment.sound, 300, 1500) > -40
+        pictures[off_camera] = [frame_at(segment.video, ms).astype(int) for ms in range(400, 1600, 80)]
+        _, own_speech = next(iter(solo_scenes(spec.scene("a"), question, spec.canvas)))
+        widest[off_camera] = float(control_track(own_speech, 25, seed=1).aperture_e().max())
+    assert widest[False] > 0.1 > 0.03 > widest[True]
+    lips = [_lips(pictures[off_camera], slice(130, 190)) for off_camera in (False, True)]
+    assert lips[0] > 2 * lips[1], lips
+
+
+def test_a_scene_with_several_speakers_has_nobody_off_camera() -> None:
+    with pytest.raises(ValidationError, match="off_camera"):
+        Scene.model_validate(talk(off_camera=True))

@@ -43,11 +43,14 @@ def solo_scenes(scene: Scene, speech: SpeechTrack, canvas: Canvas) -> Iterator[t
     """Yields each speaker of a scene as the only one of it, with what they say and where they are."""
     layouts = share_canvas(scene.cast, canvas)
     for speaker, layout in zip(scene.cast, layouts, strict=True):
-        if not scene.speakers:
+        if not scene.speakers and not scene.off_camera:
             yield scene, speech
             return
         folder = speech.wav.parent / f"speaker-{speaker.name}"
         folder.mkdir(exist_ok=True)
+        if scene.off_camera:
+            yield scene.model_copy(update={"script": None}), track_of(speech, "", folder / "speech.wav")
+            return
         placed = speaker.model_copy(update={"layout": layout})
         solo = scene.of_speaker(placed, script_of(scene, speaker))
         yield solo, track_of(speech, speaker.name, folder / "speech.wav")

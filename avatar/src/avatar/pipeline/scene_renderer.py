@@ -30,7 +30,7 @@ from avatar.compose.text import letters_of
 from avatar.encode.provenance import EngineRecord
 from avatar.engines.base import EngineReport, Layer
 from avatar.errors import Unavailable
-from avatar.pipeline.cast import Cast, is_cast, open_cast
+from avatar.pipeline.cast import Cast, host_of, is_cast, open_cast
 from avatar.pipeline.context import Context
 from avatar.pipeline.face_engine import FaceOpened, engine_box, open_face
 from avatar.pipeline.mouth_check import MouthCheck
@@ -244,8 +244,9 @@ def open_scene(
         composer = Composer(backdrop.still, Rect(0, 0, 0, 0))
         return SceneRenderer(None, composer, backdrop, lettering, shooter=shooter, cast=cast)
     box = engine_box(scene, place(scene.layout.box, canvas), context)
+    _, own_speech = host_of(scene, speech, canvas)
     face = open_face(
-        spec, scene, (box.width, box.height), speech, context, alpha=_without_background(scene), low=low
+        spec, scene, (box.width, box.height), own_speech, context, alpha=_without_background(scene), low=low
     )
     for notice in () if low else face.notices():
         warn(notice.model_copy(update={"scene": scene.id}))

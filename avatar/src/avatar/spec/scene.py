@@ -108,6 +108,10 @@ class Scene(SpecModel):
     audio: MediaRef | None = Field(
         default=None, description="supplied speech; `script` is then its transcript"
     )
+    off_camera: bool = Field(
+        default=False,
+        description="the voice is of somebody who is not in the picture: the speaker listens",
+    )
     language: str = Field(default="en-us", max_length=35)
     pronunciation: dict[str, str] = Field(default_factory=dict, description="word -> respelling, or /IPA/")
     face: Face = RigFace()
@@ -149,8 +153,8 @@ class Scene(SpecModel):
         names = [speaker.name for speaker in self.speakers]
         if HOST in names or len(set(names)) != len(names):
             raise ValueError(f"names of speakers differ from each other and from {HOST!r}")
-        if names and (self.audio is not None or self.duration_ms is not None):
-            raise ValueError("a scene with several speakers takes no `audio` and no `duration_ms`")
+        if names and (self.audio is not None or self.duration_ms is not None or self.off_camera):
+            raise ValueError("a scene with several speakers takes no `audio`, `duration_ms` or `off_camera`")
         for turn in self.turns:
             if turn.speaker not in (HOST, *names):
                 known = ", ".join((HOST, *names))
