@@ -347,6 +347,34 @@ def test_what_was_not_heard_clearly_is_asked_and_answered_with_a_click(
     assert turns(talking, page) == [QUESTION]
 
 
+def test_a_conversation_is_recorded_and_becomes_a_video(
+    entering: Entering, talking: Studio, tmp_path: Path
+) -> None:
+    page = entering(allowed=False, bypass_csp=True)
+    start(page, "writing")
+    record = page.locator(".talk-record")
+    record.click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("checkbox", name="My voice is in it")).to_be_checked()
+    for width in (1440, 1024, 390):
+        page.set_viewport_size({"width": width, "height": 844})
+        page.screenshot(path=tmp_path / f"record-{width}.png")
+    assert breaches(page) == []
+    dialog.get_by_role("button", name="Start recording").click()
+    expect(record).to_have_text("Recording", timeout=PATIENCE_MS)
+    write(page, QUESTION)
+    until(page, "speaking")
+    for width in (1440, 390):
+        page.set_viewport_size({"width": width, "height": 844})
+        page.screenshot(path=tmp_path / f"recording-{width}.png")
+    until(page, "writing")
+    record.click()
+    dialog.get_by_role("button", name="Make the video").click()
+    page.get_by_role("link", name="The video is being made").click(timeout=PATIENCE_MS)
+    expect(page.get_by_role("heading", level=1)).to_contain_text(QUESTION, timeout=PATIENCE_MS)
+    expect(record).to_have_count(0)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_without_a_microphone_it_goes_on_in_writing(
     entering: Entering, talking: Studio, scheme: str, tmp_path: Path

@@ -54,6 +54,8 @@ export interface CallView {
   state: VoiceState;
   microphone: MicrophoneState;
   muted: boolean;
+  /** A video of it is being recorded. */
+  recorded: boolean;
   /** The microphone is open only while a button is held. */
   holdToTalk: boolean;
   held: boolean;
@@ -86,6 +88,7 @@ const OFF: CallView = {
   state: "waiting",
   microphone: "off",
   muted: false,
+  recorded: false,
   holdToTalk: false,
   held: false,
   measures: false,
@@ -368,7 +371,7 @@ export class Call {
   private receive(message: ServerMessage): void {
     switch (message.type) {
       case "state":
-        this.show({ state: message.state, muted: message.muted });
+        this.show({ state: message.state, muted: message.muted, recorded: message.recorded ?? false });
         break;
       case "partial":
         this.show({ person: message.text, personDone: false, unclear: null });

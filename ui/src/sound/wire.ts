@@ -20,7 +20,7 @@ export interface Caption {
 
 export type ServerMessage =
   | { type: "ready"; session_id: string }
-  | { type: "state"; state: VoiceState; muted: boolean }
+  | { type: "state"; state: VoiceState; muted: boolean; recorded?: boolean }
   | { type: "partial"; text: string }
   | { type: "transcript"; text: string; confidence: number }
   | { type: "unclear"; text: string; choices?: string[] }

@@ -15,6 +15,7 @@ import "../chat/chat.css";
 import "../create/create.css";
 import "./talk.css";
 import { Measures, needsVideo, Presenter } from "./Presenter";
+import { Recording } from "./Recording";
 import { useDevices } from "./useDevices";
 
 const PRESENTER = "soundstage.presenter";
@@ -44,6 +45,7 @@ export function TalkView() {
     <div className="talk" data-state={stateOf(view)}>
       <div className="talk-head">
         <h1>{t`Talk`}</h1>
+        <Recording view={view} />
         <PresenterButton value={presenter} fallback={FIRST} label={t`Who answers`} onChange={choose} />
       </div>
       <div className="talk-stage">
