@@ -24,23 +24,23 @@ _DESCRIPTION, _ENTRIES = "recording.json", "entries.jsonl"
 
 
 class Description(BaseModel):
-    """Whose recording it is, and of which presenter."""
+    """Whose recording it is."""
 
     session_id: str
     tenant: str
     principal_id: str
     principal_name: str
-    persona_id: str
     with_person: bool
     began_at: datetime
 
 
 class Entry(BaseModel):
-    """One sentence or utterance, `began_at` in Unix time. `sound`: its file; "" for what was written, or is
-    not to be heard.
+    """One sentence or utterance, `began_at` in Unix time, with the presenter of that moment. `sound`: its
+    file; "" for what was written, or is not to be heard.
     """
 
     side: Literal["agent", "person"]
+    persona_id: str
     text: str
     began_at: float
     seconds: float = 0.0
@@ -69,11 +69,11 @@ def create(folder: Path, description: Description) -> None:
     (folder / _DESCRIPTION).write_text(description.model_dump_json())
 
 
-def write(folder: Path, number: int, recorded: Recorded, *, with_sound: bool) -> None:
+def write(folder: Path, number: int, recorded: Recorded, persona_id: str, *, with_sound: bool) -> None:
     """Adds a sentence."""
     pcm = base64.b64decode(recorded.sound) if with_sound else b""
     pcm = pcm[: len(pcm) // 2 * 2]
-    entry = Entry(side=recorded.side, text=recorded.text, began_at=recorded.began_at)
+    entry = Entry(side=recorded.side, persona_id=persona_id, text=recorded.text, began_at=recorded.began_at)
     if pcm:
         entry.sound, entry.seconds = f"{number}.wav", len(pcm) / (2 * recorded.sample_hz)
         (folder / entry.sound).write_bytes(to_wav(np.frombuffer(pcm, "<i2"), recorded.sample_hz))

@@ -47,6 +47,10 @@ class Part:
         return self.entries[0].side == "person"
 
     @property
+    def persona_id(self) -> str:
+        return self.entries[0].persona_id
+
+    @property
     def text(self) -> str:
         return " ".join(one.text for one in self.entries if one.text)
 
@@ -103,6 +107,7 @@ def _goes_on(group: Sequence[Entry], entry: Entry) -> bool:
     last = group[-1]
     return (
         entry.side == last.side == "agent"
+        and entry.persona_id == last.persona_id
         and bool(last.sound and entry.sound)
         and entry.began_at - last.ended_at <= JOINED_PAUSE_S
         and entry.ended_at - group[0].began_at <= JOINED_S

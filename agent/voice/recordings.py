@@ -36,7 +36,6 @@ from soundstage.database.tenants import tenant_scope
 from soundstage.errors import Conflict, SoundstageError
 from soundstage.telemetry import get_logger
 from studio.personas.library import PersonaLibrary
-from studio.personas.schemas import Persona
 from studio.references.repository import RECORDING, References
 from studio.renders.schemas import RenderRequest, RenderView
 from studio.renders.service import RenderService
@@ -79,7 +78,6 @@ class Recordings:
             tenant=principal.tenant,
             principal_id=principal.id,
             principal_name=principal.name,
-            persona_id=session.persona.id,
             with_person=with_person,
             began_at=utcnow(),
         )
@@ -96,7 +94,9 @@ class Recordings:
         with_sound = recorded.side == "agent" or recording.with_person
         async with recording.lock:
             number, recording.entries = recording.entries, recording.entries + 1
-            await asyncio.to_thread(partial(write, recording.folder, number, recorded, with_sound=with_sound))
+            await asyncio.to_thread(
+                partial(write, recording.folder, number, recorded, session.persona.id, with_sound=with_sound)
+            )
         is_full = recording.entries >= MAX_ENTRIES or time.time() - recording.began_at >= MAX_S
         if is_full and session.recording is recording:
             session.recording = None
@@ -165,7 +165,7 @@ class Recordings:
         with tenant_scope(description.tenant):
             owner = f"{RECORDING}{folder.name}"
             try:
-                spec = await self._spec_of(folder, parts, self.library.get(description.persona_id), owner)
+                spec = await self._spec_of(folder, parts, owner)
                 request = RenderRequest(spec=spec)
                 render = await self.renders.create(request, requested_by=description.principal_name)
             finally:
@@ -176,7 +176,7 @@ class Recordings:
         await asyncio.to_thread(shutil.rmtree, folder)
         return render
 
-    async def _spec_of(self, folder: Path, parts: Sequence[Part], persona: Persona, owner: str) -> RenderSpec:
+    async def _spec_of(self, folder: Path, parts: Sequence[Part], owner: str) -> RenderSpec:
         """Stores the sound of all parts, held by `owner`."""
         scenes = []
         for number, part in enumerate(parts, start=1):
@@ -187,9 +187,10 @@ class Recordings:
                 async with self.database.transaction() as session:
                     await References(session).hold(owner, "audio", blob.sha256, blob.bytes)
                 sound = MediaRef(sha256=blob.sha256, media_type="audio/wav", name=f"part-{number}.wav")
-            scenes.append(scene_of_part(number, part, persona, sound))
+            scenes.append(scene_of_part(number, part, self.library.get(part.persona_id), sound))
         spoken = next((part.text for part in parts if part.text), "")
-        title = f"{persona.name}: {title_of(spoken)}" if spoken else persona.name
+        name = self.library.get(parts[0].persona_id).name
+        title = f"{name}: {title_of(spoken)}" if spoken else name
         return RenderSpec(title=title[:200], scenes=tuple(scenes))
 
     async def _note(self, kind: str, description: Description, **data: Any) -> None:
@@ -200,6 +201,6 @@ class Recordings:
                 subject=description.session_id,
                 session_id=description.session_id,
                 tenant=description.tenant,
-                data={"persona": description.persona_id, "with_person": description.with_person, **data},
+                data={"with_person": description.with_person, **data},
             )
         )

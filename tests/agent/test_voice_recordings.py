@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,16 @@ async def test_without_the_persons_sound_their_words_are_shown(services: Service
     assert scenes[0].overlays[0].text == "what videos do i have"
 
 
+async def test_each_sentence_is_of_the_presenter_who_said_it(services: Services) -> None:
+    milo = Path(__file__).parents[2] / "personas" / "milo.yaml"
+    shutil.copy(milo, services.settings.personas_dir or "")
+    session = await begin(services, TALK[:2])
+    session.persona = services.studio.library.get("milo")
+    await services.voice.recordings.add(session, TALK[2])
+    scenes = (await film_of(services, await services.voice.recordings.finish(session))).scenes
+    assert [scene.face.character for scene in scenes] == ["nova", "nova", "milo"]
+
+
 async def test_an_empty_recording_makes_no_video(services: Services) -> None:
     session = await begin(services, [recorded("agent", "", 1.0, 0.1)])
     with pytest.raises(Conflict) as error:
@@ -175,14 +186,16 @@ async def test_only_the_own_session_can_be_recorded_and_only_by_who_may_make_vid
 def test_pauses_within_a_part_are_kept_and_people_are_brought_to_one_loudness(tmp_path: Path) -> None:
     quiet = np.tile(np.array([300, -300], np.int16), 8000)
     (tmp_path / "0.wav").write_bytes(to_wav(quiet, 16_000))
-    [part] = parts_of([Entry(side="person", text="hello", began_at=5.0, seconds=1.0, sound="0.wav")])
+    [part] = parts_of(
+        [Entry(side="person", persona_id="nova", text="hello", began_at=5.0, seconds=1.0, sound="0.wav")]
+    )
     (tmp_path / "levelled.wav").write_bytes(part.wav(tmp_path))
-    levelled = Entry(side="person", text="", began_at=0, sound="levelled.wav")
+    levelled = Entry(side="person", persona_id="nova", text="", began_at=0, sound="levelled.wav")
     samples, hz = read_sound(tmp_path, levelled)
     assert hz == 16_000 and np.abs(samples).max() == pytest.approx(8 * 300, rel=0.01)
 
 
 def test_markup_in_a_sentence_is_text(services: Services) -> None:
-    [part] = parts_of([Entry(side="agent", text="<b>[mood sad]", began_at=1.0)])
+    [part] = parts_of([Entry(side="agent", persona_id="nova", text="<b>[mood sad]", began_at=1.0)])
     scene = scene_of_part(1, part, services.studio.library.get("nova"), None)
     assert scene.overlays[0].text == "<b>[mood sad]" and not scene.off_camera
