@@ -279,6 +279,8 @@ def build(settings: Settings) -> Services:
                 blobs,
                 database,
                 audit,
+                partial(present_principal, policy),
+                settings.limits.scenes,
             ),
             settings.http.cors_origins,
         ),
@@ -402,6 +404,7 @@ async def run_background_workers(
         services.audit_watch.worker,
         services.blob_repair.worker,
         services.health_watch.worker,
+        services.voice.recordings.worker,
     )
     if services.farm.is_local:
         await services.scheduler.start()

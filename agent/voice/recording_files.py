@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import base64
 import io
+import re
 import shutil
 import time
 import wave
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -19,8 +21,12 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from agent.voice.schemas import Recorded
+from policy import Principal
+from policy.principal import Kind
+from soundstage.database import utcnow
 
-_DESCRIPTION, _ENTRIES = "recording.json", "entries.jsonl"
+_DESCRIPTION, _ENTRIES, _FAILED = "recording.json", "entries.jsonl", "failed"
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
 
 
 class Description(BaseModel):
@@ -30,8 +36,34 @@ class Description(BaseModel):
     tenant: str
     principal_id: str
     principal_name: str
+    principal_role: str
+    principal_kind: Kind
     with_person: bool
     began_at: datetime
+
+    @classmethod
+    def of(cls, session_id: str, principal: Principal, *, with_person: bool) -> Description:
+        return cls(
+            session_id=session_id,
+            tenant=principal.tenant,
+            principal_id=principal.id,
+            principal_name=principal.name,
+            principal_role=principal.role,
+            principal_kind=principal.kind,
+            with_person=with_person,
+            began_at=utcnow(),
+        )
+
+    @property
+    def principal(self) -> Principal:
+        """Returns the principal as it was."""
+        return Principal(
+            self.principal_id,
+            self.principal_name,
+            self.principal_role,
+            self.principal_kind,
+            tenant=self.tenant,
+        )
 
 
 class Entry(BaseModel):
@@ -53,13 +85,19 @@ class Entry(BaseModel):
 
 @dataclass(eq=False)
 class Recording:
-    """A recording that goes on."""
+    """The recording of a session. It has ended where `goes_on` is False, and its video is not queued yet."""
 
     folder: Path
     with_person: bool
+    goes_on: bool = True
     entries: int = 0
+    part: list[Entry] = field(default_factory=list)
+    """The sentences of the last scene."""
+    parts: int = 0
     began_at: float = field(default_factory=time.time)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    has_all: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the worker has sent everything."""
 
 
 def create(folder: Path, description: Description) -> None:
@@ -69,26 +107,34 @@ def create(folder: Path, description: Description) -> None:
     (folder / _DESCRIPTION).write_text(description.model_dump_json())
 
 
-def write(folder: Path, number: int, recorded: Recorded, persona_id: str, *, with_sound: bool) -> None:
-    """Adds a sentence."""
-    pcm = base64.b64decode(recorded.sound) if with_sound else b""
+def write(folder: Path, number: int, recorded: Recorded, persona_id: str, *, with_sound: bool) -> Entry:
+    """Adds a sentence. Raises OSError, and ValueError for sound that is no base64."""
+    pcm = base64.b64decode(recorded.sound, validate=True) if with_sound else b""
     pcm = pcm[: len(pcm) // 2 * 2]
-    entry = Entry(side=recorded.side, persona_id=persona_id, text=recorded.text, began_at=recorded.began_at)
+    text = _CONTROL.sub(" ", recorded.text).strip()
+    entry = Entry(side=recorded.side, persona_id=persona_id, text=text, began_at=recorded.began_at)
     if pcm:
         entry.sound, entry.seconds = f"{number}.wav", len(pcm) / (2 * recorded.sample_hz)
         (folder / entry.sound).write_bytes(to_wav(np.frombuffer(pcm, "<i2"), recorded.sample_hz))
     with (folder / _ENTRIES).open("a") as file:
-        file.write(entry.model_dump_json() + "\n")
+        file.write(f"{entry.model_dump_json()}\n")
+    return entry
 
 
 def read(folder: Path) -> tuple[Description, Sequence[Entry]]:
-    """Returns a recording, its sentences in the order in which they began. A last line that was cut off is
-    left out.
+    """Returns a recording, its sentences in the order in which they began. What was cut off by a full disk
+    or a killed process is left out. Raises OSError and ValueError where the description cannot be read.
     """
     description = Description.model_validate_json((folder / _DESCRIPTION).read_text())
     path = folder / _ENTRIES
-    lines = path.read_text().split("\n")[:-1] if path.exists() else []
-    return description, sorted(map(Entry.model_validate_json, lines), key=lambda one: one.began_at)
+    found = []
+    for line in path.read_text().split("\n") if path.exists() else ():
+        with suppress(ValueError, OSError, EOFError, wave.Error):
+            entry = Entry.model_validate_json(line)
+            if entry.sound:
+                read_sound(folder, entry)
+            found.append(entry)
+    return description, sorted(found, key=lambda one: one.began_at)
 
 
 def read_sound(folder: Path, entry: Entry) -> tuple[NDArray[np.int16], int]:
@@ -110,14 +156,23 @@ def to_wav(samples: NDArray[np.int16], sample_hz: int) -> bytes:
 
 def folders(parent: Path) -> Sequence[Path]:
     """Returns the recordings below a folder, the oldest first."""
-    if not parent.is_dir():
-        return []
-    return sorted(one for one in parent.iterdir() if (one / _DESCRIPTION).is_file())
+    return sorted(one for one in parent.iterdir() if one.is_dir()) if parent.is_dir() else []
 
 
-def delete_older(folder: Path, age_s: float) -> bool:
-    """Deletes a recording whose last sentence is older; returns whether it did."""
-    if not folder.is_dir() or time.time() - folder.stat().st_mtime <= age_s:
-        return False
+def delete(folder: Path) -> None:
+    """Deletes a recording. Where that is cut off nobody takes the rest for a recording."""
+    (folder / _DESCRIPTION).unlink(missing_ok=True)
     shutil.rmtree(folder)
-    return True
+
+
+def is_described(folder: Path) -> bool:
+    """Returns whether a folder is a recording, and no rest of one."""
+    return (folder / _DESCRIPTION).is_file()
+
+
+def failing_s(folder: Path) -> float:
+    """Returns for how many seconds no video could be made of a recording; begins to count if need be."""
+    mark = folder / _FAILED
+    if not mark.exists():
+        mark.touch()
+    return time.time() - mark.stat().st_mtime

@@ -27,6 +27,8 @@ JOINED_S = 30.0
 LEAD_IN_MS, TAIL_MS = 400, 900
 LEAST_SOUND_S = 0.2
 WRITTEN_MS_PER_CHAR, LEAST_WRITTEN_MS, MOST_WRITTEN_MS = 55, 2000, 8000
+MAX_WRITTEN = 2000
+"""Characters that an overlay takes."""
 WRITTEN_BOX = Box(x=0.1, y=0.78, width=0.8, height=0.14)
 SPEECH_RMS = 0.1
 """Of full scale: people are brought to it, whatever their microphone."""
@@ -37,7 +39,7 @@ _MARKUP = re.compile(r"([\[\]*<>\\])")
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one side says without a break, and the pause after it."""
+    """Holds what one side says without a break, and the pause after it."""
 
     entries: tuple[Entry, ...]
     pause_ms: int
@@ -77,7 +79,7 @@ def parts_of(entries: Sequence[Entry]) -> Sequence[Part]:
     useful = [one for one in entries if (one.text if not one.sound else one.seconds >= LEAST_SOUND_S)]
     groups: list[list[Entry]] = []
     for entry in useful:
-        if groups and _goes_on(groups[-1], entry):
+        if groups and goes_on(groups[-1], entry):
             groups[-1].append(entry)
         else:
             groups.append([entry])
@@ -96,14 +98,20 @@ def scene_of_part(number: int, part: Part, persona: Persona, sound: MediaRef | N
     if sound is None:
         reading_ms = WRITTEN_MS_PER_CHAR * len(part.text)
         body["duration_ms"] = min(max(LEAST_WRITTEN_MS, reading_ms), MOST_WRITTEN_MS)
-        body["overlays"] = (TextOverlay(text=part.text, box=WRITTEN_BOX, align="centre"),)
+        body["overlays"] = (TextOverlay(text=part.text[:MAX_WRITTEN], box=WRITTEN_BOX, align="centre"),)
     else:
         body |= {"audio": sound, "script": _MARKUP.sub(r"\\\1", part.text)}
     scene = scene_of(f"said-{number}", SceneBody(**body), persona)
-    return scene.model_copy(update={"off_camera": part.is_of_person and sound is not None})
+    if sound is None:
+        return scene
+    of_person = part.is_of_person
+    return scene.model_copy(update={"off_camera": of_person, "audio_from_voice": not of_person})
 
 
-def _goes_on(group: Sequence[Entry], entry: Entry) -> bool:
+def goes_on(group: Sequence[Entry], entry: Entry) -> bool:
+    """Returns whether a sentence belongs to the same scene as those before it."""
+    if not group:
+        return False
     last = group[-1]
     return (
         entry.side == last.side == "agent"

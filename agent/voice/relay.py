@@ -20,6 +20,7 @@ from agent.voice.schemas import (
     Played,
     Presence,
     Recorded,
+    RecordedAll,
     Speak,
     TellBroadcast,
     TellState,
@@ -113,6 +114,9 @@ class Relay:
                 DELAYS[request.delay].observe(request.seconds)
             elif isinstance(request, Recorded):
                 await self._recordings.add(session, request)
+            elif isinstance(request, RecordedAll):
+                if session.recording is not None:
+                    session.recording.has_all.set()
             elif isinstance(request, TellBroadcast):
                 if session.broadcast is not None:
                     session.broadcast.state, session.broadcast.error = request.state, request.error

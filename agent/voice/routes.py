@@ -115,7 +115,7 @@ def voice_router(
         return await voice.recordings.finish(voice.find(principal, session_id))
 
     @router.delete("/session/{session_id}/recording", status_code=status.HTTP_204_NO_CONTENT)
-    async def discard_voice_recording(session_id: str, principal: Renderer) -> None:
+    async def discard_voice_recording(session_id: str, principal: Chatter) -> None:
         """Ends the recording and deletes what was recorded."""
         await voice.recordings.discard(voice.find(principal, session_id))
 

@@ -16,6 +16,8 @@ OUTPUT_HZ = 24_000
 """Sound of the agent, in the same format."""
 MAX_FREE_S = 60
 """The longest free speech, in seconds."""
+MAX_RECORDED_S = 30
+"""The longest piece of sound of a recording, in seconds."""
 Expected = Literal["", "answer", "text"]
 """What the last answer asks for: nothing, one of several things, or a free text such as a script."""
 Delay = Literal["first_sound", "barge_in"]
@@ -272,8 +274,14 @@ class Recorded(BaseModel, extra="forbid"):
     side: Literal["agent", "person"]
     text: str = Field(max_length=20_000)
     began_at: float = Field(gt=0)
-    sound: str = Field("", max_length=MAX_FREE_S * 2 * OUTPUT_HZ * 4 // 3 + 4)
+    sound: str = Field("", max_length=2 * MAX_FREE_S * 2 * OUTPUT_HZ * 4 // 3 + 4)
     sample_hz: int = Field(OUTPUT_HZ, ge=8000, le=48_000)
+
+
+class RecordedAll(BaseModel, extra="forbid"):
+    """The worker has stopped recording, and sent all of it."""
+
+    type: Literal["recorded_all"]
 
 
 class TellBroadcast(BaseModel, extra="forbid"):
@@ -298,6 +306,7 @@ WorkerMessage = Annotated[
     | Measured
     | FaceFailed
     | Recorded
+    | RecordedAll
     | TellBroadcast,
     Field(discriminator="type"),
 ]

@@ -72,7 +72,7 @@ class Session:
             muted=self.muted,
             persona_id=self.persona.id,
             connected=self.person is not None,
-            recorded=self.recording is not None,
+            recorded=self.is_recorded,
             created_at=self.created_at,
         )
 
@@ -80,6 +80,10 @@ class Session:
         """Returns whether it is this principal's own."""
         mine = self.principal
         return (mine.tenant, mine.id) == (principal.tenant, principal.id)
+
+    @property
+    def is_recorded(self) -> bool:
+        return self.recording is not None and self.recording.goes_on
 
     @property
     def room(self) -> str:
@@ -122,8 +126,8 @@ class Session:
 
     async def show_state(self) -> None:
         """Sends the person the state of the session."""
-        recorded = self.recording is not None
-        await self.show({"type": "state", "state": self.state, "muted": self.muted, "recorded": recorded})
+        state = {"state": self.state, "muted": self.muted, "recorded": self.is_recorded}
+        await self.show({"type": "state", **state})
 
     async def set_state(self, state: VoiceState) -> None:
         """Shows the person a state that is new."""
@@ -145,7 +149,7 @@ class Session:
 
     async def instruct_recording(self) -> None:
         """Names the worker whether it records."""
-        await self.instruct({"type": "record", "on": self.recording is not None})
+        await self.instruct({"type": "record", "on": self.is_recorded})
 
     async def show_face(self, face: RenderSpec | None) -> None:
         """Has the worker draw this presenter from now on; None ends the video."""

@@ -407,7 +407,7 @@ class VoiceSessions:
             await self._check_face(session)
             if session.face is not None:
                 await session.instruct_face()
-            if session.recording is not None:
+            if session.is_recorded:
                 await session.instruct_recording()
             session.has_worker.set()
             await self._relay.receive_from_worker(session, socket)
@@ -470,6 +470,7 @@ class VoiceSessions:
 
     async def _end(self, session: Session) -> None:
         self._open.pop(session.id, None)
+        await self.recordings.leave(session)
         await self._turns.cancel_all(session)
         await cancel_all(session.tasks)
         await self._hang_up(session, session.transport)
@@ -508,7 +509,6 @@ class VoiceSessions:
                 if session.needs_worker and since is not None and since < utcnow() - REASSIGN:
                     # Its worker was asked, and has not come: its connection may have failed.
                     await self._assign(session)
-        await self.recordings.finish_ended(self._open.values())
 
 
 def bad_token() -> Forbidden:

@@ -262,21 +262,41 @@ async def test_sentences_are_recorded_as_far_as_they_were_heard(monkeypatch: pyt
             await playback.process_frame(frame, FrameDirection.DOWNSTREAM)
 
     await say("Not recorded yet.", 2)
-    link.recorder.on = True
+    link.recorder.start()
     # Its beginning is missing.
     await playback.process_frame(OutputAudioRawFrame(bytes(1920), 24_000, 1), FrameDirection.DOWNSTREAM)
-    await say("Hello you.", 2)
+    await say("Hello you.", 3)
     await say("This is interrupted soon.", 2)
     await playback.process_frame(InterruptionFrame(), FrameDirection.DOWNSTREAM)
     await link.recorder.add_person("stop it", 7.0, b"\2\0" * 1600)
     await link.recorder.add_person("and written", 9.0)
+    await say("The connection is replaced here.", 1)
+    await say("It ends.", 1)
+    await link.recorder.stop()
+    await say("Nobody records this.", 3)
+    assert link.recorded.pop() == {"type": "recorded_all"}
     assert [(one["side"], one["text"]) for one in link.recorded] == [
         ("agent", "Hello you."),
         ("agent", "This is"),
         ("person", "stop it"),
         ("person", "and written"),
+        ("agent", "The"),
+        ("agent", "It"),
     ]
-    assert [len(base64.b64decode(one["sound"])) for one in link.recorded] == [3840, 3840, 3200, 0]
+    sizes = [len(base64.b64decode(one["sound"])) for one in link.recorded]
+    assert sizes == [3840, 3840, 3200, 0, 1920, 1920]
     assert [one["sample_hz"] for one in link.recorded[:3]] == [24_000, 24_000, 16_000]
     for message in link.recorded:
         WORKER_MESSAGE.validate_python(message)
+
+
+async def test_a_long_sentence_is_recorded_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agent.voice.worker.recorder.MAX_RECORDED_S", 0.08)
+    link = RecordingLink()
+    link.recorder.start()
+    words = [{"text": str(place), "start_ms": 40 * place} for place in range(5)]
+    await link.recorder.begin({"text": "0 1 2 3 4", "words": words, "duration_ms": 200})
+    for _ in range(5):
+        await link.recorder.add(bytes(1920), 24_000)
+    await link.recorder.end()
+    assert [one["text"] for one in link.recorded] == ["0 1", "2 3", "4"]

@@ -103,7 +103,10 @@ class SessionLink(FrameSerializer):
                 if waiting is not None and not waiting.done():
                     waiting.set_result(message)
             case "record":
-                self.recorder.on = message["on"]
+                if message["on"]:
+                    self.recorder.start()
+                else:
+                    await self.recorder.stop()
             case "interrupt":
                 await self._on_interrupt()
             case "say":

@@ -69,7 +69,7 @@ class _Mark(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """What was last said, word for word, with its sound from a moment on (Unix time)."""
+    """Holds what was last said, word for word, with its sound from a moment on (Unix time)."""
 
     text: str = ""
     pcm: bytes = b""
@@ -196,6 +196,7 @@ class Listening(FrameProcessor):
                     return
                 if choice:
                     result = await asyncio.to_thread(recogniser.hear_all)
+                    self._utterance = replace(self._utterance, text=result.text)
                 rival = await asyncio.to_thread(find_choice, recogniser, self._grammar, result)
             if rival and expects != "text" and not self._speaking:
                 await self._ask_choice(rival, result)

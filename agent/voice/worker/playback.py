@@ -14,6 +14,7 @@ from pipecat.frames.frames import (
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from agent.voice.worker.link import SessionLink
+from agent.voice.worker.recorder import words_between
 from agent.voice.worker.speaking import SENTENCE
 
 
@@ -40,9 +41,9 @@ class Playback(FrameProcessor):
                 self._sentences, self._caption, self._awaits_sound = [], None, True
             case OutputTransportMessageFrame() if frame.message.get("type") == "caption":
                 if self._caption is not None:
-                    await self._link.recorder.end_sentence(self._caption["text"])
                     self._sentences.append(self._caption["text"])
                 self._caption, self._played_ms = frame.message["data"], 0.0
+                await self._link.recorder.begin(frame.message["data"])
                 self._sentence = frame.metadata.get(SENTENCE)
             case OutputAudioRawFrame():
                 if self._link.face is not None and self._sentence is not None:
@@ -52,12 +53,12 @@ class Playback(FrameProcessor):
                     self._awaits_sound = False
                     await self._link.report_delay("first_sound", self._link.person_ended_at)
                 self._played_ms += 1000 * len(frame.audio) / (2 * frame.sample_rate)
-                if self._caption is not None:
-                    self._link.recorder.add(frame.audio, frame.sample_rate)
-                    if self._played_ms >= self._caption["duration_ms"]:
-                        await self._link.recorder.end_sentence(self._caption["text"])
+                await self._link.recorder.add(frame.audio, frame.sample_rate)
+                if self._caption is not None and self._played_ms >= self._caption["duration_ms"]:
+                    await self._link.recorder.end()
             case InterruptionFrame():
                 self._awaits_sound = False
+                await self._link.recorder.end()
                 if self._link.face is not None:
                     self._link.face.hush()
                 await self._report()
@@ -68,14 +69,7 @@ class Playback(FrameProcessor):
         if caption is None or self._played_ms >= caption["duration_ms"]:
             # Nothing was being said, or everything was heard.
             return
-        heard = words_before(caption, self._played_ms)
-        await self._link.recorder.end_sentence(heard)
         await self._link.report_delay("barge_in", self._link.person_began_at)
-        text = " ".join([*self._sentences, heard]).strip()
+        text = " ".join([*self._sentences, words_between(caption, 0, self._played_ms)]).strip()
         self._sentences = []
         await self._link.report_played(text)
-
-
-def words_before(caption: dict[str, Any], played_ms: float) -> str:
-    """Returns the words of a caption that had begun to sound by then."""
-    return " ".join(word["text"] for word in caption["words"] if word["start_ms"] < played_ms)

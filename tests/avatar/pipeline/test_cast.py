@@ -196,8 +196,8 @@ def test_whoever_has_no_place_shares_the_canvas() -> None:
         ({"speakers": [{**MEI, "name": "host"}]}, "differ from each other and from 'host'"),
         ({"speakers": [{**MEI, "name": "No name"}]}, "should match pattern"),
         ({"script": "Hello. [speaker] Yes."}, "names nothing"),
-        ({"duration_ms": 4000}, "takes no `audio` and no `duration_ms`"),
-        ({"audio": {"path": "/a.wav"}}, "takes no `audio` and no `duration_ms`"),
+        ({"duration_ms": 4000}, "takes no `audio`, `duration_ms` or `off_camera`"),
+        ({"audio": {"path": "/a.wav"}}, "takes no `audio`, `duration_ms` or `off_camera`"),
     ],
 )
 def test_a_scene_that_cannot_be_spoken_is_refused(change: dict[str, Any], words: str) -> None:

@@ -2,7 +2,7 @@
 import { t } from "@lingui/core/macro";
 import { useMutation } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { Suspense, useState } from "react";
+import { Suspense, useEffect, useState } from "react";
 import { api, body } from "../api/client";
 import { ErrorNotice } from "../kit/kit";
 import { lazyPart } from "../kit/part";
@@ -15,56 +15,76 @@ const path = (session_id: string) => ({ params: { path: { session_id } } });
 const RECORDING = "/api/voice/session/{session_id}/recording";
 
 export function Recording({ view }: { view: CallView }) {
+  const { sessionId, recorded } = view;
   const mayRecord = usePrincipal().permissions.includes("render:create");
-  const [open, setOpen] = useState(false);
+  const [dialog, setDialog] = useState<"begin" | "end" | null>(null);
+  /** The session whose recording has become no video yet: it may have ended by itself, or a video was refused. */
+  const [waiting, setWaiting] = useState("");
   const [withMe, setWithMe] = useState(true);
-  const close = () => setOpen(false);
-  const session = path(view.sessionId);
+  const close = () => setDialog(null);
+  const session = path(sessionId);
+  const isOver = () => {
+    setWaiting("");
+    close();
+  };
   const start = useMutation({
     mutationFn: () => body(api.POST(RECORDING, { ...session, body: { with_person: withMe } })),
     onSuccess: close,
   });
   const finish = useMutation({
     mutationFn: () => body(api.POST("/api/voice/session/{session_id}/recording/video", session)),
-    onSuccess: close,
+    onSuccess: isOver,
   });
-  const discard = useMutation({ mutationFn: () => api.DELETE(RECORDING, session), onSuccess: close });
+  const discard = useMutation({ mutationFn: () => api.DELETE(RECORDING, session), onSuccess: isOver });
   const problem = start.error ?? finish.error ?? discard.error;
   const isBusy = start.isPending || finish.isPending || discard.isPending;
+  const forget = finish.reset;
+  useEffect(() => {
+    if (recorded) {
+      setWaiting(sessionId);
+      forget();
+    }
+  }, [recorded, sessionId, forget]);
+  // A dialog about a call that has ended says nothing any more.
+  useEffect(() => {
+    if (!sessionId) setDialog(null);
+  }, [sessionId]);
   if (!mayRecord) return null;
+  const hasRecording = recorded || (waiting !== "" && waiting === sessionId);
   const show = () => {
     for (const one of [start, finish, discard]) one.reset();
-    setOpen(true);
+    setDialog(hasRecording ? "end" : "begin");
   };
   return (
     <>
-      {view.phase === "on" && (
+      {(view.phase === "on" || view.phase === "reconnecting") && (
         <button
           type="button"
           className="talk-record"
           aria-haspopup="dialog"
-          aria-pressed={view.recorded}
+          aria-pressed={recorded}
           onPointerEnter={() => void load()}
           onFocus={() => void load()}
           onClick={show}
         >
           <span className="dot" aria-hidden="true" />
-          {view.recorded ? t`Recording` : t`Record`}
+          {recorded ? t`Recording` : hasRecording ? t`Recorded` : t`Record`}
         </button>
       )}
-      {finish.data && !view.recorded && (
-        <p className="talk-video" role="status">
+      <p className="talk-video" role="status">
+        {finish.data && !hasRecording && (
           <Link to="/videos/$id" params={{ id: finish.data.id }}>{t`The video is being made`}</Link>
-        </p>
-      )}
-      {open && (
+        )}
+        {!sessionId && waiting && !finish.data && <Link to="/videos">{t`The recording becomes a video`}</Link>}
+      </p>
+      {dialog && (
         <Suspense>
           <Modal
-            title={view.recorded ? t`End the recording` : t`Record a video of this conversation`}
+            title={dialog === "end" ? t`End the recording` : t`Record a video of this conversation`}
             dismissable
             onClose={close}
           >
-            {view.recorded ? (
+            {dialog === "end" ? (
               <p>{t`What was said so far becomes a video. Hanging up does the same.`}</p>
             ) : (
               <>
@@ -78,7 +98,7 @@ export function Recording({ view }: { view: CallView }) {
             )}
             {problem && <ErrorNotice error={problem} />}
             <div className="row ends">
-              {view.recorded ? (
+              {dialog === "end" ? (
                 <>
                   <button type="button" disabled={isBusy} onClick={() => discard.mutate()}>{t`Discard it`}</button>
                   <button type="button" className="primary" disabled={isBusy} onClick={() => finish.mutate()}>

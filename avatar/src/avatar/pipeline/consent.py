@@ -51,5 +51,5 @@ def consents(scene: Scene) -> tuple[Consent, ...]:
 
 def _other_voices(scene: Scene) -> list[OpenAIVoice | QwenVoice | PiperVoice]:
     """The voices of a scene that may be somebody's."""
-    voices = () if scene.audio is not None else (one.voice for one in scene.cast)
+    voices = () if scene.has_foreign_sound else (one.voice for one in scene.cast)
     return [voice for voice in voices if not isinstance(voice, EspeakVoice | FliteVoice)]

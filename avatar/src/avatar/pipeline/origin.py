@@ -45,7 +45,9 @@ def source_type(
     voices = [voice.kind for scene in spec.scenes for voice in scene.voices]
     spoke = any(kind != "espeak" for kind in voices)
     return digital_source_type(
-        real_footage=any(list(media_of(scene)) for scene in spec.scenes),
+        real_footage=any(
+            role != "audio" or scene.has_foreign_sound for scene in spec.scenes for role, _ in media_of(scene)
+        ),
         trained_model=spoke or not drew.isdisjoint(TRAINED),
     )
 

@@ -92,7 +92,7 @@ def voice_record(scene: Scene) -> EngineRecord:
     """Records the voice of a scene with one speaker: a supplied sound, the installed espeak-ng, or a service
     with its model.
     """
-    if scene.audio is not None:
+    if scene.has_foreign_sound:
         return EngineRecord(
             role="speech", name="supplied audio", version="as supplied", licence="as supplied"
         )

@@ -108,6 +108,9 @@ class Scene(SpecModel):
     audio: MediaRef | None = Field(
         default=None, description="supplied speech; `script` is then its transcript"
     )
+    audio_from_voice: bool = Field(
+        default=False, description="`audio` was spoken by `voice`: its engine, consent and kind count"
+    )
     off_camera: bool = Field(
         default=False,
         description="the voice is of somebody who is not in the picture: the speaker listens",
@@ -166,6 +169,11 @@ class Scene(SpecModel):
         return self.audio is None and not (self.script or "").strip()
 
     @property
+    def has_foreign_sound(self) -> bool:
+        """Returns whether the speech was supplied, and no voice of the spec has spoken it."""
+        return self.audio is not None and not self.audio_from_voice
+
+    @property
     def speaker_visible(self) -> bool:
         return self.layout.visible and self.camera.framing != "voice_over"
 
@@ -196,8 +204,8 @@ class Scene(SpecModel):
 
     @property
     def voices(self) -> tuple[Voice, ...]:
-        """The voices that are heard, each speaker's once; none for a supplied sound or a silent scene."""
-        if self.silent or self.audio is not None:
+        """The voices that are heard, each speaker's once; none for a foreign sound or a silent scene."""
+        if self.silent or self.has_foreign_sound:
             return ()
         speaking = {turn.speaker for turn in self.turns}
         return tuple(speaker.voice for speaker in self.cast if speaker.name in speaking)
