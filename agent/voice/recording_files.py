@@ -30,7 +30,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
 
 
 class Description(BaseModel):
-    """Whose recording it is."""
+    """Names whose recording it is."""
 
     session_id: str
     tenant: str

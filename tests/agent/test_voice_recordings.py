@@ -15,7 +15,7 @@ import pytest
 from local_login import log_in_locally
 from socket_servers import on_loopback
 
-from agent.voice.recording_files import Entry, read, read_sound, to_wav
+from agent.voice.recording_files import Entry, read_sound, to_wav
 from agent.voice.recording_scenes import LONGEST_PAUSE_MS, parts_of, scene_of_part
 from agent.voice.schemas import Recorded
 from agent.voice.session import Session
