@@ -10,13 +10,14 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar, cast
 
 import pytest
 from control_machines_in_lab import MACHINES, STUDIOS, Studio, ask_for_video, query
 from farm_in_lab import LabFarm, Run
 from journey_inputs import FARM, PROGRAM
-from monitored_farm import FILESYSTEMS, PORT, Receiver
-from numbered_writers import NumberedWriters
+from monitored_farm import FILESYSTEMS, PORT, Prometheus, Receiver
+from numbered_writers import NumberedWriters, Repeated
 from standby_in_lab import (
     AS_POSTGRES,
     DATABASES,
@@ -37,17 +38,20 @@ pytestmark = [
     pytest.mark.timeout(2400),
     pytest.mark.cached(*FARM, *PROGRAM, "tests/servers/alert_receiver.py"),
 ]
+GOAL_S = 30
 MONITORING = {
     "monitoring__filesystems_left_out": FILESYSTEMS,
     "monitoring__every_s": 2,
     "monitoring__first_wait": "1s",
     "monitoring__resend": "5s",
-    "monitoring__overrides": {"DatabaseStandbyMissing": {"for": "4s"}},
+    "monitoring__overrides": {"DatabaseStandbyMissing": {"for": "4s"}, "TargetDown": {"for": f"{GOAL_S}s"}},
     "monitoring__webhooks": [{"url": f"http://{GATEWAY}:{PORT}/alerts"}],
 }
 STANDBY_MISSING = "No standby follows PostgreSQL"
-GOAL_S = 30
+T = TypeVar("T")
 SCENES = 6
+NO_ANSWER = "no answer"
+A_PICTURE = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
 # What somebody on the machine itself tries while it is cut off; each is given three seconds.
 ALONE = "CREATE TABLE IF NOT EXISTS written_alone (number int)"
 COUNT_ALONE = "SELECT count(*) FROM written_alone"
@@ -199,19 +203,65 @@ def wait_until_it_stops(farm: LabFarm, machine: str) -> float:
     return time.monotonic()
 
 
-def test_the_database_stays_up_while_the_authority_is_replaced(farm: LabFarm, first_run: Run) -> None:
+def once_answered(action: Callable[[], T]) -> T:
+    """Returns the result of a request, which is repeated while the studio starts anew."""
+
+    def attempt() -> T | None:
+        try:
+            return action()
+        except AssertionError as error:
+            if "curl: (" not in str(error):
+                raise
+            return None
+
+    return cast("T", eventually(attempt, "the studio"))
+
+
+def test_all_work_goes_on_while_the_authority_is_replaced(
+    farm: LabFarm, receiver: Receiver, record_property: Callable[[str, object], None]
+) -> None:
+    """One studio makes videos, the other one takes uploads, both store numbers, and Prometheus reads all."""
     primary = wait_for_standby(farm)
     started = query(farm, "SELECT pg_postmaster_start_time()", on=primary)
-    before = farm.secret("tls/ca.pem")
-    with NumberedWriters(farm, "New authority", STUDIOS) as written:
-        time.sleep(3)
+    before, prometheus = farm.secret("tls/ca.pem"), Prometheus(farm)
+    eventually(lambda: {up for _, _, up in prometheus.up()} == {"1"}, "all targets")
+    seen = len(receiver.alerts("TargetDown"))
+    makes, takes = (Studio(farm, machine) for machine in STUDIOS)
+
+    def make(number: int) -> None:
+        render = once_answered(lambda: ask_for_video(makes, f"During the rotation {number}", 1))
+        once_answered(render.wait_for_video)
+
+    def upload(number: int) -> None:
+        answer = takes.upload(f"rotation-{number}.png", A_PICTURE + f"rotation {number}".encode())
+        assert "id" in answer, answer.get("code", NO_ANSWER)
+
+    begun_s = time.time()
+    with (
+        NumberedWriters(farm, "New authority", STUDIOS) as written,
+        Repeated(make) as videos,
+        Repeated(upload) as uploads,
+    ):
+        eventually(lambda: uploads.done and videos.done, "the first upload and video")
         farm.converge(playbook="ansible/playbooks/rotate-secrets.yaml", rotate=["tokens", "authority"])
-        time.sleep(3)
-    print(f"A new authority: {written.pauses()}")
+        after = max(uploads.done), max(videos.done)
+        eventually(lambda: max(uploads.done) > after[0], "an upload afterwards")
+        eventually(lambda: max(videos.done) > after[1], "a video afterwards")
+    unread = prometheus.unread_s(begun_s, time.time())
+    print(
+        f"A new authority: {written.pauses()}. {len(uploads.done)} uploads, none for"
+        f" {uploads.longest_s:.1f} s, refused: {uploads.failed}. {len(videos.done)} videos, none for"
+        f" {videos.longest_s:.1f} s, failed: {videos.failed}. Prometheus could not read: {unread}."
+    )
+    record_property("upload_pause_s", round(uploads.longest_s, 1))
+    record_property("unread_s", unread)
     assert farm.secret("tls/ca.pem") != before
     assert wait_for_standby(farm) == primary
     assert query(farm, "SELECT pg_postmaster_start_time()", on=primary) == started
     written.expect_all(DATABASES)
+    assert not videos.failed
+    assert set(uploads.failed.values()) <= {NO_ANSWER}, "only a studio that starts anew takes none"
+    assert len(receiver.alerts("TargetDown")) == seen, receiver.alerts("TargetDown")
     studios = [Studio(farm, machine) for machine in STUDIOS]
     ask_for_video(studios[0], "After the new authority", SCENES).wait_for_video()
     ways = {way for studio in studios for way in studio.files_by_way()}
