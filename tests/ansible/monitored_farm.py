@@ -92,6 +92,15 @@ class Receiver:
             if (alert["labels"]["alertname"], alert["status"]) == (name, status)
         ]
 
+    def names(self) -> list[str]:
+        """Returns the alerts that have fired, each as often as it did."""
+        fired = {
+            (alert["labels"]["alertname"], alert["labels"].get("instance", ""), alert["startsAt"])
+            for post in self.posts("/alerts")
+            for alert in post["body"]["alerts"]
+        }
+        return sorted(name for name, _, _ in fired)
+
     def wait_for(self, name: str, within_s: float = 120, **labels: str) -> dict[str, Any]:
         """Returns the newest alert of that name with these labels, once one has come."""
 

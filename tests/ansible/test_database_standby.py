@@ -21,6 +21,7 @@ from numbered_writers import NumberedWriters, Repeated
 from standby_in_lab import (
     AS_POSTGRES,
     DATABASES,
+    PATRONICTL,
     follows,
     members,
     primary_of,
@@ -268,3 +269,54 @@ def test_all_work_goes_on_while_the_authority_is_replaced(
     assert ways == {"bucket"}, "workers reach the S3 server"
     again = farm.converge("--diff")
     assert again.changed() == 0, again.output[-5000:]
+
+
+def test_the_way_back_to_one_machine_loses_nothing_and_voids_what_the_other_one_knew(
+    farm: LabFarm, receiver: Receiver, record_property: Callable[[str, object], None]
+) -> None:
+    """The machine that leaves is the primary, and runs on."""
+    stays, leaves = DATABASES
+    if wait_for_standby(farm) != leaves:
+        assert farm.on(stays, *PATRONICTL, "switchover", "--candidate", leaves, "--force").returncode == 0
+        eventually(lambda: follows(farm, leaves, stays), "the other one as primary")
+    studio = Studio(farm, STUDIOS[0])
+    password, token = (
+        farm.secret("postgresql/replicator.password"),
+        farm.secret("consul/tokens/postgresql.token"),
+    )
+    # A change of the primary is an alert here, whose time is short.
+    eventually(lambda: {name for name, _ in Prometheus(farm).firing()} <= {"Watchdog"}, "no alert")
+    alerts = receiver.names()
+    render = ask_for_video(studio, "On the way back", SCENES)
+    before = render.wait_for_scene()
+    with NumberedWriters(farm, "Way back", STUDIOS) as written:
+        eventually(lambda: written.acknowledged, "a number")
+        farm.remove_from_group(leaves, "database")
+        run = farm.converge()
+        stored = len(written.acknowledged)
+        eventually(lambda: len(written.acknowledged) > stored, "a number afterwards")
+    pause_s = max(one.longest_pause_s() for one in written.by_machine.values())
+    record_property("pause_s", round(pause_s, 1))
+    print(f"From two machines to {stays} alone: {written.pauses()}.")
+    assert all(run.count(machine, "failed") == 0 for machine in MACHINES)
+    written.expect_all((stays,))
+    render.wait_for_video()
+    after = render.attempts()
+    assert len(after) == SCENES and after.items() >= before.items(), "no finished scene is drawn again"
+    assert takes_writes(farm.on, stays)
+    assert query(farm, "SELECT slot_name FROM pg_replication_slots", on=stays) == []
+    assert query(farm, "SELECT rolname FROM pg_roles WHERE rolreplication", on=stays) == [["postgres"]]
+    for removed in ("/etc/patroni", "/etc/soundstage/postgresql", "/var/lib/postgresql/*/main"):
+        assert farm.on(leaves, "sh", "-c", f"ls -d {removed}").returncode != 0, removed
+    assert farm.on(leaves, "sh", "-c", "ls -d /var/lib/postgresql/*/main.unused-*").returncode == 0
+    assert farm.on(leaves, "pgrep", "-x", "postgres").returncode != 0
+    consul = f"https://{MACHINES[stays]}:8501/v1/kv/service/soundstage/?keys=true"
+    assert farm.curl(consul, token=token, header="X-Consul-Token") == "403"
+    login = f"host={MACHINES[stays]} user=replicator replication=true sslmode=require connect_timeout=5"
+    tried = farm.on(leaves, "env", f"PGPASSWORD={password}", "psql", "-c", "IDENTIFY_SYSTEM", login)
+    assert tried.returncode != 0, tried.stdout
+    assert receiver.names() == alerts, "alerts are silent"
+    again = farm.converge("--diff")
+    assert again.changed() == 0, again.output[-5000:]
+    assert receiver.names() == alerts, "and stay so"
+    assert pause_s < GOAL_S
