@@ -7,7 +7,6 @@ of a segment are here.
 from __future__ import annotations
 
 import json
-import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -18,7 +17,7 @@ import httpx
 
 from farm.nomad.address import NomadAddress, token_of
 from soundstage.errors import Conflict, Forbidden, Invalid, NotFound, SoundstageError, Unavailable, Upstream
-from soundstage.http import http_errors, open_client, tls_context
+from soundstage.http import TlsFiles, http_errors, open_client
 
 TIMEOUT_S = 15.0
 STREAM_SILENCE_S = 35.0
@@ -207,12 +206,10 @@ class NomadClient:
         return answer
 
 
-def _tls(address: NomadAddress) -> ssl.SSLContext | bool:
+def _tls(address: NomadAddress) -> TlsFiles | bool:
     if not address.url.startswith("https:"):
         return True
-    return tls_context(
-        ca_file=address.ca_file, certificate=address.client_cert_file, key=address.client_key_file
-    )
+    return TlsFiles(address.ca_file, address.client_cert_file, address.client_key_file)
 
 
 def path_part(name: str) -> str:

@@ -13,15 +13,15 @@ import os
 import threading
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 from urllib.parse import quote, urlencode, urlsplit
 
 import httpx
 import obstore
 from obstore.exceptions import BaseError
-from obstore.store import ObjectStore
 
-from soundstage.blobs.bucket import BucketAccess, bucket_error
+from soundstage.blobs.bucket import BucketAccess, BucketConnection, bucket_error
 from soundstage.blobs.schemas import key_of
 from soundstage.http.internal import open_blocking_client, tls_context
 from soundstage.telemetry import get_logger
@@ -47,14 +47,17 @@ class SignedUpload:
 class SignedAddresses:
     """Addresses in one bucket. Thread-safe, and blocking: credentials may have to be fetched."""
 
-    def __init__(self, bucket: ObjectStore, signer: UploadSigner | None) -> None:
+    def __init__(
+        self, bucket: BucketConnection, signer: UploadSigner | None, ca_file: Path | None = None
+    ) -> None:
         self._bucket = bucket
         self._signer = signer
+        self._ca_file = ca_file
         self._lock = threading.Lock()
         self._compares_checksums: bool | None = None
 
     @classmethod
-    def of(cls, bucket: ObjectStore, url: str, access: BucketAccess) -> SignedAddresses:
+    def of(cls, bucket: BucketConnection, url: str, access: BucketAccess) -> SignedAddresses:
         """Returns those of `s3://bucket/prefix`. Without a key pair in `access` or the usual variables there
         are none for uploads: the temporary credentials of a machine's role are known to obstore alone.
         """
@@ -68,12 +71,13 @@ class SignedAddresses:
         base = f"https://{parts.netloc}.s3.{region}.amazonaws.com"
         if (endpoint := access.endpoint()) is not None:
             base = f"{endpoint}/{parts.netloc}"
-        return cls(bucket, UploadSigner(base + parts.path.rstrip("/"), region, key_id, secret))
+        signer = UploadSigner(base + parts.path.rstrip("/"), region, key_id, secret)
+        return cls(bucket, signer, access.ca_file)
 
     def download(self, digits: str, expires_s: int) -> str:
         """Returns an address that answers GET with the blob."""
         try:
-            bucket = cast("S3Store", self._bucket)
+            bucket = cast("S3Store", self._bucket.store())
             return str(obstore.sign(bucket, "GET", key_of(digits), timedelta(seconds=expires_s)))
         except BaseError as error:
             raise bucket_error(error) from error
@@ -94,11 +98,14 @@ class SignedAddresses:
     def _try(self, signer: UploadSigner) -> bool | None:
         probe = signer.sign(PROBE_KEY, hashlib.sha256(b"a").digest(), 1, 60)
         try:
-            with open_blocking_client(timeout=PROBE_TIMEOUT_S, tls=tls_context()) as client:
+            tls = tls_context()
+            if self._ca_file is not None:
+                tls.load_verify_locations(self._ca_file)
+            with open_blocking_client(timeout=PROBE_TIMEOUT_S, tls=tls) as client:
                 status = client.put(probe.url, content=b"b", headers=probe.headers).status_code
             if status == httpx.codes.OK:
-                obstore.delete(self._bucket, PROBE_KEY)
-        except (httpx.HTTPError, BaseError, FileNotFoundError) as error:
+                obstore.delete(self._bucket.store(), PROBE_KEY)
+        except (httpx.HTTPError, BaseError, OSError) as error:
             # Tried again with the next upload.
             log.warning("blobs.checksums_not_tried", error=type(error).__name__)
             return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -12,11 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import obstore
+from cryptography import x509
 from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import ObjectStore, from_url
 
 from soundstage.errors import Invalid, SoundstageError, StorageFull, Unavailable, Upstream
+from soundstage.http.tls_files import FileState, file_state
 from soundstage.settings.sections import BlobSettings
+from soundstage.telemetry import get_logger
 
 if TYPE_CHECKING:
     # Types alone: they do not exist when the program runs.
@@ -44,6 +48,8 @@ _RETRY: RetryConfig = {
 _HASTY_CLIENT: ClientConfig = {**_CLIENT, "connect_timeout": "2s", "read_timeout": "10s"}
 _HASTY_RETRY: RetryConfig = {**_RETRY, "max_retries": 1, "retry_timeout": timedelta(seconds=5)}
 
+log = get_logger(__name__)
+
 # How S3 names its refusals: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 _CODE = re.compile(r"<Code>(\w+)</Code>")
 _STATUS = re.compile(r"status code: (\d{3})")
@@ -66,12 +72,15 @@ _FULL = frozenset({"InsufficientStorage", "QuotaExceeded", "XMinioStorageFull"})
 
 @dataclass(frozen=True, slots=True)
 class BucketAccess:
-    """Address and credentials of an S3 server; missing fields come from the usual AWS_* variables."""
+    """Address and credentials of an S3 server; missing fields come from the usual AWS_* variables. `ca_file`:
+    authorities that sign its certificate, beside those of the system.
+    """
 
     endpoint_url: str | None = None
     region: str | None = None
     access_key_id: str | None = None
     secret_access_key: str | None = field(default=None, repr=False)
+    ca_file: Path | None = None
 
     @classmethod
     def of(cls, settings: BlobSettings) -> BucketAccess:
@@ -81,6 +90,7 @@ class BucketAccess:
             region=settings.region,
             access_key_id=settings.access_key_id,
             secret_access_key=settings.secret_key(),
+            ca_file=settings.ca_file,
         )
 
     @classmethod
@@ -96,11 +106,40 @@ class BucketAccess:
         return None if named is None else named.rstrip("/")
 
 
-def open_bucket(url: str, access: BucketAccess, *, of_several: bool = False) -> ObjectStore:
-    """The store behind `s3://bucket/prefix`; nothing is asked yet. Raises Invalid for a URL it cannot use.
-
-    `of_several`: others hold the same, so that one which does not answer is given up soon.
+class BucketConnection:
+    """Opens the store of one S3 server, and again when the file of its authorities has changed: a farm that
+    replaces its authority writes a new one under running processes. Thread-safe.
     """
+
+    def __init__(self, url: str, access: BucketAccess, *, of_several: bool = False) -> None:
+        """Opens it; nothing is asked yet. Raises Invalid for a URL it cannot use, and Unavailable when the
+        file cannot be read. `of_several`: others hold the same, so that one which does not answer is given up
+        soon.
+        """
+        self._url, self._access, self._of_several = url, access, of_several
+        self._lock = threading.Lock()
+        self._state = self._file_state()
+        self._store = _open_bucket(url, access, of_several=of_several)
+
+    def store(self) -> ObjectStore:
+        """Returns what trusts the authorities that are in the file now, or the former ones while it cannot be
+        read.
+        """
+        with self._lock:
+            if (state := self._file_state()) != self._state:
+                try:
+                    self._store = _open_bucket(self._url, self._access, of_several=self._of_several)
+                except SoundstageError as error:
+                    log.warning("blobs.ca_not_read_again", error=error.code)
+                else:
+                    self._state = state
+            return self._store
+
+    def _file_state(self) -> FileState:
+        return None if self._access.ca_file is None else file_state(self._access.ca_file)
+
+
+def _open_bucket(url: str, access: BucketAccess, *, of_several: bool) -> ObjectStore:
     client, retry = (_HASTY_CLIENT, _HASTY_RETRY) if of_several else (_CLIENT, _RETRY)
     if not url.startswith("s3://"):
         return _opened(url)
@@ -116,7 +155,23 @@ def open_bucket(url: str, access: BucketAccess, *, of_several: bool = False) -> 
         config["secret_access_key"] = access.secret_access_key
     # Plain HTTP only where the operator wrote it.
     allow_http = endpoint is not None and endpoint.startswith("http://")
-    return _opened(url, config, {**client, "allow_http": allow_http}, retry)
+    client = {**client, "allow_http": allow_http}
+    if access.ca_file is not None:
+        client["root_certificate"] = _authorities(access.ca_file)
+    return _opened(url, config, client, retry)
+
+
+def _authorities(file: Path) -> bytes:
+    try:
+        content = file.read_bytes()
+        x509.load_pem_x509_certificates(content)
+    except (OSError, ValueError) as error:
+        raise Unavailable(
+            "blobs.ca_unreadable",
+            f"No certificates can be read from {file}.",
+            "Check `blobs.ca_file`: PEM, readable for the user who runs soundstage.",
+        ) from error
+    return content
 
 
 def upload(bucket: ObjectStore, key: str, path: Path) -> None:

@@ -41,17 +41,23 @@ T = TypeVar("T")
 class Replicas:
     """Thread-safe, and blocking. Raises what obstore raises."""
 
-    def __init__(self, stores: Sequence[ObjectStore], staging: Path) -> None:
-        """`staging`: a folder for files on their way from one server to another."""
+    def __init__(self, openers: Sequence[Callable[[], ObjectStore]], staging: Path) -> None:
+        """`openers`: each returns the store of one server, called before each use. `staging`: a folder for
+        files on their way from one server to another.
+        """
         self._staging = staging
-        self.stores = tuple(stores)
-        self._away_until_s = [0.0] * len(stores)
+        self._openers = tuple(openers)
+        self._away_until_s = [0.0] * len(openers)
         # What earlier processes have left is not known.
         self.may_differ = self.are_several
 
     @property
     def are_several(self) -> bool:
-        return len(self.stores) > 1
+        return len(self._openers) > 1
+
+    @property
+    def stores(self) -> tuple[ObjectStore, ...]:
+        return tuple(open_store() for open_store in self._openers)
 
     def check(self) -> None:
         """Lists a little on each; raises when a bucket is not there, refuses us, or no server answers."""
@@ -60,7 +66,7 @@ class Replicas:
     def put(self, key: str, path: Path) -> None:
         """Puts a file on all servers that answer, of which there must be one."""
         took = self._on_all(lambda store: upload(store, key, path))
-        self.may_differ = self.may_differ or len(took) < len(self.stores)
+        self.may_differ = self.may_differ or len(took) < len(self._openers)
 
     def head(self, key: str) -> ObjectMeta:
         """Raises FileNotFoundError when no server that answers has it."""
@@ -105,7 +111,7 @@ class Replicas:
         if strictly:
             for store in self.stores:
                 _delete(store, key)
-        elif len(self._on_all(lambda store: _delete(store, key))) < len(self.stores):
+        elif len(self._on_all(lambda store: _delete(store, key))) < len(self._openers):
             self.may_differ = True
             self._on_all(lambda store: obstore.put(store, DELETED + key, b""))
             with suppress(FileNotFoundError):
@@ -118,19 +124,16 @@ class Replicas:
         if self.are_several:
             for store in self.stores:
                 next(iter(obstore.list(store, chunk_size=1)), None)
-            self._away_until_s = [0.0] * len(self.stores)
+            self._away_until_s = [0.0] * len(self._openers)
 
     def holder_of(self, key: str) -> int:
         """Returns the index of a server that answers and has it; of the first where none has."""
         if not self.are_several:
             return 0
 
-        def find(store: ObjectStore) -> int:
-            obstore.head(store, key)
-            return self.stores.index(store)
-
         try:
-            return self._on_first(find)
+            number, _ = self._on_first_numbered(lambda store: obstore.head(store, key))
+            return number
         except FileNotFoundError:
             return self.first()
 
@@ -164,7 +167,7 @@ class Replicas:
                 for store, staged in found:
                     if staged is None:
                         upload(store, key, whole.path)
-            self.may_differ = self.may_differ or len(found) < len(self.stores)
+            self.may_differ = self.may_differ or len(found) < len(self._openers)
             return whole is not None
 
     def copy_missing(self) -> int:
@@ -188,7 +191,7 @@ class Replicas:
         listings = [
             {one["path"]: one for page in obstore.list(store) for one in page} for store in self.stores
         ]
-        self._away_until_s = [0.0] * len(self.stores)
+        self._away_until_s = [0.0] * len(self._openers)
         self._delete_marked(listings)
         everything = set[str]().union(*listings)
         sizes = {
@@ -219,7 +222,7 @@ class Replicas:
         failure: BaseError | None = None
         for number in self._not_away():
             try:
-                results.append(action(self.stores[number]))
+                results.append(action(self._openers[number]()))
             except BaseError as error:
                 self._note_away(number, error)
                 failure = error
@@ -231,13 +234,18 @@ class Replicas:
         """Returns the result of the first server that answers and has it. `thorough`: one that was away is
         asked as well before it counts as missing.
         """
+        return self._on_first_numbered(action, thorough=thorough)[1]
+
+    def _on_first_numbered(
+        self, action: Callable[[ObjectStore], T], *, thorough: bool = False
+    ) -> tuple[int, T]:
         missing: FileNotFoundError | None = None
         failure: BaseError | None = None
         for number in self._in_order():
             if missing is not None and self._is_away(number) and not thorough:
                 break
             try:
-                result = action(self.stores[number])
+                result = action(self._openers[number]())
             except FileNotFoundError as error:
                 missing = error
             except BaseError as error:
@@ -245,7 +253,7 @@ class Replicas:
                 failure = error
             else:
                 self.may_differ = self.may_differ or missing is not None
-                return result
+                return number, result
         first, second = (failure, missing) if thorough else (missing, failure)
         raise first or second or ValueError("no store")
 
@@ -254,7 +262,7 @@ class Replicas:
         return [one for one in self._in_order() if not self._is_away(one)] or self._in_order()
 
     def _in_order(self) -> list[int]:
-        return sorted(range(len(self.stores)), key=self._is_away)
+        return sorted(range(len(self._openers)), key=self._is_away)
 
     def _is_away(self, number: int) -> bool:
         return time.monotonic() < self._away_until_s[number]
@@ -263,7 +271,7 @@ class Replicas:
         """Raises the error where it is no server of several that does not answer."""
         if not self.are_several or not is_unreachable(error):
             raise error
-        log.warning("blobs.server_away", server=number + 1, of=len(self.stores), retry_s=AWAY_S)
+        log.warning("blobs.server_away", server=number + 1, of=len(self._openers), retry_s=AWAY_S)
         self._away_until_s[number] = time.monotonic() + AWAY_S
         self.may_differ = True
 

@@ -13,16 +13,16 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from obstore.exceptions import BaseError
-from obstore.store import LocalStore, ObjectStore
+from obstore.store import LocalStore
 
 from soundstage.blobs.addresses import SignedAddresses, SignedUpload
 from soundstage.blobs.bucket import (
     BucketAccess,
+    BucketConnection,
     bad_url,
     bucket_error,
     bucket_errors,
     names_no_object,
-    open_bucket,
 )
 from soundstage.blobs.copies import Copies
 from soundstage.blobs.in_flight import InFlightBytes
@@ -58,7 +58,7 @@ class BlobStore:
     def __init__(
         self,
         root: Path,
-        buckets: Sequence[ObjectStore],
+        buckets: Sequence[BucketConnection],
         copies: Copies,
         quota_bytes: int | None,
         addresses: Sequence[SignedAddresses] = (),
@@ -71,7 +71,8 @@ class BlobStore:
         self._addresses = addresses
         self._copies = copies
         self._reached = not buckets
-        self._replicas = Replicas(buckets or [LocalStore(prefix=root)], self._staging)
+        local = LocalStore(prefix=root)
+        self._replicas = Replicas([one.store for one in buckets] or [lambda: local], self._staging)
         self._quota_bytes = quota_bytes
         self._usage: tuple[float, int] | None = None
         self._in_flight = InFlightBytes(self._check_quota)
@@ -94,7 +95,7 @@ class BlobStore:
         Leftovers of processes that died while writing are removed; a bucket is first asked when it is used.
         Raises Invalid for a URL it cannot use.
         """
-        buckets: list[ObjectStore] = []
+        buckets: list[BucketConnection] = []
         addresses: list[SignedAddresses] = []
         root = _local_root(url)
         if root is None:
@@ -104,7 +105,7 @@ class BlobStore:
                 )
             root = cache.absolute()
             servers = access or (BucketAccess(),)
-            buckets = [open_bucket(str(url), one, of_several=len(servers) > 1) for one in servers]
+            buckets = [BucketConnection(str(url), one, of_several=len(servers) > 1) for one in servers]
             if signed_urls and str(url).startswith("s3://"):
                 named = zip(buckets, servers, strict=True)
                 addresses = [SignedAddresses.of(bucket, str(url), one) for bucket, one in named]

@@ -16,6 +16,7 @@ from soundstage.http.internal import (
     web_socket_url,
 )
 from soundstage.http.outgoing import Bounds, check_declared_length, outgoing_client, retry_after_of
+from soundstage.http.tls_files import TlsFiles
 
 __all__ = [
     "NO_LISTENERS",
@@ -23,6 +24,7 @@ __all__ = [
     "Destinations",
     "OwnListeners",
     "Target",
+    "TlsFiles",
     "check_declared_length",
     "http_errors",
     "open_blocking_client",

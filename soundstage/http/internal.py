@@ -15,6 +15,7 @@ from pathlib import Path
 
 import httpx
 
+from soundstage.http.tls_files import RenewingTransport, TlsFiles
 from soundstage.http.traced import TracedTransport
 from soundstage.telemetry import metrics
 
@@ -25,18 +26,23 @@ def open_client(
     base_url: str = "",
     *,
     timeout: float | httpx.Timeout,
-    tls: ssl.SSLContext | bool = True,
+    tls: ssl.SSLContext | bool | TlsFiles = True,
     headers: Mapping[str, str] | None = None,
     limits: httpx.Limits = LIMITS,
     unix_socket: Path | None = None,
 ) -> httpx.AsyncClient:
-    """Returns a client without proxies and redirects. `unix_socket` takes the place of the URLs' host."""
-    transport = _MeasuredTransport(
-        verify=common_tls_context() if tls is True else tls,
-        trust_env=False,
-        limits=limits,
-        uds=None if unix_socket is None else str(unix_socket),
-    )
+    """Returns a client without proxies and redirects. `unix_socket` takes the place of the URLs' host. Files
+    of `tls` are read again when they have changed; raises OSError when they cannot be read now.
+    """
+
+    def build(verify: ssl.SSLContext | bool) -> httpx.AsyncBaseTransport:
+        socket = None if unix_socket is None else str(unix_socket)
+        return _MeasuredTransport(verify=verify, trust_env=False, limits=limits, uds=socket)
+
+    if isinstance(tls, TlsFiles):
+        transport: httpx.AsyncBaseTransport = RenewingTransport(tls, build)
+    else:
+        transport = build(common_tls_context() if tls is True else tls)
     return httpx.AsyncClient(
         base_url=base_url,
         headers=headers,

@@ -150,6 +150,11 @@ class BlobSettings(Section):
     secret_key_file: Path | None = Field(
         None, description="file that holds the secret access key; empty: `AWS_SECRET_ACCESS_KEY`"
     )
+    ca_file: Path | None = Field(
+        None,
+        description="certificates that the S3 server's may be signed by, beside those of the system; read "
+        "again when they change",
+    )
     signed_urls: bool = Field(
         True,
         description="workers of a farm read and write an S3 bucket themselves, by signed addresses; without, "

@@ -125,7 +125,10 @@ def control_farm(build_control_farm: Callable[..., LabFarm]) -> LabFarm:
     """Three control machines, two of which run studio and provisioning API; bare until `control_run`. A test
     leaves it as it was."""
     groups = {"provisioning": list(STUDIOS), **{one: [STORE] for one in ("database", "storage", "workers")}}
-    return build_control_farm("two", groups, agent__extra="[webhooks]\nloopback = true")
+    # Machines that are taken in are configured by a playbook of the test, and many may call.
+    settings = ('playbook = "waiting.yaml"', "new_machines_per_hour = 3600", "discovered_max = 1000")
+    more = {"provisioning_api__ssh_user": "root", "provisioning_api__extra": "\n".join(settings)}
+    return build_control_farm("two", groups, agent__extra="[webhooks]\nloopback = true", **more)
 
 
 @pytest.fixture(scope="session")

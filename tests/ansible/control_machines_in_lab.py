@@ -22,11 +22,10 @@ STORE = "control-3"
 """The machine with the database and the bucket; it draws, too."""
 STATE = "/var/lib/soundstage-agent"
 BUCKET = "/var/lib/soundstage-objects/soundstage"
-# The session that holds the lock of the dispatcher (soundstage/database/leader_locks.py).
+# The session that holds a leader's lock, by its key.
 LEADER = """
 SELECT host(client_addr) FROM pg_locks JOIN pg_stat_activity USING (pid)
-WHERE locktype = 'advisory' AND granted AND ((classid::bigint << 32) | objid::bigint)
-  = ('x' || substr(encode(sha256('soundstage leader dispatcher'), 'hex'), 1, 16))::bit(64)::bigint >> 1
+WHERE locktype = 'advisory' AND granted AND ((classid::bigint << 32) | objid::bigint) = {key}
 """
 
 
@@ -154,10 +153,12 @@ def query(farm: LabFarm, statement: str, database: str = "soundstage", on: str =
     return [line.split("|") for line in done.stdout.splitlines()]
 
 
-def leader(farm: LabFarm, on: str = STORE) -> str:
-    """Returns the machine whose process dispatches renders; empty while none does. `on`: the machine whose
-    PostgreSQL takes writes."""
-    psql = ("psql", "-Atqd", "soundstage", "-c", LEADER)
+def leader(farm: LabFarm, on: str = STORE, name: str = "dispatcher", database: str = "soundstage") -> str:
+    """Returns the machine whose process dispatches renders, or leads in `name`; empty while none does. `on`:
+    the machine whose PostgreSQL takes writes."""
+    # As soundstage/database/leader_locks.py has it.
+    key = int.from_bytes(hashlib.sha256(f"soundstage leader {name}".encode()).digest()[:8]) >> 1
+    psql = ("psql", "-Atqd", database, "-c", LEADER.format(key=key))
     found = farm.on(on, "runuser", "-u", "postgres", "--", *psql)
     return next((name for name, address in MACHINES.items() if address == found.stdout.strip()), "")
 
@@ -223,8 +224,19 @@ def provisioning(farm: LabFarm, machine: str, method: str, path: str, body: Any 
     return json.loads(done.stdout)
 
 
-def machine_at(farm: LabFarm, machine: str) -> Any:
+def call_home(farm: LabFarm, at: str, name: str, address: str) -> bool:
+    """Returns whether the provisioning API of a machine has taken the call of a machine, over https."""
+    authority = farm.secrets / "provisioning" / "ca.pem"
+    words = ["curl", "--silent", "--fail", "--max-time", "5", "--noproxy", "*", "--cacert", str(authority)]
+    words += ["--header", "@-", "--json", json.dumps({"hostname": name, "ip": address})]
+    command = farm.lab.entering([*words, f"https://{MACHINES[at]}:8002/api/ready-for-provisioning"])
+    key = f"Authorization: Bearer {farm.secret('provisioning/admin.key')}\n"
+    return subprocess.run(command, input=key, capture_output=True, text=True).returncode == 0
+
+
+def machine_at(farm: LabFarm, machine: str, name: str = "new") -> Any:
+    """Returns a machine as the provisioning API of another one shows it; None while it does not."""
     try:
-        return provisioning(farm, machine, "GET", "/api/machines/new")
+        return provisioning(farm, machine, "GET", f"/api/machines/{name}")
     except AssertionError:
         return None

@@ -125,6 +125,10 @@ class LabFarm:
         added = {"children": {group: {"hosts": {machine: {}}}}}
         (self.inventory / f"30-{group}-{machine}.yaml").write_text(yaml.safe_dump({"all": added}))
 
+    def remove_from_group(self, machine: str, group: str) -> None:
+        """Takes back `add_to_group`."""
+        (self.inventory / f"30-{group}-{machine}.yaml").unlink()
+
     def curl(self, url: str, *, certificate: bool = True, token: str = "", header: str = "") -> str:
         """The status that a client in the lab's network gets, `000` when TLS already refuses it."""
         words = ["--output", "/dev/null", "--write-out", "%{http_code}"]

@@ -21,6 +21,7 @@ SERVER = MACHINES[0]
 TEXTFILES = "/var/lib/prometheus/node-exporter"
 SHORT_CERTIFICATE = "/etc/soundstage/short.pem"
 PORT, BROKEN_PORT = 9998, 9999
+STEP_S = 2
 # The machines of the lab stand on overlays and disks in memory.
 FILESYSTEMS = "^(proc|sysfs|cgroup2?|devpts|mqueue|tmpfs|ramfs|bpf)$"
 TAGS = "common,consul,nomad,health,monitoring,logs"
@@ -91,6 +92,15 @@ class Receiver:
             if (alert["labels"]["alertname"], alert["status"]) == (name, status)
         ]
 
+    def names(self) -> list[str]:
+        """Returns the alerts that have fired, each as often as it did."""
+        fired = {
+            (alert["labels"]["alertname"], alert["labels"].get("instance", ""), alert["startsAt"])
+            for post in self.posts("/alerts")
+            for alert in post["body"]["alerts"]
+        }
+        return sorted(name for name, _, _ in fired)
+
     def wait_for(self, name: str, within_s: float = 120, **labels: str) -> dict[str, Any]:
         """Returns the newest alert of that name with these labels, once one has come."""
 
@@ -125,6 +135,16 @@ class Prometheus:
         """Job, machine and `1` for each target that answers."""
         found = self.query("up")
         return {(one["metric"]["job"], one["metric"]["instance"], one["value"][1]) for one in found}
+
+    def unread_s(self, start_s: float, end_s: float) -> dict[str, float]:
+        """Returns for each job with a target that did not answer, how long one did not without a break."""
+        query = f"query=up&start={start_s:.0f}&end={end_s:.0f}&step={STEP_S}"
+        longest: dict[str, float] = {}
+        for one in self.ask(f"/api/v1/query_range?{query}")["data"]["result"]:
+            runs = "".join(value for _, value in one["values"]).split("1")
+            job = one["metric"]["job"]
+            longest[job] = max(longest.get(job, 0.0), float(max(map(len, runs)) * STEP_S))
+        return {job: seconds for job, seconds in sorted(longest.items()) if seconds}
 
     def names(self) -> set[str]:
         found = self.ask("/api/v1/label/__name__/values")

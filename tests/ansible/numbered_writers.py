@@ -1,5 +1,5 @@
-"""People who make projects with consecutive numbers as titles while a drill goes on, so that afterwards each
-number that a studio has acknowledged can be looked for; for drills.
+"""People who make projects with consecutive numbers as titles, and an action that is repeated, while a drill
+goes on: afterwards each number that a studio has acknowledged can be looked for; for drills.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import count, pairwise
 from types import TracebackType
@@ -110,3 +110,41 @@ class NumberedWriters:
             else:
                 written.acknowledged[number] = time.monotonic()
         written.ended_s = time.monotonic()
+
+
+class Repeated:
+    """An action that is called again and again in a thread, from entry to exit. It may raise AssertionError.
+
+    `done` holds what it returned by its number; `failed` what it raised.
+    """
+
+    def __init__(self, action: Callable[[int], object]) -> None:
+        self.done: dict[int, object] = {}
+        self.failed: dict[int, str] = {}
+        self.longest_s = 0.0
+        """The longest time between two that went well."""
+        self._action = action
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._repeat, daemon=True)
+
+    def __enter__(self) -> Repeated:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        self._end.set()
+        self._thread.join()
+
+    def _repeat(self) -> None:
+        last = time.monotonic()
+        for number in count(1):
+            try:
+                self.done[number] = self._action(number)
+            except AssertionError as error:
+                self.failed[number] = next(iter(str(error).splitlines()), "")
+            else:
+                self.longest_s, last = max(self.longest_s, time.monotonic() - last), time.monotonic()
+            if self._end.wait(PAUSE_S):
+                return

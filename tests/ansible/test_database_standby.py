@@ -10,16 +10,18 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar, cast
 
 import pytest
 from control_machines_in_lab import MACHINES, STUDIOS, Studio, ask_for_video, query
 from farm_in_lab import LabFarm, Run
 from journey_inputs import FARM, PROGRAM
-from monitored_farm import FILESYSTEMS, PORT, Receiver
-from numbered_writers import NumberedWriters
+from monitored_farm import FILESYSTEMS, PORT, Prometheus, Receiver
+from numbered_writers import NumberedWriters, Repeated
 from standby_in_lab import (
     AS_POSTGRES,
     DATABASES,
+    PATRONICTL,
     follows,
     members,
     primary_of,
@@ -37,17 +39,20 @@ pytestmark = [
     pytest.mark.timeout(2400),
     pytest.mark.cached(*FARM, *PROGRAM, "tests/servers/alert_receiver.py"),
 ]
+GOAL_S = 30
 MONITORING = {
     "monitoring__filesystems_left_out": FILESYSTEMS,
     "monitoring__every_s": 2,
     "monitoring__first_wait": "1s",
     "monitoring__resend": "5s",
-    "monitoring__overrides": {"DatabaseStandbyMissing": {"for": "4s"}},
+    "monitoring__overrides": {"DatabaseStandbyMissing": {"for": "4s"}, "TargetDown": {"for": f"{GOAL_S}s"}},
     "monitoring__webhooks": [{"url": f"http://{GATEWAY}:{PORT}/alerts"}],
 }
 STANDBY_MISSING = "No standby follows PostgreSQL"
-GOAL_S = 30
+T = TypeVar("T")
 SCENES = 6
+NO_ANSWER = "no answer"
+A_PICTURE = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
 # What somebody on the machine itself tries while it is cut off; each is given three seconds.
 ALONE = "CREATE TABLE IF NOT EXISTS written_alone (number int)"
 COUNT_ALONE = "SELECT count(*) FROM written_alone"
@@ -199,22 +204,119 @@ def wait_until_it_stops(farm: LabFarm, machine: str) -> float:
     return time.monotonic()
 
 
-def test_the_database_stays_up_while_the_authority_is_replaced(farm: LabFarm, first_run: Run) -> None:
+def once_answered(action: Callable[[], T]) -> T:
+    """Returns the result of a request, which is repeated while the studio starts anew."""
+
+    def attempt() -> T | None:
+        try:
+            return action()
+        except AssertionError as error:
+            if "curl: (" not in str(error):
+                raise
+            return None
+
+    return cast("T", eventually(attempt, "the studio"))
+
+
+def test_all_work_goes_on_while_the_authority_is_replaced(
+    farm: LabFarm, receiver: Receiver, record_property: Callable[[str, object], None]
+) -> None:
+    """One studio makes videos, the other one takes uploads, both store numbers, and Prometheus reads all."""
     primary = wait_for_standby(farm)
     started = query(farm, "SELECT pg_postmaster_start_time()", on=primary)
-    before = farm.secret("tls/ca.pem")
-    with NumberedWriters(farm, "New authority", STUDIOS) as written:
-        time.sleep(3)
+    before, prometheus = farm.secret("tls/ca.pem"), Prometheus(farm)
+    eventually(lambda: {up for _, _, up in prometheus.up()} == {"1"}, "all targets")
+    seen = len(receiver.alerts("TargetDown"))
+    makes, takes = (Studio(farm, machine) for machine in STUDIOS)
+
+    def make(number: int) -> None:
+        render = once_answered(lambda: ask_for_video(makes, f"During the rotation {number}", 1))
+        once_answered(render.wait_for_video)
+
+    def upload(number: int) -> None:
+        answer = takes.upload(f"rotation-{number}.png", A_PICTURE + f"rotation {number}".encode())
+        assert "id" in answer, answer.get("code", NO_ANSWER)
+
+    begun_s = time.time()
+    with (
+        NumberedWriters(farm, "New authority", STUDIOS) as written,
+        Repeated(make) as videos,
+        Repeated(upload) as uploads,
+    ):
+        eventually(lambda: uploads.done and videos.done, "the first upload and video")
         farm.converge(playbook="ansible/playbooks/rotate-secrets.yaml", rotate=["tokens", "authority"])
-        time.sleep(3)
-    print(f"A new authority: {written.pauses()}")
+        after = max(uploads.done), max(videos.done)
+        eventually(lambda: max(uploads.done) > after[0], "an upload afterwards")
+        eventually(lambda: max(videos.done) > after[1], "a video afterwards")
+    unread = prometheus.unread_s(begun_s, time.time())
+    print(
+        f"A new authority: {written.pauses()}. {len(uploads.done)} uploads, none for"
+        f" {uploads.longest_s:.1f} s, refused: {uploads.failed}. {len(videos.done)} videos, none for"
+        f" {videos.longest_s:.1f} s, failed: {videos.failed}. Prometheus could not read: {unread}."
+    )
+    record_property("upload_pause_s", round(uploads.longest_s, 1))
+    record_property("unread_s", unread)
     assert farm.secret("tls/ca.pem") != before
     assert wait_for_standby(farm) == primary
     assert query(farm, "SELECT pg_postmaster_start_time()", on=primary) == started
     written.expect_all(DATABASES)
+    assert not videos.failed
+    assert set(uploads.failed.values()) <= {NO_ANSWER}, "only a studio that starts anew takes none"
+    assert len(receiver.alerts("TargetDown")) == seen, receiver.alerts("TargetDown")
     studios = [Studio(farm, machine) for machine in STUDIOS]
     ask_for_video(studios[0], "After the new authority", SCENES).wait_for_video()
     ways = {way for studio in studios for way in studio.files_by_way()}
     assert ways == {"bucket"}, "workers reach the S3 server"
     again = farm.converge("--diff")
     assert again.changed() == 0, again.output[-5000:]
+
+
+def test_the_way_back_to_one_machine_loses_nothing_and_voids_what_the_other_one_knew(
+    farm: LabFarm, receiver: Receiver, record_property: Callable[[str, object], None]
+) -> None:
+    """The machine that leaves is the primary, and runs on."""
+    stays, leaves = DATABASES
+    if wait_for_standby(farm) != leaves:
+        assert farm.on(stays, *PATRONICTL, "switchover", "--candidate", leaves, "--force").returncode == 0
+        eventually(lambda: follows(farm, leaves, stays), "the other one as primary")
+    studio = Studio(farm, STUDIOS[0])
+    password, token = (
+        farm.secret("postgresql/replicator.password"),
+        farm.secret("consul/tokens/postgresql.token"),
+    )
+    # A change of the primary is an alert here, whose time is short.
+    eventually(lambda: {name for name, _ in Prometheus(farm).firing()} <= {"Watchdog"}, "no alert")
+    alerts = receiver.names()
+    render = ask_for_video(studio, "On the way back", SCENES)
+    before = render.wait_for_scene()
+    with NumberedWriters(farm, "Way back", STUDIOS) as written:
+        eventually(lambda: written.acknowledged, "a number")
+        farm.remove_from_group(leaves, "database")
+        run = farm.converge()
+        stored = len(written.acknowledged)
+        eventually(lambda: len(written.acknowledged) > stored, "a number afterwards")
+    pause_s = max(one.longest_pause_s() for one in written.by_machine.values())
+    record_property("pause_s", round(pause_s, 1))
+    print(f"From two machines to {stays} alone: {written.pauses()}.")
+    assert all(run.count(machine, "failed") == 0 for machine in MACHINES)
+    written.expect_all((stays,))
+    render.wait_for_video()
+    after = render.attempts()
+    assert len(after) == SCENES and after.items() >= before.items(), "no finished scene is drawn again"
+    assert takes_writes(farm.on, stays)
+    assert query(farm, "SELECT slot_name FROM pg_replication_slots", on=stays) == []
+    assert query(farm, "SELECT rolname FROM pg_roles WHERE rolreplication", on=stays) == [["postgres"]]
+    for removed in ("/etc/patroni", "/etc/soundstage/postgresql", "/var/lib/postgresql/*/main"):
+        assert farm.on(leaves, "sh", "-c", f"ls -d {removed}").returncode != 0, removed
+    assert farm.on(leaves, "sh", "-c", "ls -d /var/lib/postgresql/*/main.unused-*").returncode == 0
+    assert farm.on(leaves, "pgrep", "-x", "postgres").returncode != 0
+    consul = f"https://{MACHINES[stays]}:8501/v1/kv/service/soundstage/?keys=true"
+    assert farm.curl(consul, token=token, header="X-Consul-Token") == "403"
+    login = f"host={MACHINES[stays]} user=replicator replication=true sslmode=require connect_timeout=5"
+    tried = farm.on(leaves, "env", f"PGPASSWORD={password}", "psql", "-c", "IDENTIFY_SYSTEM", login)
+    assert tried.returncode != 0, tried.stdout
+    assert receiver.names() == alerts, "alerts are silent"
+    again = farm.converge("--diff")
+    assert again.changed() == 0, again.output[-5000:]
+    assert receiver.names() == alerts, "and stay so"
+    assert pause_s < GOAL_S

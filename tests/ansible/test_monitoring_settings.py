@@ -25,6 +25,7 @@ FARM: dict[str, Any] = {
     "farm__provisioning": [],
     "farm__livekit": "",
     "farm__database_machines": [],
+    "farm__monitoring_trust": {"dest": "/etc/soundstage/monitoring/ca.pem"},
 }
 FILES = ("prometheus.yml", "alertmanager.yml", "prometheus.conf", "alertmanager.conf", "node-exporter.conf")
 TLS = "/run/credentials/prometheus.service"
@@ -115,7 +116,7 @@ def test_where_others_may_reach_it_they_need_a_certificate_of_the_farm(
     assert "--web.config.file=/etc/soundstage/monitoring/alertmanager-web.yml" in files["alertmanager.conf"]
     for name in ("prometheus", "alertmanager"):
         job = jobs(files["prometheus.yml"])[name]
-        assert (job["scheme"], job["tls_config"]["ca_file"]) == ("https", f"{TLS}/ca.pem")
+        assert (job["scheme"], job["tls_config"]["ca_file"]) == ("https", "/etc/soundstage/monitoring/ca.pem")
     (manager,) = yaml.safe_load(files["prometheus.yml"])["alerting"]["alertmanagers"]
     assert manager["scheme"] == "https"
 

@@ -10,8 +10,9 @@ from functools import partial
 import pytest
 import waiting
 from farm_in_lab import ROOT, LabFarm
+from journey_inputs import FARM
 
-pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.timeout(3600), pytest.mark.cached(*FARM)]
 NOMAD = "https://10.77.0.11:4646"
 CONSUL = "https://10.77.0.11:8501"
 WORKERS = {"cpu-1", "gpu-1", "gpu-2"}

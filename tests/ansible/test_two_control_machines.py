@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from itertools import cycle
 
 import pytest
 from control_machines_in_lab import (
@@ -19,6 +20,7 @@ from control_machines_in_lab import (
     RenderInLab,
     Studio,
     ask_for_video,
+    call_home,
     find_loss,
     leader,
     machine_at,
@@ -28,6 +30,7 @@ from control_machines_in_lab import (
 )
 from farm_in_lab import LabFarm, Run
 from journey_inputs import FARM, PROGRAM
+from numbered_writers import Repeated
 from studio_in_lab import eventually
 
 pytestmark = [
@@ -50,6 +53,22 @@ class Calls(http.server.BaseHTTPRequestHandler):
         self.send_response(204)
         self.end_headers()
 http.server.HTTPServer(("127.0.0.1", 9900), Calls).serve_forever()
+"""
+# A run of Ansible that goes on for as long as the drill wants.
+PROJECT = "/opt/soundstage/provisioning/current/project"
+WAITING = """
+- hosts: all
+  gather_facts: false
+  tasks:
+    - {name: Begin, ansible.builtin.shell: echo begun >> /root/runs}
+    - {name: Wait, ansible.builtin.wait_for: {path: /root/go, timeout: 600}}
+    - {name: End, ansible.builtin.shell: echo ended >> /root/runs}
+"""
+# Lets the API's Ansible in, beside the farm's.
+TRUST = 'echo "$0" >> /etc/ssh/soundstage_user_ca.pub; echo root >> /etc/ssh/principals/root'
+RUNS = """
+SELECT id, state, coalesce(retry_of, ''), cause <> '' AND hint <> '' FROM runs
+WHERE playbook = 'waiting.yaml' ORDER BY created_at
 """
 # All that a restored database must hold again. Not events and traces: the studio goes on to write them.
 ROWS = "SELECT id, state, spec_hash, finished_at FROM renders ORDER BY id"
@@ -230,3 +249,65 @@ def test_the_other_goes_on_when_the_leader_loses_its_power_in_mid_render(
     eventually(active.answers, "the machine that was off")
     assert at_lost.files() == render.files() and find_loss(farm).is_none
     assert eventually(lambda: machine_at(farm, lost), "its provisioning API")["state"] == "accepted"
+
+
+def runs(farm: LabFarm) -> list[list[str]]:
+    """Returns id, state, the run that it repeats, and whether cause and hint are there, the oldest first."""
+    return query(farm, RUNS, "provisioning")
+
+
+def test_a_run_of_ansible_and_calls_home_outlive_the_machine_that_drives_them(
+    farm: LabFarm, first_run: Run, record_property: Callable[[str, object], None]
+) -> None:
+    """New machines call home all the time, each until somebody answers."""
+    lost = eventually(lambda: leader(farm, name="runs", database="provisioning"), "who drives runs")
+    survivor = next(one for one in STUDIOS if one != lost)
+    for machine in STUDIOS:
+        placed = farm.on(machine, "sh", "-ec", f'echo "$0" > {PROJECT}/waiting.yaml', WAITING)
+        assert placed.returncode == 0, placed.stderr
+    shared = provisioning(farm, lost, "GET", "/api/inventory")["all"]["vars"]
+    (trusted,) = shared["ssh_hardening__also_trusted"]
+    assert farm.on(STORE, "sh", "-ec", TRUST, trusted["authority"]).returncode == 0
+    assert call_home(farm, lost, STORE, MACHINES[STORE])
+    provisioning(farm, lost, "POST", f"/api/machines/{STORE}/accept", {})
+    provisioning(farm, lost, "POST", f"/api/machines/{STORE}/pin", {})
+    eventually(lambda: "begun" in farm.on(STORE, "cat", "/root/runs").stdout, "the run on the machine")
+    ((first, state, _, _),) = runs(farm)
+    assert state == "running"
+
+    def call(number: int) -> None:
+        for at in cycle((lost, survivor)):
+            if call_home(farm, at, f"late-{number}", f"10.78.{number // 200}.{number % 200 + 1}"):
+                return
+
+    with Repeated(call) as calls:
+        eventually(lambda: calls.done, "a call home")
+        before = max(calls.done)
+        farm.lab.power_off(lost)
+        lost_at = datetime.now(UTC)
+        eventually(lambda: max(calls.done) > before + 1, "calls at the other machine")
+        eventually(lambda: len(runs(farm)) > 1, "the run once more")
+        resumed_s = (datetime.now(UTC) - lost_at).total_seconds()
+    ((_, state, _, explained), (second, _, repeats, _)) = runs(farm)
+    assert (state, explained, repeats) == ("lost", "t", first)
+    eventually(lambda: farm.on(STORE, "cat", "/root/runs").stdout.count("begun") == 2, "its begin")
+    assert farm.on(STORE, "touch", "/root/go").returncode == 0
+    eventually(lambda: runs(farm)[1][1] == "succeeded", "the end of the run")
+    ended_s = (datetime.now(UTC) - lost_at).total_seconds()
+    record_property("resumed_s", round(resumed_s, 1))
+    print(
+        f"{lost} lost its power with a run of Ansible in flight and calls home. The run was taken"
+        f" up again after {resumed_s:.1f} s, and had ended after {ended_s:.1f} s. Machines called"
+        f" {len(calls.done)} times, the longest time until one was answered was {calls.longest_s:.1f} s."
+    )
+    farm.lab.power_on(lost)
+    eventually(lambda: machine_at(farm, lost, STORE), "its provisioning API")
+    counted = query(
+        farm, "SELECT name, count(*) FROM machines WHERE name LIKE 'late-%' GROUP BY 1", "provisioning"
+    )
+    assert sorted(counted) == sorted([f"late-{number}", "1"] for number in calls.done)
+    assert machine_at(farm, lost, STORE)["state"] == "ready"
+    assert [one[:2] for one in runs(farm)] == [[first, "lost"], [second, "succeeded"]], "nothing runs again"
+    assert farm.on(STORE, "cat", "/root/runs").stdout.split() == ["begun", "begun", "ended"]
+    distrust = "sed -si '$d' /etc/ssh/soundstage_user_ca.pub /etc/ssh/principals/root"
+    assert farm.on(STORE, "sh", "-ec", distrust).returncode == 0

@@ -8,8 +8,9 @@ import time
 
 import pytest
 from farm_in_lab import LabFarm, sha256
+from journey_inputs import FARM
 
-pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.timeout(3600), pytest.mark.cached(*FARM)]
 NOMAD = "https://10.77.0.11:4646"
 WORKERS = {"cpu-1", "gpu-1", "gpu-2"}
 

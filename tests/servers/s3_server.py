@@ -49,13 +49,15 @@ class S3Server:
         self.folder = folder
         self.access_key_id = "tests"
         self.secret_access_key = secrets.token_hex(16)
+        self.certificate: tuple[Path, Path] | None = None
+        """The file of its certificate and that of the key; from the next start it speaks TLS with them."""
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port: int = free.getsockname()[1]
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def endpoint_url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self.certificate else 'http'}://127.0.0.1:{self.port}"
 
     def bucket(self, name: str = "") -> Bucket:
         """A new, empty one. To this server a bucket is a folder."""
@@ -71,6 +73,8 @@ class S3Server:
 
     def start(self) -> None:
         command = ["setpriv", "--pdeathsig", "KILL", str(self.program), "--quiet"]
+        if self.certificate is not None:
+            command += ["--cert", str(self.certificate[0]), "--key", str(self.certificate[1])]
         boss = {"ROOT_ACCESS_KEY": self.access_key_id, "ROOT_SECRET_KEY": self.secret_access_key}
         self._process = subprocess.Popen(
             [*command, "--port", f"127.0.0.1:{self.port}", "posix", str(self.folder)],

@@ -17,6 +17,8 @@ from ansible_collections.soundstage.farm.plugins.plugin_utils.access_control imp
 
 _ARGUMENTS: dict[str, Any] = {
     **CONNECTION_ARGUMENTS,
+    # During a rotation the old tokens stay until the new ones are in place everywhere.
+    "keep_old_tokens": {"type": "bool", "default": False},
     "policies": dicts(name=TEXT, description={"type": "str", "default": ""}, rules=TEXT),
     "tokens": dicts(
         name=TEXT,
@@ -56,7 +58,7 @@ class ActionModule(AccessAction):
 
     def _token(self, expected: dict[str, Any], present: list[dict[str, Any]]) -> None:
         """Keep the one token whose secret is in the folder; others of its name are old, or of a run that was
-        cut off before it wrote the secret down.
+        cut off before it wrote the secret down, and go unless `keep_old_tokens` says otherwise.
         """
         name = f"token {expected['name']}"
         ours = self._ours(expected, present)
@@ -70,9 +72,10 @@ class ActionModule(AccessAction):
             token = self.change(name, "PUT", "/v1/acl/token", body)
             if token is not None:
                 self.store.write(expected["secret"], f"{token['SecretID']}\n".encode())
-        for old in present:
-            if old is not ours:
-                self.change(f"old {name}", "DELETE", f"/v1/acl/token/{old['AccessorID']}")
+        if not self.params["keep_old_tokens"]:
+            for old in present:
+                if old is not ours:
+                    self.change(f"old {name}", "DELETE", f"/v1/acl/token/{old['AccessorID']}")
 
     def _ours(self, expected: dict[str, Any], present: list[dict[str, Any]]) -> dict[str, Any] | None:
         if not self.store.has(expected["secret"]):

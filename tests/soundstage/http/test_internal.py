@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 from raw_http import RawServer, fixed, raw_server
+from tls_authorities import Authority
 
 from soundstage.errors import Unavailable
-from soundstage.http import http_errors, open_blocking_client, open_client, tls_context
+from soundstage.http import TlsFiles, http_errors, open_blocking_client, open_client, tls_context
 from soundstage.http.internal import common_tls_context
 
 
@@ -87,3 +90,49 @@ def test_authorities_of_the_environment_count_only_where_they_are_wanted(
     named = common_tls_context(trust_env=True)
     assert named is not before and len(named.get_ca_certs()) == 1
     assert len(common_tls_context().get_ca_certs()) > 1
+
+
+async def test_certificates_are_read_again_when_their_files_have_changed(tmp_path: Path) -> None:
+    """The server asks for a certificate of ours; it and we change the authority one after the other."""
+    old, new = Authority(tmp_path / "old"), Authority(tmp_path / "new")
+    files = TlsFiles(tmp_path / "ca.pem", tmp_path / "own.pem", tmp_path / "own-key.pem")
+
+    def write(trusted: str, own: Authority) -> None:
+        certificate, key = own.issue()
+        for name, text in (("ca", trusted), ("own", certificate.read_text()), ("own-key", key.read_text())):
+            (tmp_path / f"{name}.pem").write_text(text)
+
+    write(old.pem, old)
+    async with open_client(timeout=5, tls=files) as client:
+        async with tls_server(old, trusted=old.pem) as url:
+            assert (await client.get(url)).status_code == 204
+        async with tls_server(new, trusted=old.pem) as url:
+            with pytest.raises(httpx.ConnectError):
+                await client.get(url)
+            write(old.pem + new.pem, old)
+            assert (await client.get(url)).status_code == 204
+            (tmp_path / "own-key.pem").write_text("half written")
+            assert (await client.get(url)).status_code == 204
+        write(new.pem, new)
+        async with tls_server(new, trusted=new.pem) as url:
+            assert (await client.get(url)).status_code == 204
+        async with tls_server(old, trusted=new.pem) as url:
+            with pytest.raises(httpx.ConnectError):
+                await client.get(url)
+
+
+@asynccontextmanager
+async def tls_server(authority: Authority, trusted: str) -> AsyncIterator[str]:
+    """Answers who has a certificate of `trusted`, and shows one of `authority`."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cadata=trusted)
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_cert_chain(*authority.issue())
+    async with await asyncio.start_server(answer, "127.0.0.1", 0, ssl=context) as server:
+        yield f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/"

@@ -26,14 +26,15 @@ NODES, SERVERS = "/v1/catalog/nodes", "/v1/catalog/service/consul"
 class Catalogue:
     """Reads Consul's catalogue with a token that may read names. Raises OSError and ValueError."""
 
-    def __init__(self, address: str, credentials: Path) -> None:
+    def __init__(self, address: str, authority: Path, credentials: Path) -> None:
         self._address = address
+        self._authority = authority
         self._credentials = credentials
 
     def read(self, path: str, after: int = 0) -> tuple[list[dict[str, Any]], int]:
         """Returns the entries and the index of their last change; waits until it is another than `after`."""
         # Read anew each time: a certificate or token may have been renewed.
-        trust = ssl.create_default_context(cafile=str(self._credentials / "ca.pem"))
+        trust = ssl.create_default_context(cafile=str(self._authority))
         trust.load_cert_chain(self._credentials / "cert.pem", self._credentials / "key.pem")
         token = (self._credentials / "consul.token").read_text(encoding="ascii").strip()
         query = f"?index={after}&wait={WAIT_S}s" if after else ""
@@ -89,11 +90,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Write Consul's machines for Prometheus.")
     parser.add_argument("--consul", default="https://127.0.0.1:8501")
     parser.add_argument(
-        "--credentials", type=Path, required=True, help="ca.pem, cert.pem, key.pem, consul.token"
+        "--authority", type=Path, required=True, help="what Consul's certificate is signed by"
     )
+    parser.add_argument("--credentials", type=Path, required=True, help="cert.pem, key.pem, consul.token")
     parser.add_argument("--folder", type=Path, required=True)
     options = parser.parse_args()
-    follow(Catalogue(options.consul.rstrip("/"), options.credentials), options.folder)
+    follow(Catalogue(options.consul.rstrip("/"), options.authority, options.credentials), options.folder)
 
 
 if __name__ == "__main__":
