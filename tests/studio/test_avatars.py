@@ -13,6 +13,7 @@ from vrm_files import Version, glb, png, vrm_file
 
 from soundstage.blobs import BlobStore
 from soundstage.database import Database
+from soundstage.database.tenants import tenant_scope
 from soundstage.errors import Forbidden, Invalid, NotFound, SoundstageError
 from soundstage.settings import Settings
 from studio.assets.schemas import AssetKind, AssetLabels
@@ -305,3 +306,16 @@ async def test_over_rest_the_file_is_checked_created_and_cached(
     assert model.content == content and "immutable" in model.headers["cache-control"]
     again = await client.get("/api/personas/ada/model", headers={"If-None-Match": model.headers["etag"]})
     assert again.status_code == 304
+
+
+async def test_another_tenant_has_neither_the_avatar_nor_its_file(studio_rooms: Studio) -> None:
+    rooms = studio_rooms
+    asset = await store(rooms, vrm_file())
+    await rooms.personas.create(PersonaDraft(name="Ada", media=asset))
+    sha256 = (await rooms.assets.get(asset)).sha256
+    with tenant_scope("rival"):
+        for media in (asset, sha256):
+            with pytest.raises(NotFound):
+                await rooms.personas.check_avatar(VrmCheck(media=media))
+        with pytest.raises(NotFound):
+            await rooms.personas.open_avatar("ada")
