@@ -20,7 +20,7 @@ MAX_JSON_BYTES = 8 << 20
 MAX_SIDE_PX = 8192
 MAX_PIXELS = 128 << 20
 """Of all its pictures: four bytes a pixel of the memory of a card."""
-MAX_DECODED_BYTES = 512 << 20
+MAX_DECODED_BYTES = 256 << 20
 """Of all accessors: several may read the same bytes, and those without bytes are zeros."""
 MAX_TRIANGLES = 2_000_000
 SUPPORTED = (
