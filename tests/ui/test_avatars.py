@@ -11,7 +11,7 @@ import pytest
 from avatar_looks import Looks
 from page_hands import EACH_WIDTH
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
-from studio_page import PATIENCE_MS, Studio, Visit, breaches
+from studio_page import PATIENCE_MS, Studio, Visit, breaches, run_script
 from test_talk import LONG_ANSWER, QUESTION, choose, start, talking_by, until, write
 from vrm_files import vrm_file
 from waiting import eventually
@@ -173,3 +173,16 @@ def test_three_js_is_loaded_for_an_avatar_alone(entering: Entering, ada: str) ->
     choose(page, ada)
     canvas_of(page)
     assert [one for one in loaded if one.startswith("avatar-")]
+
+
+def test_mouth_shapes_are_those_of_the_speech_and_end_within_100_ms(built_page: None, tmp_path: Path) -> None:
+    found = run_script(Path(__file__).with_name("avatar_calls.ts"), tmp_path)
+    shown = {viseme: one["shown"] for viseme, one in found.items()}
+    strongest = {viseme: max(one, key=one.get) for viseme, one in shown.items()}
+    assert (strongest["aa"], strongest["U"]) == ("aa", "ou"), shown
+    assert strongest["I"] in ("ih", "ee") and strongest["O"] in ("oh", "ou"), shown
+    assert shown["aa"]["aa"] > 0.5 and all(sum(one.values()) <= 1.3 for one in shown.values())
+    for shut in ("sil", "PP"):
+        assert sum(shown[shut].values()) < 0.05
+    # Pictures of 1/60 s: the sixth is that of 100 ms.
+    assert all(sum(one["after"][5:]) < 0.02 for one in found.values())

@@ -189,15 +189,17 @@ export class AvatarView extends MovingFace {
 /** Weights of the five mouth shapes of VRM, of the channels of a mouth. */
 export function vowels(channels: Channels): Record<(typeof MOUTH)[number], number> {
   const open = opening(channels);
-  const round = clamp(-channels.wide, 0, 1);
-  const spread = clamp(channels.wide, 0, 1);
-  const touched = smoothstep(0, 0.15, open);
+  const round = smoothstep(0.1, 0.6, -channels.wide);
+  const spread = smoothstep(0.1, 0.6, channels.wide);
+  // Lips that touch do so in every shape.
+  const parted = smoothstep(0, 0.15, open);
+  const far = smoothstep(0.3, 0.7, open);
   return {
-    aa: open * (1 - round) * (1 - 0.8 * spread),
-    ih: 0.8 * spread * touched * (1 - open),
-    ou: round * touched * (1 - open),
-    ee: spread * open,
-    oh: round * open,
+    aa: open * (1 - round) * (1 - spread),
+    ih: 0.8 * spread * parted * (1 - far),
+    ou: round * parted * (1 - far),
+    ee: 0.8 * spread * far,
+    oh: 0.8 * round * far,
   };
 }
 
