@@ -68,6 +68,12 @@ def canvas_of(page: Page) -> Locator:
     return canvas
 
 
+def pick(page: Page, name: str) -> None:
+    """Chooses who answers."""
+    page.get_by_role("button", name="Who answers").click()
+    page.get_by_role("dialog").get_by_text(name, exact=True).click()
+
+
 @EACH_WIDTH
 def test_an_avatar_is_uploaded_with_its_licence_and_answers_in_talk(
     entering: Entering, talking: Studio, tmp_path: Path
@@ -77,12 +83,12 @@ def test_an_avatar_is_uploaded_with_its_licence_and_answers_in_talk(
     dialog = page.get_by_role("dialog", name="New presenter")
     files = dialog.locator("input[type=file]")
     (tmp_path / "broken.vrm").write_bytes(vrm_file()[:-500])
-    files.last.set_input_files(tmp_path / "broken.vrm")
+    files.set_input_files(tmp_path / "broken.vrm")
     expect(dialog.get_by_role("alert")).to_contain_text("vrm.bad_chunks", timeout=PATIENCE_MS)
     create = dialog.get_by_role("button", name="Create presenter")
     expect(create).to_be_disabled()
     (tmp_path / "grace.vrm").write_bytes(vrm_file(avatarPermission="onlyAuthor"))
-    files.last.set_input_files(tmp_path / "grace.vrm")
+    files.set_input_files(tmp_path / "grace.vrm")
     expect(dialog.locator(".avatar-facts")).to_contain_text("its author alone", timeout=PATIENCE_MS)
     expect(dialog.locator(".avatar-facts")).to_contain_text("VRM 1.0")
     preview = Looks(dialog.get_by_role("img", name="Preview of the avatar"))
@@ -170,9 +176,16 @@ def test_three_js_is_loaded_for_an_avatar_alone(entering: Entering, ada: str) ->
     page.reload()
     canvas_of(page)
     assert not [one for one in loaded if one.startswith("avatar-")]
-    choose(page, ada)
-    canvas_of(page)
+    pick(page, "Ada")
+    looks = Looks(canvas_of(page))
+    eventually(lambda: looks.mouth() > 0 and looks.eyes() > 0, "the avatar", PATIENCE_MS / 1000)
     assert [one for one in loaded if one.startswith("avatar-")]
+    body = looks.body()
+    pick(page, "Nova")
+    eventually(lambda: canvas_of(page).is_visible() and looks.body() != body, "Nova", PATIENCE_MS / 1000)
+    pick(page, "Ada")
+    canvas_of(page)
+    eventually(lambda: looks.mouth() > 0 and looks.eyes() > 0, "the avatar again", PATIENCE_MS / 1000)
 
 
 def test_mouth_shapes_are_those_of_the_speech_and_end_within_100_ms(built_page: None, tmp_path: Path) -> None:

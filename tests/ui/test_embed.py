@@ -220,13 +220,21 @@ def test_without_a_microphone_a_visitor_writes_and_a_lost_line_comes_back(
     assert second["session_id"] == first["session_id"] and len(sockets) == 2
 
 
-def test_a_site_shows_an_avatar_of_its_own(chromium: Browser, site: Site, tmp_path: Path) -> None:
-    shown = Site(free_port(), site.studio, site.key, 'presenter="nova" model="/ada.vrm"', avatar=vrm_file())
-    with serving(shown), visit(chromium, shown, allowed=False) as page:
+def test_a_site_shows_an_avatar_of_its_own(
+    chromium: Browser, site: Site, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(site, "attributes", 'presenter="nova" model="/ada.vrm"')
+    monkeypatch.setattr(site, "avatar", vrm_file())
+    with visit(chromium, site, allowed=False) as page:
         canvas = page.locator("soundstage-presenter canvas")
         expect(canvas).to_be_visible(timeout=PATIENCE_MS)
-        seen = Looks(canvas)
-        eventually(lambda: seen.mouth() > 0, "a mouth")
+        looks = Looks(canvas)
+        eventually(lambda: looks.mouth() > 0 and looks.eyes() > 0, "a face", PATIENCE_MS / 1000)
+        start(page)
+        until(page, "writing")
+        page.get_by_label("Or write it").fill(QUESTION)
+        page.keyboard.press("Enter")
+        until(page, "speaking")
         page.screenshot(path=tmp_path / "embed-avatar.png")
 
 

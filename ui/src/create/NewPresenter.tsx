@@ -152,26 +152,20 @@ export function NewPresenter({ onClose, onCreated }: Props) {
             <CameraPicture onPicture={take} onClose={() => setPosing(false)} />
           ) : (
             <FileDrop
-              label={t`Drop a photo here`}
-              hint={photo ? "" : t`Drop a photo here, or`}
+              label={t`Drop a photo or avatar here`}
+              hint={photo ? "" : t`Drop a photo or avatar here, or`}
               disabled={upload.isPending}
               onFile={take}
             >
               {photo && !avatar && <Thumbnail asset={photo} />}
               <div className="row">
                 <FileInput
-                  label={photo && !avatar ? t`Choose another photo` : t`Choose a photo`}
-                  accept={ACCEPTED.image}
+                  label={photo ? t`Choose another file` : t`Choose a photo or avatar`}
+                  accept={`${ACCEPTED.image},${ACCEPTED.avatar}`}
                   disabled={upload.isPending}
                   onFile={take}
                 />
                 <button type="button" onClick={() => setPosing(true)}>{t`Take it with the camera`}</button>
-                <FileInput
-                  label={avatar ? t`Choose another avatar` : t`Choose an avatar`}
-                  accept={ACCEPTED.avatar}
-                  disabled={upload.isPending}
-                  onFile={take}
-                />
               </div>
             </FileDrop>
           )}

@@ -22,8 +22,10 @@ export function Presenter({ entry, shownState, video }: Props) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const state = useRef<FaceState>("idle");
   state.current = faceStateOf(shownState);
-  const character = useCharacter(entry);
   const avatar = avatarUrl(entry);
+  const found = useCharacter(entry);
+  // Who was drawn before is still there for a moment, and a canvas is drawn on in one way only.
+  const character = avatar ? null : found;
   /** The avatar that can be seen: before it is there, and where it cannot be drawn, the still picture is. */
   const [drawn, setDrawn] = useState("");
   useEffect(() => {
