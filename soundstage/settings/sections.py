@@ -294,6 +294,7 @@ class LimitSettings(Section):
     """Limits of requests."""
 
     upload_mib: int = Field(2048, ge=1, description="largest file that can be uploaded")
+    vrm_mib: int = Field(100, ge=1, description="largest VRM avatar, which browsers load whole")
     body_kib: int = Field(2048, ge=16, description="largest JSON body")
     script_chars: int = Field(100_000, ge=100, description="longest script of one scene")
     scenes: int = Field(200, ge=1, description="most scenes in one project")

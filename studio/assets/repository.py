@@ -59,7 +59,7 @@ class Assets(Repository[Asset]):
         return await self._all(select(Asset).where(Asset.sha256.in_(hashes)))
 
     async def list_unprobed(self, without: Collection[str], limit: int) -> Sequence[str]:
-        """Returns the ids of assets that were not probed yet, oldest first."""
+        """Returns the ids of assets that were not probed yet, oldest first; avatars are no media."""
         state = Asset.details[("probe", "state")].as_string()
-        query = select(Asset.id).where(state.is_(None), Asset.id.not_in(without))
+        query = select(Asset.id).where(state.is_(None), Asset.kind != "model", Asset.id.not_in(without))
         return await self._all(query.order_by(Asset.created_at, Asset.id).limit(limit))

@@ -34,10 +34,11 @@ class AssetKind(StrEnum):
     VIDEO = "video"
     AUDIO = "audio"
     MOTION = "motion"
+    MODEL = "model"
 
 
 class AssetLabels(BaseModel, extra="forbid"):
-    """Labels of a file. `kind` None takes image, video, audio or motion by its bytes."""
+    """Labels of a file. `kind` None takes image, video, audio, motion or model by its bytes."""
 
     kind: AssetKind | None = None
     name: OneLine | None = Field(default=None, max_length=255)

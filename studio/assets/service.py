@@ -51,6 +51,7 @@ _FAMILY_OF_KIND = {
     AssetKind.VIDEO: {"video"},
     AssetKind.AUDIO: {"audio", "video"},
     AssetKind.MOTION: {"motion"},
+    AssetKind.MODEL: {"model"},
 }
 
 

@@ -11,7 +11,10 @@ from soundstage.errors import Invalid
 
 SNIFF_BYTES = 4096
 
-Family = Literal["image", "video", "audio", "motion"]
+Family = Literal["image", "video", "audio", "motion", "model"]
+
+
+_FAMILIES: tuple[Family, ...] = ("image", "audio", "model")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +23,11 @@ class FileType:
 
     @property
     def family(self) -> Family:
-        """motion: a template of what a driving face did."""
+        """motion: a template of what a driving face did; model: an avatar."""
         family = self.media_type.partition("/")[0]
         if family == "application":
             return "motion"
-        return "image" if family == "image" else "audio" if family == "audio" else "video"
+        return next((one for one in _FAMILIES if one == family), "video")
 
 
 JPEG = FileType("image/jpeg")
@@ -50,6 +53,7 @@ OGG = FileType("audio/ogg")
 OGV = FileType("video/ogg")
 NPZ = FileType("application/x-npz")
 JSON = FileType("application/json")
+GLB = FileType("model/gltf-binary")
 
 _STARTS: tuple[tuple[bytes, FileType], ...] = (
     (b"\xff\xd8\xff", JPEG),
@@ -60,6 +64,7 @@ _STARTS: tuple[tuple[bytes, FileType], ...] = (
     (b"MM\0*", TIFF),
     (b"fLaC", FLAC),
     (b"ID3", MP3),
+    (b"glTF", GLB),
 )
 
 _BRANDS: dict[bytes, FileType] = {
@@ -86,9 +91,10 @@ def sniff(head: bytes) -> FileType:
     if found is None:
         raise Invalid(
             "upload.unknown_type",
-            "This is not a picture, video, sound or motion template that can be used here.",
+            "This is not a picture, video, sound, motion template or avatar that can be used here.",
             "Send JPEG, PNG, WebP, GIF, HEIC, AVIF, TIFF or BMP; MP4, MOV, WebM, MKV, AVI or TS; "
-            "WAV, MP3, M4A, AAC, FLAC or OGG; NPZ or JSON as `avatar reenact --save-template` writes it.",
+            "WAV, MP3, M4A, AAC, FLAC or OGG; NPZ or JSON as `avatar reenact --save-template` writes it; "
+            "VRM (binary glTF).",
         )
     return found
 

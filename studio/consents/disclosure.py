@@ -8,10 +8,11 @@ from avatar.spec import Consent, Face, LipsyncSpec, RenderSpec, Scene, VideoFace
 
 from policy import Principal
 from studio.personas.schemas import Persona
+from studio.personas.vrm import VrmFace
 
 NOT_SHOWN = "(on record, not shown)"
 
-Party = TypeVar("Party", Face, VideoFace, Voice)
+Party = TypeVar("Party", Face, Face | VrmFace, VideoFace, Voice)
 Spec = TypeVar("Spec", RenderSpec, LipsyncSpec, RenderSpec | LipsyncSpec)
 
 

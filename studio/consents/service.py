@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TypeVar
 
-from avatar.spec import Consent, Face, MediaRef, RigFace, Voice
+from avatar.spec import Consent, Face, MediaRef, RigFace, VideoFace, Voice
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from soundstage.database import Database, new_id, utcnow
@@ -14,8 +15,11 @@ from studio.assets.repository import Assets
 from studio.consents.models import ConsentRow
 from studio.consents.repository import Consents
 from studio.consents.schemas import ConsentDraft, ConsentView, start_of_day_utc
+from studio.personas.vrm import VrmFace
 from studio.references.repository import References
 from studio.voices.clone_access import usable_clone
+
+AnyFace = TypeVar("AnyFace", Face, VideoFace, Face | VrmFace)
 
 
 class ConsentService:
@@ -46,9 +50,9 @@ class ConsentService:
         async with self._db.session() as session:
             await self.valid(session, consent_id, what)
 
-    async def stamp_face(self, session: AsyncSession, face: Face) -> Face:
+    async def stamp_face(self, session: AsyncSession, face: AnyFace) -> AnyFace:
         """The face with its consent as it is on record; raises `consent.required` or `consent.revoked`."""
-        if isinstance(face, RigFace):
+        if isinstance(face, RigFace) or (isinstance(face, VrmFace) and face.consent is None):
             return face
         consent = await self.valid(
             session, face.consent.id if face.consent else None, "The face of a real person"

@@ -12,6 +12,7 @@ from soundstage.blobs import BlobStore
 from soundstage.database import Database
 from soundstage.errors import Invalid, NotFound
 from studio.personas.schemas import Persona
+from studio.personas.vrm import VrmFace
 from studio.renders.admission import Admission
 
 SCENE = "live"
@@ -33,10 +34,13 @@ class LiveFaces:
         is neither drawn nor a photo.
         """
         if not isinstance(persona.face, RigFace | PhotoFace):
+            what = (
+                "a VRM avatar, which pages draw" if isinstance(persona.face, VrmFace) else "a filmed person"
+            )
             raise Invalid(
                 "voice.face_not_drawn",
-                f"{persona.name} is a filmed person, who cannot answer live.",
-                "Choose a presenter that is drawn, or made from a photo.",
+                f"{persona.name} is {what}: no video of a live answer can be drawn.",
+                "Leave `video` out, or choose a presenter that is drawn, or made from a photo.",
             )
         scene = Scene(
             id=SCENE,

@@ -14,9 +14,10 @@ from farm.scheduler import Scheduler
 from farm.tasks import SegmentTask
 from soundstage.blobs import BlobStore
 from soundstage.database import Database, new_id
-from soundstage.errors import SoundstageError, Unavailable, Upstream
+from soundstage.errors import NotFound, SoundstageError, Unavailable, Upstream
 from studio.personas.library import PersonaLibrary
 from studio.personas.schemas import Persona
+from studio.personas.vrm import VrmFace, require_rendered
 from studio.references.repository import References
 from studio.renders.admission import Admission
 from studio.renditions.keeping import run_spec_and_keep
@@ -64,8 +65,8 @@ class PersonaPictures:
 
     async def open(self, persona_id: str, width: ThumbnailWidth) -> tuple[str, Path]:
         """Return hash and path of a WebP. Raises `persona.not_found`, what forbids to show the face
-        (`consent.revoked`), Unavailable `persona.no_worker`, `persona.picture_not_ready` and
-        `persona.pictures_busy`, and Upstream `persona.no_picture`.
+        (`consent.revoked`), NotFound `persona.no_still`, Unavailable `persona.no_worker`,
+        `persona.picture_not_ready` and `persona.pictures_busy`, and Upstream `persona.no_picture`.
         """
         persona = self.library.get(persona_id)
         async with self.db.session() as session:
@@ -73,6 +74,14 @@ class PersonaPictures:
         owner = f"persona:{persona.id}"
         if isinstance(persona.face, PhotoFace) and persona.face.image.sha256 is not None:
             return await self.thumbnails.open(owner, persona.face.image.sha256, width)
+        if isinstance(persona.face, VrmFace):
+            if persona.face.picture is None or persona.face.picture.sha256 is None:
+                raise NotFound(
+                    "persona.no_still",
+                    f"There is no picture of {persona.name}: the file of the avatar has none.",
+                    "Create it on the page, which takes one, or name a `picture`.",
+                )
+            return await self.thumbnails.open(owner, persona.face.picture.sha256, width)
         role = f"{ROLE}{version_of(persona)}"
         drawn = await self._stored(owner, role) or await self._drawn(persona, owner, role)
         return await self.thumbnails.open(owner, drawn, width)
@@ -181,7 +190,7 @@ def _spec_of(persona: Persona) -> RenderSpec:
     scene = Scene(
         id=SCENE,
         script="Hello.",
-        face=persona.face,
+        face=require_rendered(persona.face, persona.name),
         background=persona.style.background,
     )
     canvas = Canvas(width=SIDE_PX, height=SIDE_PX)

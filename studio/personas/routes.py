@@ -34,8 +34,10 @@ from studio.personas.schemas import (
     PortraitCheck,
     PortraitPreviewDraft,
     PortraitReport,
+    VrmCheck,
 )
 from studio.personas.video_studio import StudioJob, StudioOrder, job_of, job_of_order, request_of
+from studio.personas.vrm import VrmReport
 from studio.renders.service import render_not_found
 from studio.renditions.answer import WidthQuery, thumbnail_answer
 from studio.thumbnails.service import ThumbnailWidth
@@ -62,7 +64,7 @@ async def list_personas(studio: StudioDep, principal: ReadPersonas) -> list[Pers
 async def create_persona(
     draft: PersonaDraft, studio: StudioDep, principal: CreatePersonas
 ) -> CreatedPersonaView:
-    """From an uploaded photo or motion video; measuring the portrait takes seconds."""
+    """From an uploaded photo, motion video or VRM avatar; measuring a portrait takes seconds."""
     created = await studio.personas.create(draft)
     return CreatedPersonaView(persona=_view(principal, created.persona), warnings=created.warnings)
 
@@ -73,6 +75,12 @@ async def check_portrait(request: PortraitCheck, studio: StudioDep, _: CreatePer
     nothing.
     """
     return await studio.personas.check(request)
+
+
+@router.post("/check-avatar")
+async def check_avatar(request: VrmCheck, studio: StudioDep, _: CreatePersonas) -> VrmReport:
+    """Returns what a VRM file holds and what its licence allows, before a persona is created from it."""
+    return await studio.personas.check_avatar(request)
 
 
 @router.post(
@@ -105,6 +113,20 @@ async def persona_image(
     thumbnail = await studio.persona_pictures.open(persona_id, width)
     current = version_of(studio.library.get(persona_id))
     return thumbnail_answer(condition, thumbnail, current)
+
+
+@router.get(
+    "/{persona_id}/model",
+    response_class=FileResponse,
+    responses={200: {"content": {"model/gltf-binary": {}}}},
+)
+async def persona_model(
+    persona_id: str, studio: StudioDep, _: ReadPersonas, condition: ConditionalDep
+) -> Response:
+    """The file of a VRM avatar, which pages draw. `v` is how its SHA-256 begins."""
+    model, path = await studio.personas.open_avatar(persona_id)
+    sha256 = model.sha256 or ""
+    return condition.file((sha256, path), f"{persona_id}.vrm", model.media_type or "", sha256)
 
 
 @router.get("/{persona_id}/status")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from avatar.spec import (
     AvatarLayout,
     Background,
-    Face,
     FliteVoice,
     MediaRef,
     Mood,
@@ -28,8 +27,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from soundstage.one_line import OneLine
 from studio.consents.schemas import ConsentDraft
 from studio.personas.faults import Fault
+from studio.personas.vrm import VrmFace
 
 PERSONA_ID = r"^[a-z0-9][a-z0-9-]{0,62}$"
+
+
+PersonaFace = Annotated[RigFace | PhotoFace | VideoFace | VrmFace, Field(discriminator="kind")]
 
 
 class _Strict(BaseModel):
@@ -54,7 +57,7 @@ class Persona(_Strict):
     name: OneLine = Field(min_length=1, max_length=80)
     title: OneLine = Field(default="", max_length=120)
     description: str = Field(default="", max_length=4000)
-    face: Face = RigFace()
+    face: PersonaFace = RigFace()
     voice: Voice = FliteVoice()
     style: PersonaStyle = PersonaStyle()
     requirements: Requirements = Field(
@@ -65,7 +68,8 @@ class Persona(_Strict):
     @property
     def real_person(self) -> bool:
         """True when the face or the voice is a real person's, so that consent must be on record."""
-        return not isinstance(self.face, RigFace) or getattr(self.voice, "cloned", False)
+        drawn = isinstance(self.face, RigFace) or (isinstance(self.face, VrmFace) and not self.face.consent)
+        return not drawn or getattr(self.voice, "cloned", False)
 
     def consent_ids(self) -> set[str]:
         consents = (getattr(self.face, "consent", None), getattr(self.voice, "consent", None))
@@ -77,6 +81,9 @@ class Persona(_Strict):
             portrait = {"portrait": self.face.portrait} if self.face.portrait else {}
             driving = {"driving": self.face.driving} if self.face.driving else {}
             return {"face": self.face.image, **portrait, **driving}
+        if isinstance(self.face, VrmFace):
+            picture = {"portrait": self.face.picture} if self.face.picture else {}
+            return {"face": self.face.model, **picture}
         return {"face": self.face.video} if isinstance(self.face, VideoFace) else {}
 
 
@@ -158,7 +165,9 @@ class PersonaHealth(BaseModel):
 
 
 class PersonaDraft(_Strict):
-    """A persona from an uploaded photo or motion video. `media` is the id of an asset, or its `sha256:…`."""
+    """A persona from an uploaded photo, motion video or VRM avatar. `media` is the id of an asset, or its
+    `sha256:…`. An avatar needs a consent only where it shows a real person.
+    """
 
     name: OneLine = Field(min_length=1, max_length=80)
     media: str
@@ -177,6 +186,18 @@ class PersonaDraft(_Strict):
     tools: tuple[str, ...] = ("*",)
     consent: ConsentDraft | None = Field(default=None, description="recorded together with the persona")
     consent_id: str | None = None
+    picture: str | None = Field(
+        default=None, description="of an avatar: the asset of a picture of it; None: that in its file"
+    )
+    licence_confirmed: bool = Field(
+        default=False, description="of an avatar: its user has a right to use it, where its licence asks"
+    )
+
+
+class VrmCheck(_Strict):
+    """A VRM avatar to look at before a persona is created from it."""
+
+    media: str = Field(description="the asset's id, or its `sha256:…`")
 
 
 class PortraitCheck(_Strict):

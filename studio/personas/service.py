@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import get_args
 
 from avatar.spec import (
@@ -24,10 +25,10 @@ from farm.failures import TaskFailed
 from farm.scheduler import Scheduler
 from farm.tasks import SegmentTask, TaskEvent, TaskInput
 from soundstage.blobs import BlobStore, blob_not_found
-from soundstage.database import Database, new_id
+from soundstage.database import Database, new_id, utcnow
 from soundstage.errors import Conflict, Forbidden, Invalid, NotFound
 from studio.assets.repository import Assets
-from studio.assets.sniffing import SNIFF_BYTES, Family, FileType, sniff
+from studio.assets.sniffing import GLB, SNIFF_BYTES, Family, FileType, sniff
 from studio.consents.service import ConsentService, as_stated, record
 from studio.personas.library import PersonaLibrary
 from studio.personas.schemas import (
@@ -38,8 +39,11 @@ from studio.personas.schemas import (
     PortraitCheck,
     PortraitRemark,
     PortraitReport,
+    VrmCheck,
 )
 from studio.personas.shared_files import SharedPersonaFiles
+from studio.personas.vrm import VrmFace, VrmNotice, VrmReport
+from studio.personas.vrm_file import VrmContent, read_vrm_file
 from studio.references.dropping import drop_unheld
 from studio.references.repository import References
 from studio.renders.admission import Admission
@@ -50,7 +54,8 @@ PREPARE_TIME_LIMIT_S = 300.0
 PREPARE_PRIORITY = 100
 """A person waits for the answer; it takes seconds."""
 
-_FACES: frozenset[Family] = frozenset({"image", "video"})
+_FACES: frozenset[Family] = frozenset({"image", "video", "model"})
+_AVATARS: frozenset[Family] = frozenset({"model"})
 _PICTURES: frozenset[Family] = frozenset({"image"})
 _MOTIONS: frozenset[Family] = frozenset({"video", "motion"})
 
@@ -66,15 +71,14 @@ class PersonaService:
     files: SharedPersonaFiles
 
     async def create(self, draft: PersonaDraft) -> CreatedPersona:
-        """Measures the portrait with the worker (seconds), records the consent, and writes the persona's
-        file.
+        """Measures the portrait with the worker (seconds), or checks the avatar, records the consent, and
+        writes the persona's file.
 
         Raises `consent.required` before anything is measured, and the worker's codes (`face.not_found`)
-        after.
+        after; of an avatar what `read_vrm_file` raises, and Forbidden `vrm.licence_unconfirmed`.
         """
         persona_id = await self._admitted_id(draft)
-        media = await self._media(draft.media, _FACES)
-        _require_engine(draft, media)
+        media = await self._face_file(draft)
         driving = await self._driving(draft, media)
         face, notices = await self._face(draft, media, driving)
         async with self.db.transaction() as session, self.files.changing(session):
@@ -82,14 +86,15 @@ class PersonaService:
             self._require_free(persona_id)
             consent = await self._consent(session, draft)
             voice = await self.consents.stamp_voice(session, _with_consent(draft.voice, consent))
+            update: dict[str, object] = {"consent": consent}
+            if not isinstance(face, VrmFace):
+                update |= {"engine": draft.engine, "pauses": draft.pauses}
             persona = Persona(
                 id=persona_id,
                 name=draft.name,
                 title=draft.title,
                 description=draft.description,
-                face=face.model_copy(
-                    update={"consent": consent, "engine": draft.engine, "pauses": draft.pauses}
-                ),
+                face=face.model_copy(update=update),
                 voice=voice,
                 style=draft.style,
                 tools=draft.tools,
@@ -107,6 +112,29 @@ class PersonaService:
         for file in result.files:
             await drop_unheld(self.db, self.blobs, file.sha256)
         return PortraitReport(remarks=[PortraitRemark(code=one.code, message=one.message) for one in notices])
+
+    async def check_avatar(self, request: VrmCheck) -> VrmReport:
+        """Returns what a VRM file holds, and how it may be used; keeps nothing. Raises what `read_vrm_file`
+        does.
+        """
+        media = await self._media(request.media, _AVATARS)
+        return (await self._read_avatar(media)).report
+
+    async def open_avatar(self, persona_id: str) -> tuple[MediaRef, Path]:
+        """Returns the file of an avatar. Raises NotFound `persona.no_model` for other faces, and
+        `consent.revoked`.
+        """
+        persona = self.library.get(persona_id)
+        face = persona.face
+        if not isinstance(face, VrmFace) or face.model.sha256 is None:
+            raise NotFound(
+                "persona.no_model",
+                f"{persona.name} is no VRM avatar.",
+                "Its `face` says what it is; its picture is at `imageUrl`.",
+            )
+        async with self.db.session() as session:
+            await self.consents.stamp_face(session, face)
+        return face.model, await self.blobs.local_path(face.model.sha256)
 
     async def require_portrait(self, request: PortraitCheck) -> tuple[MediaRef, Consent]:
         """Returns the photo, and the consent to its use: as on record, or as the request states it. Raises
@@ -126,16 +154,23 @@ class PersonaService:
         """
         persona_id = await self._admitted_id(draft)
         if stored:
-            media = await self._media(draft.media, _FACES)
-            _require_engine(draft, media)
-            await self._driving(draft, media)
+            await self._driving(draft, await self._face_file(draft))
+        else:
+            _require_consent(draft)
         return persona_id
+
+    async def _face_file(self, draft: PersonaDraft) -> MediaRef:
+        """Returns the file of the face, which the draft may use: a real person's with a consent."""
+        media = await self._media(draft.media, _FACES)
+        if not _is_avatar(media):
+            _require_consent(draft)
+        _require_engine(draft, media)
+        return media
 
     async def _admitted_id(self, draft: PersonaDraft) -> str:
         persona_id = draft.id or await self._free_id(draft.name)
         self._require_free(persona_id)
         self.admission.check_voice(draft.voice)
-        _require_consent(draft)
         return persona_id
 
     def _require_free(self, persona_id: str) -> None:
@@ -182,10 +217,10 @@ class PersonaService:
         """Returns what moves the photo. Raises Invalid `persona.not_driven`, `persona.no_motion`."""
         if draft.driving is None:
             return None
-        if (media.media_type or "").startswith("video/"):
+        if not (media.media_type or "").startswith("image/"):
             raise Invalid(
                 "persona.not_driven",
-                "A motion video moves by itself.",
+                "A motion video and an avatar move by themselves.",
                 "Leave `driving` out, or use a photo.",
             )
         return await self._media(draft.driving, _MOTIONS)
@@ -213,7 +248,9 @@ class PersonaService:
 
     async def _face(
         self, draft: PersonaDraft, media: MediaRef, driving: MediaRef | None
-    ) -> tuple[PhotoFace | VideoFace, Sequence[Notice]]:
+    ) -> tuple[PhotoFace | VideoFace | VrmFace, Sequence[Notice | VrmNotice]]:
+        if _is_avatar(media):
+            return await self._avatar(draft, media)
         if (media.media_type or "").startswith("video/"):
             return VideoFace(video=media, face_index=draft.face_index), []
         result, notices = await self._measure(media, draft.face_index)
@@ -222,9 +259,41 @@ class PersonaService:
         face = PhotoFace(image=media, portrait=portrait, face_index=draft.face_index, driving=driving)
         return face, notices
 
+    async def _avatar(self, draft: PersonaDraft, media: MediaRef) -> tuple[VrmFace, Sequence[VrmNotice]]:
+        found = await self._read_avatar(media)
+        licence = found.report.licence
+        if licence.is_restricted and not draft.licence_confirmed:
+            raise Forbidden(
+                "vrm.licence_unconfirmed",
+                "The licence of the avatar does not let everybody use it.",
+                "Confirm that you are its author, or have a licence: `licence_confirmed`, or "
+                "`--licence-confirmed` of the command.",
+            )
+        picture = None
+        if draft.picture is not None:
+            picture = await self._media(draft.picture, _PICTURES)
+        elif found.thumbnail is not None:
+            media_type, content = found.thumbnail
+            blob = await self.blobs.put_bytes(content, media_type)
+            picture = MediaRef(sha256=blob.sha256, media_type=media_type)
+        face = VrmFace(
+            model=media,
+            picture=picture,
+            version=found.report.version,
+            licence=licence,
+            confirmed_at=utcnow() if licence.is_restricted else None,
+        )
+        return face, found.report.warnings
+
+    async def _read_avatar(self, media: MediaRef) -> VrmContent:
+        if media.sha256 is None:
+            raise Invalid("media.path_refused", "A photo or avatar is named by its hash.", "Upload it first.")
+        path = await self.blobs.local_path(media.sha256)
+        return await asyncio.to_thread(read_vrm_file, path, self.admission.limits.vrm_mib << 20)
+
     async def _measure(self, media: MediaRef, face_index: int | None) -> tuple[Finished, Sequence[Notice]]:
         if media.sha256 is None:
-            raise Invalid("media.path_refused", "A photo is named by its hash.", "Upload it first.")
+            raise Invalid("media.path_refused", "A photo or avatar is named by its hash.", "Upload it first.")
         sentences = []
 
         def on_event(event: TaskEvent) -> None:
@@ -245,10 +314,13 @@ class PersonaService:
             raise error.as_error(422) from error
         return result, [*(notice for notice in sentences if notice not in result.warnings), *result.warnings]
 
-    async def _consent(self, session: AsyncSession, draft: PersonaDraft) -> Consent:
+    async def _consent(self, session: AsyncSession, draft: PersonaDraft) -> Consent | None:
+        """Returns the consent on record; None for an avatar that shows nobody."""
         consent_id = draft.consent_id
         if draft.consent is not None:
             consent_id = (await record(session, draft.consent)).id
+        if consent_id is None:
+            return None
         return await self.consents.valid(session, consent_id, "The face of a real person")
 
     async def _hold(self, session: AsyncSession, persona: Persona) -> None:
@@ -287,20 +359,26 @@ def _other_family(found: FileType, families: Collection[Family]) -> Invalid:
             f"Nothing moves in a file of the type {found.media_type}.",
             "Upload a video of a person, or a motion template.",
         )
-    if found.family == "video":
+    if families == _AVATARS:
         return Invalid(
-            "persona.not_measured", "A motion video is not measured before.", "Create the persona from it."
+            "vrm.not_glb", f"A file of the type {found.media_type} is no avatar.", "Upload a VRM file (.vrm)."
+        )
+    if found.family in ("video", "model"):
+        return Invalid(
+            "persona.not_measured", "Only photos are measured before.", "Create the persona from it."
         )
     what = "sound" if found.family == "audio" else "motion template"
-    return Invalid("persona.no_face", f"A {what} has no face.", "Upload a photo or a motion video.")
+    return Invalid(
+        "persona.no_face", f"A {what} has no face.", "Upload a photo, a motion video or an avatar."
+    )
 
 
 def _require_engine(draft: PersonaDraft, media: MediaRef) -> None:
     """Raises Invalid `persona.other_engine` for one that draws faces of the other kind."""
     video = (media.media_type or "").startswith("video/")
-    known = get_args(VideoEngine if video else PhotoEngine)
+    known = ("auto",) if _is_avatar(media) else get_args(VideoEngine if video else PhotoEngine)
     if draft.engine not in known:
-        kind = "video" if video else "photo"
+        kind = "avatar" if _is_avatar(media) else "video" if video else "photo"
         raise Invalid(
             "persona.other_engine",
             f"The engine {draft.engine} does not draw the face of a {kind}.",
@@ -308,6 +386,10 @@ def _require_engine(draft: PersonaDraft, media: MediaRef) -> None:
         )
 
 
-def _with_consent(voice: Voice, consent: Consent) -> Voice:
+def _is_avatar(media: MediaRef) -> bool:
+    return media.media_type == GLB.media_type
+
+
+def _with_consent(voice: Voice, consent: Consent | None) -> Voice:
     """A cloned voice is covered by the same person's consent."""
     return voice.model_copy(update={"consent": consent}) if getattr(voice, "cloned", False) else voice

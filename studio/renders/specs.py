@@ -27,6 +27,7 @@ from pydantic import ValidationError
 from soundstage.errors import Invalid
 from studio.personas.library import PersonaLibrary
 from studio.personas.schemas import Persona
+from studio.personas.vrm import require_rendered
 from studio.projects.schemas import Look
 from studio.renders.schemas import RenderRequest
 from studio.scenes.schemas import SceneBody, is_filled
@@ -189,7 +190,7 @@ def scene_of(scene_id: str, body: SceneBody, persona: Persona, guests: Sequence[
         audio=body.audio,
         language=body.language or persona.style.language,
         pronunciation={**pronunciation, **persona.style.pronunciation, **body.pronunciation},
-        face=persona.face,
+        face=require_rendered(persona.face, persona.name),
         voice=persona.voice,
         movement=persona.style.movement,
         mood=body.mood or persona.style.mood,
@@ -197,7 +198,7 @@ def scene_of(scene_id: str, body: SceneBody, persona: Persona, guests: Sequence[
         speakers=tuple(
             Speaker(
                 name=guest.id,
-                face=guest.face,
+                face=require_rendered(guest.face, guest.name),
                 voice=guest.voice,
                 movement=guest.style.movement,
                 mood=speaker.mood or guest.style.mood,

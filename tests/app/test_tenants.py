@@ -200,6 +200,7 @@ UNREADABLE = {
     "/api/renders/{render_id}/storyboard.json": "the same",
     "/api/renders/{render_id}/storyboard.vtt": "the same",
     "/api/personas/{persona_id}/image": "no worker draws her here",
+    "/api/personas/{persona_id}/model": "she is no VRM avatar",
     "/api/projects/{ref}/scenes/{scene_id}/still": "no worker draws it here",
     "/api/projects/{ref}/scenes/{scene_id}/speech": "no worker speaks it here",
     "/api/projects/{ref}/scenes/{scene_id}/speech/{digest}.wav": "the same",

@@ -13,11 +13,13 @@ from typing import Any
 
 import httpx
 import pytest
+from avatar_looks import Looks
 from fake_microphone import Microphone
 from playwright.sync_api import Browser, Page, WebSocketRoute, expect
 from ports import free_port
 from studio_page import PATIENCE_MS, Studio
 from voice_workers import wait_for_voice_worker
+from vrm_files import vrm_file
 from waiting import eventually
 
 pytest.importorskip("pocketsphinx", reason="needs pocketsphinx: run `uv sync --inexact --extra voice`")
@@ -39,6 +41,8 @@ class Site:
     studio: Studio | None = None
     key: str = ""
     attributes: str = 'presenter="nova"'
+    avatar: bytes = b""
+    """The file at `/ada.vrm`."""
     sessions: list[dict[str, Any]] = field(default_factory=list)
     """What the studio answered."""
 
@@ -78,6 +82,8 @@ class Site:
 def serving(site: Site) -> Iterator[Site]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            if self.path == "/ada.vrm" and site.avatar:
+                return self.send(200, "model/gltf-binary", site.avatar)
             if self.path != "/":
                 return self.send(404, "text/plain", b"")
             return self.send(200, "text/html; charset=utf-8", site.page.encode())
@@ -212,6 +218,24 @@ def test_without_a_microphone_a_visitor_writes_and_a_lost_line_comes_back(
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
     first, second = site.sessions[-2:]
     assert second["session_id"] == first["session_id"] and len(sockets) == 2
+
+
+def test_a_site_shows_an_avatar_of_its_own(
+    chromium: Browser, site: Site, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(site, "attributes", 'presenter="nova" model="/ada.vrm"')
+    monkeypatch.setattr(site, "avatar", vrm_file())
+    with visit(chromium, site, allowed=False) as page:
+        canvas = page.locator("soundstage-presenter canvas")
+        expect(canvas).to_be_visible(timeout=PATIENCE_MS)
+        looks = Looks(canvas)
+        eventually(lambda: looks.mouth() > 0 and looks.eyes() > 0, "a face", PATIENCE_MS / 1000)
+        start(page)
+        until(page, "writing")
+        page.get_by_label("Or write it").fill(QUESTION)
+        page.keyboard.press("Enter")
+        until(page, "speaking")
+        page.screenshot(path=tmp_path / "embed-avatar.png")
 
 
 def test_a_visitor_gets_no_more_than_the_key_may_do(chromium: Browser, site: Site) -> None:

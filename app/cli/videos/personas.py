@@ -1,4 +1,4 @@
-"""`soundstage personas`: who can speak, and people made from a photo."""
+"""`soundstage personas`: who can speak, and presenters made from a photo or a VRM avatar."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def register(cli: typer.Typer) -> None:
                 one["id"],
                 one["persona"]["name"] if one["persona"] else "–",
                 one["origin"],
-                one["error"] or "ok",
+                one["error"] or ("talk only" if _is_avatar(one["persona"]) else "ok"),
             ]
             for one in entries
         )
@@ -93,18 +93,31 @@ def register(cli: typer.Typer) -> None:
     @group.command()
     def create(
         name: Annotated[str, typer.Argument(help="What the persona is called.")],
-        photo: Annotated[Path, typer.Argument(help="A portrait.")],
-        person: Annotated[str, typer.Option(help="Whose face it is; they must have agreed.")],
-        purpose: Annotated[str, typer.Option(help="What they agreed to.")],
+        photo: Annotated[Path, typer.Argument(help="A portrait, or a VRM avatar (.vrm).")],
+        person: Annotated[
+            str | None,
+            typer.Option(help="Whose face it is; they must have agreed. An avatar may be nobody's."),
+        ] = None,
+        purpose: Annotated[str | None, typer.Option(help="What they agreed to.")] = None,
         granted: Annotated[
             datetime | None, typer.Option(formats=["%Y-%m-%d"], help="When they agreed; default today.")
         ] = None,
+        licence_confirmed: Annotated[
+            bool,
+            typer.Option(
+                "--licence-confirmed", help="You are the author of the avatar, or have a licence to use it."
+            ),
+        ] = False,
         as_json: JsonFlag = False,
     ) -> None:
-        """Make a persona from a portrait photo and the recorded consent of the person shown."""
+        """Make a persona from a portrait photo and the recorded consent of the person shown, or from a VRM
+        avatar.
+        """
         printer = output(as_json)
-        granted_at = (granted or datetime.now(UTC)).date().isoformat()
-        consent = {"person": person, "purpose": purpose, "granted_at": granted_at}
+        draft: dict[str, Any] = {"name": name, "licence_confirmed": licence_confirmed}
+        if person is not None or purpose is not None:
+            granted_at = (granted or datetime.now(UTC)).date().isoformat()
+            draft["consent"] = {"person": person or "", "purpose": purpose or "", "granted_at": granted_at}
 
         photo = photo.expanduser()
         if not photo.is_file():
@@ -112,10 +125,12 @@ def register(cli: typer.Typer) -> None:
 
         async def create_it(api: StudioApi) -> dict[str, Any]:
             await api.start_making()
-            return await _create(api, photo, {"name": name, "consent": consent})
+            return await _create(api, photo, draft)
 
         created = call_studio(create_it)
         sentence = f"{created['name']} can speak now. Say “Make a video where {created['call']} says: Hello”."
+        if created["licence"] is not None:
+            sentence = f"{created['name']} can speak now, in conversations: {_licence(created['licence'])}"
         printer.answer(created, "\n".join([sentence, *(f"Note: {one}" for one in created["warnings"])]))
 
     @group.command()
@@ -161,7 +176,9 @@ def _path(persona_id: str) -> str:
 
 
 async def _create(api: StudioApi, photo: Path, draft: dict[str, Any]) -> dict[str, Any]:
-    asset = await api.upload(photo, kind="avatar_image")
+    # The server tells by the bytes what a file is; this says only which kind the person means.
+    is_avatar = photo.suffix.lower() in (".vrm", ".glb")
+    asset = await api.upload(photo, **({} if is_avatar else {"kind": "avatar_image"}))
     try:
         created = await api.post(PERSONAS, {**draft, "media": asset["id"]})
     except BaseException:
@@ -172,7 +189,19 @@ async def _create(api: StudioApi, photo: Path, draft: dict[str, Any]) -> dict[st
     names = [one["persona"]["name"].casefold() for one in await api.get(PERSONAS) if one["persona"]]
     call = persona["name"] if names.count(persona["name"].casefold()) < 2 else persona["id"]
     known = {"persona_id": persona["id"], "name": persona["name"], "call": call}
-    return {**known, "warnings": created["warnings"]}
+    licence = persona["face"]["licence"] if _is_avatar(persona) else None
+    return {**known, "licence": licence, "warnings": created["warnings"]}
+
+
+def _is_avatar(persona: dict[str, Any] | None) -> bool:
+    return persona is not None and persona["face"]["kind"] == "vrm"
+
+
+def _licence(licence: dict[str, Any]) -> str:
+    title = f"“{licence['title']}”" if licence["title"] else "an avatar without a title"
+    by = f" by {', '.join(licence['authors'])}" if licence["authors"] else ""
+    where = f", {licence['licence_url']}" if licence["licence_url"] else ""
+    return f"{title}{by}, for {licence['avatar_permission']}, {licence['commercial_usage']}{where}."
 
 
 async def _installed(api: StudioApi) -> list[dict[str, Any]]:

@@ -26,6 +26,7 @@ const KINDS = {
   video: msg`video`,
   audio: msg`sound`,
   motion: msg`motion`,
+  model: msg`avatar`,
   avatar_image: msg`portrait`,
   avatar_video: msg`footage of a presenter`,
   tts_audio: msg`speech`,

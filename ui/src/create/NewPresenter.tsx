@@ -1,4 +1,4 @@
-/** A presenter from a photo: the picture, a name and a voice, and the consent of the person in it. */
+/** A presenter from a photo or an avatar: the file, a name and a voice, and the consent of the person shown. */
 
 import { i18n, type MessageDescriptor } from "@lingui/core";
 import { msg, t } from "@lingui/core/macro";
@@ -13,9 +13,11 @@ import { FileInput } from "../kit/FileInput";
 import { Form, FormError } from "../kit/Form";
 import { ErrorNotice } from "../kit/kit";
 import { Modal } from "../kit/Modal";
+import { fetchPart } from "../kit/part";
 import { usePrincipal } from "../shell/me";
 import { HearButton } from "../voices/HearButton";
 import { useOwnVoice } from "../voices/ownVoice";
+import { AvatarFields, isAvatar, type TakePicture, useAvatarCheck } from "./AvatarFields";
 import { CameraPicture } from "./CameraPicture";
 import { ConsentRecorder } from "./ConsentRecorder";
 import { Thumbnail } from "./MediaDialog";
@@ -38,6 +40,12 @@ export function NewPresenter({ onClose, onCreated }: Props) {
   const me = usePrincipal();
   const ownVoice = useOwnVoice(me);
   const [photo, setPhoto] = useState<Asset | null>(null);
+  /** The file of an avatar, which is drawn from here. */
+  const [avatarFile, setAvatarFile] = useState<File | null>(null);
+  const [confirmed, setConfirmed] = useState(false);
+  /** Whether the avatar is a likeness of somebody. */
+  const [isLikeness, setLikeness] = useState(false);
+  const takePicture = useRef<TakePicture | null>(null);
   const [posing, setPosing] = useState(false);
   const [name, setName] = useState("");
   const [title, setTitle] = useState("");
@@ -61,11 +69,16 @@ export function NewPresenter({ onClose, onCreated }: Props) {
   // The voice of a real person is given to no other.
   const personas = usable(usePersonas().data).filter((one) => !isCloned(one));
   const like = personas.find((one) => one.id === voiceOf) ?? personas[0];
-  const own = voiceOf === OWN && ownVoice.services.length > 0;
+  const own = !isAvatar(photo) && voiceOf === OWN && ownVoice.services.length > 0;
+  const avatar = isAvatar(photo);
+  const avatarCheck = useAvatarCheck(photo);
+  const needsConsent = !avatar || isLikeness;
   const who = person.trim() || "…";
-  const statement = own
-    ? t`I, ${who}, agree that videos are made in which a likeness of me, drawn from my photo, speaks texts that others write, in a voice that is cloned from this recording.`
-    : t`I, ${who}, agree that videos are made in which a likeness of me, drawn from my photo, speaks texts that others write.`;
+  const statement = avatar
+    ? t`I, ${who}, agree that an avatar that looks like me speaks texts that others write.`
+    : own
+      ? t`I, ${who}, agree that videos are made in which a likeness of me, drawn from my photo, speaks texts that others write, in a voice that is cloned from this recording.`
+      : t`I, ${who}, agree that videos are made in which a likeness of me, drawn from my photo, speaks texts that others write.`;
   const consent = async () => {
     agreedAt.current ??= serverNow();
     return {
@@ -78,7 +91,7 @@ export function NewPresenter({ onClose, onCreated }: Props) {
   const check = useQuery({
     queryKey: ["portrait", photo?.id],
     // Nothing is measured before the person has agreed.
-    enabled: photo !== null && agreed && person.trim() !== "",
+    enabled: photo !== null && !avatar && agreed && person.trim() !== "",
     queryFn: async () =>
       body(api.POST("/api/personas/check", { body: { media: photo?.id ?? "", consent: await consent() } as never })),
     staleTime: Infinity,
@@ -91,8 +104,10 @@ export function NewPresenter({ onClose, onCreated }: Props) {
     return { voice: cloned, style: { ...like?.persona?.style, language: i18n.locale === "de" ? "de" : "en-us" } };
   };
   const create = useMutation({
-    mutationFn: async () =>
-      body(
+    mutationFn: async () => {
+      const still = avatar ? await takePicture.current?.() : null;
+      const picture = still && (await uploadPicture(still, `${name.trim()}.png`));
+      return body(
         api.POST("/api/personas", {
           body: {
             name: name.trim(),
@@ -103,10 +118,12 @@ export function NewPresenter({ onClose, onCreated }: Props) {
             pauses: "filmed",
             tools: ["*"],
             ...(await voice()),
-            consent: await consent(),
+            ...(needsConsent && { consent: await consent() }),
+            ...(avatar && { picture: picture?.id ?? null, licence_confirmed: confirmed }),
           } as never,
         }),
-      ),
+      );
+    },
     onSuccess: ({ persona, warnings }) => {
       ownVoice.adopt();
       void queries.invalidateQueries({ queryKey: ["voices"] });
@@ -117,8 +134,12 @@ export function NewPresenter({ onClose, onCreated }: Props) {
   const take = (file: File) => {
     setPosing(false);
     create.reset();
-    setRefused(!file.type.startsWith("image/"));
-    if (!file.type.startsWith("image/")) return;
+    const isModel = /\.(vrm|glb)$/i.test(file.name);
+    setRefused(!isModel && !file.type.startsWith("image/"));
+    if (!isModel && !file.type.startsWith("image/")) return;
+    setPhoto(null);
+    setAvatarFile(isModel ? file : null);
+    setConfirmed(false);
     agreeAnew();
     upload.mutate(file);
   };
@@ -126,21 +147,21 @@ export function NewPresenter({ onClose, onCreated }: Props) {
     <Modal title={t`New presenter`} size="wide" onClose={() => create.isPending || onClose()}>
       <Form className="stack new-presenter" error={create.error} onSubmit={() => photo && create.mutate()}>
         <fieldset className="stack">
-          <legend>{t`Photo`}</legend>
+          <legend>{t`Photo or avatar`}</legend>
           {posing ? (
             <CameraPicture onPicture={take} onClose={() => setPosing(false)} />
           ) : (
             <FileDrop
-              label={t`Drop a photo here`}
-              hint={photo ? "" : t`Drop a photo here, or`}
+              label={t`Drop a photo or avatar here`}
+              hint={photo ? "" : t`Drop a photo or avatar here, or`}
               disabled={upload.isPending}
               onFile={take}
             >
-              {photo && <Thumbnail asset={photo} />}
+              {photo && !avatar && <Thumbnail asset={photo} />}
               <div className="row">
                 <FileInput
-                  label={photo ? t`Choose another photo` : t`Choose a photo`}
-                  accept={ACCEPTED.image}
+                  label={photo ? t`Choose another file` : t`Choose a photo or avatar`}
+                  accept={`${ACCEPTED.image},${ACCEPTED.avatar}`}
                   disabled={upload.isPending}
                   onFile={take}
                 />
@@ -148,9 +169,25 @@ export function NewPresenter({ onClose, onCreated }: Props) {
               </div>
             </FileDrop>
           )}
-          <p className="quiet">{t`One face, from the front, in even light, with the mouth closed and nothing in front of it.`}</p>
-          {refused && <p className="problem">{t`This is no picture.`}</p>}
+          <p className="quiet">
+            {avatar
+              ? t`Avatars answer in conversations; no videos are rendered of them.`
+              : t`One face, from the front, in even light, with the mouth closed and nothing in front of it. Or a VRM avatar, for conversations.`}
+          </p>
+          {refused && <p className="problem">{t`This is neither a picture nor a VRM avatar.`}</p>}
           <UploadNote of={upload} />
+          {avatar && avatarFile && (
+            <AvatarFields
+              key={photo.id}
+              file={avatarFile}
+              check={avatarCheck}
+              confirmed={confirmed}
+              onConfirmed={setConfirmed}
+              onDrawn={(take) => {
+                takePicture.current = take;
+              }}
+            />
+          )}
         </fieldset>
         <div className="columns">
           <Field of={PersonaDraft} name="name" label={t`Name`} value={name} onChange={setName} />
@@ -166,7 +203,7 @@ export function NewPresenter({ onClose, onCreated }: Props) {
                   if (own !== (target.value === OWN)) agreeAnew();
                 }}
               >
-                {ownVoice.services.length > 0 && <option value={OWN}>{t`their own, cloned`}</option>}
+                {ownVoice.services.length > 0 && !avatar && <option value={OWN}>{t`their own, cloned`}</option>}
                 {personas.map((one) => (
                   <option key={one.id} value={one.id}>
                     {t`like ${one.persona?.name ?? one.id}`}
@@ -177,13 +214,19 @@ export function NewPresenter({ onClose, onCreated }: Props) {
             {!own && <HearButton presenter={like} about={like?.persona?.name ?? ""} />}
           </div>
         </div>
-        <fieldset className="stack">
+        {avatar && (
+          <label className="row">
+            <input type="checkbox" checked={isLikeness} onChange={({ target }) => setLikeness(target.checked)} />
+            {t`This avatar looks like a real person`}
+          </label>
+        )}
+        <fieldset className="stack" hidden={!needsConsent} disabled={!needsConsent}>
           <legend>{t`Consent`}</legend>
           <Field
             of={ConsentDraft}
             name="person"
             path="consent.person"
-            label={t`Full name of the person in the photo`}
+            label={avatar ? t`Full name of the person it looks like` : t`Full name of the person in the photo`}
             value={person}
             onChange={(value) => {
               setPerson(value);
@@ -220,7 +263,7 @@ export function NewPresenter({ onClose, onCreated }: Props) {
           )}
           <ConsentRecorder person={person} recorded={evidence} onRecorded={setEvidence} onBusy={setRecording} />
         </fieldset>
-        {photo && agreed && (
+        {photo && !avatar && agreed && (
           <div aria-live="polite">
             {check.isFetching && <p className="quiet">{t`Looking at the face`}</p>}
             {check.error && <ErrorNotice error={check.error} />}
@@ -236,7 +279,7 @@ export function NewPresenter({ onClose, onCreated }: Props) {
         )}
         <FormError />
         <div className="row ends">
-          {create.isPending && <span className="quiet" role="status">{t`Measuring the face`}</span>}
+          {create.isPending && !avatar && <span className="quiet" role="status">{t`Measuring the face`}</span>}
           <button type="button" disabled={create.isPending} onClick={onClose}>{t`Cancel`}</button>
           <button
             type="submit"
@@ -244,6 +287,7 @@ export function NewPresenter({ onClose, onCreated }: Props) {
             disabled={
               !photo ||
               (own && !evidence) ||
+              (avatar && !avatarCheck.data) ||
               upload.isPending ||
               recording ||
               create.isPending ||
@@ -257,6 +301,11 @@ export function NewPresenter({ onClose, onCreated }: Props) {
       </Form>
     </Modal>
   );
+}
+
+async function uploadPicture(still: Blob, name: string): Promise<Asset> {
+  const { upload } = await fetchPart(() => import("./upload"));
+  return upload(new File([still], name, { type: still.type }), new AbortController().signal, () => undefined);
 }
 
 /** Of the worker; one without words here is shown in its own. */

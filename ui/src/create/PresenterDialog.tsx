@@ -2,21 +2,22 @@
 import { t } from "@lingui/core/macro";
 import { Modal } from "../kit/Modal";
 import { Face } from "./PresenterPicker";
-import { usable, usePersonas } from "./usePersonas";
+import { isTalkOnly, usable, usePersonas } from "./usePersonas";
 
 interface Props {
   title: string;
   value: string;
+  talks?: boolean | undefined;
   onChange: (id: string) => void;
   onClose: () => void;
 }
 
-export function PresenterDialog({ title, value, onChange, onClose }: Props) {
-  const personas = usePersonas().data;
+export function PresenterDialog({ title, value, talks, onChange, onClose }: Props) {
+  const personas = usable(usePersonas().data).filter((one) => talks || !isTalkOnly(one));
   return (
     <Modal title={title} size="wide" dismissable onClose={onClose}>
       <ul className="face-wall">
-        {usable(personas).map((one) => (
+        {personas.map((one) => (
           <li key={one.id}>
             <button
               type="button"

@@ -3,7 +3,7 @@ import { t } from "@lingui/core/macro";
 import { Suspense, useEffect, useId, useRef, useState } from "react";
 import type { PersonaEntry } from "../api/client";
 import { lazyPart } from "../kit/part";
-import { faceUrl, usable, usePersonas } from "./usePersonas";
+import { faceUrl, isTalkOnly, usable, usePersonas } from "./usePersonas";
 
 const RETRY_MS = 3000;
 const MAX_RETRIES = 20;
@@ -30,7 +30,7 @@ export function Face({ entry, width }: { entry: PersonaEntry | undefined; width:
 
 /** Radio buttons with pictures: arrow keys go from face to face. */
 export function Faces({ value, onChange, legend }: { value: string; onChange: (id: string) => void; legend: string }) {
-  const personas = usable(usePersonas().data);
+  const personas = usable(usePersonas().data).filter((one) => !isTalkOnly(one));
   const name = useId();
   const row = useRef<HTMLDivElement>(null);
   const isThere = personas.length > 0;
@@ -70,11 +70,13 @@ interface ButtonProps {
   value: string | null | undefined;
   fallback: string;
   label: string;
+  /** Whether those are offered, too, of whom no video is rendered. */
+  talks?: boolean;
   onChange: (id: string) => void;
 }
 
 /** Shows who is chosen, and opens the wall of faces. */
-export function PresenterButton({ value, fallback, label, onChange }: ButtonProps) {
+export function PresenterButton({ value, fallback, label, talks, onChange }: ButtonProps) {
   const [open, setOpen] = useState(false);
   const personas = usePersonas();
   const shown = personas.data?.find((one) => one.id === (value ?? fallback));
@@ -95,7 +97,13 @@ export function PresenterButton({ value, fallback, label, onChange }: ButtonProp
       </button>
       {open && (
         <Suspense>
-          <PresenterDialog title={label} value={value ?? fallback} onChange={onChange} onClose={() => setOpen(false)} />
+          <PresenterDialog
+            title={label}
+            value={value ?? fallback}
+            talks={talks}
+            onChange={onChange}
+            onClose={() => setOpen(false)}
+          />
         </Suspense>
       )}
     </>

@@ -3,7 +3,7 @@ import { t } from "@lingui/core/macro";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { Suspense, useState } from "react";
-import { api, body, type Me, type PersonaEntry } from "../api/client";
+import { api, body, type Me, type PersonaEntry, type VrmFace } from "../api/client";
 import { ConfirmedAction } from "../kit/ConfirmedAction";
 import { ErrorNotice, NoRows } from "../kit/kit";
 import { lazyPart } from "../kit/part";
@@ -11,7 +11,7 @@ import { usePrincipal } from "../shell/me";
 import { ClonedVoices } from "../voices/ClonedVoices";
 import { HearButton } from "../voices/HearButton";
 import { Face } from "./PresenterPicker";
-import { usePersonas, voiceWords } from "./usePersonas";
+import { isTalkOnly, PRESENTER, usePersonas, voiceWords } from "./usePersonas";
 import "./create.css";
 
 const load = () => import("./NewPresenter");
@@ -80,12 +80,19 @@ function Words({ entry, me }: { entry: PersonaEntry; me: Me }) {
     <div className="words">
       <h2>{name}</h2>
       {entry.persona?.title && <p>{entry.persona.title}</p>}
+      {entry.persona?.face.kind === "vrm" && <AvatarWords face={entry.persona.face} />}
       {entry.persona && <p className="quiet">{t`Voice: ${voiceWords(entry)}`}</p>}
       {entry.persona && (
         <div className="row">
-          <Link className="button" to="/" search={{ presenter: entry.id }}>
-            {t`Video with ${entry.persona.name}`}
-          </Link>
+          {isTalkOnly(entry) ? (
+            <Link className="button" to="/talk" onClick={() => localStorage.setItem(PRESENTER, entry.id)}>
+              {t`Talk to ${entry.persona.name}`}
+            </Link>
+          ) : (
+            <Link className="button" to="/" search={{ presenter: entry.id }}>
+              {t`Video with ${entry.persona.name}`}
+            </Link>
+          )}
           {me.permissions.includes("persona:update") && <HearButton presenter={entry} about={entry.persona.name} />}
           {entry.origin === "user" && me.permissions.includes("persona:delete") && (
             <ConfirmedAction
@@ -103,6 +110,21 @@ function Words({ entry, me }: { entry: PersonaEntry; me: Me }) {
       )}
       {entry.error && <p className="problem">{entry.error}</p>}
     </div>
+  );
+}
+
+function AvatarWords({ face }: { face: VrmFace }) {
+  const { authors, licence_url } = face.licence;
+  const by = authors.join(", ");
+  return (
+    <p className="quiet">
+      {t`Talk only: a VRM avatar, of which no video is rendered.`} {by && t`By ${by}.`}{" "}
+      {licence_url && (
+        <a href={licence_url} target="_blank" rel="noreferrer">
+          {t`Licence`}
+        </a>
+      )}
+    </p>
   );
 }
 
@@ -132,7 +154,7 @@ function WhatGoes({ id }: { id: string }) {
   ] as const;
   return (
     <>
-      <p>{t`Deleted for good, because they hold the same photo or were made from it:`}</p>
+      <p>{t`Deleted for good, because they hold the same photo or avatar, or were made from it:`}</p>
       <ul>{kinds.map(([name, ids]) => ids.length > 0 && <li key={name}>{`${name}: ${named(ids)}`}</li>)}</ul>
     </>
   );

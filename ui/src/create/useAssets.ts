@@ -12,6 +12,8 @@ export const ACCEPTED = {
   image: "image/png,image/jpeg,image/webp",
   video: "video/mp4,video/webm,video/quicktime",
   audio: "audio/*",
+  /** Browsers know no type of VRM files. */
+  avatar: ".vrm,.glb",
 } as const;
 
 /** The newest ones. */

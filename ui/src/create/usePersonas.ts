@@ -20,10 +20,18 @@ export function usePresenterNames() {
 
 export const usable = (entries: readonly PersonaEntry[] | undefined) => (entries ?? []).filter((one) => one.persona);
 
+/** Who was talked to last, as the browser stores it. */
+export const PRESENTER = "soundstage.presenter";
+
+/** A VRM avatar is drawn by the page in conversations; no video is rendered of it. */
+export const isTalkOnly = (entry: PersonaEntry | undefined) => entry?.persona?.face.kind === "vrm";
+
 const WIDTHS = [160, 320, 640];
 
 /** The address of a face about `width` CSS pixels wide. */
 export function faceUrl(entry: PersonaEntry | undefined, width: number): string | undefined {
+  const face = entry?.persona?.face;
+  if (face?.kind === "vrm" && !face.picture) return undefined;
   const dense = width * Math.min(2, devicePixelRatio);
   return entry?.imageUrl ? `${entry.imageUrl}&width=${WIDTHS.find((one) => one >= dense) ?? WIDTHS.at(-1)}` : undefined;
 }

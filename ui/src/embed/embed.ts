@@ -5,7 +5,7 @@
 import { i18n } from "@lingui/core";
 import { t } from "@lingui/core/macro";
 import { loadCharacter } from "../face/description";
-import { FaceView } from "../face/face";
+import { FaceView, type MovingFace } from "../face/face";
 import { Call, type CallError, type CallView, type Opened } from "../sound/call";
 import { faceStateOf, REFUSED, stateOf, WORDS } from "../sound/state";
 import STYLE from "./embed.css?inline";
@@ -32,11 +32,13 @@ async function open(address: string, presenter: string, sessionId: string | null
 
 /** Fires `soundstage-change` with what is shown: phase, state, and what both sides say. */
 class SoundstagePresenter extends HTMLElement {
-  static observedAttributes = ["presenter", "poster", "lang"];
+  static observedAttributes = ["presenter", "poster", "model", "lang"];
 
   private readonly call: Call;
   private readonly parts: ReturnType<typeof build>;
-  private face: FaceView | null = null;
+  private face: MovingFace | null = null;
+  private presenter = "";
+  /** Presenter and model of the face. */
   private drawn = "";
 
   constructor() {
@@ -80,7 +82,7 @@ class SoundstagePresenter extends HTMLElement {
   attributeChangedCallback(name: string): void {
     if (!this.isConnected) return;
     if (name === "lang") void this.speakLanguage().catch(() => undefined);
-    else void this.draw(this.getAttribute("presenter") ?? this.drawn);
+    else void this.draw(this.getAttribute("presenter") ?? this.presenter);
   }
 
   private get isOn(): boolean {
@@ -102,14 +104,17 @@ class SoundstagePresenter extends HTMLElement {
     const address = this.getAttribute("poster");
     poster.hidden = !address;
     if (address) poster.src = address;
-    if (presenter === this.drawn) return;
-    this.drawn = presenter;
-    const character = presenter ? await loadCharacter(presenter).catch(() => null) : null;
-    if (presenter !== this.drawn || !this.isConnected) return;
+    this.presenter = presenter;
+    const model = this.getAttribute("model") ?? "";
+    const shown = `${presenter} ${model}`;
+    if (shown === this.drawn) return;
+    this.drawn = shown;
+    const character = presenter && !model ? await loadCharacter(presenter).catch(() => null) : null;
+    if (shown !== this.drawn || !this.isConnected) return;
     this.face?.close();
     this.face = null;
-    canvas.hidden = !character;
-    if (!character) return;
+    canvas.hidden = true;
+    if (!character && !model) return;
     const { call } = this;
     const source = {
       get state() {
@@ -122,11 +127,20 @@ class SoundstagePresenter extends HTMLElement {
         return call.heardAt;
       },
     };
+    // A canvas that was drawn on in one way is not drawn on in another.
+    const fresh = canvas.cloneNode() as HTMLCanvasElement;
+    canvas.replaceWith(fresh);
+    this.parts.canvas = fresh;
     try {
-      this.face = new FaceView(canvas, character, source);
-      canvas.setAttribute("aria-label", character.name);
+      const face = character
+        ? new FaceView(fresh, character, source)
+        : await (await import("../face/avatar")).AvatarView.open(fresh, model, source);
+      if (shown !== this.drawn || !this.isConnected) return face.close();
+      this.face = face;
+      fresh.hidden = false;
+      fresh.setAttribute("aria-label", character?.name ?? presenter);
     } catch {
-      canvas.hidden = true;
+      // The poster stays to be seen.
     }
   }
 

@@ -37,7 +37,7 @@ export function drawFigure(context: Context, character: Character, pose: Pose, w
 }
 
 /** The wall with its light from the upper left; the things before it are out of focus, and left out here. */
-export function drawWall(context: Context, character: Character, width: number, height: number): void {
+export function drawWall(context: Context, character: Pick<Character, "backdrop">, width: number, height: number): void {
   context.setTransform(1, 0, 0, 1, 0, 0);
   context.fillStyle = linear(context, 0, 0, width * 0.3, height, character.backdrop.wall);
   context.fillRect(0, 0, width, height);

@@ -53,6 +53,8 @@ export class Motion {
   private blinkS = -1;
   private gaze = { atS: 0, x: 0, y: 0 };
   private lively = 0.6;
+  /** Since the last sound. */
+  private silentS = 0;
 
   /** `calm`: whoever asks for less motion sees lips and lids only. */
   constructor(public calm = false) {}
@@ -104,10 +106,12 @@ export class Motion {
     channels.brow += bumps(spoken.brows, seconds);
   }
 
-  /** From wherever an interruption left it. */
+  /** From wherever an interruption left it, in a straight line. */
   private closeMouth(channels: Channels, isSpeaking: boolean, dt: number): void {
+    const pending = CLOSE_S - this.silentS;
+    this.silentS = isSpeaking ? 0 : this.silentS + dt;
     if (isSpeaking) return;
-    const left = Math.max(0, 1 - dt / CLOSE_S);
+    const left = pending > 0 ? Math.max(0, 1 - dt / pending) : 0;
     for (const name of ["jaw", "low", "raise", "press", "tuck", "wide", "tongue"] as const)
       channels[name] = Math.abs(this.shown[name]) < 0.01 ? 0 : this.shown[name] * left;
   }

@@ -4,12 +4,12 @@ import { useEffect, useRef, useState } from "react";
 import type { PersonaEntry } from "../api/client";
 import { Face } from "../create/PresenterPicker";
 import { type Character, loadCharacter } from "../face/description";
-import { FaceView } from "../face/face";
+import { FaceView, type MovingFace } from "../face/face";
 import type { FaceState } from "../face/motion";
 import { faceStateOf, type Shown } from "../sound/state";
 import { call } from "./call";
 
-let shownFace: FaceView | null = null;
+let shownFace: MovingFace | null = null;
 let shownFilm: HTMLVideoElement | null = null;
 
 interface Props {
@@ -22,9 +22,14 @@ export function Presenter({ entry, shownState, video }: Props) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const state = useRef<FaceState>("idle");
   state.current = faceStateOf(shownState);
-  const character = useCharacter(entry);
+  const avatar = avatarUrl(entry);
+  const found = useCharacter(entry);
+  // Who was drawn before is still there for a moment, and a canvas is drawn on in one way only.
+  const character = avatar ? null : found;
+  /** The avatar that can be seen: before it is there, and where it cannot be drawn, the still picture is. */
+  const [drawn, setDrawn] = useState("");
   useEffect(() => {
-    if (!canvas.current || !character) return;
+    if (!canvas.current || !(character || avatar)) return;
     const source = {
       get state() {
         return state.current;
@@ -36,21 +41,28 @@ export function Presenter({ entry, shownState, video }: Props) {
         return call.heardAt;
       },
     };
-    try {
-      shownFace = new FaceView(canvas.current, character, source);
-    } catch {
+    let isCurrent = true;
+    const open = async (view: HTMLCanvasElement): Promise<MovingFace> =>
+      character ? new FaceView(view, character, source) : (await import("../face/avatar")).AvatarView.open(view, avatar, source);
+    open(canvas.current).then(
+      (face) => {
+        if (!isCurrent) return face.close();
+        shownFace = face;
+        setDrawn(avatar);
+      },
       // The still picture below stays to be seen.
-      return;
-    }
+      () => undefined,
+    );
     return () => {
+      isCurrent = false;
       shownFace?.close();
       shownFace = null;
     };
-  }, [character]);
+  }, [character, avatar]);
   return (
     <>
       <Face entry={entry} width={320} />
-      {character && <canvas ref={canvas} />}
+      {(character || avatar) && <canvas key={avatar} ref={canvas} hidden={avatar !== "" && drawn !== avatar} />}
       {video && <Film key={entry?.id} stream={video} name={entry?.persona?.name} />}
     </>
   );
@@ -80,6 +92,13 @@ function drawnId(entry: PersonaEntry | undefined): string | undefined {
 
 const faceOf = (entry: PersonaEntry | undefined) =>
   entry?.persona?.face as { kind: string; character?: string; design?: object | null } | undefined;
+
+/** Where the file of a VRM avatar is; empty for others. */
+function avatarUrl(entry: PersonaEntry | undefined): string {
+  const face = entry?.persona?.face;
+  if (face?.kind !== "vrm") return "";
+  return `/api/personas/${entry?.id}/model?v=${face.model.sha256?.replace("sha256:", "").slice(0, 12)}`;
+}
 
 /** Whether a presenter can answer live, and the page cannot draw them. */
 export const needsVideo = (entry: PersonaEntry | undefined): boolean =>

@@ -4,7 +4,7 @@ import { t } from "@lingui/core/macro";
 import { useQueryClient } from "@tanstack/react-query";
 import { Suspense, useEffect, useId, useRef, useState } from "react";
 import { PresenterButton } from "../create/PresenterPicker";
-import { PERSONAS, usable, usePersonas } from "../create/usePersonas";
+import { PERSONAS, PRESENTER, usable, usePersonas } from "../create/usePersonas";
 import { Reason } from "../kit/kit";
 import { lazyPart } from "../kit/part";
 import { useSession } from "../shell/session";
@@ -18,7 +18,6 @@ import { Measures, needsVideo, Presenter } from "./Presenter";
 import { Recording } from "./Recording";
 import { useDevices } from "./useDevices";
 
-const PRESENTER = "soundstage.presenter";
 const FIRST = "nova";
 
 export function TalkView() {
@@ -46,7 +45,7 @@ export function TalkView() {
       <div className="talk-head">
         <h1>{t`Talk`}</h1>
         <Recording view={view} />
-        <PresenterButton value={presenter} fallback={FIRST} label={t`Who answers`} onChange={choose} />
+        <PresenterButton value={presenter} fallback={FIRST} label={t`Who answers`} talks onChange={choose} />
       </div>
       <div className="talk-stage">
         <Ring>
