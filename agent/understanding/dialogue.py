@@ -86,6 +86,9 @@ class Dialogue:
             if tool in ("make_render", "retry_render") or call.intent == "write_script.film":
                 last["render"] = str(call.arguments.get("render", "latest"))
                 kind = "render"
+            if call.intent == "ansible":
+                last["run"] = str(call.arguments.get("run", "latest"))
+                kind = "run"
             if call.intent in ("edit_project.create", "edit_project.rename"):
                 last["project"] = str(call.arguments.get("title", "latest"))
                 kind = "project"
