@@ -19,6 +19,9 @@ YES_OR_NO = frozenset({"sure", "confirm", "confirm_all"})
 INSTEAD = "instead"
 """The intent of a question whose call takes the place of the last one."""
 
+UNDO = "undo"
+"""The intent of a question whose calls take the last ones back."""
+
 FOCUS_SLOTS: Mapping[str, str] = {
     "persona": "persona",
     "project": "project",

@@ -22,7 +22,7 @@ from agent.understanding.decision import (
     SURE_WRITE,
     Decision,
 )
-from agent.understanding.dialogue import YES_OR_NO, CallRecord, Dialogue, Question
+from agent.understanding.dialogue import UNDO, YES_OR_NO, CallRecord, Dialogue, Question
 from agent.understanding.followups import SHOWS
 from agent.understanding.intents import READS, TEXTS_OF, change_anything
 from agent.understanding.judgement import Judgement, may_be_meant
@@ -44,6 +44,8 @@ LEAST_ACT = 0.15
 SURE_TO_ASK = 0.3
 """From here on it is asked for what an intent needs, where a sentence names none of it."""
 MOST_NO_WORDS = 5
+SURE_UNDO = 0.4
+"""From here on an utterance perhaps takes the last change back."""
 SURE_WHY = 0.6
 """From here on a text asks why something happened."""
 _LISTS: Mapping[str, str] = {
@@ -332,7 +334,7 @@ class _Turn(Judgement):
                 "refuse" if best.sureness >= 0.35 else "ask", about=act, candidates=tuple(candidates)
             )
         if act == "undo":
-            return self.take_back(best) if best.sureness >= 0.4 else Decision("ask", about="undo")
+            return self._perhaps_take_back(best)
         if act == "why":
             return self.choice_from_list(text) or self._why(best, candidates, text)
         if act == "choice":
@@ -352,6 +354,15 @@ class _Turn(Judgement):
         topic = str(best.arguments.get("topic", "")) if act == "help" else ""
         return Decision(
             "chat" if best.sureness >= 0.3 else "ask", about=act, topic=topic, candidates=tuple(candidates)
+        )
+
+    def _perhaps_take_back(self, best: Candidate) -> Decision:
+        """Returns the calls that take the last ones back, as a question where an utterance is not so sure."""
+        found = self.take_back(best) if best.sureness >= SURE_UNDO else Decision("ask", about="undo")
+        if found.kind != "calls" or best.sureness >= SURE_KIND:
+            return found
+        return replace(
+            found, kind="ask", calls=(), question=Question("confirm_all", UNDO, choices=found.calls)
         )
 
     def _next_best(self, candidates: Sequence[Candidate], text: str) -> Decision | None:

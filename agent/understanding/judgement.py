@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from agent.understanding import changes, doubt, values
-from agent.understanding.candidates import has_sentence_end, is_half_timed, own, plain
+from agent.understanding.candidates import FREE_TEXTS, has_sentence_end, is_half_timed, own, plain
 from agent.understanding.decision import (
     SURE_CALL,
     SURE_COMPUTED,
@@ -46,6 +46,7 @@ class Judgement(FollowUp):
         """Returns whether a word speaks against the call, or the whole reading is not sure enough."""
         best = candidates[0]
         slot_names = self.reader.slots.get(best.intent, ())
+        spoken = _without_exact_texts(best)
         return bool(
             best.unread
             or self._has_unused_text(best)
@@ -53,10 +54,10 @@ class Judgement(FollowUp):
             or self._may_be_denied(best)
             or any(
                 slot in slot_names
-                and values.is_contradicted(slot, changes.without_denied(slot, best.text), best.arguments)
+                and values.is_contradicted(slot, changes.without_denied(slot, spoken), best.arguments)
                 for slot in ("privacy", "shape", "quality")
             )
-            or values.says("repairs", best.text)
+            or values.says("repairs", spoken)
             or changes.matches("corrects_itself", changes.without_quotations(own(best, best.text)))
             or values.says("musing", best.rest)
             or values.missing_cue(best.rest, best.arguments, slot_names) is not None
@@ -70,8 +71,8 @@ class Judgement(FollowUp):
             or ("captions" in slot_names and _denies_captions(best))
             or (
                 (best.intent in RISKY or best.tool in RISKY_TOOLS)
-                and best.text.rstrip().endswith("?")
-                and not changes.matches("requests", best.text)
+                and spoken.rstrip(" .!\"”“'").endswith("?")
+                and not changes.matches("requests", spoken)
             )
             or ("variables" in slot_names and "variables" not in best.arguments and "=" in best.text)
             or ("publish_at" in slot_names and is_half_timed(best))
@@ -143,6 +144,16 @@ def _denial(pattern: str) -> re.Pattern[str]:
     word, negation = (values.words().patterns[name].pattern for name in (pattern, "negation"))
     before = rf"{negation}\W+(?:\w+\W+)?{word}"
     return re.compile(rf"{before}|{word}\W+(?:\w+\W+){{0,3}}(?:nicht|nichts)\b(?! mehr)", re.IGNORECASE)
+
+
+def _without_exact_texts(best: Candidate) -> str:
+    """Returns a clause without what it quotes or says after a colon: words of a script order nothing."""
+    text = best.text
+    for name in FREE_TEXTS - {*best.loose}:
+        value = best.arguments.get(name)
+        if isinstance(value, str) and value:
+            text = text.replace(value, " ")
+    return text
 
 
 def _is_code(text: str) -> bool:

@@ -76,7 +76,10 @@ async def test_fenced_code_is_understood_in_a_sentence(services: Services) -> No
 
 async def test_no_word_of_code_counts_as_a_word_of_the_sentence(services: Services) -> None:
     codes = [code for code, _ in REFUSED.values()]
-    codes += ["while True:\n    if not 1: continue\n    break", "wait = 'until tomorrow, then stop'\nprint(wait)"]
+    codes += [
+        "while True:\n    if not 1: continue\n    break",
+        "wait = 'until tomorrow, then stop'\nprint(wait)",
+    ]
     for code in codes:
         events = await Conversing(services).say(f"Run this Python:\n{code}")
         [call] = [one for one in events if isinstance(one, ToolCalled)]

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from conversing import Conversing, calls
 
 from agent.evaluation.cases import NOW, read_world
 from agent.evaluation.ways import ReaderWay
+from agent.memory.service import Owner
 from agent.understanding import Grammar
 from agent.understanding.changes import without_opening
 from agent.understanding.decision import Decision
@@ -16,6 +18,7 @@ from agent.understanding.intents import change_anything
 from agent.understanding.interpreter import Interpreter
 from agent.understanding.reader import Reader
 from agent.understanding.references import with_referent
+from app.composition import Services
 
 VIDEO = CallRecord("make_render", {"persona": "Vera", "script": "The pool is closed"})
 
@@ -183,3 +186,22 @@ def test_an_answer_that_says_who_speaks_may_be_an_order(reader: Reader) -> None:
 )
 def test_what_opens_an_order_is_none_of_it(text: str, rest: str) -> None:
     assert without_opening(text) == rest
+
+
+@pytest.mark.parametrize(
+    "script",
+    ["I mean it, be here at nine.", "Uh, never mind the rain.", "This is private, wait until tomorrow."],
+)
+def test_words_of_a_script_are_no_doubts(reader: Reader, script: str) -> None:
+    world = read_world(frozenset(reader.common_words))
+    text = f"Make a video where Vera says: {script}"
+    decision = Interpreter(reader).interpret(text, world, Dialogue(), NOW)
+    assert [call.arguments.get("script") for call in decision.calls] == [script]
+
+
+async def test_an_unsure_undo_is_done_after_a_yes(services: Services) -> None:
+    talk = Conversing(services)
+    await talk.say("remember that the side gate closes at six")
+    assert calls(await talk.say("please unsay that")) == []
+    assert calls(await talk.say("yes")) == ["memory"]
+    assert (await services.memory.export(Owner.of(talk.principal))).memories == ()
