@@ -91,7 +91,7 @@ class Judgement(FollowUp):
             or any(
                 slot in slot_names
                 and slot not in plain(best.arguments)
-                and is_of_other_kind(best.intent, slot, best.text, self.dialogue)
+                and is_of_other_kind(best.intent, best.text, self.dialogue)
                 for slot in KINDS_OF_SLOT
             )
             or self._is_unlikely(candidates)

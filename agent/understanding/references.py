@@ -15,6 +15,7 @@ KINDS_OF_SLOT: Mapping[str, frozenset[str]] = {
 }
 """Arguments that a call may leave out, and what has to be spoken of for “it” to be them."""
 OF_VIDEOS = frozenset({"cancel_render", "retry_render", "publish_render"})
+OF_FARM = frozenset({"machine", "job", "run"})
 LATEST = (None, "", "latest")
 LIKE: tuple[Mapping[str, tuple[str, str]], ...] = (
     {
@@ -43,10 +44,11 @@ def is_bare(text: str) -> bool:
     )
 
 
-def is_of_other_kind(intent: str, slot: str, text: str, dialogue: Dialogue) -> bool:
-    """Returns whether “it” may be something else than the argument that a change leaves out."""
+def is_of_other_kind(intent: str, text: str, dialogue: Dialogue) -> bool:
+    """Returns whether “it” may be something of the farm, and no video or project that a change leaves out."""
     kind = dialogue.recent_kind
-    return intent not in READS and bool(kind) and kind not in KINDS_OF_SLOT[slot] and is_bare(text)
+    # A project has its video, and the tools say which.
+    return intent not in READS and kind in OF_FARM and is_bare(text)
 
 
 def slot_of_latest(call: CallRecord) -> str | None:
@@ -69,7 +71,7 @@ def with_referent(call: CallRecord, text: str, dialogue: Dialogue) -> CallRecord
         or changes.matches("says_newest", text)
     ):
         return call
-    if is_of_other_kind(call.intent, slot, text, dialogue):
+    if is_of_other_kind(call.intent, text, dialogue):
         return None
     last = dialogue.last.get(slot)
     if not last or last == "latest" or dialogue.recent_kind not in KINDS_OF_SLOT[slot]:
