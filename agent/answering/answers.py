@@ -161,9 +161,7 @@ class ReaderTurn(AskingTurn):
 
     async def _call(self, decision: Decision) -> None:
         if decision.about == "undo":
-            reversed_calls = tuple(
-                call for change in reversed(self.state.changes) for call in undo_of(change)
-            )
+            reversed_calls = self._taken_back()
             if not reversed_calls:
                 await self._say("ask", "undo")
                 return

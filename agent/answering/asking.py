@@ -9,14 +9,14 @@ from typing import Any
 
 from rapidfuzz import fuzz, process
 
-from agent.answering.calls import prepare_record, words_of, words_of_thing
+from agent.answering.calls import prepare_record, undo_of, words_of, words_of_thing
 from agent.answering.deciding import DecidingTurn
 from agent.answering.planning import calls_of, words_of_plan
 from agent.events import Failure, Text
 from agent.tools.plan import Change
 from agent.understanding import NotUnderstood, Understanding
 from agent.understanding.decision import Decision
-from agent.understanding.dialogue import YES_OR_NO, CallRecord, Question
+from agent.understanding.dialogue import UNDO, YES_OR_NO, CallRecord, Question
 from agent.understanding.slots import kinds_named
 from agent.understanding.world import Thing, fold
 from soundstage.errors import Invalid
@@ -95,6 +95,8 @@ class AskingTurn(DecidingTurn):
             await self._question(
                 replies.text("missing", slot if replies.has("missing", slot) else "about"), question, names
             )
+        elif question.intent == UNDO:
+            await self._ask_to_take_back(question)
         elif question.about in YES_OR_NO:
             which = self._ambiguous(replace(decision, calls=question.choices))
             if which is None:
@@ -106,6 +108,18 @@ class AskingTurn(DecidingTurn):
         else:
             labels = [words_of(call, self.world, replies) for call in question.choices]
             await self._question(replies.text("ask", "which"), question, labels)
+
+    async def _ask_to_take_back(self, question: Question) -> None:
+        """Asks whether the changes of the last answer shall be taken back, with the ids of what they made."""
+        calls = self._taken_back()
+        if calls:
+            await self._ask_yes_or_no(replace(question, choices=calls))
+        else:
+            await self._say("ask", "undo")
+
+    def _taken_back(self) -> tuple[CallRecord, ...]:
+        """Returns the calls that take the changes of the last answer back, the last one first."""
+        return tuple(call for change in reversed(self.state.changes) for call in undo_of(change))
 
     async def _repeat(self, question: Question | None) -> None:
         """Puts the open question once more, in other words."""

@@ -23,6 +23,7 @@ from agent.understanding.dialogue import YES_OR_NO, CallRecord, Dialogue, Questi
 from agent.understanding.doubt import confidence, signs
 from agent.understanding.intents import NEEDS_YES, READS
 from agent.understanding.interpreter import Interpreter
+from agent.understanding.references import with_referent
 from agent.understanding.values import text_after_lead
 from agent.understanding.wording import EMPTY_LINE, has_quoted_text
 from agent.understanding.world import World, fold
@@ -111,13 +112,18 @@ class DecidingTurn:
             decision = await self._interpret()
             return decision if decision.kind == "chat" and decision.about in GREETINGS else None
         intent = _intent(parsed)
-        exact = CallRecord(intent, parsed.arguments)
         if intent == "memory.recall" and matches("about_me", str(parsed.arguments.get("about", ""))):
             return Decision("calls", calls=(CallRecord(intent, {}),))
-        if intent not in READS or any(parsed.arguments.get(name) for name in NAMED):
+        literal = CallRecord(intent, parsed.arguments)
+        exact = with_referent(literal, self.utterance, dialogue)
+        if exact is None:
+            return await self._interpret()
+        if intent not in READS or any(exact.arguments.get(name) for name in NAMED):
             self.world = await self._world(farm=False)
         found = agreement(self.answers.interpreter.reader, exact, self.utterance, self.world)
-        if found.is_whole and (intent in NEEDS_YES or self._is_title(exact.arguments.get("render"))):
+        if found.is_whole and (
+            exact is not literal or intent in NEEDS_YES or self._is_title(exact.arguments.get("render"))
+        ):
             return Decision("calls", calls=(exact,))
         return None if found.is_whole else choose(exact, found, await self._interpret())
 

@@ -21,6 +21,7 @@ from agent.understanding.decision import Decision
 from agent.understanding.dialogue import CallRecord, Dialogue
 from agent.understanding.interpreter import Interpreter
 from agent.understanding.reader import Reader
+from agent.understanding.references import with_referent
 from policy import Principal
 from soundstage.errors import SoundstageError
 
@@ -108,7 +109,9 @@ class ReaderWay:
             return self._interpreter.interpret(*state)
         if found.tool is None:
             return Decision("chat", about="help")
-        exact = _record(found.tool, found.arguments)
+        exact = with_referent(_record(found.tool, found.arguments), text, self._dialogue)
+        if exact is None:
+            return self._interpreter.interpret(*state)
         agreed = agreement(self._interpreter.reader, exact, text, self._world)
         chosen = None if agreed.is_whole else choose(exact, agreed, self._interpreter.interpret(*state))
         if chosen is None and not agreed.is_named:

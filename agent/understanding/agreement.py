@@ -11,9 +11,9 @@ from rapidfuzz import fuzz
 from agent.understanding import changes, values
 from agent.understanding.candidates import SENTENCE_END, plain
 from agent.understanding.changes import parts_of_texts
-from agent.understanding.decision import SURE_OTHER, Decision
+from agent.understanding.decision import SURE_INTENT, SURE_OTHER, Decision
 from agent.understanding.dialogue import YES_OR_NO, CallRecord, Question
-from agent.understanding.intents import READS, TEXTS_OF
+from agent.understanding.intents import READS, TEXTS_OF, change_anything
 from agent.understanding.reader import Reader
 from agent.understanding.several_things import texts_of_others
 from agent.understanding.slots import NUMBERS, Focus, kinds_named
@@ -45,11 +45,19 @@ class Agreement:
     is_named: bool
     is_likely: bool
     has_odd_name: bool
+    has_same_text: bool = True
+    """Whether the reader finds the same intent, and the same texts where nothing marks their ends."""
 
     @property
     def is_whole(self) -> bool:
         """Returns whether nothing speaks against it."""
-        return self.is_single and self.is_named and self.is_likely and not self.has_odd_name
+        return (
+            self.is_single
+            and self.is_named
+            and self.is_likely
+            and self.has_same_text
+            and not self.has_odd_name
+        )
 
 
 def agreement(reader: Reader, exact: CallRecord, text: str, world: World) -> Agreement:
@@ -69,6 +77,7 @@ def agreement(reader: Reader, exact: CallRecord, text: str, world: World) -> Agr
         and (exact.intent not in OF_SNAPSHOTS or exists("snapshot", arguments.get("name"), world)),
         is_likely=_is_likely(reader, exact, text, spoken, world),
         has_odd_name=any(_is_odd(str(arguments.get(name) or ""), text) for name in ("title", "name")),
+        has_same_text=exact.intent in READS or _is_same_text(reader, exact, spoken, world),
     )
 
 
@@ -114,8 +123,7 @@ def _is_likely(reader: Reader, exact: CallRecord, text: str, spoken: str, world:
     probabilities = reader.probabilities(text, world)
     best = int(probabilities.argmax())
     other = reader.classifier.labels[best]
-    is_other = probabilities[best] >= SURE_OTHER and other in READS
-    return not is_other and _is_same_text(reader, exact, spoken, world)
+    return probabilities[best] < SURE_OTHER or other not in READS
 
 
 def _unread_number(exact: CallRecord) -> str | None:
@@ -131,8 +139,8 @@ def _unread_number(exact: CallRecord) -> str | None:
 
 
 def _is_same_text(reader: Reader, exact: CallRecord, text: str, world: World) -> bool:
-    """Returns whether the reader ends texts that are neither quoted nor after a colon as the grammar does, or
-    finds no other argument in them.
+    """Returns whether the reader takes a sentence for the same, and ends texts that are neither quoted nor
+    after a colon or “that” as the grammar does.
     """
     loose = {
         name: str(value)
@@ -140,23 +148,38 @@ def _is_same_text(reader: Reader, exact: CallRecord, text: str, world: World) ->
         if name in ENDLESS
         and value
         and str(value) in text
+        and not (name == "name" and exact.intent in OF_SNAPSHOTS)
         and not text[: text.find(str(value))].rstrip().endswith((":", *'"“„«'))
     }
     if not loose:
         return True
+    is_loose = all(name in loose for name in ENDLESS if exact.arguments.get(name))
+    if is_loose and not any(
+        changes.matches("ends_with_that", text[: text.find(value)]) for value in loose.values()
+    ):
+        probabilities = reader.probabilities(text, world)
+        best = int(probabilities.argmax())
+        tool = reader.classifier.labels[best].partition(".")[0]
+        if tool != exact.intent.partition(".")[0] and probabilities[best] >= SURE_INTENT:
+            # “Read in the manual as a new project” is no text for a video.
+            return False
     if any(changes.without_courtesy(value) != value for value in loose.values()):
         return False
     if any(_is_pronoun(loose[name]) for name in ("script", "text") if name in loose):
         return False
     found = plain(reader.fill_as(exact.intent, text, world, Focus(), datetime.min).arguments)
-    others = {name for name, value in found.items() if value and not exact.arguments.get(name)}
     for name, value in loose.items():
         rest = value.removeprefix(str(found.get(name) or value))
         if rest != value and values.matches("negation", rest):
             # “A script about fire exits, don't film it yet”.
             return False
-    return not others or all(
-        fold(str(found.get(name, value))) == fold(value) for name, value in loose.items()
+    return all(
+        fold(str(found.get(name, value))) == fold(value)
+        or exact.intent.startswith("create_persona.")
+        # “Grace Brewster” may begin with the name of somebody who is there.
+        or (name == "name" and value.endswith(str(found.get(name))))
+        for name, value in loose.items()
+        if not changes.matches("ends_with_that", text[: text.find(value)])
     )
 
 
@@ -175,6 +198,11 @@ def choose(exact: CallRecord, agreement: Agreement, decision: Decision) -> Decis
         question = Question("missing", exact.intent, arguments, (name,))
         return Decision("ask", about="missing", question=question, candidates=decision.candidates)
     if agreement.is_single and not agreement.is_likely:
+        return decision
+    if agreement.is_single and not agreement.has_same_text:
+        if not same and decision.kind == "calls" and change_anything(decision.calls):
+            choices = (exact, *decision.calls) if len(decision.calls) == 1 else (exact,)
+            return Decision("ask", about="unsure", question=Question("unsure", choices=choices))
         return decision
     if same and agreement.has_odd_name:
         return Decision("ask", about="unsure", question=Question("unsure", choices=decision.calls))

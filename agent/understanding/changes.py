@@ -70,7 +70,16 @@ def change_words() -> ChangeWords:
     return ChangeWords(
         {
             name: re.compile("|".join(some), re.IGNORECASE)
-            if name in ("several_texts", "indirect", "numbered", "greets", "ends_courteously")
+            if name
+            in (
+                "several_texts",
+                "indirect",
+                "numbered",
+                "greets",
+                "ends_courteously",
+                "ends_with_that",
+                "opens",
+            )
             else _compiled(some, whole=name in WHOLE)
             for name, some in patterns.items()
         },
@@ -282,6 +291,13 @@ def without_greeting(text: str) -> str:
     found = change_words().patterns["greets"].match(text)
     rest = "" if found is None else text[found.end() :].strip()
     return rest if len(rest.split()) > LEAST_TEXT_WORDS else text
+
+
+def without_opening(text: str) -> str:
+    """Returns an order without “um, …”, “when you have a minute, …” and the like in front of it."""
+    found = change_words().patterns["opens"].match(text)
+    rest = "" if found is None else text[found.end() :].strip()
+    return rest if len(rest.split()) > 1 else text
 
 
 def one_video_each(text: str) -> str | None:

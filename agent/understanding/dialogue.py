@@ -19,6 +19,9 @@ YES_OR_NO = frozenset({"sure", "confirm", "confirm_all"})
 INSTEAD = "instead"
 """The intent of a question whose call takes the place of the last one."""
 
+UNDO = "undo"
+"""The intent of a question whose calls take the last ones back."""
+
 FOCUS_SLOTS: Mapping[str, str] = {
     "persona": "persona",
     "project": "project",
@@ -86,6 +89,9 @@ class Dialogue:
             if tool in ("make_render", "retry_render") or call.intent == "write_script.film":
                 last["render"] = str(call.arguments.get("render", "latest"))
                 kind = "render"
+            if call.intent == "ansible":
+                last["run"] = str(call.arguments.get("run", "latest"))
+                kind = "run"
             if call.intent in ("edit_project.create", "edit_project.rename"):
                 last["project"] = str(call.arguments.get("title", "latest"))
                 kind = "project"

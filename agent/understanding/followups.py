@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,7 @@ from agent.understanding.intents import DESTRUCTIVE, NEEDS_WORD, READS
 from agent.understanding.labels import fields, has_other_label
 from agent.understanding.open_questions import Fit, fit_of, is_bare_choice
 from agent.understanding.reader import MOST_CHARS, Candidate
+from agent.understanding.references import is_bare, same_of
 from agent.understanding.sentence import quotations
 from agent.understanding.slots import FIXED, Filled
 from agent.understanding.turn import NAMES
@@ -29,6 +31,8 @@ from agent.understanding.world import Thing, fold
 
 MOST_NAME_WORDS = 6
 SHORT_ANSWER_WORDS = 4
+LEAST_BUT_WORDS = 3
+"""A shorter yes has no more to say."""
 NAMED_LIKE_TEXT = frozenset({"project", "render", "scene"})
 """What is often called as what it is about: “dogs” is a topic, also where a project has that name."""
 SHOWS: Mapping[str, tuple[str, str]] = {
@@ -37,6 +41,7 @@ SHOWS: Mapping[str, tuple[str, str]] = {
     "machine": ("list_machines", "machine"),
     "job": ("cluster_status", "job"),
     "scene": ("list_projects", "scene"),
+    "run": ("show_runs", "run"),
 }
 PUBLISHES = "publish_render.publish"
 LOOSE_BESIDE_TEXT = ("title", "persona", "topic")
@@ -112,7 +117,7 @@ class FollowUp(Corrections):
         guesses = {one for one, _ in SHOWS.values()} - {intent}
         if kind == "machine":
             # It may be about what runs there.
-            guesses.discard("cluster_status")
+            guesses -= {"cluster_status", "show_runs"}
         if (
             best.intent not in guesses
             or best.arguments
@@ -123,6 +128,26 @@ class FollowUp(Corrections):
             return None
         call = CallRecord(intent, {slot: self.dialogue.last[kind]})
         return Decision("calls", calls=(call,), about="spoken_of", candidates=(best,))
+
+    def same_for_what_was_spoken_of(self, best: Candidate, text: str) -> Decision | None:
+        """Returns the question whether a change that was read for another kind of thing is meant for what was
+        spoken of last: “stop it” after words about a job.
+        """
+        kind = self.dialogue.recent_kind
+        if kind == "scene" and not self.dialogue.last.get(kind):
+            # The scenes of a project were listed.
+            kind = "project"
+        same = same_of(kind, best.intent)
+        named = any(isinstance(one, Thing) for one in best.arguments.values())
+        last = self.dialogue.last.get(kind)
+        if same is None or not last or named or len(text.split()) > MOST_NAME_WORDS or not is_bare(text):
+            return None
+        intent, slot = same
+        arguments = {slot: last}
+        if kind == "scene" and (project := self.dialogue.last.get("project")):
+            arguments["project"] = project
+        question = Question("confirm", choices=(CallRecord(intent, arguments),))
+        return Decision("ask", about="confirm", candidates=(best,), question=question)
 
     def what_instead_of_no(self, best: Candidate, text: str) -> Decision | None:
         """Returns the question whether the last call shall be made otherwise: “no wait, Milo, not Vera”."""
@@ -142,7 +167,7 @@ class FollowUp(Corrections):
             # “No, on Friday” says what shall be instead.
             return None if self.on_earlier(text) is not None else Decision("decline", about="no")
         if question.about == "confirm_all":
-            yes = best.intent == "act.yes" and best.sureness > 0.3
+            yes = best.intent == "act.yes" and best.sureness >= SURE_INTENT
             return (
                 Decision("calls", calls=question.choices, about="choice", candidates=(best,)) if yes else None
             )
@@ -151,6 +176,8 @@ class FollowUp(Corrections):
         if question.choices and not (question.about in YES_OR_NO and best.intent != "act.yes"):
             chosen = self._choice_of(question, text, best)
             if chosen is not None:
+                if (otherwise := self._yes_but(chosen, text)) is not None:
+                    return otherwise
                 return Decision("calls", calls=(chosen,), about="choice", candidates=(best,))
         if not question.missing:
             return None
@@ -158,7 +185,9 @@ class FollowUp(Corrections):
         if asks_text and changes.says_only_look(text):
             return self._with_look(question, text, best)
         fit = fit_of(question, text, best, self.world)
-        if fit is Fit.ANSWER and self._may_be_order(question, text):
+        is_exact = bool(quotations(text)) or ":" in text
+        speaks = not is_exact and _text_of(question) == "script" and self._names_speaker(text)
+        if fit is Fit.ANSWER and (speaks or self._may_be_order(question, text)):
             fit = Fit.UNCLEAR
         if fit is Fit.OTHER:
             return None
@@ -187,6 +216,14 @@ class FollowUp(Corrections):
                 or changes.matches("corrects", text)
                 or values.missing_cue(text, question.arguments, slots) is not None
             )
+        )
+
+    def _names_speaker(self, text: str) -> bool:
+        """Returns whether an answer begins with a presenter who says something: “Milo says hello”."""
+        names = "|".join(re.escape(one.name) for one in self.world.of_kind("persona") if one.name)
+        found = re.match(rf"\W*(?:{names})\s+", text, re.IGNORECASE) if names else None
+        return (
+            found is not None and changes.change_words().patterns["says"].match(text, found.end()) is not None
         )
 
     def _names_it(self, question: Question, text: str) -> bool:
@@ -224,8 +261,19 @@ class FollowUp(Corrections):
             "ask", about="unsure", candidates=(candidates[0],), question=Question("unsure", choices=choices)
         )
 
+    def _yes_but(self, chosen: CallRecord, text: str) -> Decision | None:
+        """Returns the question whether a chosen change shall be made otherwise: “yes, but with Milo”."""
+        if len(text.split()) < LEAST_BUT_WORDS or chosen.intent in READS:
+            return None
+        filled = self.reader.fill_as(chosen.intent, text, self.world, self.dialogue.focus(), self.now)
+        merged = self._merged(chosen, filled, text, "act.correction")
+        if merged is None:
+            return None
+        question = Question("confirm", choices=(CallRecord(chosen.intent, merged),))
+        return Decision("ask", about="confirm", question=question)
+
     def _choice_of(self, question: Question, text: str, best: Candidate) -> CallRecord | None:
-        if best.intent == "act.yes" and len(question.choices) == 1:
+        if best.intent == "act.yes" and best.sureness >= SURE_INTENT and len(question.choices) == 1:
             return question.choices[0]
         place = values.ordinal(text) if is_bare_choice(text) else None
         if place is not None and place != 0 and abs(place) <= len(question.choices):
@@ -382,7 +430,8 @@ class FollowUp(Corrections):
             return None
         call = CallRecord(last.intent, merged)
         if last.intent not in READS and (
-            (best.sureness < SURE_CHANGED and not _says_only_values(filled))
+            not self._is_same_by_words(call, filled, best, text)
+            or (best.sureness < SURE_CHANGED and not _says_only_values(filled))
             or last.intent in NEEDS_WORD
             or text.rstrip().endswith("?")
             or quotations(text)
@@ -391,6 +440,15 @@ class FollowUp(Corrections):
             return self._confirm_again(call, best, text)
         about = best.intent.partition(".")[2] if best.tool is None else "change"
         return Decision("calls", calls=(call,), about=about, candidates=(best,))
+
+    def _is_same_by_words(self, call: CallRecord, filled: Filled, best: Candidate, text: str) -> bool:
+        """Returns whether the n-grams alone find the same changes of the last call."""
+        if self.reader.encoder is None or not filled.arguments:
+            return True
+        by_words = self.reader.by_words.fill_as(
+            call.intent, text, self.world, self.dialogue.focus(), self.now
+        )
+        return plain(by_words.arguments) == plain(filled.arguments)
 
     def _confirm_again(self, call: CallRecord, best: Candidate, text: str) -> Decision:
         question = Question("confirm", "" if wants_both(text) else INSTEAD, choices=(call,))

@@ -22,7 +22,7 @@ from agent.understanding.decision import (
     SURE_WRITE,
     Decision,
 )
-from agent.understanding.dialogue import YES_OR_NO, CallRecord, Dialogue, Question
+from agent.understanding.dialogue import UNDO, YES_OR_NO, CallRecord, Dialogue, Question
 from agent.understanding.followups import SHOWS
 from agent.understanding.intents import READS, TEXTS_OF, change_anything
 from agent.understanding.judgement import Judgement, may_be_meant
@@ -44,6 +44,8 @@ LEAST_ACT = 0.15
 SURE_TO_ASK = 0.3
 """From here on it is asked for what an intent needs, where a sentence names none of it."""
 MOST_NO_WORDS = 5
+SURE_UNDO = 0.4
+"""From here on an utterance perhaps takes the last change back."""
 SURE_WHY = 0.6
 """From here on a text asks why something happened."""
 _LISTS: Mapping[str, str] = {
@@ -68,6 +70,7 @@ class Interpreter:
             return Decision("ask", about="not_words")
         if not any(char.isalnum() for char in utterance):
             return Decision("ask" if not utterance.strip() else "chat", about="empty")
+        utterance = changes.without_opening(utterance)
         turn = _Turn(self.reader, world, dialogue, now)
         if (corrected := turn.on_earlier(utterance)) is not None:
             return corrected
@@ -175,14 +178,21 @@ class _Turn(Judgement):
         dialogue = self.dialogue
         calls: list[CallRecord] = []
         found: list[Decision] = []
+        is_sure = True
         for part in parts:
             turn = _Turn(self.reader, self.world, dialogue, self.now, is_alone=False)
             decision = turn.film_it(part) or turn._one(part)
+            if _asks_for_nothing(part, decision):
+                # “I'm not good with computers” is no wish to see them.
+                is_sure = False
+                continue
             if decision.kind == "calls":
                 dialogue = dialogue.after_calls(decision.calls)
                 calls = [one for one in calls if not any(_is_part_of(one, call) for call in decision.calls)]
                 calls += [call for call in decision.calls if not any(_is_part_of(call, one) for one in calls)]
             found.append(decision)
+        if not found:
+            return self._one(utterance)
         if any(one.kind == "plan" for one in found) or (
             len(calls) > 1 and values.matches("condition", self._rest(utterance)) and change_anything(calls)
         ):
@@ -214,10 +224,19 @@ class _Turn(Judgement):
                 return whole
             return replace(pending, kind="ask", about=f"part:{pending.about}", question=None)
         if calls:
-            return Decision(
+            decision = Decision(
                 "calls",
                 calls=tuple(calls),
                 candidates=tuple(one for each in found for one in each.candidates),
+            )
+            if is_sure or not change_anything(calls) or self._one(utterance).calls == decision.calls:
+                return decision
+            return replace(
+                decision,
+                kind="ask",
+                about="confirm",
+                calls=(),
+                question=Question("confirm_all", choices=decision.calls),
             )
         return self._one(utterance)
 
@@ -245,6 +264,8 @@ class _Turn(Judgement):
             return chosen
         if (spoken_of := self.what_was_spoken_of(best, text)) is not None:
             return spoken_of
+        if (same := self.same_for_what_was_spoken_of(best, text)) is not None:
+            return same
         changed = (
             self.call_with_changes(text, candidates)
             if best.tool is None or best.sureness < SURE_OTHER or self.is_ellipsis(best, text)
@@ -256,6 +277,8 @@ class _Turn(Judgement):
             return self._act(best, candidates, text)
         if best.tool is None or not _is_sure(candidates):
             return self._unsure(candidates)
+        if best.intent == "ssh" and _may_change_machine(best, text):
+            return replace(self._unsure(candidates), question=Question("unsure"))
         if best.intent not in READS:
             if waits(best):
                 return Decision("plan", about="condition", candidates=(best,))
@@ -311,7 +334,7 @@ class _Turn(Judgement):
                 "refuse" if best.sureness >= 0.35 else "ask", about=act, candidates=tuple(candidates)
             )
         if act == "undo":
-            return self.take_back(best) if best.sureness >= 0.4 else Decision("ask", about="undo")
+            return self._perhaps_take_back(best)
         if act == "why":
             return self.choice_from_list(text) or self._why(best, candidates, text)
         if act == "choice":
@@ -331,6 +354,15 @@ class _Turn(Judgement):
         topic = str(best.arguments.get("topic", "")) if act == "help" else ""
         return Decision(
             "chat" if best.sureness >= 0.3 else "ask", about=act, topic=topic, candidates=tuple(candidates)
+        )
+
+    def _perhaps_take_back(self, best: Candidate) -> Decision:
+        """Returns the calls that take the last ones back, as a question where an utterance is not so sure."""
+        found = self.take_back(best) if best.sureness >= SURE_UNDO else Decision("ask", about="undo")
+        if found.kind != "calls" or best.sureness >= SURE_KIND:
+            return found
+        return replace(
+            found, kind="ask", calls=(), question=Question("confirm_all", UNDO, choices=found.calls)
         )
 
     def _next_best(self, candidates: Sequence[Candidate], text: str) -> Decision | None:
@@ -361,7 +393,8 @@ class _Turn(Judgement):
                 candidates=(best,),
             )
         failed = next((thing for thing in self.world.of_kind("render") if thing.state == "failed"), None)
-        if failed is not None and not self.dialogue.calls:
+        speaks_of_it = self.dialogue.question is not None or changes.matches("fails", text)
+        if failed is not None and not self.dialogue.calls and speaks_of_it:
             return Decision(
                 "calls",
                 calls=(CallRecord("show_render", {"render": failed.name}),),
@@ -391,6 +424,24 @@ def _films_after(
     for call in changed:
         film, before = (call, film) if call.intent == "make_render" else (None, film)
     return film, before
+
+
+def _may_change_machine(best: Candidate, text: str) -> bool:
+    """Returns whether a sentence that names no command orders more than to look: “fix the disk of ember”."""
+    command = str(best.arguments.get("command") or "")
+    is_named = bool(command) and command.partition(" ")[0] in text
+    return not is_named and not text.rstrip().endswith("?") and changes.matches("changes_machine", text)
+
+
+def _asks_for_nothing(part: str, decision: Decision) -> bool:
+    """Returns whether a clause was read as a wish to see something, and neither asks nor orders."""
+    return (
+        decision.kind == "calls"
+        and not change_anything(decision.calls)
+        and max((one.sureness for one in decision.candidates), default=1.0) < SURE_OTHER
+        and not (part.rstrip().endswith("?") or values.asks(part))
+        and not (changes.matches("orders", part) or changes.matches("requests", part))
+    )
 
 
 def _misses_check(call: CallRecord, utterance: str) -> bool:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import re
+import textwrap
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
 from agent.understanding import changes, doubt, values
-from agent.understanding.candidates import has_sentence_end, is_half_timed, own, plain
+from agent.understanding.candidates import FREE_TEXTS, has_sentence_end, is_half_timed, own, plain
 from agent.understanding.decision import (
     SURE_CALL,
     SURE_COMPUTED,
@@ -17,6 +19,7 @@ from agent.understanding.decision import (
 from agent.understanding.followups import FollowUp
 from agent.understanding.intents import DESTRUCTIVE, NEEDS_WORD
 from agent.understanding.reader import MOST_CHARS, Candidate
+from agent.understanding.references import KINDS_OF_SLOT, is_of_other_kind
 from agent.understanding.world import fold
 
 RISKY = DESTRUCTIVE | {"publish_render.publish", "ansible", "cancel_run"}
@@ -43,6 +46,7 @@ class Judgement(FollowUp):
         """Returns whether a word speaks against the call, or the whole reading is not sure enough."""
         best = candidates[0]
         slot_names = self.reader.slots.get(best.intent, ())
+        spoken = _without_exact_texts(best)
         return bool(
             best.unread
             or self._has_unused_text(best)
@@ -50,10 +54,10 @@ class Judgement(FollowUp):
             or self._may_be_denied(best)
             or any(
                 slot in slot_names
-                and values.is_contradicted(slot, changes.without_denied(slot, best.text), best.arguments)
+                and values.is_contradicted(slot, changes.without_denied(slot, spoken), best.arguments)
                 for slot in ("privacy", "shape", "quality")
             )
-            or values.says("repairs", best.text)
+            or values.says("repairs", spoken)
             or changes.matches("corrects_itself", changes.without_quotations(own(best, best.text)))
             or values.says("musing", best.rest)
             or values.missing_cue(best.rest, best.arguments, slot_names) is not None
@@ -62,7 +66,14 @@ class Judgement(FollowUp):
             or (best.intent in CREATES and _says_several(best.rest))
             or values.says("goes_on", _without_first_word(best.rest))
             or (values.asks(best.text) and best.intent not in COMPUTES)
-            or (best.intent in COMPUTES and not _OPERATOR.search(str(best.arguments.get("code", ""))))
+            or (best.intent in COMPUTES and not _is_code(str(best.arguments.get("code", ""))))
+            or _may_be_past(best)
+            or ("captions" in slot_names and _denies_captions(best))
+            or (
+                (best.intent in RISKY or best.tool in RISKY_TOOLS)
+                and spoken.rstrip(" .!\"”“'").endswith("?")
+                and not changes.matches("requests", spoken)
+            )
             or ("variables" in slot_names and "variables" not in best.arguments and "=" in best.text)
             or ("publish_at" in slot_names and is_half_timed(best))
             or any(has_sentence_end(best, slot) for slot in ("title", "name", "heading"))
@@ -76,6 +87,12 @@ class Judgement(FollowUp):
                 and best.intent != "edit_project.create"
                 and "project" not in plain(best.arguments)
                 and not self.dialogue.last.get("project")
+            )
+            or any(
+                slot in slot_names
+                and slot not in plain(best.arguments)
+                and is_of_other_kind(best.intent, best.text, self.dialogue)
+                for slot in KINDS_OF_SLOT
             )
             or self._is_unlikely(candidates)
         )
@@ -127,6 +144,40 @@ def _denial(pattern: str) -> re.Pattern[str]:
     word, negation = (values.words().patterns[name].pattern for name in (pattern, "negation"))
     before = rf"{negation}\W+(?:\w+\W+)?{word}"
     return re.compile(rf"{before}|{word}\W+(?:\w+\W+){{0,3}}(?:nicht|nichts)\b(?! mehr)", re.IGNORECASE)
+
+
+def _without_exact_texts(best: Candidate) -> str:
+    """Returns a clause without what it quotes or says after a colon: words of a script order nothing."""
+    text = best.text
+    for name in FREE_TEXTS - {*best.loose}:
+        value = best.arguments.get(name)
+        if isinstance(value, str) and value:
+            text = text.replace(value, " ")
+    return text
+
+
+def _is_code(text: str) -> bool:
+    """Returns whether a text is a program, or so long or of another kind that only its run tells."""
+    if not _OPERATOR.search(text):
+        return False
+    try:
+        ast.parse(textwrap.dedent(text).strip())
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        return False
+    return True
+
+
+def _may_be_past(best: Candidate) -> bool:
+    """Returns whether words for what has happened stand beside a playbook: “verify blew up on ember”."""
+    # “Check how verify did on ember” is no dry run.
+    is_dry = best.arguments.get("check") is True and changes.matches("tries", best.text)
+    return best.intent == "ansible" and not is_dry and changes.matches("happened", best.text)
+
+
+def _denies_captions(best: Candidate) -> bool:
+    """Returns whether a text says that captions shall be off, and another value was read: “captions: off”."""
+    text = changes.without_quotations(own(best, best.text))
+    return best.arguments.get("captions") not in (None, "none") and changes.matches("captions_off", text)
 
 
 def _without_own_denial(candidate: Candidate) -> str:

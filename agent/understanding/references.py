@@ -1,0 +1,86 @@
+"""Says what “it” stands for, by the thing that was spoken of last: “stop it” after words about a job."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from agent.understanding import changes, values
+from agent.understanding.candidates import says_pronoun
+from agent.understanding.dialogue import CallRecord, Dialogue
+from agent.understanding.intents import READS
+
+KINDS_OF_SLOT: Mapping[str, frozenset[str]] = {
+    "render": frozenset({"render"}),
+    "project": frozenset({"project", "scene"}),
+}
+"""Arguments that a call may leave out, and what has to be spoken of for “it” to be them."""
+OF_VIDEOS = frozenset({"cancel_render", "retry_render", "publish_render"})
+OF_FARM = frozenset({"machine", "job", "run"})
+LATEST = (None, "", "latest")
+LIKE: tuple[Mapping[str, tuple[str, str]], ...] = (
+    {
+        "render": ("cancel_render.cancel", "render"),
+        "job": ("change_job.stop", "job"),
+        "run": ("cancel_run", "run"),
+    },
+    {
+        "render": ("cancel_render.delete", "render"),
+        "project": ("edit_project.delete", "project"),
+        "scene": ("edit_project.delete_scene", "scene"),
+    },
+)
+"""Intents that the same words ask for of things of several kinds: “stop it”, “delete it”."""
+
+
+def is_bare(text: str) -> bool:
+    """Returns whether a text points at something by a pronoun alone, and says neither its kind nor its place
+    in a list.
+    """
+    return (
+        says_pronoun(text)
+        and not changes.matches("names_kind", text)
+        and changes.place_in_list(text) is None
+        and values.ordinal(text) is None
+    )
+
+
+def is_of_other_kind(intent: str, text: str, dialogue: Dialogue) -> bool:
+    """Returns whether “it” may be something of the farm, and no video or project that a change leaves out."""
+    kind = dialogue.recent_kind
+    # A project has its video, and the tools say which.
+    return intent not in READS and kind in OF_FARM and is_bare(text)
+
+
+def slot_of_latest(call: CallRecord) -> str | None:
+    """Returns the argument of a call that is the newest thing for want of a name."""
+    tool = call.intent.partition(".")[0]
+    if tool in OF_VIDEOS:
+        return "render" if call.arguments.get("render") in LATEST else None
+    return "project" if call.arguments.get("project") == "latest" else None
+
+
+def with_referent(call: CallRecord, text: str, dialogue: Dialogue) -> CallRecord | None:
+    """Returns a change of the exact grammar about what was spoken of last, where its words name no other
+    thing; None where they may be about something of another kind.
+    """
+    slot = slot_of_latest(call)
+    if (
+        call.intent in READS
+        or slot is None
+        or changes.place_in_list(text) is not None
+        or changes.matches("says_newest", text)
+    ):
+        return call
+    if is_of_other_kind(call.intent, text, dialogue):
+        return None
+    last = dialogue.last.get(slot)
+    if not last or last == "latest" or dialogue.recent_kind not in KINDS_OF_SLOT[slot]:
+        return call
+    return CallRecord(call.intent, {**call.arguments, slot: last})
+
+
+def same_of(kind: str, intent: str) -> tuple[str, str] | None:
+    """Returns the intent, and its argument, that the words of another intent ask for of things of a kind."""
+    family = next((one for one in LIKE if intent in {name for name, _ in one.values()}), {})
+    found = family.get(kind)
+    return None if found is None or found[0] == intent else found
