@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 from local_login import bearer, log_in_locally
 from socket_servers import on_loopback
+from waiting import eventually_async
 from websockets.asyncio.client import ClientConnection, connect
 
 from agent.voice.worker_token import worker_token
@@ -34,6 +35,8 @@ async def serving(
         workers = f"{address}/api/voice/workers"
         control = connect(f"ws://{workers}", additional_headers=token)
         control_socket = await stack.enter_async_context(control)
+        # The handshake ends before the server counts the worker.
+        await eventually_async(lambda: services.voice.status().workers == 1, "the worker")
         yield (
             await stack.enter_async_context(
                 httpx.AsyncClient(base_url=f"http://{address}", headers=headers, timeout=WAIT_S)

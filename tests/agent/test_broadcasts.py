@@ -12,6 +12,7 @@ import httpx
 import pytest
 from face_worker import WAIT_S, message_of, serving
 from local_login import bearer
+from waiting import eventually_async
 from websockets.asyncio.client import connect
 
 from app.composition import Services
@@ -116,6 +117,8 @@ async def test_a_key_that_has_gone_ends_nobody_elses_call(targets: Services, tmp
         await client.post("/api/voice/broadcasts", json={"to": "wall"})
         (tmp_path / "key").unlink()
         async with connect(f"ws://{workers}", additional_headers=token) as another:
+            # The handshake ends before the server counts the worker.
+            await eventually_async(lambda: targets.voice.status().workers == 2, "both workers")
             opened = (await client.post("/api/voice/session", json={"transport": "webrtc"})).json()
             served = await message_of(another, "serve")
             assert served["session_id"] == opened["session_id"]

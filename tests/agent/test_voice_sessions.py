@@ -69,6 +69,8 @@ async def test_the_worker_with_the_fewest_sessions_serves_the_next_one(services:
         client = await stack.enter_async_context(
             httpx.AsyncClient(base_url=f"http://{address}", headers=headers, timeout=WAIT_S)
         )
+        # The handshake ends before the server counts the worker.
+        await eventually_async(lambda: services.voice.status().workers == 2, "both workers")
         for _ in range(4):
             opened = (await client.post("/api/voice/session", json={})).raise_for_status().json()
             person = f"{opened['url']}?token={opened['token']}"
@@ -90,6 +92,7 @@ async def with_worker(
     async with on_loopback(app) as address, AsyncExitStack() as stack:
         url = f"ws://{address}/api/voice/workers"
         await stack.enter_async_context(connect(url, additional_headers=token))
+        await eventually_async(lambda: services.voice.status().workers == 1, "the worker")
         async with httpx.AsyncClient(base_url=f"http://{address}", headers=headers) as client:
             opened = (await client.post("/api/voice/session", json={})).raise_for_status().json()
         session = connect(f"{url}/{opened['session_id']}", additional_headers=token)
