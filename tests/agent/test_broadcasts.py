@@ -113,8 +113,9 @@ async def test_targets_that_are_not_there_or_busy_are_refused(targets: Services)
 
 
 async def test_a_key_that_has_gone_ends_nobody_elses_call(targets: Services, tmp_path: Path) -> None:
-    async with serving(targets) as (client, workers, token, _):
+    async with serving(targets) as (client, workers, token, control):
         await client.post("/api/voice/broadcasts", json={"to": "wall"})
+        await message_of(control, "serve")
         (tmp_path / "key").unlink()
         async with connect(f"ws://{workers}", additional_headers=token) as another:
             # The handshake ends before the server counts the worker.
