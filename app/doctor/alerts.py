@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 
 from soundstage.health import Check, amber, green, red
-from soundstage.http.internal import open_client, tls_context
+from soundstage.http import open_client, tls_context
 from soundstage.settings import Settings
 
 TIMEOUT_S = 5.0

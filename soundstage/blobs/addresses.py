@@ -23,7 +23,8 @@ from obstore.exceptions import BaseError
 
 from soundstage.blobs.bucket import BucketAccess, BucketConnection, bucket_error
 from soundstage.blobs.schemas import key_of
-from soundstage.http.internal import open_blocking_client, tls_context
+from soundstage.http.internal import open_blocking_client
+from soundstage.http.tls_files import tls_context
 from soundstage.telemetry import get_logger
 
 if TYPE_CHECKING:

@@ -12,11 +12,10 @@ from soundstage.http.internal import (
     http_errors,
     open_blocking_client,
     open_client,
-    tls_context,
     web_socket_url,
 )
 from soundstage.http.outgoing import Bounds, check_declared_length, outgoing_client, retry_after_of
-from soundstage.http.tls_files import TlsFiles
+from soundstage.http.tls_files import TlsFiles, tls_context
 
 __all__ = [
     "NO_LISTENERS",

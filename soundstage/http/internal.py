@@ -90,23 +90,6 @@ def _read_authorities(trust_env: bool, *places: str | None) -> ssl.SSLContext:
     return httpx.create_ssl_context(trust_env=trust_env)
 
 
-def tls_context(
-    *,
-    ca_file: Path | str | None = None,
-    ca_pem: str | None = None,
-    certificate: Path | None = None,
-    key: Path | None = None,
-) -> ssl.SSLContext:
-    """Returns a context that trusts the named authority alone, or those of the system where none is named.
-
-    Raises OSError for files that cannot be read (an `ssl.SSLError` is one).
-    """
-    context = ssl.create_default_context(cafile=ca_file, cadata=ca_pem)
-    if certificate is not None:
-        context.load_cert_chain(certificate, key)
-    return context
-
-
 class _MeasuredTransport(httpx.AsyncHTTPTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         return await measure_answer("internal", super().handle_async_request(request))

@@ -27,6 +27,23 @@ def file_state(path: Path) -> FileState:
     return found.st_mtime_ns, found.st_ino, found.st_size
 
 
+def tls_context(
+    *,
+    ca_file: Path | str | None = None,
+    ca_pem: str | None = None,
+    certificate: Path | None = None,
+    key: Path | None = None,
+) -> ssl.SSLContext:
+    """Returns a context that trusts the named authority alone, or those of the system where none is named.
+
+    Raises OSError for files that cannot be read (an `ssl.SSLError` is one).
+    """
+    context = ssl.create_default_context(cafile=ca_file, cadata=ca_pem)
+    if certificate is not None:
+        context.load_cert_chain(certificate, key)
+    return context
+
+
 @dataclass(frozen=True, slots=True)
 class TlsFiles:
     """Names the authorities that a client trusts, those of the system where none is named, and its own
@@ -39,10 +56,7 @@ class TlsFiles:
 
     def context(self) -> ssl.SSLContext:
         """Raises OSError for files that cannot be read (an `ssl.SSLError` is one)."""
-        context = ssl.create_default_context(cafile=self.ca_file)
-        if self.certificate is not None:
-            context.load_cert_chain(self.certificate, self.key)
-        return context
+        return tls_context(ca_file=self.ca_file, certificate=self.certificate, key=self.key)
 
     def state(self) -> tuple[FileState, ...]:
         named = (self.ca_file, self.certificate, self.key)
