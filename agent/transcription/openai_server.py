@@ -9,16 +9,14 @@ Source: the reference of `audio/createTranscription` at platform.openai.com.
 
 from __future__ import annotations
 
-import io
 import math
-import wave
 from collections.abc import Sequence
 from typing import Any
 
 import httpx
 from pydantic import BaseModel, Field, ValidationError
 
-from agent.transcription.recognition import SAMPLE_HZ, OnPartial, TimedWord, Transcript
+from agent.transcription.recognition import OnPartial, TimedWord, Transcript, wav_of
 from soundstage.errors import Invalid, SoundstageError, Unavailable, Upstream
 from soundstage.http import Bounds, Destinations, OwnListeners, outgoing_client
 from soundstage.one_line import one_line
@@ -147,17 +145,6 @@ class OpenAIRecogniser:
             f"The recogniser at {self._host} does not take the request {text}",
             "Check `transcription.base_url` and `transcription.model`.",
         )
-
-
-def wav_of(pcm: bytes) -> bytes:
-    """Returns the sound as a WAV file."""
-    file = io.BytesIO()
-    with wave.open(file, "wb") as target:
-        target.setnchannels(1)
-        target.setsampwidth(2)
-        target.setframerate(SAMPLE_HZ)
-        target.writeframes(pcm)
-    return file.getvalue()
 
 
 def _words(answer: _Answer) -> Sequence[TimedWord]:

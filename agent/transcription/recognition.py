@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import wave
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -52,3 +54,14 @@ class Recogniser(Protocol):
 
     async def close(self) -> None:
         """Ends what it has started."""
+
+
+def wav_of(pcm: bytes, sample_hz: int = SAMPLE_HZ) -> bytes:
+    """Returns 16-bit mono PCM as a WAV file."""
+    file = io.BytesIO()
+    with wave.open(file, "wb") as target:
+        target.setnchannels(1)
+        target.setsampwidth(2)
+        target.setframerate(sample_hz)
+        target.writeframes(pcm)
+    return file.getvalue()

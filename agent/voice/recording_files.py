@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import io
-import re
 import shutil
 import time
 import wave
@@ -20,50 +18,21 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
+from agent.transcription.recognition import wav_of
 from agent.voice.schemas import Recorded
 from policy import Principal
-from policy.principal import Kind
-from soundstage.database import utcnow
+from soundstage.one_line import OneLine
 
 _DESCRIPTION, _ENTRIES, _FAILED = "recording.json", "entries.jsonl", "failed"
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
 
 
 class Description(BaseModel):
     """Names whose recording it is."""
 
     session_id: str
-    tenant: str
-    principal_id: str
-    principal_name: str
-    principal_role: str
-    principal_kind: Kind
+    principal: Principal
     with_person: bool
     began_at: datetime
-
-    @classmethod
-    def of(cls, session_id: str, principal: Principal, *, with_person: bool) -> Description:
-        return cls(
-            session_id=session_id,
-            tenant=principal.tenant,
-            principal_id=principal.id,
-            principal_name=principal.name,
-            principal_role=principal.role,
-            principal_kind=principal.kind,
-            with_person=with_person,
-            began_at=utcnow(),
-        )
-
-    @property
-    def principal(self) -> Principal:
-        """Returns the principal as it was."""
-        return Principal(
-            self.principal_id,
-            self.principal_name,
-            self.principal_role,
-            self.principal_kind,
-            tenant=self.tenant,
-        )
 
 
 class Entry(BaseModel):
@@ -73,7 +42,7 @@ class Entry(BaseModel):
 
     side: Literal["agent", "person"]
     persona_id: str
-    text: str
+    text: OneLine
     began_at: float
     seconds: float = 0.0
     sound: str = ""
@@ -111,21 +80,24 @@ def write(folder: Path, number: int, recorded: Recorded, persona_id: str, *, wit
     """Adds a sentence. Raises OSError, and ValueError for sound that is no base64."""
     pcm = base64.b64decode(recorded.sound, validate=True) if with_sound else b""
     pcm = pcm[: len(pcm) // 2 * 2]
-    text = _CONTROL.sub(" ", recorded.text).strip()
-    entry = Entry(side=recorded.side, persona_id=persona_id, text=text, began_at=recorded.began_at)
+    entry = Entry(side=recorded.side, persona_id=persona_id, text=recorded.text, began_at=recorded.began_at)
     if pcm:
         entry.sound, entry.seconds = f"{number}.wav", len(pcm) / (2 * recorded.sample_hz)
-        (folder / entry.sound).write_bytes(to_wav(np.frombuffer(pcm, "<i2"), recorded.sample_hz))
+        (folder / entry.sound).write_bytes(wav_of(pcm, recorded.sample_hz))
     with (folder / _ENTRIES).open("a") as file:
         file.write(f"{entry.model_dump_json()}\n")
     return entry
 
 
-def read(folder: Path) -> tuple[Description, Sequence[Entry]]:
-    """Returns a recording, its sentences in the order in which they began. What was cut off by a full disk
-    or a killed process is left out. Raises OSError and ValueError where the description cannot be read.
+def describe(folder: Path) -> Description:
+    """Raises OSError and ValueError for what cannot be read."""
+    return Description.model_validate_json((folder / _DESCRIPTION).read_text())
+
+
+def read(folder: Path) -> Sequence[Entry]:
+    """Returns the sentences of a recording in the order in which they began. What was cut off by a full disk
+    or a killed process is left out.
     """
-    description = Description.model_validate_json((folder / _DESCRIPTION).read_text())
     path = folder / _ENTRIES
     found = []
     for line in path.read_text().split("\n") if path.exists() else ():
@@ -134,24 +106,13 @@ def read(folder: Path) -> tuple[Description, Sequence[Entry]]:
             if entry.sound:
                 read_sound(folder, entry)
             found.append(entry)
-    return description, sorted(found, key=lambda one: one.began_at)
+    return sorted(found, key=lambda one: one.began_at)
 
 
 def read_sound(folder: Path, entry: Entry) -> tuple[NDArray[np.int16], int]:
     """Returns the samples of a sentence, and how many there are in a second."""
     with wave.open(str(folder / entry.sound)) as file:
         return np.frombuffer(file.readframes(file.getnframes()), "<i2"), file.getframerate()
-
-
-def to_wav(samples: NDArray[np.int16], sample_hz: int) -> bytes:
-    """Returns mono samples as a WAV file."""
-    written = io.BytesIO()
-    with wave.open(written, "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(sample_hz)
-        file.writeframes(samples.astype("<i2").tobytes())
-    return written.getvalue()
 
 
 def folders(parent: Path) -> Sequence[Path]:

@@ -13,7 +13,8 @@ import numpy as np
 from avatar.spec import Box, MediaRef, Scene, TextOverlay
 from numpy.typing import NDArray
 
-from agent.voice.recording_files import Entry, read_sound, to_wav
+from agent.transcription.recognition import wav_of
+from agent.voice.recording_files import Entry, read_sound
 from studio.personas.schemas import Persona
 from studio.renders.specs import scene_of
 from studio.scenes.schemas import SceneBody
@@ -71,7 +72,7 @@ class Part:
                 pieces.append(np.zeros(round(silence_s * sample_hz), np.int16))
             pieces.append(samples)
         sound = np.concatenate(pieces)
-        return to_wav(_level(sound) if self.is_of_person else sound, sample_hz)
+        return wav_of((_level(sound) if self.is_of_person else sound).tobytes(), sample_hz)
 
 
 def parts_of(entries: Sequence[Entry]) -> Sequence[Part]:

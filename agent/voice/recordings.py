@@ -22,6 +22,7 @@ from agent.voice.recording_files import (
     Recording,
     create,
     delete,
+    describe,
     failing_s,
     folders,
     is_described,
@@ -36,7 +37,7 @@ from policy.audit import AuditEntry, AuditLog
 from soundstage.background import Worker
 from soundstage.backoff import Backoff
 from soundstage.blobs import BlobStore
-from soundstage.database import Database, new_id
+from soundstage.database import Database, new_id, utcnow
 from soundstage.database.tenants import tenant_scope
 from soundstage.errors import Conflict, SoundstageError, Unavailable
 from soundstage.telemetry import get_logger
@@ -100,7 +101,9 @@ class Recordings:
                 "This session is being recorded already, or its last recording waits.",
                 "Make the video of that recording first, or discard it.",
             )
-        description = Description.of(session.id, session.principal, with_person=with_person)
+        description = Description(
+            session_id=session.id, principal=session.principal, with_person=with_person, began_at=utcnow()
+        )
         recording = session.recording = Recording(self.folder / new_id("rec"), with_person)
         self._active.add(recording.folder)
         try:
@@ -203,7 +206,7 @@ class Recordings:
             await asyncio.to_thread(delete, folder)
             return
         try:
-            description, _ = await asyncio.to_thread(read, folder)
+            description = await asyncio.to_thread(describe, folder)
             principal = await self.find_principal(description.principal)
             if principal is None or not principal.may("render:create"):
                 await self._discard(folder, "no longer allowed")
@@ -241,8 +244,8 @@ class Recordings:
         await self._stop(session, recording)
 
     async def _make_video(self, folder: Path) -> RenderView:
-        description, entries = await asyncio.to_thread(read, folder)
-        parts = parts_of(entries)
+        description = await asyncio.to_thread(describe, folder)
+        parts = parts_of(await asyncio.to_thread(read, folder))
         if not parts:
             raise Conflict(
                 "voice.nothing_recorded",
@@ -250,10 +253,10 @@ class Recordings:
                 "Record again, and speak or write while it goes on.",
             )
         owner = f"{RECORDING}{folder.name}"
-        with tenant_scope(description.tenant):
+        with tenant_scope(description.principal.tenant):
             try:
                 request = RenderRequest(spec=await self._spec_of(folder, parts, owner))
-                render = await self.renders.create(request, requested_by=description.principal_name)
+                render = await self.renders.create(request, requested_by=description.principal.name)
                 await asyncio.to_thread(delete, folder)
             finally:
                 # From here on the render holds the sound.
@@ -288,18 +291,21 @@ class Recordings:
             await drop_unheld(self.database, self.blobs, sha256)
 
     async def _discard(self, folder: Path, why: str) -> None:
-        description, _ = await asyncio.to_thread(read, folder)
+        description = None
+        with suppress(OSError, ValueError):
+            description = await asyncio.to_thread(describe, folder)
         await asyncio.to_thread(delete, folder)
-        await self._note("voice.recording_discarded", description, why=why)
+        if description is not None:
+            await self._note("voice.recording_discarded", description, why=why)
 
     async def _note(self, kind: str, description: Description, **data: Any) -> None:
         await self.audit.record_now(
             AuditEntry(
                 kind,
-                description.principal_name,
+                description.principal.name,
                 subject=description.session_id,
                 session_id=description.session_id,
-                tenant=description.tenant,
+                tenant=description.principal.tenant,
                 data={"with_person": description.with_person, **data},
             )
         )

@@ -17,7 +17,8 @@ from transcription_server import KEY, TranscriptionServer, transcription_server
 from waiting import eventually_async
 
 from agent.transcription.local import LocalRecogniser, check_installed
-from agent.transcription.openai_server import OpenAIRecogniser, wav_of
+from agent.transcription.openai_server import OpenAIRecogniser
+from agent.transcription.recognition import wav_of
 from app.composition import Services, open_services, run_background_workers
 from app.server.web import create_app
 from policy import Principal

@@ -15,7 +15,8 @@ import pytest
 from local_login import log_in_locally
 from socket_servers import on_loopback
 
-from agent.voice.recording_files import Entry, read_sound, to_wav
+from agent.transcription.recognition import wav_of
+from agent.voice.recording_files import Entry, read_sound
 from agent.voice.recording_scenes import LONGEST_PAUSE_MS, parts_of, scene_of_part
 from agent.voice.schemas import Recorded
 from agent.voice.session import Session
@@ -176,6 +177,10 @@ async def test_a_recording_that_cannot_be_read_holds_up_no_other(services: Servi
     await services.voice.recordings.finish_ended()
     assert left_over(services) == [folder]
     assert len(await services.studio.renders.list()) == 1
+    services.voice.recordings._retries.clear()
+    os.utime(folder / "failed", (0, 0))
+    await services.voice.recordings.finish_ended()
+    assert left_over(services) == [], "nor does it stay for ever"
 
 
 async def refuse(*_: Any, **__: Any) -> None:
@@ -285,7 +290,7 @@ async def test_only_the_own_session_can_be_recorded_and_only_by_who_may_make_vid
 
 def test_pauses_within_a_part_are_kept_and_people_are_brought_to_one_loudness(tmp_path: Path) -> None:
     quiet = np.tile(np.array([300, -300], np.int16), 8000)
-    (tmp_path / "0.wav").write_bytes(to_wav(quiet, 16_000))
+    (tmp_path / "0.wav").write_bytes(wav_of(quiet.tobytes(), 16_000))
     [part] = parts_of(
         [Entry(side="person", persona_id="nova", text="hello", began_at=5.0, seconds=1.0, sound="0.wav")]
     )
