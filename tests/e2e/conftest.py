@@ -102,6 +102,14 @@ def installation() -> type[Home]:
     return Home
 
 
+@pytest.fixture(scope="module")
+def voice(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A server with a voice worker, for tests that have its libraries."""
+    from voice_installation import installation_with_voice
+
+    yield from installation_with_voice(Home(tmp_path_factory.mktemp("voice")))
+
+
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
     return Home(tmp_path)

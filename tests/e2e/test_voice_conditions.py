@@ -14,7 +14,7 @@ import httpx
 import pytest
 from program_inputs import PROGRAM
 from spoken_words import RATE_HZ, silence, speech
-from voice_installation import WAIT_S, Installation, installation_with_voice
+from voice_installation import WAIT_S, Installation
 from voice_person import Person
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
@@ -28,11 +28,6 @@ TAKEN_OVER = 4001
 MANY = 50
 PER_PERSON = 10
 """Sessions that one key may have open."""
-
-
-@pytest.fixture(scope="module")
-def voice(tmp_path_factory: pytest.TempPathFactory, installation: type[Any]) -> Iterator[Installation]:
-    yield from installation_with_voice(installation(tmp_path_factory.mktemp("voice")))
 
 
 @pytest.fixture(autouse=True)

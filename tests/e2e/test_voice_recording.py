@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -13,18 +12,13 @@ import httpx
 import numpy as np
 import pytest
 from program_inputs import PROGRAM
-from voice_installation import Installation, installation_with_voice
+from voice_installation import Installation
 from waiting import eventually
 
 pytest.importorskip("pocketsphinx", reason="needs pocketsphinx: run `uv sync --inexact --extra voice`")
 pytestmark = pytest.mark.cached(*PROGRAM)
 
 WAIT_S = 300
-
-
-@pytest.fixture(scope="module")
-def voice(tmp_path_factory: pytest.TempPathFactory, installation: type[Any]) -> Iterator[Installation]:
-    yield from installation_with_voice(installation(tmp_path_factory.mktemp("recorded")))
 
 
 async def test_a_conversation_becomes_a_video(voice: Installation, tmp_path: Path) -> None:

@@ -9,12 +9,11 @@ import subprocess
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from program_inputs import PROGRAM
 from spoken_words import silence, speech
-from voice_installation import Installation, installation_with_voice
+from voice_installation import Installation
 from voice_person import SOFTEST
 from waiting import eventually
 from websockets.asyncio.client import connect
@@ -26,11 +25,6 @@ pytestmark = pytest.mark.cached(*PROGRAM)
 
 PIECE_MS = 40
 """Sound of the agent in one message."""
-
-
-@pytest.fixture(scope="module")
-def voice(tmp_path_factory: pytest.TempPathFactory, installation: type[Any]) -> Iterator[Installation]:
-    yield from installation_with_voice(installation(tmp_path_factory.mktemp("voice")))
 
 
 async def test_a_spoken_question_is_answered_by_voice_in_the_same_conversation(voice: Installation) -> None:
