@@ -136,9 +136,9 @@ class DecidingTurn:
         sure = [candidate.sureness for candidate in decision.candidates]
         if decision.kind != "calls" or not sure or min(sure) < CERTAIN:
             return False
-        reader = self.answers.interpreter.reader
+        reader, recent = self.answers.interpreter.reader, self.state.dialogue.recent_kind
         return all(
-            one.intent in READS or confidence(signs(reader, self.world, [one])) >= CERTAIN_CALL
+            one.intent in READS or confidence(signs(reader, self.world, [one], recent)) >= CERTAIN_CALL
             for one in decision.candidates
         )
 

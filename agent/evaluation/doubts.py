@@ -18,14 +18,16 @@ from numpy.typing import NDArray
 
 from agent.evaluation.cases import NOW, read_cases, read_world
 from agent.evaluation.compare import plain as plain_text
+from agent.evaluation.pronouns import with_pronoun
 from agent.evaluation.scoring import Answer, judge
 from agent.evaluation.unseen_sentences import unseen
 from agent.sentences import LOADER
 from agent.understanding import doubt
 from agent.understanding.candidates import missing, plain
 from agent.understanding.corpus import Example, lexicon_of, read_corpus
-from agent.understanding.dialogue import CallRecord
+from agent.understanding.dialogue import CallRecord, Dialogue
 from agent.understanding.intents import READS
+from agent.understanding.judgement import Judgement
 from agent.understanding.reader import Reader
 from agent.understanding.sentence import Sentence
 from agent.understanding.slots import Focus, SlotFiller
@@ -65,6 +67,28 @@ def samples(
         yield doubt.signs(reader, world, candidates), is_right(call, example, world, reader, lexicon)
 
 
+def follow_up_samples(
+    reader: Reader, examples: Sequence[Example], lexicon: Any
+) -> Iterator[tuple[dict[str, float], bool]]:
+    """Yields the same of sentences that say “it” for what was spoken of last."""
+    others = list(read_world().things)
+    chance = random.Random(SEED)  # noqa: S311
+    for example in examples:
+        found = with_pronoun(example, chance) if not example.intent.startswith(("act.", "plan.")) else None
+        if found is None:
+            continue
+        world = world_of(example, others, chance, reader)
+        dialogue = Dialogue(last={found.kind: found.name}, recent_kind=found.kind)
+        candidates = reader.read(found.example.text, world, dialogue.focus(), NOW)
+        best = candidates[0]
+        if best.tool is None or best.intent in READS or best.unknown:
+            continue
+        decision = Judgement(reader, world, dialogue, NOW).call_or_ask(best, found.example.text)
+        if decision.kind == "calls":
+            right = is_right(decision.calls[0], example, world, reader, lexicon)
+            yield doubt.signs(reader, world, candidates, found.kind), right
+
+
 def dev_samples(reader: Reader) -> Iterator[tuple[dict[str, float], bool]]:
     """Yields the same of the first turns of the dev half."""
     world = read_world(frozenset(reader.common_words))
@@ -84,14 +108,13 @@ def dev_samples(reader: Reader) -> Iterator[tuple[dict[str, float], bool]]:
 
 def world_of(example: Example, others: Sequence[Thing], chance: random.Random, reader: Reader) -> World:
     """Returns a state in which what the sentence names exists."""
-    named = []
-    for span in example.spans:
-        kind = kind_of(example, span.slot)
-        if kind is not None and span.value is None:
-            name = example.text[span.start : span.end]
-            named.append(
-                Thing(kind, name, parent="Harbour tour", number=1) if kind == "scene" else Thing(kind, name)
-            )
+    spans_named = [(kind_of(example, one.slot), one) for one in example.spans if one.value is None]
+    kinds = [(kind, example.text[one.start : one.end]) for kind, one in spans_named if kind is not None]
+    project = next((name for kind, name in kinds if kind == "project"), "Harbour tour")
+    named = [
+        Thing(kind, name, parent=project, number=1) if kind == "scene" else Thing(kind, name)
+        for kind, name in kinds
+    ]
     names = {one.name.lower() for one in named}
     present = [one for one in others if one.name.lower() not in names and chance.random() < PRESENT]
     return World((*named, *present), reader.common_words)
@@ -193,7 +216,8 @@ def main() -> None:
     if reader.encoder is not None:
         ways[doubt.WITH_ENCODER] = (reader, False)
     for way, (one, learned) in ways.items():
-        found = list(samples(one, list(unseen(learned=learned)), lexicon))
+        sentences = list(unseen(learned=learned))
+        found = [*samples(one, sentences, lexicon), *follow_up_samples(one, sentences, lexicon)]
         record[way] = fit_trees(found, list(dev_samples(one)), DEV_SHARE[way])
         print(f"{way}: {record[way]['sentences']} sentences, {record[way]['cases']} cases")
     head = "# Written by python -m agent.evaluation.doubts: the trees of agent/understanding/doubt.py.\n"

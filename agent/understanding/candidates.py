@@ -76,10 +76,6 @@ def _has_value(name: str, value: Any) -> bool:
     return value not in (None, "", []) or (name == "heading" and value == "")
 
 
-def says_pronoun(text: str) -> bool:
-    return any(word in values.words().groups["pronouns"] for word in re.findall(r"\w+", text.lower()))
-
-
 def plain(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Returns arguments with things by their names; scenes bring their project and their place in it."""
     result: dict[str, Any] = {}

@@ -100,6 +100,11 @@ def matches(name: str, text: str) -> bool:
     return (pattern.match(text) if name in WHOLE else pattern.search(text)) is not None
 
 
+def is_kind(word: str) -> bool:
+    """Returns whether a word is that for a kind of thing, such as “video”."""
+    return change_words().patterns["names_kind"].fullmatch(word) is not None
+
+
 def one_by_name(text: str) -> str | None:
     """Returns the word that tells one thing from others, in lower case: “the cinema one”."""
     found = change_words().patterns["one_by_name"].search(text)

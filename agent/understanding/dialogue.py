@@ -73,7 +73,7 @@ class Dialogue:
     film_before: CallRecord | None = None
 
     def focus(self) -> Focus:
-        return Focus(self.last, self.shown)
+        return Focus(self.last, self.shown, self.recent_kind)
 
     def after_calls(self, calls: Sequence[CallRecord]) -> Dialogue:
         """Returns the state after an answer that made calls."""
@@ -89,6 +89,10 @@ class Dialogue:
             if tool in ("make_render", "retry_render") or call.intent == "write_script.film":
                 last["render"] = str(call.arguments.get("render", "latest"))
                 kind = "render"
+            if call.intent == "write_script.draft":
+                # It fills a project, a new one where none is named.
+                last["project"] = str(call.arguments.get("project", "latest"))
+                kind = "project"
             if call.intent == "ansible":
                 last["run"] = str(call.arguments.get("run", "latest"))
                 kind = "run"

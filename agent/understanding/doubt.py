@@ -58,8 +58,12 @@ _STOP = re.compile(r"[,;.!?:–—-]\s")
 _WORD = re.compile(r"[\w'’-]+")
 
 
-def signs(reader: Reader, world: World, candidates: Sequence[Candidate]) -> dict[str, float]:
-    """Returns what speaks for and against the first candidate, by name."""
+def signs(
+    reader: Reader, world: World, candidates: Sequence[Candidate], recent: str = ""
+) -> dict[str, float]:
+    """Returns what speaks for and against the first candidate, by name. `recent`: the kind of thing that was
+    spoken of last.
+    """
     best, text = candidates[0], candidates[0].text
     labels = reader.classifier.labels
     reading = reader.reading(text, world)
@@ -97,6 +101,8 @@ def signs(reader: Reader, world: World, candidates: Sequence[Candidate]) -> dict
             min(sum(one not in reader.common_words and not one.isdigit() for one in rest), 4)
         ),
         "sentences": float(min(len(SENTENCE_STOP.findall(spoken)), 4)),
+        "pronoun": float(values.says_pronoun(best.rest)),
+        "spoken of": float(recent in reader.kinds_of(best.intent)) - 0.5 if recent else 0.0,
         "corrects itself": float(changes.matches("corrects_itself", text)),
         "same arguments alone": float(_has_same_arguments_alone(reader, world, best)),
         **_agreement(reader, reading, best.intent),

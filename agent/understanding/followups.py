@@ -13,7 +13,6 @@ from agent.understanding.candidates import (
     SENTENCE_END,
     missing,
     plain,
-    says_pronoun,
 )
 from agent.understanding.changes import LOOK, SHORT_WORDS, text_after_colon
 from agent.understanding.corrections import Corrections, reports_speech, wants_both
@@ -122,7 +121,7 @@ class FollowUp(Corrections):
             best.intent not in guesses
             or best.arguments
             or len(text.split()) > MOST_NAME_WORDS
-            or not says_pronoun(text)
+            or not values.says_pronoun(text)
             or changes.matches("names_kind", text)
         ):
             return None

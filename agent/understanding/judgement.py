@@ -122,7 +122,7 @@ class Judgement(FollowUp):
         n-grams and encoder find different intents.
         """
         best = candidates[0]
-        signs = doubt.signs(self.reader, self.world, candidates)
+        signs = doubt.signs(self.reader, self.world, candidates, self.dialogue.recent_kind)
         least = SURE_CALL
         if best.intent in COMPUTES:
             least = SURE_COMPUTED

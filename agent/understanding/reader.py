@@ -52,6 +52,8 @@ SERVICES = frozenset(
 )
 
 MISFIT = 0.1
+SPOKEN_OF = 5.0
+"""For intents about the kind of thing that was spoken of last, where a sentence says “it”."""
 IMPOSSIBLE = 0.001
 """Of the trash, where a thing that is named is not in it."""
 RECENT = 64
@@ -166,7 +168,7 @@ class Reader:
     def read(self, text: str, world: World, focus: Focus, now: datetime) -> list[Candidate]:
         """Returns what a clause may ask for, the most probable first."""
         reading = self.reading(text, world)
-        probabilities = self.probabilities(text, world)
+        probabilities = self._by_focus(self.probabilities(text, world), reading.sentence, focus)
         order = probabilities.argsort()[::-1][:CANDIDATES]
         filler = SlotFiller(reading.sentence, world, focus, now, self.lexicon)
         candidates = []
@@ -251,6 +253,22 @@ class Reader:
                     continue
                 if not intent.startswith(("act.", "plan.")) and not kinds & self.kinds_of(intent):
                     factors[place] *= IMPOSSIBLE if intent.startswith("trash.") else MISFIT
+        fitting = probabilities * factors
+        return fitting / fitting.sum()
+
+    def _by_focus(self, probabilities: Any, sentence: Sentence, focus: Focus) -> Any:
+        """Returns the probabilities, higher for intents about the kind of thing that was spoken of last where
+        a sentence names nothing and says “it”.
+        """
+        if not focus.recent or sentence.mentions or not values.says_pronoun(sentence.text):
+            return probabilities
+        factors = np.array(
+            [
+                SPOKEN_OF if focus.recent in self.kinds_of(intent) and intent not in NAMES_ANYTHING else 1.0
+                for intent in self.classifier.labels
+            ],
+            np.float32,
+        )
         fitting = probabilities * factors
         return fitting / fitting.sum()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from agent.understanding import changes, values
-from agent.understanding.candidates import says_pronoun
 from agent.understanding.dialogue import CallRecord, Dialogue
 from agent.understanding.intents import READS
 
@@ -37,7 +36,7 @@ def is_bare(text: str) -> bool:
     in a list.
     """
     return (
-        says_pronoun(text)
+        values.says_pronoun(text)
         and not changes.matches("names_kind", text)
         and changes.place_in_list(text) is None
         and values.ordinal(text) is None
@@ -60,9 +59,12 @@ def slot_of_latest(call: CallRecord) -> str | None:
 
 
 def with_referent(call: CallRecord, text: str, dialogue: Dialogue) -> CallRecord | None:
-    """Returns a change of the exact grammar about what was spoken of last, where its words name no other
-    thing; None where they may be about something of another kind.
+    """Returns a call of the exact grammar about who and what was spoken of last, where its words name no
+    other one; None where a change may be about something of another kind.
     """
+    persona = dialogue.last.get("persona")
+    if persona and values.names_person(str(call.arguments.get("persona") or "")):
+        call = CallRecord(call.intent, {**call.arguments, "persona": persona})
     slot = slot_of_latest(call)
     if (
         call.intent in READS

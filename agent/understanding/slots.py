@@ -98,10 +98,14 @@ def kinds_named(intent: str, slot: str) -> tuple[str, ...]:
 
 @dataclass(slots=True)
 class Focus:
-    """Says what “it” may mean, by kind: the last thing of the conversation, and lists that were shown."""
+    """Says what “it” may mean, by kind: the last thing of the conversation, and lists that were shown.
+
+    `recent`: the kind that was spoken of last.
+    """
 
     last: Mapping[str, str] = field(default_factory=dict)
     shown: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    recent: str = ""
 
 
 @dataclass(slots=True)

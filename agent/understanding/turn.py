@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from agent.understanding import changes, values
-from agent.understanding.candidates import is_two_kinds, missing, own, plain, says_pronoun
+from agent.understanding.candidates import is_two_kinds, missing, own, plain
 from agent.understanding.changes import text_after_colon
 from agent.understanding.decision import Decision
 from agent.understanding.dialogue import FOCUS_SLOTS, CallRecord, Dialogue, Question
@@ -100,7 +100,7 @@ class Turn:
                 question = Question("missing", candidate.intent, arguments, tuple(group))
                 return Decision("ask", about="missing", candidates=(candidate,), question=question)
             arguments[name] = last
-        self._from_focus(candidate.intent, arguments, text)
+        self._from_focus(candidate, arguments, text)
         for name in COURTEOUS & {*candidate.loose} & arguments.keys():
             arguments[name] = changes.without_courtesy(str(arguments[name]))
         if arguments.get("publish_at") and arguments.get("privacy") == "public":
@@ -154,20 +154,40 @@ class Turn:
 
     def _only_drained(self, text: str) -> str | None:
         """Returns the one machine that takes no work, where a text names none: “undo the drain”."""
+        if self.dialogue.recent_kind == "machine" and values.says_pronoun(text):
+            return None
         found = [one.name for one in self.world.of_kind("machine") if one.state == DRAINING]
         named = any(one.thing.kind == "machine" for one in self.world.mentions(tokenize(text)[:80]))
         return found[0] if len(found) == 1 and not named else None
 
-    def _from_focus(self, intent: str, arguments: dict[str, Any], text: str) -> None:
-        """Fills what is optional from the conversation: the video, project or machine last spoken of."""
-        last = self.dialogue.last
+    def _from_focus(self, candidate: Candidate, arguments: dict[str, Any], text: str) -> None:
+        """Fills what is optional from the conversation: the video, project, machine or presenter last spoken
+        of.
+        """
+        last, intent = self.dialogue.last, candidate.intent
         tool = intent.partition(".")[0]
+        if (
+            "persona" in self.reader.slots.get(intent, ())
+            and "persona" not in arguments
+            and last.get("persona")
+            and values.names_person(candidate.rest)
+        ):
+            arguments["persona"] = last["persona"]
         if (
             tool in ("show_render", "cancel_render", "retry_render", "publish_render")
             and "render" not in arguments
             and last.get("render")
         ):
             arguments["render"] = last["render"]
+        if (
+            "project" in self.reader.slots.get(intent, ())
+            and "project" not in arguments
+            and last.get("project")
+            and changes.matches("same_project", candidate.rest)
+        ):
+            arguments["project"] = last["project"]
+        if tool == "cancel_run" and "run" not in arguments and last.get("run"):
+            arguments["run"] = last["run"]
         if (
             tool == "edit_project"
             and intent != "edit_project.create"
@@ -178,7 +198,7 @@ class Turn:
         if (
             tool in ("list_machines", "cluster_status")
             and not arguments
-            and says_pronoun(text)
+            and values.says_pronoun(text)
             and self.dialogue.recent_kind == "machine"
         ):
             arguments["machine" if tool == "list_machines" else "node"] = last["machine"]

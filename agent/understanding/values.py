@@ -59,6 +59,7 @@ class Words:
 _GROUPS = (
     "newest",
     "pronouns",
+    "person_pronouns",
     "finished",
     "failed",
     "running",
@@ -209,6 +210,15 @@ def matches(name: str, text: str) -> bool:
 def is_whole(name: str, text: str) -> bool:
     """Returns whether a text is nothing but what a pattern of the language files stands for."""
     return words().patterns[name].fullmatch(text) is not None
+
+
+def says_pronoun(text: str) -> bool:
+    return any(word in words().groups["pronouns"] for word in re.findall(r"\w+", text.lower()))
+
+
+def names_person(text: str) -> bool:
+    """Returns whether a text has “him” or “her”, which stand for a presenter."""
+    return any(word in words().groups["person_pronouns"] for word in re.findall(r"\w+", text.lower()))
 
 
 def says(group: str, text: str) -> bool:

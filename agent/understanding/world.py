@@ -11,6 +11,7 @@ from functools import cached_property, lru_cache
 
 from rapidfuzz.distance import OSA
 
+from agent.understanding import changes
 from agent.understanding.tokens import Token
 
 LONGEST_NAME = 8
@@ -181,7 +182,8 @@ class World:
             for thing, share in self._things_of_word(word):
                 shares[thing][place] = share
         for thing, places in shares.items():
-            if all(folded[place].isdigit() for place in places):
+            if all(folded[place].isdigit() or changes.is_kind(folded[place]) for place in places):
+                # “That clip” does not name “Welcome clip”.
                 continue
             ordered = sorted(places)
             start, end = ordered[0], ordered[-1] + 1

@@ -17,6 +17,8 @@ from studio.personas.vrm import VrmReport
 from studio.personas.vrm_meta import read_vrm
 
 MAX_JSON_BYTES = 8 << 20
+MAX_SEGMENTS = 1000
+"""Of a JPEG before its size; a colour profile has 255 at most."""
 MAX_SIDE_PX = 8192
 MAX_PIXELS = 128 << 20
 """Of all its pictures: four bytes a pixel of the memory of a card."""
@@ -297,7 +299,10 @@ def _size_of(mime_type: str | None, read: Callable[[int, int], bytes], number: i
             return width, height
     if mime_type == "image/jpeg" and head.startswith(b"\xff\xd8"):
         place = 2
-        while len(segment := read(place, 9)) == 9 and segment[0] == 0xFF:
+        for _ in range(MAX_SEGMENTS):
+            segment = read(place, 9)
+            if len(segment) < 9 or segment[0] != 0xFF:
+                break
             marker, length = segment[1], int.from_bytes(segment[2:4], "big")
             if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
                 height, width = struct.unpack(">HH", segment[5:9])

@@ -71,6 +71,39 @@ def test_it_is_what_was_spoken_of_last(
     assert (way.decision.kind, _choices(way.decision)) == ("ask", [expected])
 
 
+@pytest.mark.parametrize(
+    ("before", "text", "expected"),
+    [
+        (
+            CallRecord("create_persona.change", {"persona": "Milo", "title": "Head of Sports"}),
+            "let him say hello everyone",
+            ("make_render", {"persona": "Milo", "script": "hello everyone"}),
+        ),
+        (
+            CallRecord("list_personas", {"persona": "Vera"}),
+            'I want a film in which she says "The pool is closed"',
+            ("make_render", {"persona": "Vera", "script": "The pool is closed"}),
+        ),
+        (
+            CallRecord("write_script.draft", {"topic": "fire exits"}),
+            "good, now turn it into a video with Vera",
+            ("make_render", {"project": "latest", "persona": "Vera"}),
+        ),
+        (
+            CallRecord("change_machine.drain", {"machine": "bolt"}),
+            "give that machine work again please",
+            ("change_machine.undrain", {"machine": "bolt"}),
+        ),
+    ],
+)
+def test_who_and_what_was_spoken_of_last_is_meant(
+    way: _Way, before: CallRecord, text: str, expected: tuple[str, dict[str, Any]]
+) -> None:
+    answer = way.after(before).answer(text)
+    called = [(one.intent, dict(one.arguments)) for one in answer.calls]
+    assert (called or _choices(way.decision)) == [expected]
+
+
 def test_no_video_is_stopped_after_words_about_a_job(way: _Way) -> None:
     answer = way.after(CallRecord("change_job.scale", {"job": "stt", "count": 2})).answer("stop it")
     assert not change_anything(answer.calls)

@@ -80,3 +80,9 @@ def test_a_compound_with_a_kind_names_the_thing_and_another_number_does_not() ->
         ("die Arrival-Gate", []),
     ):
         assert [one.thing.name for one in world.mentions(tokenize(text))] == names
+
+
+def test_the_word_for_a_kind_of_thing_names_none_that_has_it_in_its_name() -> None:
+    world = World((Thing("render", "Welcome clip"), Thing("machine", "render node")))
+    assert world.mentions(tokenize("please get rid of that clip and look at the node")) == []
+    assert [one.thing.name for one in world.mentions(tokenize("show the welcome clip"))] == ["Welcome clip"]

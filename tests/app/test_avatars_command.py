@@ -18,6 +18,8 @@ def test_an_avatar_is_made_with_its_licence_and_listed_as_talk_only(cli: Cli, ho
     assert ran.code == 0, ran.err
     assert "“Test avatar” by A test" in ran.out and "https://vrm.dev/licenses/1.0/" in ran.out
     assert "talk only" in cli("personas", "list").out
+    speakers, _, talkers = cli("ask", "who can speak").out.partition("In conversations, and not in videos:")
+    assert "Nova" in speakers and "Mika" not in speakers and "Mika" in talkers
     video = cli("ask", "Have Mika say: Hello.")
     assert video.code != 0 and "persona.talk_only" in video.err + video.out
 

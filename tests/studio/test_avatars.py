@@ -165,6 +165,25 @@ def test_pictures_that_claim_too_many_pixels_are_refused(tmp_path: Path) -> None
     assert refusal(tmp_path, spoiled) == "vrm.image_too_large"
 
 
+@pytest.mark.parametrize(("segments", "code"), [(10, ""), (1500, "vrm.bad_image")])
+def test_a_jpeg_whose_size_comes_behind_thousands_of_segments_is_refused(
+    tmp_path: Path, segments: int, code: str
+) -> None:
+    def edit(gltf: dict[str, Any]) -> None:
+        gltf["images"][1]["mimeType"] = "image/jpeg"
+        gltf["bufferViews"][1]["byteLength"] = 8000
+
+    named = vrm_file(edit=edit)
+    frame = b"\xff\xc0\x00\x11\x08" + struct.pack(">HH", 8, 8)
+    jpeg = b"\xff\xd8" + b"\xff\xfe\x00\x02" * segments + frame
+    image = named.rindex(b"\x89PNG")
+    spoiled = named[:image] + jpeg + named[image + len(jpeg) :]
+    if code:
+        assert refusal(tmp_path, spoiled) == code
+    else:
+        read(tmp_path, spoiled)
+
+
 def test_a_file_that_is_cut_or_no_binary_gltf_is_refused(tmp_path: Path) -> None:
     whole = vrm_file()
     assert refusal(tmp_path, whole[:-100]) == "vrm.bad_chunks"

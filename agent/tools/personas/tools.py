@@ -23,6 +23,7 @@ from studio.assets.schemas import AssetKind, AssetLabels
 from studio.consents.schemas import ConsentDraft
 from studio.people.schemas import ErasePlan
 from studio.personas.schemas import Persona, PersonaChange, PersonaDraft, PersonaEntry
+from studio.personas.vrm import VrmFace
 
 CHUNK_BYTES = 1 << 20
 
@@ -128,6 +129,7 @@ class PersonaLine(ToolResult):
     name: str
     title: str
     real_person: bool
+    talk_only: bool = Field(default=False, description="Drawn in conversations, and not in videos.")
 
 
 class PersonaLines(ToolResult):
@@ -136,8 +138,14 @@ class PersonaLines(ToolResult):
     def presentation(self) -> Blocks:
         if not self.personas:
             return page("There is nobody yet. `soundstage doctor` says why.")
-        names = (line.name + (f", {line.title}" if line.title else "") for line in self.personas)
-        return page("These can speak:", items(names))
+        names = [line.name + (f", {line.title}" if line.title else "") for line in self.personas]
+        talk_only = [line.talk_only for line in self.personas]
+        return page(
+            "These can speak:",
+            items(name for name, talks in zip(names, talk_only, strict=True) if not talks),
+            "In conversations, and not in videos:" if any(talk_only) else None,
+            items(name for name, talks in zip(names, talk_only, strict=True) if talks),
+        )
 
 
 @tool(Act("read", "persona:read"))
@@ -338,4 +346,10 @@ async def _chunks(path: Path) -> AsyncIterator[bytes]:
 
 
 def _line(persona: Persona) -> PersonaLine:
-    return PersonaLine(id=persona.id, name=persona.name, title=persona.title, real_person=persona.real_person)
+    return PersonaLine(
+        id=persona.id,
+        name=persona.name,
+        title=persona.title,
+        real_person=persona.real_person,
+        talk_only=isinstance(persona.face, VrmFace),
+    )
