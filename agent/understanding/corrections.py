@@ -9,7 +9,8 @@ from datetime import datetime
 from typing import Any
 
 from agent.understanding import calculations, changes, moments, values
-from agent.understanding.changes import text_after_colon
+from agent.understanding.candidates import plain
+from agent.understanding.changes import LOOK, text_after_colon
 from agent.understanding.decision import SURE_OTHER, Decision
 from agent.understanding.dialogue import INSTEAD, CallRecord, Question
 from agent.understanding.intents import READS
@@ -66,6 +67,7 @@ class Corrections(Turn):
             or self.call_with_words(text)
             or self._call_with_other_words(text)
             or self._call_for_each(text)
+            or self._other_version(text)
             or self._call_with_look(text)
             or self._what_instead(text)
         )
@@ -304,6 +306,22 @@ class Corrections(Turn):
             return None
         calls = tuple(CallRecord(film.intent, {**film.arguments, "persona": name}) for name in names)
         return Decision("ask", about="confirm", question=Question("confirm_all", choices=calls))
+
+    def _other_version(self, text: str) -> Decision | None:
+        """Returns the question whether a video that is named shall be made once more, with another speaker or
+        look: “another version of Tides with Milo”.
+        """
+        if not changes.matches("other_version", text) or text_after_colon(text) is not None:
+            return None
+        named = [one for one in self._named(text) if one.kind in ("render", "project")]
+        if [one.kind for one in named] != ["render"] or values.matches("negation", text):
+            return None
+        filled = self.reader.fill_as("make_render", text, self.world, self.dialogue.focus(), self.now)
+        other = {name: value for name, value in plain(filled.arguments).items() if name in ("persona", *LOOK)}
+        if not other:
+            return None
+        call = CallRecord("make_render", {"video": named[0].name, **other})
+        return Decision("ask", about="confirm", question=Question("confirm", choices=(call,)))
 
     def _scene_with_other_words(self, old: str, new: str) -> Decision | None:
         found = [one for one in self.world.of_kind("scene") if _replaced(one.text, old, new) is not None]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from avatar.spec import is_spoken
+from avatar.spec import RenderSpec, is_spoken
 from avatar.spec.scene import MAX_SCRIPT_CHARS
 from pydantic import Field, field_validator, model_validator
 
@@ -26,7 +26,7 @@ from agent.tools.renders.lines import (
     message_of,
     render_of,
 )
-from agent.tools.sizes import Quality, Shape, canvas_for
+from agent.tools.sizes import Quality, Shape, canvas_for, resize
 from agent.tools.trash import already_there, retention_words
 from soundstage.errors import Conflict
 from studio.renders.planning import refuse_cancel
@@ -83,6 +83,12 @@ class MakeRender(ToolRequest):
         max_length=200,
         description="In place of a script: title or id of a project that shall be a video, or “latest”.",
     )
+    video: str | None = Field(
+        default=None,
+        max_length=80,
+        description="In place of a script: id of a video of one scene, or “latest”, whose words are spoken "
+        "again; what is given beside it differs.",
+    )
     persona: str = Field(default="nova", max_length=80, description="The name or id of a persona.")
     title: str | None = Field(default=None, max_length=200, description="How the video is called.")
     quality: Quality = Field(default="1080p", description="One of 360p, 480p, 720p, 1080p, 1440p, 2160p.")
@@ -100,8 +106,8 @@ class MakeRender(ToolRequest):
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        if (self.script is None) == (self.project is None):
-            raise ValueError("give either a script or a project")
+        if [self.script, self.project, self.video].count(None) != 2:
+            raise ValueError("give either a script, a project or a video")
         if self.project is not None and self.model_dump(exclude_defaults=True).keys() - {"project"}:
             raise ValueError("a project has its own speaker and look; change them there, with edit_project")
         return self
@@ -142,6 +148,8 @@ async def _request_of(context: ToolContext, request: MakeRender) -> RenderReques
     """As the studio takes it, with the speaker or the project that is meant."""
     if request.project is not None:
         return RenderRequest(project=(await project_named(context, request.project)).id)
+    if request.video is not None:
+        return await _request_like(context, request, request.video)
     persona = persona_named(context, request.persona)
     script, rate_wpm = request.script, None
     if request.pace is not None and script is not None:
@@ -155,6 +163,42 @@ async def _request_of(context: ToolContext, request: MakeRender) -> RenderReques
         canvas=canvas_for(request.quality, request.shape),
         captions=request.captions,
         background=background_of(request.background),
+    )
+
+
+async def _request_like(context: ToolContext, request: MakeRender, named: str) -> RenderRequest:
+    """Returns the request for another version of a video: with its words, speaker, size and background, where
+    nothing else is given.
+
+    Raises:
+        Conflict: `render.no_single_script`: it has several scenes, or a recording in place of a script.
+    """
+    video = await context.services.renders.detail((await render_of(context, named)).id)
+    spec = video.spec
+    if (
+        not isinstance(spec, RenderSpec)
+        or len(spec.scenes) != 1
+        or not (scene := spec.scenes[0]).script
+        or scene.audio
+    ):
+        raise Conflict(
+            "render.no_single_script",
+            f"“{video.title}” has several scenes, or speech that was recorded.",
+            "Change the project that it was made of, and make the video of that.",
+        )
+    given = request.model_fields_set
+    persona = request.persona if "persona" in given else video.personas[0]
+    like = await _request_of(
+        context, request.model_copy(update={"script": scene.script, "video": None, "persona": persona})
+    )
+    quality = request.quality if "quality" in given else None
+    shape = request.shape if "shape" in given else None
+    return like.model_copy(
+        update={
+            "title": request.title or video.title,
+            "canvas": resize(spec.canvas, quality, shape),
+            "background": like.background or scene.background,
+        }
     )
 
 
@@ -174,7 +218,8 @@ async def _plan_make(context: ToolContext, request: MakeRender) -> Plan:
     Act("write", "render:create", at_most={"script": 100000}), undo="cancel_render stops it", plan=_plan_make
 )
 async def make_render(context: ToolContext, request: MakeRender) -> Ticket:
-    """Make a video of a persona saying a script, or of a project. Answers at once with a ticket."""
+    """Make a video of a persona saying a script, of a project, or of what another video says. Answers at once
+    with a ticket."""
     target = await _request_of(context, request)
     view = await context.services.renders.create(target, requested_by=context.principal.name)
     speakers = join_words([name_of(context, persona) for persona in view.personas])
