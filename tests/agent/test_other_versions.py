@@ -29,8 +29,8 @@ def settings(tmp_path: Path) -> Settings:
 async def _make(services: Services, **arguments: Any) -> str:
     toolset = services.brain.toolset
     context = ToolContext(Principal.local_admin(), "ses_1", services.tool_services)
-    made = await toolset.run(context, prepare_call(toolset, "make_render", arguments))
-    return str(made.model_dump()["render_id"])
+    created = await toolset.run(context, prepare_call(toolset, "make_render", arguments))
+    return str(created.model_dump()["render_id"])
 
 
 async def _version(services: Services, render_id: str) -> tuple[str, str | None, tuple[int, int], Any]:
@@ -75,6 +75,6 @@ async def test_a_sentence_asks_and_a_yes_makes_it(services: Services, sentence: 
     await _make(services, script="Something else.")
     talk = Conversing(services)
     await talk.say(sentence)
-    made = str(result(await talk.say("yes"))["render_id"])
-    before, after = await _version(services, tour), await _version(services, made)
+    created = str(result(await talk.say("yes"))["render_id"])
+    before, after = await _version(services, tour), await _version(services, created)
     assert (after[0], after[1:]) == ("milo", before[1:])
