@@ -186,13 +186,13 @@ async def _request_like(context: ToolContext, request: MakeRender, named: str) -
             f"“{video.title}” has several scenes, or speech that was recorded.",
             "Change the project that it was made of, and make the video of that.",
         )
-    given = request.model_fields_set
-    persona = request.persona if "persona" in given else video.personas[0]
+    fields_set = request.model_fields_set
+    persona = request.persona if "persona" in fields_set else video.personas[0]
     like = await _request_of(
         context, request.model_copy(update={"script": scene.script, "video": None, "persona": persona})
     )
-    quality = request.quality if "quality" in given else None
-    shape = request.shape if "shape" in given else None
+    quality = request.quality if "quality" in fields_set else None
+    shape = request.shape if "shape" in fields_set else None
     return like.model_copy(
         update={
             "title": request.title or video.title,
