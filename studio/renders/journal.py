@@ -16,7 +16,7 @@ from soundstage.telemetry import metrics
 from studio.renders.models import Render
 from studio.renders.repository import Renders
 from studio.renders.schemas import Progress
-from studio.renders.states import RENDER_TRANSITIONS, TERMINAL, RenderState, move
+from studio.renders.states import RENDER_TRANSITIONS, TERMINAL, RenderState
 
 
 def stream_of(render_id: str) -> str:
@@ -83,7 +83,7 @@ class RenderJournal:
         """Raises `render.bad_transition`. Leaves times, error and the cancel mark as the new state wants
         them.
         """
-        render.state = move(RENDER_TRANSITIONS, RenderState(render.state), state)
+        render.state = RENDER_TRANSITIONS.move(RenderState(render.state), state)
         render.error = error.model_dump(mode="json", exclude={"event"}) if error else None
         if state is RenderState.RUNNING:
             render.started_at = render.started_at or utcnow()
