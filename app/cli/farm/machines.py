@@ -24,9 +24,6 @@ def no_path_or_none(text: str | None) -> str | None:
     return None if text is None else no_path(text)
 
 
-RuleName = Annotated[str | None, typer.Option(help="The rule to switch.", callback=no_path_or_none)]
-
-
 def register(cli: typer.Typer) -> None:
     group = add_group(cli, "machines")
     take_authority(group)
