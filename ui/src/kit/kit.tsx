@@ -1,4 +1,5 @@
 /** Small parts that every view uses. */
+import { i18n, type MessageDescriptor } from "@lingui/core";
 import { t } from "@lingui/core/macro";
 import type { ReactNode } from "react";
 import { Problem } from "../api/problem";
@@ -50,4 +51,13 @@ export function NoRows({ of, children }: { of: QueryState; children: ReactNode }
 
 export function Empty({ children }: { children: ReactNode }) {
   return <p className="empty">{children}</p>;
+}
+
+/** The options of a select, by value. */
+export function Options({ of }: { of: Record<string, MessageDescriptor> }) {
+  return Object.entries(of).map(([value, words]) => (
+    <option key={value} value={value}>
+      {i18n.t(words)}
+    </option>
+  ));
 }
