@@ -94,9 +94,6 @@ def _looking(group: typer.Typer) -> None:
         """Show where the time went from power-on to ready; a star marks what was waited for."""
         printer = output(as_json)
         found = call_machines(lambda api: api.get(f"/api/machines/{name}/timeline"))
-        if printer.as_json:
-            printer.value(found)
-            return
         begin = min((one["started_at"] for one in found["spans"]), default=None)
         rows = (
             [
@@ -107,7 +104,8 @@ def _looking(group: typer.Typer) -> None:
             ]
             for one in found["spans"]
         )
-        printer.table(["", "at s", "took s", "what"], rows, empty="Nothing is known of it yet.")
+        columns = ["", "at s", "took s", "what"]
+        printer.listing(found, columns, rows, empty="Nothing is known of it yet.")
         printer.line(f"{found['seconds']:.1f} s, of which {found['critical_seconds']:.1f} s were waited for.")
 
 
