@@ -109,9 +109,7 @@ class RenderJournal:
         if state in TERMINAL and self._audit is not None:
             await self._audit.record(session, await _ending(session, render))
 
-    async def move_if(
-        self, render_id: str, expected: frozenset[RenderState], state: RenderState, why: str = ""
-    ) -> bool:
+    async def move_if(self, render_id: str, expected: frozenset[RenderState], state: RenderState) -> bool:
         """Moves when it is in one of the `wanted` states; False when another process has moved it
         meanwhile.
         """
@@ -119,7 +117,7 @@ class RenderJournal:
             render = await Renders(session).find(render_id)
             if render is None or render.state not in expected:
                 return False
-            await self.move(session, render, state, why=why)
+            await self.move(session, render, state)
             return True
 
     async def progress(
