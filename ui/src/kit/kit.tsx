@@ -49,6 +49,12 @@ export function NoRows({ of, children }: { of: QueryState; children: ReactNode }
   return of.data.length === 0 ? <Empty>{children}</Empty> : null;
 }
 
+/** What stands in the place of a plan that is not there. */
+export function NoPlan({ of }: { of: { data: unknown; error: Error | null } }) {
+  if (of.error) return <ErrorNotice error={of.error} />;
+  return of.data ? null : <p className="quiet">{t`Working out what would happen`}</p>;
+}
+
 export function Empty({ children }: { children: ReactNode }) {
   return <p className="empty">{children}</p>;
 }
