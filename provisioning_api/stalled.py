@@ -39,7 +39,7 @@ class Stalled:
             ]
         for machine_id in found:
             async with self._db.transaction() as session:
-                machine = await Machines(session).get(machine_id)
+                machine = await Machines(session).find(machine_id)
                 # Read anew: it may have spoken a moment ago.
                 if machine is not None and await self._has_stopped(session, machine):
                     await self._tell(session, machine)
