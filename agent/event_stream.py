@@ -1,7 +1,7 @@
 """Streams and searches the events that a principal may read. The page follows them."""
 
 # No `from __future__ import annotations`: FastAPI reads the permissions from the annotations at run time.
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import replace
 from types import MappingProxyType
@@ -158,13 +158,7 @@ def event_router(events: EventStore, sessions: SessionService, decisions: Approv
         reader = EventReader(principal, sessions, decisions)
         top = await events.last_id() + 1 if cursor is None else cursor
         floor = max(0, top - SEARCH_WINDOW)
-        found: list[Event] = []
-        async with aclosing(events.search(event_filter, q, top, floor)) as matching:
-            async for event in matching:
-                if await reader.may_see(event):
-                    found.append(event)
-                if len(found) == limit:
-                    break
+        found = await _readable(reader, events.search(event_filter, q, top, floor), limit)
         # Where to go on depends on what the reader sees alone: it would tell of words in events of others.
         if (on := found[-1].id if len(found) == limit else floor) > 1:
             response.headers["Link"] = next_link(request, on)
@@ -180,13 +174,17 @@ async def recent_events(
     Frames are left out: there are hundreds of them for each line that people read.
     """
     without_frames = replace(event_filter, kinds=(*event_filter.kinds, f"-{PROGRESS}"))
+    latest = events.search(without_frames, None, last + 1, max(0, last - RECENT_WINDOW))
+    return (await _readable(reader, latest, count))[::-1]
+
+
+async def _readable(reader: EventReader, events: AsyncGenerator[Event, None], maximum: int) -> list[Event]:
+    """Returns the first of the events that may be read."""
     found: list[Event] = []
-    async with aclosing(
-        events.search(without_frames, None, last + 1, max(0, last - RECENT_WINDOW))
-    ) as matching:
+    async with aclosing(events) as matching:
         async for event in matching:
             if await reader.may_see(event):
                 found.append(event)
-            if len(found) == count:
+            if len(found) == maximum:
                 break
-    return found[::-1]
+    return found

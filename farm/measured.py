@@ -5,13 +5,12 @@ real one by the composition root.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import datetime
 
 from farm.history import RunTimes, work_of
-from farm.needs import Needs
-from farm.scheduler import FarmAvailability, Scheduler
+from farm.scheduler import Scheduler
 from farm.states import TaskState
 from farm.tasks import SegmentTask, SubmitReceipt, TaskEvent
 from soundstage.blobs import BlobStore
@@ -29,10 +28,11 @@ class MeasuredScheduler:
         self._blobs = blobs
         self.times = times
         self._tasks: dict[str, SegmentTask] = {}
-
-    @property
-    def name(self) -> str:
-        return self._scheduler.name
+        self.name, self.logs, self.explain = scheduler.name, scheduler.logs, scheduler.explain
+        self.cancel, self.set_priority = scheduler.cancel, scheduler.set_priority
+        self.node_of, self.availability = scheduler.node_of, scheduler.availability
+        self.is_unclaimed, self.discard_unfinished = scheduler.is_unclaimed, scheduler.discard_unfinished
+        self.detach, self.close = scheduler.detach, scheduler.close
 
     async def start(self) -> None:
         await self.times.load()
@@ -51,36 +51,6 @@ class MeasuredScheduler:
             if event.last:
                 await self._ended(self._tasks.pop(task_id, None), began, event)
             yield event
-
-    async def cancel(self, task_id: str, *, for_good: bool = False) -> None:
-        await self._scheduler.cancel(task_id, for_good=for_good)
-
-    async def set_priority(self, task_ids: Collection[str], priority: int) -> None:
-        await self._scheduler.set_priority(task_ids, priority)
-
-    def node_of(self, task_id: str) -> str:
-        return self._scheduler.node_of(task_id)
-
-    async def discard_unfinished(self, names: Collection[str]) -> None:
-        await self._scheduler.discard_unfinished(names)
-
-    async def logs(self, task_id: str) -> str:
-        return await self._scheduler.logs(task_id)
-
-    async def explain(self, task_id: str) -> str:
-        return await self._scheduler.explain(task_id)
-
-    async def availability(self, needs: Needs, owner: str) -> FarmAvailability:
-        return await self._scheduler.availability(needs, owner)
-
-    def is_unclaimed(self, task_id: str) -> bool:
-        return self._scheduler.is_unclaimed(task_id)
-
-    def detach(self) -> None:
-        self._scheduler.detach()
-
-    async def close(self) -> None:
-        await self._scheduler.close()
 
     async def _ended(self, task: SegmentTask | None, began: datetime | None, event: TaskEvent) -> None:
         if task is None or began is None or event.state is not TaskState.DONE:

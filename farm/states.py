@@ -7,6 +7,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from soundstage.errors import Conflict
+from soundstage.transitions import Transitions
 
 
 class TaskState(StrEnum):
@@ -18,24 +19,19 @@ class TaskState(StrEnum):
     CANCELLED = "cancelled"
 
 
-TRANSITIONS: dict[TaskState, frozenset[TaskState]] = {
-    TaskState.QUEUED: frozenset({TaskState.PLACED, TaskState.FAILED, TaskState.CANCELLED}),
-    TaskState.PLACED: frozenset({TaskState.RUNNING, TaskState.FAILED, TaskState.CANCELLED}),
-    TaskState.RUNNING: frozenset({TaskState.DONE, TaskState.FAILED, TaskState.CANCELLED}),
-    TaskState.DONE: frozenset(),
-    TaskState.FAILED: frozenset(),
-    TaskState.CANCELLED: frozenset(),
-}
+TRANSITIONS = Transitions(
+    TaskState,
+    {
+        TaskState.QUEUED: {TaskState.PLACED, TaskState.FAILED, TaskState.CANCELLED},
+        TaskState.PLACED: {TaskState.RUNNING, TaskState.FAILED, TaskState.CANCELLED},
+        TaskState.RUNNING: {TaskState.DONE, TaskState.FAILED, TaskState.CANCELLED},
+    },
+    lambda current, target: Conflict(
+        "task.bad_transition",
+        f"A task that is {current} cannot become {target}.",
+        "Submit it again under a new id.",
+    ),
+)
+move = TRANSITIONS.move
 
-TERMINAL = frozenset(state for state, following in TRANSITIONS.items() if not following)
-
-
-def move(current: TaskState, target: TaskState) -> TaskState:
-    """The new state; raises `task.bad_transition` for a move that the table does not hold."""
-    if target not in TRANSITIONS[current]:
-        raise Conflict(
-            "task.bad_transition",
-            f"A task that is {current} cannot become {target}.",
-            "Submit it again under a new id.",
-        )
-    return target
+TERMINAL = TRANSITIONS.terminal

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-import shutil
 import uuid
 from pathlib import Path
 
 from lab.paths import MachinePaths
 from lab.plan import GATEWAY, PROXY_PORT, LabPlan, MachinePlan
 from lab.ssh_access import make_host_key
+from pxe.image.finish import remove_path
 
 _NETWORK = "systemd/network/10-lab.network"
 _APT_PROXY = "apt/apt.conf.d/90soundstage-lab"
@@ -63,7 +63,4 @@ def forget_own_files(root: Path) -> None:
         root / "run",
         root / "tmp",
     ):
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
+        remove_path(path)

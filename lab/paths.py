@@ -7,11 +7,11 @@ labs (root trees, baked layers, packages) are in the user's cache.
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from pxe.image.folder_cache import folder_of_cache
 from soundstage.errors import Invalid
 
 LABS = Path("/var/lib/soundstage-lab")
@@ -21,10 +21,7 @@ _NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 
 def cache_folder() -> Path:
     """Returns the folder of root trees, layers and packages; may be deleted whenever no lab is up."""
-    chosen = os.environ.get("SOUNDSTAGE_LAB_CACHE")
-    if chosen:
-        return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "soundstage" / "lab"
+    return folder_of_cache("lab", "SOUNDSTAGE_LAB_CACHE")
 
 
 class _Below:

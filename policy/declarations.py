@@ -38,14 +38,9 @@ class RouteGrant:
         return f"{','.join(self.methods)} {self.path}"
 
 
-def list_route_grants(app: FastAPI, public: Mapping[str, str] | None = None) -> list[RouteGrant]:
-    """Every route of `app`, also of routers and mounts inside it.
-
-    `public` maps the paths of routes that can declare nothing themselves (`/docs`, mounted files) to a
-    reason; what `install_policy` was given counts too.
-    """
-    reasons = {**getattr(app.state, "public_paths", {}), **(public or {})}
-    return list(_grants(app, app.routes, "", reasons))
+def list_route_grants(app: FastAPI) -> list[RouteGrant]:
+    """Returns every route of `app`, also of routers and mounts inside it."""
+    return list(_grants(app, app.routes, "", getattr(app.state, "public_paths", {})))
 
 
 def check_routes(app: FastAPI) -> None:

@@ -41,7 +41,7 @@ class Readiness:
 
     async def _record_outcome(self, machine_id: str, ready: bool) -> None:
         async with self.db.transaction() as session:
-            machine = await Machines(session).get(machine_id)
+            machine = await Machines(session).find(machine_id)
             run = await Runs(session).last_of(machine_id)
             if machine is None or machine.state is not MachineState.CONFIGURING:
                 return

@@ -25,10 +25,9 @@ WATCHED = (MachineState.ACCEPTED, MachineState.DEPLOYING, MachineState.ENROLLED)
 
 
 class Stalled:
-    def __init__(self, db: Database, journal: MachineJournal, *, limit: timedelta = LIMIT) -> None:
+    def __init__(self, db: Database, journal: MachineJournal) -> None:
         self._db = db
         self._journal = journal
-        self._limit = limit
 
     async def look(self) -> None:
         """One transaction per machine that has to be told of; none while there is nothing to tell."""
@@ -40,7 +39,7 @@ class Stalled:
             ]
         for machine_id in found:
             async with self._db.transaction() as session:
-                machine = await Machines(session).get(machine_id)
+                machine = await Machines(session).find(machine_id)
                 # Read anew: it may have spoken a moment ago.
                 if machine is not None and await self._has_stopped(session, machine):
                     await self._tell(session, machine)
@@ -50,7 +49,7 @@ class Stalled:
             case MachineState.ACCEPTED:
                 return not await self._window_is_open(session, machine.id)
             case MachineState.DEPLOYING | MachineState.ENROLLED:
-                return utcnow() - machine.seen_at > self._limit
+                return utcnow() - machine.seen_at > LIMIT
             case _:
                 return False
 
@@ -62,7 +61,7 @@ class Stalled:
         )
 
     async def _tell(self, session: AsyncSession, machine: Machine) -> None:
-        minutes = int(self._limit.total_seconds() // 60)
+        minutes = int(LIMIT.total_seconds() // 60)
         match machine.state:
             case MachineState.DEPLOYING:
                 # A disk in an unknown state, and an acceptance that is used up: only a new yes helps.

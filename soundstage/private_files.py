@@ -48,6 +48,15 @@ def replace_file(path: Path, content: bytes, mode: int = OWNER_ONLY) -> None:
         half.unlink(missing_ok=True)
 
 
+def sync_path(path: Path) -> None:
+    """Makes the content of a file, or the names in a folder, survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def _create(path: Path, content: bytes, mode: int, *, lasting: bool) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     with os.fdopen(descriptor, "wb") as file:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from soundstage.errors import Conflict
+from soundstage.transitions import Transitions
 
 
 class ApprovalState(StrEnum):
@@ -23,23 +24,20 @@ class ApprovalState(StrEnum):
 
 _S = ApprovalState
 
-TRANSITIONS: dict[ApprovalState, frozenset[ApprovalState]] = {
-    _S.PENDING: frozenset({_S.APPROVED, _S.DENIED, _S.EXPIRED, _S.VOID}),
-    _S.APPROVED: frozenset({_S.RUNNING, _S.EXPIRED, _S.VOID}),
-    _S.RUNNING: frozenset({_S.DONE, _S.FAILED, _S.LOST}),
-    **dict.fromkeys((_S.DONE, _S.FAILED, _S.LOST, _S.DENIED, _S.EXPIRED, _S.VOID), frozenset()),
-}
+TRANSITIONS = Transitions(
+    ApprovalState,
+    {
+        _S.PENDING: {_S.APPROVED, _S.DENIED, _S.EXPIRED, _S.VOID},
+        _S.APPROVED: {_S.RUNNING, _S.EXPIRED, _S.VOID},
+        _S.RUNNING: {_S.DONE, _S.FAILED, _S.LOST},
+    },
+    lambda current, target: Conflict(
+        "approval.decided",
+        f"This approval is {current} already, and cannot become {target}.",
+        "Ask again if it is still wanted.",
+    ),
+)
+move = TRANSITIONS.move
 
 OPEN = frozenset({_S.PENDING, _S.APPROVED})
 """What the clock can still end."""
-
-
-def move(current: ApprovalState, target: ApprovalState) -> ApprovalState:
-    """The target state; Conflict when the table does not lead there."""
-    if target not in TRANSITIONS[current]:
-        raise Conflict(
-            "approval.decided",
-            f"This approval is {current} already, and cannot become {target}.",
-            "Ask again if it is still wanted.",
-        )
-    return target

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pydantic import BaseModel
@@ -119,14 +119,13 @@ class Survey(BaseModel):
 class Router:
     """Holds the track records of one process; they are not stored."""
 
-    def __init__(self, sources: Sequence[Source], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, sources: Sequence[Source]) -> None:
         self._sources = sources
-        self._clock = clock
         self._records: dict[str, TrackRecord] = {}
 
     async def order(self, utterance: str) -> Sequence[ChatModel]:
         """Returns experts of the topic, then models without topics, then others; equals by expected time."""
-        now = self._clock()
+        now = time.monotonic()
         words = {_stem(word) for word in _WORD.findall(utterance[:TOPIC_CHARS])}
         fit = [one for one in await self._found() if self._record(one.name).is_available(now)]
         fit.sort(key=lambda one: (_distance(one, words), one.preference, self._record(one.name).cost_s(now)))
@@ -139,7 +138,7 @@ class Router:
         await asyncio.gather(*(self._try(one.model) for one in await self._found()))
 
     async def _try(self, model: ChatModel) -> None:
-        started = self._clock()
+        started = time.monotonic()
         try:
             async with asyncio.timeout(TRY_S):
                 async for _ in model.ask(TRY, [], max_tokens=8):
@@ -147,17 +146,17 @@ class Router:
         except (SoundstageError, TimeoutError):
             self.record_failure(model)
         else:
-            self.record_success(model, self._clock() - started)
+            self.record_success(model, time.monotonic() - started)
 
     def record_success(self, model: ChatModel, seconds: float) -> None:
-        self._record(model.name).record_success(seconds, self._clock())
+        self._record(model.name).record_success(seconds, time.monotonic())
 
     def record_failure(self, model: ChatModel) -> None:
-        self._record(model.name).record_failure(self._clock())
+        self._record(model.name).record_failure(time.monotonic())
 
     async def survey(self) -> Survey:
         """Returns all models with their measurements."""
-        now = self._clock()
+        now = time.monotonic()
         lines = [_line(one, self._record(one.name), now) for one in await self._found()]
         problems = tuple(one.problem for one in self._sources if one.problem)
         return Survey(experts=tuple(lines), problems=problems)

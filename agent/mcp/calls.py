@@ -52,10 +52,10 @@ class McpSessions:
         """Returns the principal's session; creates it with the first call."""
         session_id = session_id_of(principal)
         async with self._database.session() as session:
-            row = await SessionRepository(session).get(session_id)
+            row = await SessionRepository(session).find(session_id)
         if row is None:
             async with self._database.transaction() as session:
-                row = await SessionRepository(session).get(session_id)
+                row = await SessionRepository(session).find(session_id)
                 if row is None:
                     row = AgentSession(
                         id=session_id,
@@ -66,7 +66,7 @@ class McpSessions:
                         created_at=utcnow(),
                         updated_at=utcnow(),
                     )
-                    SessionRepository(session).add(row)
+                    await SessionRepository(session).add(row)
         return row
 
     async def note(self, before: AgentSession, result: Mapping[str, Any]) -> None:
@@ -75,7 +75,7 @@ class McpSessions:
         if about == (before.last_render_id, before.last_project_id):
             return
         async with self._database.transaction() as session:
-            row = await SessionRepository(session).get(before.id)
+            row = await SessionRepository(session).find(before.id)
             if row is not None:
                 row.last_render_id, row.last_project_id = about
                 row.updated_at = utcnow()

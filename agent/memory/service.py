@@ -374,7 +374,7 @@ class MemoryService:
 
 async def _persona_of(session: AsyncSession, owner: Owner, session_id: str | None) -> str:
     """Returns the persona of the owner's conversation; "" without one, or for a conversation of others."""
-    row = await SessionRepository(session).get(session_id) if session_id else None
+    row = await SessionRepository(session).find(session_id) if session_id else None
     if row is None or Owner(row.tenant, row.principal_id) != owner:
         return ""
     return row.persona_id or ""

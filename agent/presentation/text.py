@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 from typing import assert_never
 
 from agent.presentation.blocks import MAX_ROWS, Block, Id, Inline, Items, Link, Paragraph, StateLabel, Table
@@ -48,6 +49,12 @@ def join_names(names: Sequence[str], maximum: int = 5) -> str:
     if len(names) > maximum:
         return f"{', '.join(names[:maximum])} and {len(names) - maximum} more"
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else "none"
+
+
+def name_hint(name: str, names: Sequence[str]) -> str:
+    """Returns the nearest of the names as a question, or else which there are."""
+    near = get_close_matches(name, names, n=1, cutoff=0.6)
+    return f"Did you mean {near[0]}?" if near else f"There are: {', '.join(names[:20]) or 'none'}."
 
 
 def duration(seconds: float) -> str:

@@ -18,12 +18,12 @@ MAX_NAMESPACES = Path("/proc/sys/user/max_user_namespaces")
 """Where bubblewrap tells the kernel that there are no user namespaces below its own."""
 
 
-def kernel_can_seal(setting: Path = MAX_NAMESPACES) -> bool:
+def kernel_can_seal() -> bool:
     """Returns whether the kernel can be told to refuse namespaces inside. In containers, and so in Nomad's
     isolated tasks, its settings are read-only; there the filter of system calls is what refuses them.
     """
     try:
-        return not os.statvfs(setting).f_flag & os.ST_RDONLY
+        return not os.statvfs(MAX_NAMESPACES).f_flag & os.ST_RDONLY
     except OSError:
         return False
 

@@ -20,7 +20,7 @@ from sqlalchemy import (
 
 from agent.sessions.models import AgentSession, AgentTurn
 from policy import Principal
-from soundstage.database.repository import Queries
+from soundstage.database.repository import Repository
 from soundstage.errors import NotFound
 from soundstage.paging import Order, Page, PageRequest, select_page
 
@@ -98,10 +98,7 @@ _REPLACE_DIALOGUE = (
 _CLEAR_DIALOGUES = update(_SESSIONS).where(*_OF_PRINCIPAL).values(dialogue=None)
 
 
-class SessionRepository(Queries):
-    def add(self, row: AgentSession) -> None:
-        self._session.add(row)
-
+class SessionRepository(Repository[AgentSession]):
     async def begin(
         self, principal: Principal, session_id: str, title: str, now: datetime
     ) -> tuple[int, str | None, str | None, str | None, str | None] | None:
@@ -151,12 +148,9 @@ class SessionRepository(Queries):
         """Removes the state of all dialogues of a principal."""
         await self._session.execute(_CLEAR_DIALOGUES, {"of_tenant": tenant, "of_principal": principal_id})
 
-    async def get(self, session_id: str) -> AgentSession | None:
-        return await self._session.get(AgentSession, session_id)
-
     async def require_own(self, principal: Principal, session_id: str) -> AgentSession:
         """Returns a session of this principal in this tenant; raises NotFound for those of others, too."""
-        row = await self.get(session_id)
+        row = await self.find(session_id)
         if row is None or (row.tenant, row.principal_id) != (principal.tenant, principal.id):
             raise no_session(session_id)
         return row

@@ -122,7 +122,7 @@ class SessionService:
             return Conversation(session_id, principal, debug, local_files, *persona)
         opened, now = new_id("ses"), utcnow()
         async with self.database.transaction() as session:
-            SessionRepository(session).add(
+            await SessionRepository(session).add(
                 AgentSession(
                     id=opened,
                     tenant=principal.tenant,
@@ -267,7 +267,7 @@ class SessionService:
     async def is_of_tenant(self, principal: Principal, session_id: str) -> bool:
         """Returns whether the conversation is in the tenant of this principal."""
         async with self.database.session() as session:
-            row = await SessionRepository(session).get(session_id)
+            row = await SessionRepository(session).find(session_id)
         return row is not None and row.tenant == principal.tenant
 
     async def turns(self, principal: Principal, session_id: str, limit: int = 100) -> Sequence[TurnOut]:

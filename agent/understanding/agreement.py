@@ -11,7 +11,7 @@ from rapidfuzz import fuzz
 from agent.understanding import changes, values
 from agent.understanding.candidates import SENTENCE_END, plain
 from agent.understanding.changes import parts_of_texts
-from agent.understanding.decision import SURE_INTENT, SURE_OTHER, Decision
+from agent.understanding.decision import SURE_INTENT, SURE_OTHER, Decision, ask_about
 from agent.understanding.dialogue import YES_OR_NO, CallRecord, Question
 from agent.understanding.intents import READS, TEXTS_OF, change_anything
 from agent.understanding.reader import Reader
@@ -202,10 +202,10 @@ def choose(exact: CallRecord, agreement: Agreement, decision: Decision) -> Decis
     if agreement.is_single and not agreement.has_same_text:
         if not same and decision.kind == "calls" and change_anything(decision.calls):
             choices = (exact, *decision.calls) if len(decision.calls) == 1 else (exact,)
-            return Decision("ask", about="unsure", question=Question("unsure", choices=choices))
+            return ask_about("unsure", choices)
         return decision
     if same and agreement.has_odd_name:
-        return Decision("ask", about="unsure", question=Question("unsure", choices=decision.calls))
+        return ask_about("unsure", decision.calls)
     if not agreement.is_single:
         return None if same else decision
     return _with_known_names(decision, exact)
@@ -252,6 +252,4 @@ def _with_known_names(decision: Decision, exact: CallRecord) -> Decision | None:
         return None
     if decision.kind != "calls" or calls[0].intent in READS or not remaining:
         return decision
-    return replace(
-        decision, kind="ask", about="confirm", calls=(), question=Question("confirm", choices=calls)
-    )
+    return replace(decision, calls=calls).as_question("confirm")

@@ -11,7 +11,7 @@ from typing import Any
 from agent.understanding import calculations, changes, moments, values
 from agent.understanding.candidates import plain
 from agent.understanding.changes import LOOK, text_after_colon
-from agent.understanding.decision import SURE_OTHER, Decision
+from agent.understanding.decision import SURE_OTHER, Decision, ask_about
 from agent.understanding.dialogue import INSTEAD, CallRecord, Question
 from agent.understanding.intents import READS
 from agent.understanding.reader import Candidate
@@ -100,7 +100,7 @@ class Corrections(Turn):
             return None
         rest = dict(found.choices[0].arguments) if found is not None and offers_film else {}
         call = CallRecord("make_render", {**rest, "script": text.strip()})
-        return Decision("ask", about="confirm", question=Question("confirm", choices=(call,)))
+        return ask_about("confirm", [call])
 
     def what_is_missing(self, text: str, candidates: Sequence[Candidate]) -> Decision | None:
         """Returns the refusal that names what nobody here can do: “translate it”."""
@@ -191,7 +191,7 @@ class Corrections(Turn):
         if len(named) != 1 or not changes.matches("one_of_list", text):
             return None
         call = CallRecord("triggers.cancel", {"trigger": named[0]})
-        return Decision("ask", about="confirm", question=Question("confirm", choices=(call,)))
+        return ask_about("confirm", [call])
 
     def _film_that_ends(self, text: str) -> Decision | None:
         """Returns the call that stops a video, “let's not wait, stop it”, or the question whether one shall
@@ -230,7 +230,7 @@ class Corrections(Turn):
             text = text.replace(one.name, " ")
         if stops and not changes.matches("names_kind", text):
             return Decision("calls", calls=(call,), about="stop")
-        return Decision("ask", about="confirm", question=Question("confirm", choices=(call,)))
+        return ask_about("confirm", [call])
 
     def call_with_words(self, text: str) -> Decision | None:
         """Returns the call of the last video with other words: “it should say: Good evening”."""
@@ -289,7 +289,7 @@ class Corrections(Turn):
         if at is None or steps == plan.arguments["steps"]:
             return None
         changed = tuple(replace(one, arguments={"steps": steps}) if one is plan else one for one in calls)
-        return Decision("ask", about="confirm", question=Question("confirm_all", choices=changed))
+        return ask_about("confirm", changed, question="confirm_all")
 
     def _call_for_each(self, text: str) -> Decision | None:
         """Returns the last video once for each of several presenters: “one with Nova and one with Vera”."""
@@ -305,7 +305,7 @@ class Corrections(Turn):
         if len(names) < 2 or not changes.matches("each", text) or values.matches("negation", text):
             return None
         calls = tuple(CallRecord(film.intent, {**film.arguments, "persona": name}) for name in names)
-        return Decision("ask", about="confirm", question=Question("confirm_all", choices=calls))
+        return ask_about("confirm", calls, question="confirm_all")
 
     def _other_version(self, text: str) -> Decision | None:
         """Returns the question whether a video that is named shall be made once more, with another speaker or
@@ -320,8 +320,7 @@ class Corrections(Turn):
         other = {name: value for name, value in plain(filled.arguments).items() if name in ("persona", *LOOK)}
         if not other:
             return None
-        call = CallRecord("make_render", {"video": named[0].name, **other})
-        return Decision("ask", about="confirm", question=Question("confirm", choices=(call,)))
+        return ask_about("confirm", [CallRecord("make_render", {"video": named[0].name, **other})])
 
     def _scene_with_other_words(self, old: str, new: str) -> Decision | None:
         found = [one for one in self.world.of_kind("scene") if _replaced(one.text, old, new) is not None]
@@ -336,7 +335,7 @@ class Corrections(Turn):
             return None
         if len(calls) == 1:
             return Decision("calls", calls=calls, about="correction")
-        return Decision("ask", about="confirm", question=Question("confirm_all", choices=calls))
+        return ask_about("confirm", calls, question="confirm_all")
 
     def _call_with_look(self, text: str, *, is_whole: bool = True) -> Decision | None:
         """Returns the last video or project with another look: “a bit slower”, “put subtitles under it”."""
@@ -454,7 +453,7 @@ def _step_at(step: Mapping[str, Any], at: datetime) -> Mapping[str, Any]:
 
 
 def _confirm(call: CallRecord) -> Decision:
-    return Decision("ask", about="confirm", question=Question("confirm", INSTEAD, choices=(call,)))
+    return ask_about("confirm", [call], subject=INSTEAD)
 
 
 def _replaced(script: str, old: str, new: str) -> str | None:

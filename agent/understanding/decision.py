@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from agent.understanding.dialogue import CallRecord, Question
@@ -50,3 +50,26 @@ class Decision:
     topic: str = ""
     steps: tuple[Step, ...] = ()
     """Of a plan: what is done when; none where it could not be read. `calls` has them all."""
+
+    def as_question(self, question: str, subject: str = "", *, about: str = "confirm") -> Decision:
+        """Returns the question whether the calls shall be made."""
+        return replace(
+            self, kind="ask", about=about, calls=(), question=Question(question, subject, choices=self.calls)
+        )
+
+
+def ask_about(
+    about: str,
+    choices: Iterable[CallRecord] = (),
+    candidates: tuple[Candidate, ...] = (),
+    *,
+    question: str = "",
+    subject: str = "",
+) -> Decision:
+    """Returns a question with these choices; `question` is its kind where that is not `about`."""
+    return Decision(
+        "ask",
+        about=about,
+        candidates=candidates,
+        question=Question(question or about, subject, choices=tuple(choices)),
+    )

@@ -16,7 +16,7 @@ from agent.understanding.candidates import (
 )
 from agent.understanding.changes import LOOK, SHORT_WORDS, text_after_colon
 from agent.understanding.corrections import Corrections, reports_speech, wants_both
-from agent.understanding.decision import SURE_CHANGED, SURE_INTENT, SURE_OTHER, Decision
+from agent.understanding.decision import SURE_CHANGED, SURE_INTENT, SURE_OTHER, Decision, ask_about
 from agent.understanding.dialogue import INSTEAD, YES_OR_NO, CallRecord, Question
 from agent.understanding.intents import DESTRUCTIVE, NEEDS_WORD, READS
 from agent.understanding.labels import fields, has_other_label
@@ -145,8 +145,7 @@ class FollowUp(Corrections):
         arguments = {slot: last}
         if kind == "scene" and (project := self.dialogue.last.get("project")):
             arguments["project"] = project
-        question = Question("confirm", choices=(CallRecord(intent, arguments),))
-        return Decision("ask", about="confirm", candidates=(best,), question=question)
+        return ask_about("confirm", [CallRecord(intent, arguments)], (best,))
 
     def what_instead_of_no(self, best: Candidate, text: str) -> Decision | None:
         """Returns the question whether the last call shall be made otherwise: “no wait, Milo, not Vera”."""
@@ -253,12 +252,8 @@ class FollowUp(Corrections):
             return answered
         order = self.call_or_ask(candidates[0], text) if candidates[0].tool is not None else None
         if order is None or order.kind != "calls":
-            question = Question("confirm", choices=answered.calls)
-            return Decision("ask", about="confirm", candidates=(candidates[0],), question=question)
-        choices = (*answered.calls, *order.calls)
-        return Decision(
-            "ask", about="unsure", candidates=(candidates[0],), question=Question("unsure", choices=choices)
-        )
+            return ask_about("confirm", answered.calls, (candidates[0],))
+        return ask_about("unsure", (*answered.calls, *order.calls), (candidates[0],))
 
     def _yes_but(self, chosen: CallRecord, text: str) -> Decision | None:
         """Returns the question whether a chosen change shall be made otherwise: “yes, but with Milo”."""
@@ -266,10 +261,7 @@ class FollowUp(Corrections):
             return None
         filled = self.reader.fill_as(chosen.intent, text, self.world, self.dialogue.focus(), self.now)
         merged = self._merged(chosen, filled, text, "act.correction")
-        if merged is None:
-            return None
-        question = Question("confirm", choices=(CallRecord(chosen.intent, merged),))
-        return Decision("ask", about="confirm", question=question)
+        return None if merged is None else ask_about("confirm", [CallRecord(chosen.intent, merged)])
 
     def _choice_of(self, question: Question, text: str, best: Candidate) -> CallRecord | None:
         if best.intent == "act.yes" and best.sureness >= SURE_INTENT and len(question.choices) == 1:
@@ -450,8 +442,7 @@ class FollowUp(Corrections):
         return plain(by_words.arguments) == plain(filled.arguments)
 
     def _confirm_again(self, call: CallRecord, best: Candidate, text: str) -> Decision:
-        question = Question("confirm", "" if wants_both(text) else INSTEAD, choices=(call,))
-        return Decision("ask", about="confirm", candidates=(best,), question=question)
+        return ask_about("confirm", [call], (best,), subject="" if wants_both(text) else INSTEAD)
 
     def is_ellipsis(self, best: Candidate, text: str) -> bool:
         """Returns whether a few words name nothing, and only values that the last call may have: “srt”."""

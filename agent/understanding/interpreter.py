@@ -21,6 +21,7 @@ from agent.understanding.decision import (
     SURE_READS,
     SURE_WRITE,
     Decision,
+    ask_about,
 )
 from agent.understanding.dialogue import UNDO, YES_OR_NO, CallRecord, Dialogue, Question
 from agent.understanding.followups import SHOWS
@@ -203,12 +204,7 @@ class _Turn(Judgement):
                 offered = [*(one for one in offered if not _is_part_of(one, call)), call]
         if len(offered) > len(calls) and all(_offered(one) for one in found):
             candidates = tuple(one for each in found for one in each.candidates)
-            return Decision(
-                "ask",
-                about="confirm",
-                candidates=candidates,
-                question=Question("confirm_all", choices=tuple(offered)),
-            )
+            return ask_about("confirm", offered, candidates, question="confirm_all")
         pending = next((one for one in found if one.kind in ("ask", "confirm", "refuse")), None)
         if any(_misses_check(call, utterance) for call in calls):
             return Decision("ask", about="part:check", candidates=found[-1].candidates)
@@ -231,13 +227,7 @@ class _Turn(Judgement):
             )
             if is_sure or not change_anything(calls) or self._one(utterance).calls == decision.calls:
                 return decision
-            return replace(
-                decision,
-                kind="ask",
-                about="confirm",
-                calls=(),
-                question=Question("confirm_all", choices=decision.calls),
-            )
+            return decision.as_question("confirm_all")
         return self._one(utterance)
 
     def _rest(self, text: str) -> str:
@@ -309,12 +299,7 @@ class _Turn(Judgement):
                 arguments = plain(candidate.arguments)
                 if not candidate.unknown and not missing(candidate.intent, arguments):
                     choices.append(CallRecord(candidate.intent, arguments))
-        return Decision(
-            "ask",
-            about="unsure",
-            candidates=tuple(candidates),
-            question=Question("unsure", choices=tuple(choices[:3])),
-        )
+        return ask_about("unsure", choices[:3], tuple(candidates))
 
     def _act(self, best: Candidate, candidates: Sequence[Candidate], text: str) -> Decision:
         act = best.intent.partition(".")[2]
@@ -361,9 +346,7 @@ class _Turn(Judgement):
         found = self.take_back(best) if best.sureness >= SURE_UNDO else Decision("ask", about="undo")
         if found.kind != "calls" or best.sureness >= SURE_KIND:
             return found
-        return replace(
-            found, kind="ask", calls=(), question=Question("confirm_all", UNDO, choices=found.calls)
-        )
+        return found.as_question("confirm_all", UNDO, about=found.about)
 
     def _next_best(self, candidates: Sequence[Candidate], text: str) -> Decision | None:
         """Returns what the next intent leads to, where an utterance changes nothing of the last calls."""
@@ -373,12 +356,7 @@ class _Turn(Judgement):
         decision = self.call_or_ask(candidate, text)
         if decision.kind != "calls" or candidate.intent in READS:
             return decision if decision.kind == "calls" else None
-        return Decision(
-            "ask",
-            about="confirm",
-            candidates=(candidate,),
-            question=Question("confirm", choices=decision.calls),
-        )
+        return ask_about("confirm", decision.calls, (candidate,))
 
     def _why(self, best: Candidate, candidates: Sequence[Candidate], text: str) -> Decision:
         if best.sureness < SURE_WHY:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from agent.understanding import changes, values
 from agent.understanding.candidates import own, plain
-from agent.understanding.decision import Decision
-from agent.understanding.dialogue import CallRecord, Question
+from agent.understanding.decision import Decision, ask_about
+from agent.understanding.dialogue import CallRecord
 from agent.understanding.intents import READS, TEXTS_OF
 from agent.understanding.reader import Candidate
 from agent.understanding.tokens import tokenize
@@ -79,7 +79,7 @@ def all_but(best: Candidate, text: str, world: World) -> Decision | None:
     others = [one.id or one.name for one in world.films_in_work() if one not in spared]
     if best.intent == "cancel_render.cancel" and others:
         return _ask([CallRecord(best.intent, {"render": name}) for name in others[:MOST]], best)
-    return Decision("ask", about="unsure", candidates=(best,), question=Question("unsure"))
+    return ask_about("unsure", (), (best,))
 
 
 def _scenes(numbered: Sequence[tuple[int, str]], project: str, world: World) -> list[CallRecord]:
@@ -131,6 +131,4 @@ def _texts_by_presenter(text: str, presenters: Sequence[str]) -> list[tuple[str,
 
 
 def _ask(calls: list[CallRecord], best: Candidate) -> Decision:
-    return Decision(
-        "ask", about="confirm", candidates=(best,), question=Question("confirm_all", choices=tuple(calls))
-    )
+    return ask_about("confirm", calls, (best,), question="confirm_all")

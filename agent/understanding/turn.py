@@ -11,7 +11,7 @@ from typing import Any
 from agent.understanding import changes, values
 from agent.understanding.candidates import is_two_kinds, missing, own, plain
 from agent.understanding.changes import text_after_colon
-from agent.understanding.decision import Decision
+from agent.understanding.decision import Decision, ask_about
 from agent.understanding.dialogue import FOCUS_SLOTS, CallRecord, Dialogue, Question
 from agent.understanding.intents import DESTRUCTIVE, TEXTS_OF, reverse_of
 from agent.understanding.reader import Candidate, Reader
@@ -79,9 +79,7 @@ class Turn:
                 CallRecord("edit_project.delete", {"project": name}),
                 CallRecord("cancel_render.delete", {"render": name}),
             )
-            return Decision(
-                "ask", about="which", candidates=(candidate,), question=Question("which", choices=choices)
-            )
+            return ask_about("which", choices, (candidate,))
         if candidate.intent == "edit_project.rename" and (title := values.new_name(text)) is not None:
             arguments["title"] = title
             if fold(str(arguments.get("project", ""))) in fold(title):
@@ -111,9 +109,7 @@ class Turn:
         if "script" in candidate.loose and (shorter := changes.without_courtesy(script)) != script:
             # Thanks may be spoken, too.
             choices = (CallRecord(candidate.intent, {**arguments, "script": shorter}), call)
-            return Decision(
-                "ask", about="unsure", candidates=(candidate,), question=Question("unsure", choices=choices)
-            )
+            return ask_about("unsure", choices, (candidate,))
         return Decision("calls", calls=(call,), candidates=(candidate,))
 
     def _scene_with_words(self, candidate: Candidate, arguments: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -213,11 +209,4 @@ class Turn:
     def confirm(self, candidate: Candidate, text: str) -> Decision:
         """Returns the call as a question, where it is complete."""
         decision = self.call_or_ask(candidate, text)
-        if decision.kind != "calls":
-            return decision
-        return Decision(
-            "ask",
-            about="confirm",
-            candidates=(candidate,),
-            question=Question("confirm", choices=decision.calls),
-        )
+        return decision if decision.kind != "calls" else ask_about("confirm", decision.calls, (candidate,))

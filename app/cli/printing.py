@@ -67,6 +67,12 @@ class Printer:
         else:
             self.line(sentence)
 
+    def secret(self, created: Mapping[str, Any], secret: str, remark: str) -> None:
+        """Prints what was created, with what is shown only now: alone on standard output for people."""
+        self.answer(created, secret)
+        if not self.as_json:
+            self.err.print(f"{remark} It is shown only now.", markup=False)
+
     def listing(
         self,
         found: BaseModel | Mapping[str, Any] | Sequence[Any],

@@ -14,16 +14,14 @@ EVERY_S = 30.0
 
 
 class HealthWatch:
-    """Checks every `every_s` seconds; each process with a server does so for its own machine."""
+    """Checks every EVERY_S seconds; each process with a server does so for its own machine."""
 
-    def __init__(
-        self, health: HealthService, database: Database, events: EventStore, every_s: float = EVERY_S
-    ) -> None:
+    def __init__(self, health: HealthService, database: Database, events: EventStore) -> None:
         self._health = health
         self._db = database
         self._events = events
         self._last: frozenset[tuple[str, str, str]] | None = None
-        self.worker = Worker("health watch", self.poll, poll_s=every_s)
+        self.worker = Worker("health watch", self.poll, poll_s=EVERY_S)
 
     async def poll(self) -> None:
         """Appends an event when other checks complain than the last time; none at the first."""

@@ -8,11 +8,11 @@ import os
 import shutil
 import subprocess
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.server.supervisor import stop_process
-from soundstage.backoff import Backoff
+from app.server.supervisor import HELPER_GRACE_S, keep_running, stop_process
 from soundstage.errors import SoundstageError, Unavailable
 from soundstage.sealing import Sealer
 from soundstage.settings import Settings
@@ -23,8 +23,6 @@ from soundstage.telemetry import get_logger
 if TYPE_CHECKING:
     from agent.voice.transports.livekit_keys import LiveKitKeys
 
-RESTART = Backoff(first_s=2.0, longest_s=60.0, jitter=(1.0, 1.0))
-GRACE_S = 5.0
 DRAIN_S = 0.2
 BUILD = Path(__file__).parents[2] / "tools" / "build"
 log = get_logger(__name__)
@@ -47,12 +45,7 @@ async def run_livekit(settings: Settings, server_url: str) -> None:
     except SoundstageError as error:
         log.error("livekit.not_started", code=error.code, message=error.message, hint=error.hint)
         return
-    failures = 0
-    while True:
-        code = await _run_once(program, configuration(chosen, keys, server_url))
-        failures += 1
-        log.warning("LiveKit ended, starting again", code=code)
-        await asyncio.sleep(RESTART.delay_s(failures))
+    await keep_running("LiveKit", partial(_run_once, program, configuration(chosen, keys, server_url)))
 
 
 def find_program(settings: LiveKitSettings) -> Path:
@@ -114,4 +107,4 @@ async def _run_once(program: Path, content: Mapping[str, object]) -> int:
             # The first signal makes it wait until everybody has left; the second ends it.
             process.terminate()
             await asyncio.sleep(DRAIN_S)
-        await stop_process(process, "LiveKit", GRACE_S)
+        await stop_process(process, "LiveKit", HELPER_GRACE_S)

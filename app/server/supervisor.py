@@ -7,7 +7,7 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -29,6 +29,8 @@ MAX_EARLY_EXITS = 5
 READY_POLL_S = 0.1
 log = get_logger("app.server.supervisor")
 RESTART = Backoff(first_s=1.0, longest_s=30.0, jitter=(1.0, 1.0))
+HELPER_RESTART = Backoff(first_s=2.0, longest_s=60.0, jitter=(1.0, 1.0))
+HELPER_GRACE_S = 5.0
 
 
 class Supervisor:
@@ -101,6 +103,17 @@ class Supervisor:
                         self._on_ready()
                         return
                 await asyncio.sleep(READY_POLL_S)
+
+
+async def keep_running(name: str, run_once: Callable[[], Awaitable[int]]) -> None:
+    """Runs a program that the server can do without until cancelled; starts it again whenever it ends."""
+    failures = 0
+    while True:
+        started = time.monotonic()
+        code = await run_once()
+        failures = failures + 1 if time.monotonic() - started < MIN_UPTIME_S else 1
+        log.warning(f"{name} ended, starting again", code=code)
+        await asyncio.sleep(HELPER_RESTART.delay_s(failures))
 
 
 async def stop_process(process: asyncio.subprocess.Process, name: str, grace_s: float = GRACE_S) -> None:

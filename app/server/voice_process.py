@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import time
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
-from app.server.supervisor import MIN_UPTIME_S, stop_process, voice_worker_command
-from soundstage.backoff import Backoff
+from app.server.supervisor import HELPER_GRACE_S, keep_running, stop_process, voice_worker_command
 from soundstage.settings import Settings
-from soundstage.telemetry import get_logger
 
-RESTART = Backoff(first_s=2.0, longest_s=60.0, jitter=(1.0, 1.0))
-GRACE_S = 5.0
 NEEDED = ("pipecat", "pocketsphinx")
 
 
@@ -24,13 +20,7 @@ async def run_voice_worker(settings: Settings, config_file: Path | None, server_
     """
     if not settings.voice.enabled or not all(map(find_spec, NEEDED)):
         return
-    failures = 0
-    while True:
-        started = time.monotonic()
-        code = await _run_once(config_file, server_url)
-        failures = failures + 1 if time.monotonic() - started < MIN_UPTIME_S else 1
-        get_logger(__name__).warning("voice worker ended, starting again", code=code)
-        await asyncio.sleep(RESTART.delay_s(failures))
+    await keep_running("voice worker", partial(_run_once, config_file, server_url))
 
 
 async def _run_once(config_file: Path | None, server_url: str) -> int:
@@ -41,4 +31,4 @@ async def _run_once(config_file: Path | None, server_url: str) -> int:
     try:
         return await process.wait()
     finally:
-        await stop_process(process, "voice worker", GRACE_S)
+        await stop_process(process, "voice worker", HELPER_GRACE_S)

@@ -32,13 +32,12 @@ class _Score:
 
 
 class BlockList:
-    """Each failure adds one to a score that halves every `half_life_s`. Over the limit the pair is avoided
+    """Each failure adds one to a score that halves every HALF_LIFE_S. Over the limit the pair is avoided
     until its score has sunk to one. A success forgives at once. Failures of work that began before the block
     count no more: one full disk fails all that runs there.
     """
 
-    def __init__(self, half_life_s: float = HALF_LIFE_S) -> None:
-        self._half_life_s = half_life_s
+    def __init__(self) -> None:
         self._scores: dict[str, dict[str, _Score]] = {}
 
     def record_failure(
@@ -56,7 +55,7 @@ class BlockList:
         # Clocks of machines differ: a failure reported late never turns the time back.
         score.value, score.at_s = value + 1.0, max(now_s, score.at_s)
         if score.value > LIMIT:
-            score.until_s = score.at_s + self._half_life_s * math.log2(score.value / FORGIVEN)
+            score.until_s = score.at_s + HALF_LIFE_S * math.log2(score.value / FORGIVEN)
         if certain:
             score.until_s = max(score.until_s, score.at_s + CERTAIN_S)
         return self.find_avoided(node_id, engine, now_s)
@@ -94,4 +93,4 @@ class BlockList:
                     self.record_success(node_id, engine)
 
     def _value(self, score: _Score, now_s: float) -> float:
-        return score.value * math.exp2(-max(0.0, now_s - score.at_s) / self._half_life_s)
+        return score.value * math.exp2(-max(0.0, now_s - score.at_s) / HALF_LIFE_S)

@@ -12,9 +12,6 @@ from soundstage.database.repository import Repository
 
 
 class FarmTickets(Repository[FarmTicket]):
-    async def find(self, task_id: str) -> FarmTicket | None:
-        return await self._session.get(FarmTicket, task_id)
-
     async def open(self) -> Sequence[FarmTicket]:
         """Returns open tickets, the oldest first."""
         return await self._all(

@@ -255,10 +255,8 @@ class TransferService:
 
 
 async def _found(session: AsyncSession, task_id: str) -> FarmTicket:
-    ticket = await FarmTickets(session).find(task_id)
-    if ticket is None:
-        raise NotFound("transfer.unknown", "There is no such task.", "It may be long ended.")
-    return ticket
+    missing = NotFound("transfer.unknown", "There is no such task.", "It may be long ended.")
+    return await FarmTickets(session).require(task_id, missing)
 
 
 def _digest(token: str) -> str:

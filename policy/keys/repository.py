@@ -51,9 +51,6 @@ async def mark_used(
 class KeyRepository(Repository[ApiKeyRow]):
     """Reads and writes keys in the caller's session."""
 
-    async def get(self, key_id: str) -> ApiKeyRow | None:
-        return await self._session.get(ApiKeyRow, key_id)
-
     async def by_hash(self, sha256: str) -> KnownKey | None:
         found = (await self._session.execute(_BY_HASH, {"hash": sha256})).first()
         return None if found is None else KnownKey(*found)

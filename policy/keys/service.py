@@ -217,7 +217,7 @@ class KeyService:
         """The principal of a session cookie; None when its key has ended since."""
         if key_id.startswith(CONFIGURED):
             return next((found for found in self._configured.values() if found.id == key_id), None)
-        row = await KeyRepository(session).get(key_id)
+        row = await KeyRepository(session).find(key_id)
         return None if row is None else _principal(row)
 
     async def is_login_revoked(self, session: AsyncSession, login_id: str) -> bool:
@@ -228,12 +228,12 @@ class KeyService:
         """Ends one login of a page; the key behind it goes on."""
         row = EndedLoginRow(id=login_id, expires_at=expires_at)
         if await KeyRepository(session).end_login(row, utcnow()):
-            key = await KeyRepository(session).get(key_id)
+            key = await KeyRepository(session).find(key_id)
             mark = {} if key is None else tenant_attribute(key.tenant)
             await self._events.append(session, STREAM, "login.ended", {"id": key_id, **mark})
 
     async def _row(self, session: AsyncSession, key_id: str, by: Principal) -> ApiKeyRow:
-        row = await KeyRepository(session).get(key_id)
+        row = await KeyRepository(session).find(key_id)
         if row is None or not (by.is_operator or row.tenant == by.tenant):
             raise key_not_found(key_id)
         return row

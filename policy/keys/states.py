@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from soundstage.errors import Conflict
+from soundstage.transitions import Transitions
 
 
 class KeyState(StrEnum):
@@ -19,21 +20,17 @@ class KeyState(StrEnum):
 
 USABLE = frozenset({KeyState.ACTIVE, KeyState.SUPERSEDED})
 
-TRANSITIONS: dict[KeyState, frozenset[KeyState]] = {
-    KeyState.ACTIVE: frozenset({KeyState.SUPERSEDED, KeyState.EXPIRED, KeyState.REVOKED}),
-    KeyState.SUPERSEDED: frozenset({KeyState.EXPIRED, KeyState.REVOKED}),
-    KeyState.EXPIRED: frozenset(),
-    KeyState.REVOKED: frozenset(),
-}
-
-
-def move(current: KeyState, target: KeyState) -> KeyState:
-    """Returns the target state; Conflict when the table does not lead there."""
-    if target not in TRANSITIONS[current]:
-        raise Conflict(
-            "key.wrong_state", f"A key that is {current} cannot become {target}.", "Make a new key instead."
-        )
-    return target
+TRANSITIONS = Transitions(
+    KeyState,
+    {
+        KeyState.ACTIVE: {KeyState.SUPERSEDED, KeyState.EXPIRED, KeyState.REVOKED},
+        KeyState.SUPERSEDED: {KeyState.EXPIRED, KeyState.REVOKED},
+    },
+    lambda current, target: Conflict(
+        "key.wrong_state", f"A key that is {current} cannot become {target}.", "Make a new key instead."
+    ),
+)
+move = TRANSITIONS.move
 
 
 def state_at(stored: KeyState, expires_at: datetime | None, now: datetime) -> KeyState:

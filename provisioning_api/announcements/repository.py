@@ -14,10 +14,3 @@ class Announcements(Repository[Announcement]):
     async def list(self) -> Sequence[Announcement]:
         """Return all, by serial number."""
         return await self._all(select(Announcement).order_by(Announcement.serial))
-
-    async def find(self, serial: str) -> Announcement | None:
-        return await self._session.get(Announcement, serial)
-
-    async def remove(self, row: Announcement) -> None:
-        await self._session.delete(row)
-        await self._session.flush()

@@ -102,7 +102,7 @@ class AnnouncementService:
         """
         async with self._db.transaction() as session:
             if (before := await self._free(session, serial)) is not None:
-                await Announcements(session).remove(before)
+                await Announcements(session).delete(before)
             row = Announcement(
                 serial=serial, secret=self._sealer.seal(secret), announced_by=by, ends_at=until
             )
@@ -128,14 +128,13 @@ class AnnouncementService:
 
     async def withdraw(self, serial: str, *, by: str) -> None:
         async with self._db.transaction() as session:
-            row = await Announcements(session).find(serial)
-            if row is None:
-                raise NotFound(
-                    "announcement.not_found",
-                    f"No machine with the serial number {serial!r} is announced.",
-                    "List them: `soundstage machines announced`.",
-                )
-            await Announcements(session).remove(row)
+            missing = NotFound(
+                "announcement.not_found",
+                f"No machine with the serial number {serial!r} is announced.",
+                "List them: `soundstage machines announced`.",
+            )
+            row = await Announcements(session).require(serial, missing)
+            await Announcements(session).delete(row)
             await self._audit.record(session, by, "machine.announcement_withdrawn", serial)
 
     async def proves(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -50,9 +50,8 @@ class RefusalLog:
     at a time the sources are recorded together.
     """
 
-    def __init__(self, audit: AuditLog, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, audit: AuditLog) -> None:
         self._audit = audit
-        self._clock = clock
         self._open: OrderedDict[tuple[str, ...], _Repeated] = OrderedDict()
         self._writing = asyncio.Lock()
         self._log = get_logger(__name__)
@@ -71,7 +70,7 @@ class RefusalLog:
             repeated.last_at = now
             return False
         # Entered before the record is written: a second refusal may come while it is.
-        self._open[key] = _Repeated(source, action, code, subject, self._clock(), now, now)
+        self._open[key] = _Repeated(source, action, code, subject, time.monotonic(), now, now)
         self._log.warning("refused", code=code, action=action)
         await self._audit.record_now(
             source, action, subject, {"code": code, "source": source, **(facts or {})}
@@ -80,7 +79,7 @@ class RefusalLog:
 
     async def flush(self) -> None:
         """Records the repeated refusals of windows that have ended."""
-        await self._flush_before(self._clock() - WINDOW_S)
+        await self._flush_before(time.monotonic() - WINDOW_S)
 
     async def close(self) -> None:
         """Records all repeated refusals; called before the process ends."""

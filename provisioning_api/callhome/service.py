@@ -190,7 +190,7 @@ class CallHomeService:
         if machine is None:
             machine = Machine(name=call.hostname, state=MachineState.DISCOVERED)
             machine.address = call.ip if caller.may_set_address else None
-            await Machines(session).add(machine, ())
+            await Machines(session).add(machine)
             await self.intake.waiting_list.admit(session, machine, source)
             await self.journal.emit(session, machine, "discovered", address=call.ip, by=caller.name)
             await self.intake.apply_rules(session, DiscoveryResult(machine, True), source, CALLS_HOME)

@@ -44,7 +44,7 @@ class Expiry:
     async def _warn_or_fail(self, machine_id: str) -> None:
         async with self._db.transaction() as session:
             # Read anew: it may have renewed them a moment ago.
-            machine = await Machines(session).get(machine_id)
+            machine = await Machines(session).find(machine_id)
             end = (await Credentials(session).last_end_of(CERTIFICATES)).get(machine_id)
             if machine is None or machine.state not in WATCHED or end is None:
                 return

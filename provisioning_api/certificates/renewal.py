@@ -45,7 +45,7 @@ class Renewal:
         """Returns the next certificates; a repeated request for the same key gets the same answer."""
         self.challenges.check(call.machine_id, call.challenge)
         async with self.db.transaction() as session:
-            held = await Credentials(session).get(call.serial)
+            held = await Credentials(session).find(call.serial)
             if held is None or held.kind != X509 or held.machine_id != call.machine_id:
                 raise Unauthorized(
                     "renewal.unknown_certificate", "This machine has no such certificate.", ENROL_ANEW

@@ -51,6 +51,20 @@ class Engine:
         """
         return await asyncio.to_thread(self._ask, client, question)
 
+    async def ask_for_token(
+        self,
+        client: Callable[[EngineAddress, float], AbstractContextManager[Any]],
+        question: Callable[[Any], object],
+        field: str,
+        hint: str,
+    ) -> str:
+        """Returns the text of a field of the answer. Raises `machine.engine_refused` where there is none."""
+        answer = await self.ask(client, question)
+        token = answer.get(field) if isinstance(answer, dict) else None
+        if not isinstance(token, str) or not token:
+            raise Upstream("machine.engine_refused", f"{self.name} answered without a token.", hint)
+        return token
+
     def _ask(
         self,
         client: Callable[[EngineAddress, float], AbstractContextManager[Any]],

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import consul
 
 from provisioning_api.engines.calling import Engine
-from soundstage.errors import Upstream
 from soundstage.http.engines import consul_client
 from soundstage.settings import Settings
 
@@ -35,13 +34,9 @@ class ConsulTokens:
                 policies_name=self._policies,
             )
 
-        answer = await self._engine.ask(consul_client, create)
-        secret = answer.get("SecretID") if isinstance(answer, dict) else None
-        if not isinstance(secret, str) or not secret:
-            raise Upstream(
-                "machine.engine_refused", "Consul answered without a token.", "Look at Consul's own log."
-            )
-        return secret
+        return await self._engine.ask_for_token(
+            consul_client, create, "SecretID", "Look at Consul's own log."
+        )
 
     async def remove(self, accessor: str) -> None:
         """One that is not there any more is no error."""

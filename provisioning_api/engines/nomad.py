@@ -8,7 +8,6 @@ from typing import Any
 import nomad
 
 from provisioning_api.engines.calling import Engine
-from soundstage.errors import Upstream
 from soundstage.http.engines import nomad_client
 from soundstage.settings import Settings
 
@@ -61,15 +60,9 @@ class NomadNodes:
             path = ("identity", "client-introduction-token")
             return client.acl.request(*path, method="put", json=body).json()
 
-        answer = await self._engine.ask(nomad_client, introduce)
-        token = answer.get("JWT") if isinstance(answer, dict) else None
-        if not isinstance(token, str) or not token:
-            raise Upstream(
-                "machine.engine_refused",
-                "Nomad answered without a token.",
-                "Client introduction needs Nomad 1.11 on all servers.",
-            )
-        return token
+        return await self._engine.ask_for_token(
+            nomad_client, introduce, "JWT", "Client introduction needs Nomad 1.11 on all servers."
+        )
 
     async def _node(self, name: str) -> dict[str, Any] | None:
         nodes = await self._engine.ask(nomad_client, lambda client: _named(client, name))

@@ -78,7 +78,7 @@ class EngineIdentities:
                 refused.append(error)
                 continue
             async with self.db.transaction() as session:
-                row = await Credentials(session).get(accessor)
+                row = await Credentials(session).find(accessor)
                 if row is not None:
                     row.withdrawn_at = utcnow()
         if refused:
@@ -151,7 +151,7 @@ class EngineIdentities:
         Consul.
         """
         async with self.db.transaction() as session:
-            row = await Credentials(session).get(accessor)
+            row = await Credentials(session).find(accessor)
             if row is not None:
                 row.revoked_at, row.revoked_because = utcnow(), because
 
@@ -160,7 +160,7 @@ class EngineIdentities:
         withdrawn.
         """
         async with self.db.transaction() as session:
-            row = await Credentials(session).get(accessor)
+            row = await Credentials(session).find(accessor)
             if row is not None and row.revoked_at is not None:
                 row.withdrawn_at = None
             return row is not None and row.revoked_at is None

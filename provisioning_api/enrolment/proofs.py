@@ -52,7 +52,7 @@ class Proofs:
 
     async def _by_member(self, session: AsyncSession, machine: Machine, call: SignedDiscovery) -> bool:
         proof = call.report.member
-        held = None if proof is None else await Credentials(session).get(proof.serial)
+        held = None if proof is None else await Credentials(session).find(proof.serial)
         if proof is None or held is None or held.kind != X509 or held.machine_id != machine.id:
             return False
         if held.revoked_at is not None:

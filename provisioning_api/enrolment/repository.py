@@ -14,9 +14,6 @@ from soundstage.database.repository import Queries, Repository
 
 
 class Enrolments(Repository[Enrolment]):
-    async def get(self, enrolment_id: str) -> Enrolment | None:
-        return await self._session.get(Enrolment, enrolment_id)
-
     async def by_token(self, sha256: str) -> Enrolment | None:
         return await self._session.scalar(select(Enrolment).where(Enrolment.token_sha256 == sha256))
 
@@ -49,9 +46,6 @@ class Credentials(Repository[Credential]):
         """Returns the ids of machines with a credential of this kind that was not revoked."""
         query = select(Credential.machine_id).where(Credential.kind == kind, Credential.revoked_at.is_(None))
         return frozenset((await self._session.scalars(query)).all())
-
-    async def get(self, serial: str) -> Credential | None:
-        return await self._session.get(Credential, serial)
 
     async def newest_generation(self, enrolment_id: str, kind: str) -> int:
         """Returns the highest generation of an enrolment, -1 when there is none."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 
 from soundstage.errors import Conflict
+from soundstage.transitions import Transitions
 
 
 class EnrolmentState(StrEnum):
@@ -21,25 +21,20 @@ class EnrolmentState(StrEnum):
 
 E = EnrolmentState
 
-ENROLMENT_TRANSITIONS: Mapping[EnrolmentState, frozenset[EnrolmentState]] = {
-    E.ARMED: frozenset({E.ISSUED, E.EXPIRED, E.REVOKED}),
-    # Issued anew: the answer with the token was lost. The token before it is worthless then.
-    E.ISSUED: frozenset({E.ISSUED, E.USED, E.EXPIRED, E.REVOKED}),
-    E.USED: frozenset(),
-    E.EXPIRED: frozenset(),
-    E.REVOKED: frozenset(),
-}
-
-
-def move(current: EnrolmentState, target: EnrolmentState) -> EnrolmentState:
-    """The new state; raises `enrolment.used_up` for a move that the table does not hold."""
-    if target not in ENROLMENT_TRANSITIONS[current]:
-        raise Conflict(
-            "enrolment.used_up",
-            f"This enrolment is {current} and good for nothing more.",
-            "Arm another: `soundstage machines arm NAME`.",
-        )
-    return target
+ENROLMENT_TRANSITIONS = Transitions(
+    EnrolmentState,
+    {
+        E.ARMED: {E.ISSUED, E.EXPIRED, E.REVOKED},
+        # Issued anew: the answer with the token was lost. The token before it is worthless then.
+        E.ISSUED: {E.ISSUED, E.USED, E.EXPIRED, E.REVOKED},
+    },
+    lambda current, _: Conflict(
+        "enrolment.used_up",
+        f"This enrolment is {current} and good for nothing more.",
+        "Arm another: `soundstage machines arm NAME`.",
+    ),
+)
+move = ENROLMENT_TRANSITIONS.move
 
 
 def state_at(stored: EnrolmentState, expires_at: datetime, now: datetime) -> EnrolmentState:

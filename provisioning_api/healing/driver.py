@@ -123,7 +123,7 @@ class HealingDriver:
             ]
         for machine_id in failing:
             async with self.db.transaction() as session:
-                machine = await Machines(session).get(machine_id)
+                machine = await Machines(session).find(machine_id)
                 finding = None if machine is None else find_failure(self._nodes.get(machine.name))
                 if machine is None or finding is None:
                     continue
@@ -137,8 +137,8 @@ class HealingDriver:
     async def step(self, case_id: str) -> None:
         """Takes one case one step further."""
         async with self.db.session() as session:
-            row = await HealingCases(session).get(case_id)
-            machine = None if row is None else await Machines(session).get(row.machine_id)
+            row = await HealingCases(session).find(case_id)
+            machine = None if row is None else await Machines(session).find(row.machine_id)
         if row is None or machine is None:
             return
         case = _Case(row, machine, self._nodes.get(machine.name))
@@ -308,5 +308,5 @@ class HealingDriver:
 
     async def _unchanged(self, session: AsyncSession, case: _Case) -> HealingCase | None:
         """Returns the row to change; None when an operator has moved the case since it was read."""
-        row = await HealingCases(session).get(case.row.id)
+        row = await HealingCases(session).find(case.row.id)
         return row if row is not None and row.state == case.row.state else None

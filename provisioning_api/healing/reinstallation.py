@@ -57,8 +57,8 @@ class Reinstallation:
         machine from the network afterwards.
         """
         async with self.db.transaction() as session:
-            case = await HealingCases(session).get(case_id)
-            machine = None if case is None else await Machines(session).get(case.machine_id)
+            case = await HealingCases(session).find(case_id)
+            machine = None if case is None else await Machines(session).find(case.machine_id)
             if case is None or machine is None or case.state != expected:
                 raise Conflict(
                     "healing.changed",

@@ -16,9 +16,6 @@ RESTART, REINSTALL = "restart", "reinstall"
 
 
 class HealingCases(Repository[HealingCase]):
-    async def get(self, case_id: str) -> HealingCase | None:
-        return await self._session.get(HealingCase, case_id)
-
     async def list(
         self, states: Collection[HealingState] = OPEN, limit: int | None = None
     ) -> Sequence[HealingCase]:

@@ -111,10 +111,10 @@ async def _views(session: AsyncSession, cases: Sequence[HealingCase]) -> list[He
     machines = Machines(session)
     found = []
     for case in cases:
-        machine = await machines.get(case.machine_id)
+        machine = await machines.find(case.machine_id)
         if machine is None:
             continue
-        spare = None if case.spare_id is None else await machines.get(case.spare_id)
+        spare = None if case.spare_id is None else await machines.find(case.spare_id)
         kinds = [action.kind for action in actions if action.case_id == case.id]
         found.append(
             read_view(

@@ -81,8 +81,8 @@ class Spares:
 
     async def _take(self, case_id: str, spare: Machine) -> bool:
         async with self.db.transaction() as session:
-            case = await HealingCases(session).get(case_id)
-            machine = None if case is None else await Machines(session).get(case.machine_id)
+            case = await HealingCases(session).find(case_id)
+            machine = None if case is None else await Machines(session).find(case.machine_id)
             if case is None or machine is None or case.ended_at is not None:
                 return False
             case.spare_id = spare.id

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import StrEnum
 
 from soundstage.errors import Conflict
+from soundstage.transitions import Transitions
 
 
 class HealingState(StrEnum):
@@ -45,39 +45,30 @@ class Consent(StrEnum):
 
 S = HealingState
 
-HEALING_TRANSITIONS: Mapping[HealingState, frozenset[HealingState]] = {
-    # Recovered at once: it was a short disturbance.
-    S.WAITING: frozenset({S.DRAINING, S.NEEDS_OPERATOR, S.PAUSED, S.RECOVERED, S.CLOSED}),
-    # Reinstalling: its power cycles were used up by earlier cases.
-    S.DRAINING: frozenset({
-        S.RESTARTING, S.REINSTALLING, S.NEEDS_OPERATOR, S.PAUSED, S.RECOVERED, S.CLOSED,
-    }),
-    S.RESTARTING: frozenset({S.CHECKING, S.NEEDS_OPERATOR, S.PAUSED, S.RECOVERED, S.CLOSED}),
-    # Restarting: the power cycle did not help, and another one is allowed.
-    S.CHECKING: frozenset({
-        S.RECOVERED, S.RESTARTING, S.REINSTALLING, S.NEEDS_OPERATOR, S.PAUSED, S.CLOSED,
-    }),
-    # No pause: a disk that is being written cannot be left half-written.
-    S.REINSTALLING: frozenset({S.RECOVERED, S.NEEDS_OPERATOR, S.CLOSED}),
-    S.NEEDS_OPERATOR: frozenset({S.WAITING, S.DRAINING, S.REINSTALLING, S.PAUSED, S.RECOVERED, S.CLOSED}),
-    S.PAUSED: frozenset({S.WAITING, S.RECOVERED, S.CLOSED}),
-    # Ends are ends: a new finding opens a new case.
-    S.RECOVERED: frozenset(),
-    S.CLOSED: frozenset(),
-}  # fmt: skip
-
-ENDED = frozenset({S.RECOVERED, S.CLOSED})
+HEALING_TRANSITIONS = Transitions(
+    HealingState,
+    {
+        # Recovered at once: it was a short disturbance.
+        S.WAITING: {S.DRAINING, S.NEEDS_OPERATOR, S.PAUSED, S.RECOVERED, S.CLOSED},
+        # Reinstalling: its power cycles were used up by earlier cases.
+        S.DRAINING: {S.RESTARTING, S.REINSTALLING, S.NEEDS_OPERATOR, S.PAUSED, S.RECOVERED, S.CLOSED},
+        S.RESTARTING: {S.CHECKING, S.NEEDS_OPERATOR, S.PAUSED, S.RECOVERED, S.CLOSED},
+        # Restarting: the power cycle did not help, and another one is allowed.
+        S.CHECKING: {S.RECOVERED, S.RESTARTING, S.REINSTALLING, S.NEEDS_OPERATOR, S.PAUSED, S.CLOSED},
+        # No pause: a disk that is being written cannot be left half-written.
+        S.REINSTALLING: {S.RECOVERED, S.NEEDS_OPERATOR, S.CLOSED},
+        S.NEEDS_OPERATOR: {S.WAITING, S.DRAINING, S.REINSTALLING, S.PAUSED, S.RECOVERED, S.CLOSED},
+        S.PAUSED: {S.WAITING, S.RECOVERED, S.CLOSED},
+    },
+    lambda current, target: Conflict(
+        "healing.bad_transition",
+        f"A healing case that is {current} cannot become {target}.",
+        "Read it again: `soundstage machines heal show NAME`.",
+    ),
+)
+move = HEALING_TRANSITIONS.move
+ENDED = HEALING_TRANSITIONS.terminal
+"""A new finding opens a new case."""
 OPEN = frozenset(HealingState) - ENDED
 ACTIVE = frozenset({S.DRAINING, S.RESTARTING, S.CHECKING, S.REINSTALLING})
 """States in which healing works on the machine; `at_once` limits them."""
-
-
-def move(current: HealingState, target: HealingState) -> HealingState:
-    """Returns the new state; raises `healing.bad_transition` for a move that the table does not hold."""
-    if target not in HEALING_TRANSITIONS[current]:
-        raise Conflict(
-            "healing.bad_transition",
-            f"A healing case that is {current} cannot become {target}.",
-            "Read it again: `soundstage machines heal show NAME`.",
-        )
-    return target

@@ -147,7 +147,7 @@ class Discoverer:
             agent_key=agent_key,
             seen_macs=sorted(report.macs),
         )
-        await machines.add(machine, report.macs)
+        await machines.add_with_macs(machine, report.macs)
         await self._journal.emit(session, machine, "discovered", macs=sorted(report.macs))
         if twins:
             await self._journal.emit(session, machine, "uuid_shared", others=twins)

@@ -10,18 +10,14 @@ from sqlalchemy import delete, exists, func, or_, select
 
 from provisioning_api.machines.models import HardwareReport, Machine, MachineKey, MachineMac
 from provisioning_api.machines.states import MachineState
-from soundstage.database.repository import Queries
+from soundstage.database.repository import Repository
 
 
-class Machines(Queries):
-    async def add(self, machine: Machine, macs: Collection[str]) -> Machine:
-        self._session.add(machine)
-        await self._session.flush()
+class Machines(Repository[Machine]):
+    async def add_with_macs(self, machine: Machine, macs: Collection[str]) -> Machine:
+        await self.add(machine)
         await self.add_macs(machine.id, macs)
         return machine
-
-    async def get(self, machine_id: str) -> Machine | None:
-        return await self._session.get(Machine, machine_id)
 
     async def by_name(self, name: str) -> Machine | None:
         return await self._session.scalar(select(Machine).where(Machine.name == name))

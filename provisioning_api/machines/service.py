@@ -180,7 +180,7 @@ async def detail_in(session: AsyncSession, machine: Machine) -> MachineDetail:
 async def get_machine(session: AsyncSession, name: str) -> Machine:
     """Returns a machine by name or id; raises NotFound. No name has an underscore, and every id has."""
     machines = Machines(session)
-    machine = await (machines.get(name) if "_" in name else machines.by_name(name))
+    machine = await (machines.find(name) if "_" in name else machines.by_name(name))
     if machine is None:
         raise NotFound(
             "machine.not_found", f"There is no machine {name!r}.", "List them: `soundstage machines list`."

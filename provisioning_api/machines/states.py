@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from soundstage.errors import Conflict
+from soundstage.transitions import Transitions
 
 
 class MachineState(StrEnum):
@@ -30,26 +31,34 @@ class MachineState(StrEnum):
 
 S = MachineState
 
-MACHINE_TRANSITIONS: Mapping[MachineState, frozenset[MachineState]] = {
-    # Retired at once: an operator rejected it.
-    S.DISCOVERED: frozenset({S.ACCEPTED, S.RETIRED, S.FAILED}),
-    # Straight to enrolled: it was installed already. Back to discovered: the acceptance was withdrawn.
-    S.ACCEPTED: frozenset({S.DEPLOYING, S.ENROLLED, S.DISCOVERED, S.DRAINING, S.FAILED}),
-    # Draining: a retirement does not wait for a deployment that never ends.
-    S.DEPLOYING: frozenset({S.ENROLLED, S.DRAINING, S.FAILED}),
-    # Accepted: to be written once more, which needs a new acceptance.
-    S.ENROLLED: frozenset({S.CONFIGURING, S.ACCEPTED, S.DRAINING, S.FAILED}),
-    # Back to enrolled: the run was cancelled before it changed this machine.
-    S.CONFIGURING: frozenset({S.READY, S.ENROLLED, S.DRAINING, S.FAILED}),
-    S.READY: frozenset({S.CONFIGURING, S.ACCEPTED, S.DRAINING, S.FAILED}),
-    S.DRAINING: frozenset({S.RETIRED, S.WIPE_UNVERIFIED, S.FAILED}),
-    # Draining: the wipe is repeated, or an operator confirms that the disks were destroyed. Never retired
-    # automatically.
-    S.WIPE_UNVERIFIED: frozenset({S.DRAINING, S.ACCEPTED}),
-    # Only by a new acceptance: a rejected machine does not come back by reporting again.
-    S.RETIRED: frozenset({S.ACCEPTED}),
-    S.FAILED: frozenset({S.ACCEPTED, S.CONFIGURING, S.DRAINING}),
-}
+MACHINE_TRANSITIONS = Transitions(
+    MachineState,
+    {
+        # Retired at once: an operator rejected it.
+        S.DISCOVERED: {S.ACCEPTED, S.RETIRED, S.FAILED},
+        # Straight to enrolled: it was installed already. Back to discovered: the acceptance was withdrawn.
+        S.ACCEPTED: {S.DEPLOYING, S.ENROLLED, S.DISCOVERED, S.DRAINING, S.FAILED},
+        # Draining: a retirement does not wait for a deployment that never ends.
+        S.DEPLOYING: {S.ENROLLED, S.DRAINING, S.FAILED},
+        # Accepted: to be written once more, which needs a new acceptance.
+        S.ENROLLED: {S.CONFIGURING, S.ACCEPTED, S.DRAINING, S.FAILED},
+        # Back to enrolled: the run was cancelled before it changed this machine.
+        S.CONFIGURING: {S.READY, S.ENROLLED, S.DRAINING, S.FAILED},
+        S.READY: {S.CONFIGURING, S.ACCEPTED, S.DRAINING, S.FAILED},
+        S.DRAINING: {S.RETIRED, S.WIPE_UNVERIFIED, S.FAILED},
+        # Draining: the wipe is repeated, or an operator confirms that the disks were destroyed. Never retired
+        # automatically.
+        S.WIPE_UNVERIFIED: {S.DRAINING, S.ACCEPTED},
+        # Only by a new acceptance: a rejected machine does not come back by reporting again.
+        S.RETIRED: {S.ACCEPTED},
+        S.FAILED: {S.ACCEPTED, S.CONFIGURING, S.DRAINING},
+    },
+    lambda current, target: Conflict(
+        "machine.bad_transition",
+        f"A machine that is {current} cannot become {target}.",
+        "Read it again: `soundstage machines show NAME` tells where it is and what comes next.",
+    ),
+)
 
 # States in which machines may hold credentials and appear in the inventory.
 MEMBERS = frozenset({S.ENROLLED, S.CONFIGURING, S.READY})
@@ -95,12 +104,7 @@ GUARDS: Mapping[tuple[MachineState, MachineState], Guard] = {
 
 def move(current: MachineState, target: MachineState, facts: GuardFacts) -> MachineState:
     """The new state; raises `machine.bad_transition` or `machine.not_yet`, and writes nothing."""
-    if target not in MACHINE_TRANSITIONS[current]:
-        raise Conflict(
-            "machine.bad_transition",
-            f"A machine that is {current} cannot become {target}.",
-            "Read it again: `soundstage machines show NAME` tells where it is and what comes next.",
-        )
+    MACHINE_TRANSITIONS.move(current, target)
     guard = GUARDS.get((current, target))
     if guard is not None and not guard.holds(facts):
         raise Conflict(

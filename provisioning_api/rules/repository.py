@@ -19,9 +19,3 @@ class Rules(Repository[RuleRow]):
         """By name."""
         query = select(RuleRow).where(RuleRow.enabled.is_(True)).order_by(RuleRow.name)
         return await self._all(query)
-
-    async def find(self, name: str) -> RuleRow | None:
-        return await self._session.get(RuleRow, name)
-
-    async def remove(self, row: RuleRow) -> None:
-        await self._session.delete(row)

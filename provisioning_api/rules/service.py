@@ -79,7 +79,7 @@ class RuleService:
 
     async def remove(self, name: str, *, by: str) -> None:
         async with self._db.transaction() as session:
-            await Rules(session).remove(await _found(session, name))
+            await Rules(session).delete(await _found(session, name))
             await self._audit.record(session, by, "rule.removed", name)
 
     async def fitting(
@@ -95,12 +95,10 @@ class RuleService:
 
 
 async def _found(session: AsyncSession, name: str) -> RuleRow:
-    row = await Rules(session).find(name)
-    if row is None:
-        raise NotFound(
-            "rule.not_found", f"There is no rule {name!r}.", "List them: `soundstage machines rules`."
-        )
-    return row
+    missing = NotFound(
+        "rule.not_found", f"There is no rule {name!r}.", "List them: `soundstage machines rules`."
+    )
+    return await Rules(session).require(name, missing)
 
 
 def _row(rule: Rule, by: str) -> RuleRow:

@@ -139,14 +139,14 @@ class RunDriver:
     async def _drive(self, run_id: str) -> None:
         """Starts a queued run and follows it until it has ended and that is written down."""
         async with self.db.session() as session:
-            run = await Runs(session).get(run_id)
+            run = await Runs(session).find(run_id)
         if run is None:
             return
         about = {"soundstage.run.id": run_id, "soundstage.playbook": run.playbook}
         with trace(run.trace_id), span("run playbook", about) as recorded:
             await self._follow(run_id)
             async with self.db.session() as session:
-                ended = await Runs(session).get(run_id)
+                ended = await Runs(session).find(run_id)
             if ended is not None:
                 recorded.set_attribute("soundstage.state", str(ended.state))
 
@@ -162,11 +162,11 @@ class RunDriver:
     async def _begin(self, run_id: str) -> None:
         """Moves the run to running before its process starts: after a crash in between it is found lost."""
         async with self.db.transaction() as session:
-            run = await Runs(session).get(run_id)
+            run = await Runs(session).find(run_id)
             if run is None or RunState(run.state) is not RunState.QUEUED:
                 return
             rows = (await Runs(session).machines_of([run_id]))[run_id]
-            machines = [machine for row in rows if (machine := await Machines(session).get(row.machine_id))]
+            machines = [machine for row in rows if (machine := await Machines(session).find(row.machine_id))]
             gone = [machine.name for machine in machines if machine.state not in CONFIGURABLE]
             if gone:
                 await self.journal.move(
@@ -226,7 +226,7 @@ class RunDriver:
 
     async def _step(self, run_id: str, folder: Path) -> bool:
         async with self.db.session() as session:
-            run = await Runs(session).get(run_id)
+            run = await Runs(session).find(run_id)
         if run is None or RunState(run.state) is not RunState.RUNNING:
             return True
         living = await asyncio.to_thread(process.is_alive, folder)
@@ -257,8 +257,8 @@ class RunDriver:
         if self._service is None:
             return
         async with self.db.transaction() as session:
-            run = await Runs(session).get(run_id)
-            before = await Runs(session).get(run.retry_of) if run is not None and run.retry_of else None
+            run = await Runs(session).find(run_id)
+            before = await Runs(session).find(run.retry_of) if run is not None and run.retry_of else None
             if run is None or (before is not None and RunState(before.state) is RunState.LOST):
                 return
             try:

@@ -129,7 +129,7 @@ class RunEnding:
         end = end or read_end(folder)
         lines = await asyncio.to_thread(all_lines, folder)
         async with self.db.transaction() as session:
-            run = await Runs(session).get(run_id)
+            run = await Runs(session).find(run_id)
             if run is None or RunState(run.state) is not RunState.RUNNING:
                 return RunState.LOST if run is None else RunState(run.state)
             rows = (await Runs(session).machines_of([run_id]))[run_id]
@@ -166,7 +166,7 @@ class RunEnding:
         hint: str,
     ) -> None:
         """Moves one machine, and records what failed on it."""
-        machine = await Machines(session).get(row.machine_id)
+        machine = await Machines(session).find(row.machine_id)
         if machine is None:
             return
         if outcome.result == "ok":

@@ -26,13 +26,13 @@ class RunReader:
     async def advance(self, run_id: str, folder: Path) -> bool:
         """Reads on from where the last commit was; whether there was anything."""
         async with self._db.session() as session:
-            run = await Runs(session).get(run_id)
+            run = await Runs(session).find(run_id)
             offset = run.read_bytes if run is not None else 0
         lines, read = await asyncio.to_thread(read_lines, folder / EVENTS, offset)
         if not read:
             return False
         async with self._db.transaction() as session:
-            run = await Runs(session).get(run_id)
+            run = await Runs(session).find(run_id)
             if run is None or run.read_bytes != offset:
                 return False
             for line in lines:

@@ -9,23 +9,19 @@ from sqlalchemy import ColumnElement, select, update
 from provisioning_api.runs.models import Failure, Run, RunMachine
 from provisioning_api.runs.states import OPEN, TERMINAL, RunState
 from soundstage.database import utcnow
-from soundstage.database.repository import Queries, Repository
+from soundstage.database.repository import Repository
 from soundstage.paging import Order, Page, PageRequest, select_page
 
 NEWEST_FIRST = Order(Run.id)
 
 
-class Runs(Queries):
-    async def add(self, run: Run, machines: Collection[tuple[str, str]]) -> None:
+class Runs(Repository[Run]):
+    async def add_with_machines(self, run: Run, machines: Collection[tuple[str, str]]) -> None:
         """`machines`: ids and names."""
-        self._session.add(run)
-        await self._session.flush()
+        await self.add(run)
         for machine_id, name in machines:
             self._session.add(RunMachine(run_id=run.id, machine_id=machine_id, name=name))
         await self._session.flush()
-
-    async def get(self, run_id: str) -> Run | None:
-        return await self._session.get(Run, run_id)
 
     async def page(self, states: Collection[RunState], before: str | None, request: PageRequest) -> Page[Run]:
         """Newest first."""

@@ -88,7 +88,7 @@ class RunService:
                     "It must be enrolled first: `soundstage machines show NAME` tells what is missing.",
                 )
         run.state, run.trace_id = RunState.QUEUED, trace_id() or new_trace_id()
-        await Runs(session).add(run, [(machine.id, machine.name) for machine in machines])
+        await Runs(session).add_with_machines(run, [(machine.id, machine.name) for machine in machines])
         names = [machine.name for machine in machines]
         await self.journal.emit(session, run, "queued", machines=names, playbook=run.playbook)
         facts = {"playbook": run.playbook, "machines": names, "reason": run.reason, "check": run.check}
@@ -156,7 +156,7 @@ class RunService:
             retry_of=run.id,
         )
         ids = [row.machine_id for row in rows if row.result not in GOOD]
-        machines = [machine for one in ids if (machine := await Machines(session).get(one)) is not None]
+        machines = [machine for one in ids if (machine := await Machines(session).find(one)) is not None]
         await self.queue(session, again, machines)
         return again
 
@@ -172,10 +172,8 @@ class RunService:
 
 
 async def _found(session: AsyncSession, run_id: str) -> Run:
-    run = await Runs(session).get(run_id)
-    if run is None:
-        raise NotFound("run.not_found", f"There is no run {run_id!r}.", "List them: `soundstage runs list`.")
-    return run
+    missing = NotFound("run.not_found", f"There is no run {run_id!r}.", "List them: `soundstage runs list`.")
+    return await Runs(session).require(run_id, missing)
 
 
 def _view(run: Run, machines: Sequence[RunMachine]) -> RunView:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import StrEnum
 
 from soundstage.errors import Conflict
+from soundstage.transitions import Transitions
 
 
 class RunState(StrEnum):
@@ -21,27 +21,21 @@ class RunState(StrEnum):
 
 R = RunState
 
-TERMINAL = frozenset({R.SUCCEEDED, R.FAILED, R.CANCELLED, R.LOST})
 OPEN = frozenset({R.QUEUED, R.RUNNING})
 
-RUN_TRANSITIONS: Mapping[RunState, frozenset[RunState]] = {
-    # Failed at once: one of its machines may not be configured any more.
-    R.QUEUED: frozenset({R.RUNNING, R.FAILED, R.CANCELLED}),
-    R.RUNNING: frozenset({R.SUCCEEDED, R.FAILED, R.CANCELLED, R.LOST}),
-    # Ends are ends: a retry is a run of its own, which names this one.
-    R.SUCCEEDED: frozenset(),
-    R.FAILED: frozenset(),
-    R.CANCELLED: frozenset(),
-    R.LOST: frozenset(),
-}
-
-
-def move(current: RunState, target: RunState) -> RunState:
-    """The new state; raises `run.bad_transition` for a move that the table does not hold."""
-    if target not in RUN_TRANSITIONS[current]:
-        raise Conflict(
-            "run.bad_transition",
-            f"A run that is {current} cannot become {target}.",
-            "Read it again: it has ended meanwhile. `soundstage runs retry ID` makes another one of it.",
-        )
-    return target
+RUN_TRANSITIONS = Transitions(
+    RunState,
+    {
+        # Failed at once: one of its machines may not be configured any more.
+        R.QUEUED: {R.RUNNING, R.FAILED, R.CANCELLED},
+        R.RUNNING: {R.SUCCEEDED, R.FAILED, R.CANCELLED, R.LOST},
+    },
+    lambda current, target: Conflict(
+        "run.bad_transition",
+        f"A run that is {current} cannot become {target}.",
+        "Read it again: it has ended meanwhile. `soundstage runs retry ID` makes another one of it.",
+    ),
+)
+TERMINAL = RUN_TRANSITIONS.terminal
+"""A retry is a run of its own, which names this one."""
+move = RUN_TRANSITIONS.move

@@ -101,7 +101,7 @@ def build_image(
 def _evict_old(say: Callable[[str], None]) -> None:
     """Removes old entries of the cache; published images have a folder of their own."""
     for kind, keep in _MAX_CACHED.items():
-        for name in forget_unused(cache_folder() / kind, "*", keep=keep):
+        for name in forget_unused(cache_folder() / kind, keep=keep):
             say(f"Took {kind}/{name} out of the cache: newer ones have been used since")
 
 

@@ -43,9 +43,7 @@ class ImageIndex(BaseModel, extra="forbid"):
         return sum(one.bytes for one in self.chunks)
 
 
-def write_chunks(
-    disk: Path, name: str, version: str, root_label: str, target: Path, level: int = 6
-) -> ImageIndex:
+def write_chunks(disk: Path, name: str, version: str, root_label: str, target: Path) -> ImageIndex:
     """Writes NAME.image and NAME.image.json into the folder `target`."""
     index = ImageIndex(
         version=version,
@@ -56,7 +54,7 @@ def write_chunks(
     )
     at = 0
     with (target / index.data).open("wb") as file, ThreadPoolExecutor(_AT_ONCE) as pool:
-        for offset, compressed in pool.map(lambda one: (one[0], _compress(one[1], level)), _chunks(disk)):
+        for offset, compressed in pool.map(lambda one: (one[0], _compress(one[1])), _chunks(disk)):
             digest = hashlib.sha256(compressed).hexdigest()
             index.chunks.append(Chunk(offset=offset, at=at, bytes=len(compressed), sha256=digest))
             file.write(compressed)
@@ -75,5 +73,5 @@ def _chunks(disk: Path) -> Iterator[tuple[int, bytes]]:
             offset += len(chunk)
 
 
-def _compress(chunk: bytes, level: int) -> bytes:
-    return run_tool(["zstd", "-q", "-c", f"-{level}", "--no-check"], doing="Compressing", stdin=chunk)
+def _compress(chunk: bytes) -> bytes:
+    return run_tool(["zstd", "-q", "-c", "-6", "--no-check"], doing="Compressing", stdin=chunk)

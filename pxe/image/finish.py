@@ -43,14 +43,14 @@ def finish_tree(tree: Path, agent: Path, ssh_user: str, staging: Path) -> Path:
     root = staging / "root"
     run_tool(["cp", "--archive", "--link", tree, root], doing="Copying the tree")
     for name in (*_OWN, *(f"etc/ssh/{key.name}" for key in (root / "etc/ssh").glob("ssh_host_*"))):
-        _remove(root / name)
+        remove_path(root / name)
     for source in sorted(FILES.rglob("*")):
         if source.is_file():
             _place(root / source.relative_to(FILES), source.read_text())
     _place(root / "etc/apt/sources.list.d/debian.sources", sources_of())
     _place(root / "etc/machine-id", "")
     _place(root / "etc/hosts", "127.0.0.1 localhost\n")
-    _remove(root / AGENT)
+    remove_path(root / AGENT)
     (root / AGENT).parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(agent, root / AGENT)
     (root / AGENT).chmod(0o755)
@@ -58,10 +58,10 @@ def finish_tree(tree: Path, agent: Path, ssh_user: str, staging: Path) -> Path:
     for unit, (target, place) in _STARTED.items():
         wants = root / _UNITS / f"{target}.wants"
         wants.mkdir(parents=True, exist_ok=True)
-        _remove(wants / unit)
+        remove_path(wants / unit)
         (wants / unit).symlink_to(place)
     for timer in _NOT_STARTED:
-        _remove(root / _UNITS / "timers.target.wants" / timer)
+        remove_path(root / _UNITS / "timers.target.wants" / timer)
     if ssh_user != "root":
         _add_user(root, ssh_user)
     _say_up_to_date(root)
@@ -96,12 +96,12 @@ def _add_user(root: Path, name: str) -> None:
 def _place(path: Path, content: str, mode: int = 0o644) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     # Removed first: the file itself may be shared with the tree.
-    _remove(path)
+    remove_path(path)
     path.write_text(content)
     path.chmod(mode)
 
 
-def _remove(path: Path) -> None:
+def remove_path(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:

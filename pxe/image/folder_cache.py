@@ -41,9 +41,9 @@ def rebuild(target: Path, make: Callable[[Path], None]) -> Path:
     return target
 
 
-def forget_unused(folder: Path, pattern: str, *, keep: int) -> list[str]:
+def forget_unused(folder: Path, *, keep: int) -> list[str]:
     """Deletes folders of `build_once`, but for the `keep` last used and those in use; returns their names."""
-    found = sorted((one for one in folder.glob(pattern) if one.is_dir()), key=_last_used, reverse=True)
+    found = sorted((one for one in folder.glob("*") if one.is_dir()), key=_last_used, reverse=True)
     gone = []
     for target in found[keep:]:
         with _alone(target):
@@ -119,7 +119,11 @@ def _alone(target: Path) -> Iterator[Path]:
 
 def cache_folder() -> Path:
     """May be deleted at any time; everything in it can be made anew."""
-    chosen = os.environ.get("SOUNDSTAGE_IMAGE_CACHE")
-    if chosen:
+    return folder_of_cache("images", "SOUNDSTAGE_IMAGE_CACHE")
+
+
+def folder_of_cache(name: str, variable: str) -> Path:
+    """Returns the folder that an environment variable names, or the one of the user's cache."""
+    if chosen := os.environ.get(variable):
         return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "soundstage" / "images"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "soundstage" / name

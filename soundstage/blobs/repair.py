@@ -17,18 +17,18 @@ log = get_logger(__name__)
 
 
 class BlobRepair:
-    """Looks every `every_s` seconds in each process: what one could not store, another does not know.
+    """Looks every EVERY_S seconds in each process: what one could not store, another does not know.
 
     Does nothing with a folder or one S3 server.
     """
 
-    def __init__(self, blobs: BlobStore, every_s: float = EVERY_S) -> None:
+    def __init__(self, blobs: BlobStore) -> None:
         self._blobs = blobs
         self.compared_s: float | None = None
         """When all servers had the same, on the monotonic clock; None before the first time."""
         self.failure: SoundstageError | None = None
         """Why files could not be copied the last time; None when all servers have the same."""
-        self.worker = Worker("blob repair", self.poll, poll_s=every_s)
+        self.worker = Worker("blob repair", self.poll, poll_s=EVERY_S)
 
     async def poll(self) -> None:
         """Copies what is missing. Raises Unavailable while a server is away."""

@@ -102,15 +102,6 @@ def lock_store(folder: Path) -> Iterator[None]:
         yield
 
 
-def sync_folder(folder: Path) -> None:
-    """Makes the names in `folder` survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def check_disk(folder: Path, more: int) -> None:
     """Raises StorageFull when so many bytes more would leave less than `RESERVE_BYTES` of the disk free."""
     with disk_errors(folder):

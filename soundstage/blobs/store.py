@@ -35,9 +35,9 @@ from soundstage.blobs.staging import (
     disk_errors,
     lock_store,
     sweep,
-    sync_folder,
 )
 from soundstage.errors import Invalid, NotFound, SoundstageError, StorageFull, Unavailable, Upstream
+from soundstage.private_files import sync_path
 
 MIB = 1 << 20
 # How long a measured size of the store is believed; other processes write too.
@@ -341,8 +341,8 @@ class BlobStore:
             final.parent.mkdir(exist_ok=True)
             staged.path.rename(final)
             # The content is on the disk already; so must be the names, or a power cut undoes the rename.
-            sync_folder(final.parent)
-            sync_folder(self._root)
+            sync_path(final.parent)
+            sync_path(self._root)
         self._count(blob.bytes)
         return blob
 

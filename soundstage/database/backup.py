@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from contextlib import closing, suppress
 from pathlib import Path
 
 from soundstage.errors import Invalid, NotFound, StorageFull, Unavailable
+from soundstage.private_files import sync_path
 
 # Pages copied per step; between steps writers get their turn.
 PAGES_PER_STEP = 1024
@@ -34,9 +34,9 @@ def backup_sqlite(database: Path, copy: Path) -> Path:
             # The copy shall be one file; WAL mode comes back when it is opened for use.
             target.execute("PRAGMA journal_mode = DELETE")
         check_sqlite(half)
-        _sync(half)
+        sync_path(half)
         half.replace(copy)
-        _sync(copy.parent)
+        sync_path(copy.parent)
     except (sqlite3.Error, OSError) as error:
         raise StorageFull(
             "backup.failed",
@@ -62,7 +62,7 @@ def restore_sqlite(copy: Path, database: Path) -> Path | None:
     try:
         with closing(sqlite3.connect(copy)) as source, closing(sqlite3.connect(half)) as target:
             source.backup(target)
-        _sync(half)
+        sync_path(half)
         if database.exists():
             _fold_wal(database)
             previous = database.with_name(database.name + ".before-restore")
@@ -71,7 +71,7 @@ def restore_sqlite(copy: Path, database: Path) -> Path | None:
         for leftover in ("-wal", "-shm"):
             database.with_name(database.name + leftover).unlink(missing_ok=True)
         half.replace(database)
-        _sync(database.parent)
+        sync_path(database.parent)
     finally:
         with suppress(FileNotFoundError):
             half.unlink()
@@ -114,11 +114,3 @@ def _fold_wal(database: Path) -> None:
                 f"The database {database} is open in another process.",
                 "Stop `soundstage up` first, then restore again.",
             ) from error
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

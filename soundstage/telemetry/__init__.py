@@ -16,7 +16,7 @@ if TYPE_CHECKING:
         TelemetryMiddleware,
         install_telemetry,
     )
-    from soundstage.tracing import new_trace_id, parse_traceparent, trace, trace_id, traceparent
+    from soundstage.tracing import new_trace_id, trace, trace_id, traceparent
 
 __all__ = [
     "QUIET",
@@ -30,7 +30,6 @@ __all__ = [
     "mask_text",
     "metrics_router",
     "new_trace_id",
-    "parse_traceparent",
     "trace",
     "trace_id",
     "traceparent",
@@ -47,7 +46,7 @@ _MODULES = {
     "TelemetryMiddleware": "middleware",
     "install_telemetry": "middleware",
 }
-_TRACING = frozenset({"new_trace_id", "parse_traceparent", "trace", "trace_id", "traceparent"})
+_TRACING = frozenset({"new_trace_id", "trace", "trace_id", "traceparent"})
 
 
 def __getattr__(name: str) -> Any:

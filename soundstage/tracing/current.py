@@ -128,12 +128,6 @@ def leave_trace() -> None:
     otel_context.attach(Context())
 
 
-def parse_traceparent(header: str | None) -> str | None:
-    """The trace id of a `traceparent` header; None when missing or malformed: then a new trace starts."""
-    remote = _parse(header)
-    return None if remote is None else f"{remote.trace_id:032x}"
-
-
 def traceparent() -> str:
     """Returns the `traceparent` for an outgoing call or another process."""
     context = otel.get_current_span().get_span_context()

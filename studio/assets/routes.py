@@ -19,7 +19,7 @@ from studio.assets.schemas import (
     TagCount,
 )
 from studio.assets.upload import Upload, bad_labels, labels_of
-from studio.bodies import body_schema, read_body
+from studio.bodies import body_schema, form_body, read_body
 from studio.downloads import file_answer
 from studio.guards import CreateAssets, DeleteAssets, ReadAssets, UpdateAssets
 from studio.tags import TagQuery
@@ -27,29 +27,20 @@ from studio.wiring import StudioDep
 
 router = APIRouter(prefix="/api/assets", tags=["assets"])
 
-_UPLOAD_BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["file"],
-                    "properties": {
-                        "file": {"type": "string", "format": "binary"},
-                        "kind": {"type": "string", "enum": [kind.value for kind in AssetKind]},
-                        "name": {"type": "string"},
-                        "project": {"type": "string"},
-                        "tags": {"type": "string", "description": "with commas between"},
-                        "metadata": {"type": "string", "description": "a JSON object"},
-                    },
-                }
-            },
-            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
-            "application/json": {"schema": body_schema(AssetDraft)},
-        },
-    }
-}
+_UPLOAD_BODY = form_body(
+    "",
+    {
+        "kind": {"type": "string", "enum": [kind.value for kind in AssetKind]},
+        "name": "",
+        "project": "",
+        "tags": "with commas between",
+        "metadata": "a JSON object",
+    },
+    others={
+        "application/octet-stream": {"type": "string", "format": "binary"},
+        "application/json": body_schema(AssetDraft),
+    },
+)
 
 
 @router.get("", responses=PAGED)

@@ -13,7 +13,7 @@ from policy import Principal
 from soundstage.errors import Invalid
 from studio.assets.service import plain_name
 from studio.assets.upload import Upload
-from studio.bodies import body_schema, read_body
+from studio.bodies import body_schema, form_body, read_body
 from studio.guards import CreateProjects
 from studio.imports.schemas import ImportOptions, ImportOutline, ImportRequest, ImportResult
 from studio.imports.service import SourceFile
@@ -21,33 +21,11 @@ from studio.wiring import Studio, StudioDep
 
 router = APIRouter(prefix="/api/imports", tags=["imports"])
 
-_TEXT = {"type": "string"}
-_BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["file"],
-                    "properties": {
-                        "file": {
-                            "type": "string",
-                            "format": "binary",
-                            "description": "Markdown, plain text, PPTX, DOCX or HTML, at most 100 MiB",
-                        },
-                        **{
-                            name: {**_TEXT, "description": one.description or ""}
-                            for name, one in ImportOptions.model_fields.items()
-                            if name != "canvas"
-                        },
-                    },
-                }
-            },
-            "application/json": {"schema": body_schema(ImportRequest)},
-        },
-    }
-}
+_BODY = form_body(
+    "Markdown, plain text, PPTX, DOCX or HTML, at most 100 MiB",
+    {name: one.description or "" for name, one in ImportOptions.model_fields.items() if name != "canvas"},
+    others={"application/json": body_schema(ImportRequest)},
+)
 
 
 @router.post("/plan", openapi_extra=_BODY)

@@ -44,7 +44,7 @@ class AccountService:
 
     async def connect(self, redirect_uri: str, *, requested_by: str) -> ConsentPage:
         """The page where the owner of a channel agrees; Google then sends the browser to `redirect_uri`."""
-        self._require_setup()
+        require_setup(self.settings)
         state, verifier = secrets.token_urlsafe(32), oauth.new_verifier()
         now = utcnow()
         expected = PendingConsent(
@@ -131,15 +131,6 @@ class AccountService:
                 row.refresh_token_sealed = self.sealer.seal(tokens.refresh)
         return tokens.access
 
-    def _require_setup(self) -> None:
-        if not self.settings.client_id:
-            raise Unavailable(
-                "publishing.not_set_up",
-                "Publishing on YouTube is not set up.",
-                "Make an OAuth client of the kind desktop app and set youtube.client_id; "
-                "docs/guide/publishing.md shows how.",
-            )
-
     async def _keep(
         self, tokens: oauth.Tokens, refresh: str, channel: tuple[str, str], by: str
     ) -> AccountView:
@@ -165,6 +156,17 @@ async def account_of(session: AsyncSession, account_id: str) -> Account:
         "`soundstage publish accounts` lists them; `soundstage publish connect` adds one.",
     )
     return await Accounts(session).require(account_id, missing)
+
+
+def require_setup(settings: YoutubeSettings) -> None:
+    """Raises `publishing.not_set_up`."""
+    if not settings.client_id:
+        raise Unavailable(
+            "publishing.not_set_up",
+            "Publishing on YouTube is not set up.",
+            "Make an OAuth client of the kind desktop app and set youtube.client_id; "
+            "docs/guide/publishing.md shows how.",
+        )
 
 
 async def choose_account(session: AsyncSession, account_id: str | None) -> Account:

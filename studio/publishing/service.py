@@ -12,7 +12,7 @@ from avatar.spec import Failed
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from soundstage.database import Database, new_id, utcnow
-from soundstage.errors import Conflict, Invalid, NotFound, Unavailable
+from soundstage.errors import Conflict, Invalid, NotFound
 from soundstage.events import Event, EventStore
 from soundstage.paging import Page, PageRequest
 from soundstage.settings import YoutubeSettings
@@ -20,7 +20,7 @@ from soundstage.telemetry import new_trace_id, trace_id
 from soundstage.views import read_view
 from studio.consents.service import check_consents
 from studio.idempotency.service import Claim
-from studio.publishing.accounts import choose_account
+from studio.publishing.accounts import choose_account, require_setup
 from studio.publishing.journal import PublicationJournal
 from studio.publishing.metadata import video_resource
 from studio.publishing.models import Account, Publication
@@ -157,12 +157,7 @@ class PublishingService:
         return view
 
     async def _checked(self, session: AsyncSession, ref: str, request: PublishRequest) -> _Ready:
-        if not self.settings.client_id:
-            raise Unavailable(
-                "publishing.not_set_up",
-                "Publishing on YouTube is not set up.",
-                "Set youtube.client_id; docs/guide/publishing.md shows how.",
-            )
+        require_setup(self.settings)
         render = await render_of(session, ref)
         refuse_trashed(render)
         outputs = {output.role: output for output in await Renders(session).outputs([render.id])}

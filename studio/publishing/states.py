@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import StrEnum
 
 from soundstage.errors import Conflict
+from soundstage.transitions import Transitions
 
 
 class PublicationState(StrEnum):
@@ -19,37 +19,26 @@ class PublicationState(StrEnum):
     CANCELLED = "cancelled"
 
 
-TERMINAL = frozenset({PublicationState.PUBLISHED, PublicationState.FAILED, PublicationState.CANCELLED})
-ACTIVE = frozenset({PublicationState.QUEUED, PublicationState.UPLOADING, PublicationState.PROCESSING})
+P = PublicationState
 
-PUBLICATION_TRANSITIONS: Mapping[PublicationState, frozenset[PublicationState]] = {
-    PublicationState.QUEUED: frozenset(
-        {PublicationState.UPLOADING, PublicationState.FAILED, PublicationState.CANCELLED}
+PUBLICATION_TRANSITIONS = Transitions(
+    PublicationState,
+    {
+        P.QUEUED: {P.UPLOADING, P.FAILED, P.CANCELLED},
+        # Back to queued: the quota of the day is used up.
+        P.UPLOADING: {P.PROCESSING, P.QUEUED, P.FAILED, P.CANCELLED},
+        # No way to cancelled: the video is on YouTube already, and only a person may delete it there.
+        P.PROCESSING: {P.PUBLISHED, P.FAILED},
+        # A person asked for another try; what has arrived already goes on from there.
+        P.FAILED: {P.QUEUED, P.PROCESSING},
+        P.CANCELLED: {P.QUEUED},
+    },
+    lambda current, target: Conflict(
+        "publication.bad_transition",
+        f"A publication that is {current} cannot become {target}.",
+        "Read it again: something else has changed it meanwhile.",
     ),
-    # Back to queued: the quota of the day is used up.
-    PublicationState.UPLOADING: frozenset(
-        {
-            PublicationState.PROCESSING,
-            PublicationState.QUEUED,
-            PublicationState.FAILED,
-            PublicationState.CANCELLED,
-        }
-    ),
-    # No way to cancelled: the video is on YouTube already, and only a person may delete it there.
-    PublicationState.PROCESSING: frozenset({PublicationState.PUBLISHED, PublicationState.FAILED}),
-    PublicationState.PUBLISHED: frozenset(),
-    # A person asked for another try; what has arrived already goes on from there.
-    PublicationState.FAILED: frozenset({PublicationState.QUEUED, PublicationState.PROCESSING}),
-    PublicationState.CANCELLED: frozenset({PublicationState.QUEUED}),
-}
-
-
-def move(current: PublicationState, target: PublicationState) -> PublicationState:
-    """The new state; raises `publication.bad_transition` for a move that the table does not hold."""
-    if target not in PUBLICATION_TRANSITIONS[current]:
-        raise Conflict(
-            "publication.bad_transition",
-            f"A publication that is {current} cannot become {target}.",
-            "Read it again: something else has changed it meanwhile.",
-        )
-    return target
+)
+move = PUBLICATION_TRANSITIONS.move
+TERMINAL = frozenset({P.PUBLISHED, P.FAILED, P.CANCELLED})
+ACTIVE = frozenset(PublicationState) - TERMINAL

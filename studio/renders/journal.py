@@ -16,7 +16,7 @@ from soundstage.telemetry import metrics
 from studio.renders.models import Render
 from studio.renders.repository import Renders
 from studio.renders.schemas import Progress
-from studio.renders.states import RENDER_TRANSITIONS, TERMINAL, RenderState, move
+from studio.renders.states import RENDER_TRANSITIONS, TERMINAL, RenderState
 
 
 def stream_of(render_id: str) -> str:
@@ -83,7 +83,7 @@ class RenderJournal:
         """Raises `render.bad_transition`. Leaves times, error and the cancel mark as the new state wants
         them.
         """
-        render.state = move(RENDER_TRANSITIONS, RenderState(render.state), state)
+        render.state = RENDER_TRANSITIONS.move(RenderState(render.state), state)
         render.error = error.model_dump(mode="json", exclude={"event"}) if error else None
         if state is RenderState.RUNNING:
             render.started_at = render.started_at or utcnow()
@@ -109,9 +109,7 @@ class RenderJournal:
         if state in TERMINAL and self._audit is not None:
             await self._audit.record(session, await _ending(session, render))
 
-    async def move_if(
-        self, render_id: str, expected: frozenset[RenderState], state: RenderState, why: str = ""
-    ) -> bool:
+    async def move_if(self, render_id: str, expected: frozenset[RenderState], state: RenderState) -> bool:
         """Moves when it is in one of the `wanted` states; False when another process has moved it
         meanwhile.
         """
@@ -119,7 +117,7 @@ class RenderJournal:
             render = await Renders(session).find(render_id)
             if render is None or render.state not in expected:
                 return False
-            await self.move(session, render, state, why=why)
+            await self.move(session, render, state)
             return True
 
     async def progress(

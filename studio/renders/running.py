@@ -75,13 +75,12 @@ async def run_task_again(
     task: SegmentTask,
     on_event: OnEvent,
     ending: Ending | None = None,
-    retries: Retries = RETRIES,
 ) -> Finished:
     """Like `run_task`, tried again after a pause while the worker crashes, is killed or is lost. A second
     crash of the same kind is the input's: it is not tried a third time.
     """
     try:
-        return await _tried(scheduler, task, on_event, ending, retries)
+        return await _tried(scheduler, task, on_event, ending)
     except asyncio.CancelledError:
         if ending is not None and ending.for_good:
             # It may have come between two tries, when there was no worker to tell.
@@ -90,17 +89,17 @@ async def run_task_again(
 
 
 async def _tried(
-    scheduler: Scheduler, task: SegmentTask, on_event: OnEvent, ending: Ending | None, retries: Retries
+    scheduler: Scheduler, task: SegmentTask, on_event: OnEvent, ending: Ending | None
 ) -> Finished:
     crashes: set[str] = set()
-    for number in range(1, retries.attempts + 1):
+    for number in range(1, RETRIES.attempts + 1):
         name = _try_name(task.id, number)
-        if any(scheduler.is_unclaimed(_try_name(task.id, later)) for later in _later(number, retries)):
+        if any(scheduler.is_unclaimed(_try_name(task.id, later)) for later in _later(number)):
             continue
         try:
             return await run_task(scheduler, replace(task, id=name), on_event, ending)
         except TaskFailed as error:
-            pause_s = retries.wait_s(task.id, number)
+            pause_s = RETRIES.wait_s(task.id, number)
             if pause_s is None or error.failure.code not in RETRYABLE:
                 raise
             if error.failure.code == CRASHED and error.failure.message in crashes:
@@ -113,11 +112,11 @@ async def _tried(
 
 def is_try_unclaimed(scheduler: Scheduler, task_id: str) -> bool:
     """Returns whether a try of this task goes on since before we were started."""
-    return any(scheduler.is_unclaimed(_try_name(task_id, number)) for number in _later(0, RETRIES))
+    return any(scheduler.is_unclaimed(_try_name(task_id, number)) for number in _later(0))
 
 
-def _later(number: int, retries: Retries) -> range:
-    return range(number + 1, retries.attempts + 1)
+def _later(number: int) -> range:
+    return range(number + 1, RETRIES.attempts + 1)
 
 
 def _try_name(task_id: str, number: int) -> str:

@@ -27,7 +27,7 @@ from studio.renders.lost_files import LostFiles
 from studio.renders.models import Segment
 from studio.renders.repository import Segments
 from studio.renders.running import Ending, is_try_unclaimed, run_task_again
-from studio.renders.states import SEGMENT_TRANSITIONS, RenderState, move
+from studio.renders.states import SEGMENT_TRANSITIONS, RenderState
 
 Listener = Callable[[TaskEvent], None]
 
@@ -199,8 +199,8 @@ class SegmentPool:
             if segment is None:
                 segment = await segments.add(Segment(key=key, state=RenderState.QUEUED))
             else:
-                segment.state = move(SEGMENT_TRANSITIONS, RenderState(segment.state), RenderState.QUEUED)
-            segment.state = move(SEGMENT_TRANSITIONS, RenderState.QUEUED, RenderState.DISPATCHED)
+                segment.state = SEGMENT_TRANSITIONS.move(RenderState(segment.state), RenderState.QUEUED)
+            segment.state = SEGMENT_TRANSITIONS.move(RenderState.QUEUED, RenderState.DISPATCHED)
             segment.error = None
             name = f"{key}.{int(segment.created_at.timestamp() * 1000)}"
             if not is_try_unclaimed(self._scheduler, f"{name}.{segment.attempts}"):
@@ -213,7 +213,7 @@ class SegmentPool:
             async with self._db.transaction() as session:
                 segment = await Segments(session).find(key)
                 if segment is not None and segment.state == RenderState.DISPATCHED:
-                    segment.state = move(SEGMENT_TRANSITIONS, RenderState.DISPATCHED, RenderState.RUNNING)
+                    segment.state = SEGMENT_TRANSITIONS.move(RenderState.DISPATCHED, RenderState.RUNNING)
         except Unavailable as error:
             log.warning("segment.not_marked", segment=key, error=str(error))
 
@@ -222,7 +222,7 @@ class SegmentPool:
         async with self._db.transaction() as session:
             segment = await Segments(session).find(key)
             if segment is not None:
-                segment.state = move(SEGMENT_TRANSITIONS, RenderState(segment.state), state)
+                segment.state = SEGMENT_TRANSITIONS.move(RenderState(segment.state), state)
                 segment.error = failure.model_dump(mode="json")
                 segment.finished_at = utcnow()
 
@@ -233,8 +233,8 @@ class SegmentPool:
                 raise TaskFailed(CANCELLED)
             if segment.state == RenderState.DISPATCHED:
                 # The database was away when it began.
-                segment.state = move(SEGMENT_TRANSITIONS, RenderState.DISPATCHED, RenderState.RUNNING)
-            segment.state = move(SEGMENT_TRANSITIONS, RenderState(segment.state), RenderState.DONE)
+                segment.state = SEGMENT_TRANSITIONS.move(RenderState.DISPATCHED, RenderState.RUNNING)
+            segment.state = SEGMENT_TRANSITIONS.move(RenderState(segment.state), RenderState.DONE)
             segment.result = result.model_dump(mode="json")
             segment.bytes = sum(file.bytes for file in result.files)
             segment.finished_at = segment.used_at = utcnow()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import StrEnum
 
 from soundstage.errors import Conflict
+from soundstage.transitions import Transitions
 
 
 class RenderState(StrEnum):
@@ -22,40 +22,36 @@ class RenderState(StrEnum):
     CANCELLED = "cancelled"
 
 
-TERMINAL = frozenset({RenderState.DONE, RenderState.FAILED, RenderState.CANCELLED})
-ACTIVE = frozenset({RenderState.DISPATCHED, RenderState.RUNNING})
+R = RenderState
 
-_Table = Mapping[RenderState, frozenset[RenderState]]
+TERMINAL = frozenset({R.DONE, R.FAILED, R.CANCELLED})
+ACTIVE = frozenset({R.DISPATCHED, R.RUNNING})
 
-RENDER_TRANSITIONS: _Table = {
-    RenderState.QUEUED: frozenset({RenderState.DISPATCHED, RenderState.FAILED, RenderState.CANCELLED}),
-    # Back to queued: the control process was stopped; the next one dispatches it again.
-    RenderState.DISPATCHED: frozenset(
-        {RenderState.RUNNING, RenderState.QUEUED, RenderState.FAILED, RenderState.CANCELLED}
+RENDER_TRANSITIONS = Transitions(
+    RenderState,
+    {
+        R.QUEUED: {R.DISPATCHED, R.FAILED, R.CANCELLED},
+        # Back to queued: the control process was stopped; the next one dispatches it again.
+        R.DISPATCHED: {R.RUNNING, R.QUEUED, R.FAILED, R.CANCELLED},
+        R.RUNNING: {R.DONE, R.QUEUED, R.FAILED, R.CANCELLED},
+        # Back to queued: a person asked for another try.
+        R.FAILED: {R.QUEUED},
+        R.CANCELLED: {R.QUEUED},
+    },
+    lambda current, target: Conflict(
+        "render.bad_transition",
+        f"What is {current} cannot become {target}.",
+        "Read it again: something else has changed it meanwhile.",
     ),
-    RenderState.RUNNING: frozenset(
-        {RenderState.DONE, RenderState.QUEUED, RenderState.FAILED, RenderState.CANCELLED}
-    ),
-    RenderState.DONE: frozenset(),
-    # Back to queued: a person asked for another try.
-    RenderState.FAILED: frozenset({RenderState.QUEUED}),
-    RenderState.CANCELLED: frozenset({RenderState.QUEUED}),
-}
+)
 
-SEGMENT_TRANSITIONS: _Table = {
-    **RENDER_TRANSITIONS,
-    RenderState.QUEUED: RENDER_TRANSITIONS[RenderState.QUEUED] | {RenderState.QUEUED},
-    # Back to queued: its files were collected since.
-    RenderState.DONE: frozenset({RenderState.QUEUED}),
-}
-
-
-def move(table: _Table, current: RenderState, target: RenderState) -> RenderState:
-    """The new state; raises `render.bad_transition` for a move that the table does not hold."""
-    if target not in table[current]:
-        raise Conflict(
-            "render.bad_transition",
-            f"What is {current} cannot become {target}.",
-            "Read it again: something else has changed it meanwhile.",
-        )
-    return target
+SEGMENT_TRANSITIONS = Transitions(
+    RenderState,
+    {
+        **RENDER_TRANSITIONS,
+        R.QUEUED: RENDER_TRANSITIONS[R.QUEUED] | {R.QUEUED},
+        # Back to queued: its files were collected since.
+        R.DONE: {R.QUEUED},
+    },
+    RENDER_TRANSITIONS.refusal,
+)

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, status
 from policy import Principal
 from soundstage.errors import Forbidden, Invalid
 from studio.assets.upload import Upload
-from studio.bodies import body_schema, read_body
+from studio.bodies import body_schema, form_body, read_body
 from studio.consents.disclosure import redact_voice
 from studio.guards import CreateVoices, DeleteVoices, ReadVoices
 from studio.idempotency.header import IdempotencyKeyDep
@@ -19,39 +19,22 @@ from studio.wiring import Studio, StudioDep
 
 router = APIRouter(prefix="/api/voices", tags=["voices"])
 
-_BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["file", "name", "said"],
-                    "properties": {
-                        "file": {
-                            "type": "string",
-                            "format": "binary",
-                            "description": "1 to 30 s, at most 10 MiB",
-                        },
-                        "name": {"type": "string"},
-                        "said": {"type": "string", "description": "the words of the sample"},
-                        "service": {"type": "string"},
-                        "consent_id": {"type": "string"},
-                        "person": {
-                            "type": "string",
-                            "description": "with purpose and granted_at: a new consent",
-                        },
-                        "purpose": {"type": "string"},
-                        "granted_at": {"type": "string"},
-                        "evidence": {"type": "string", "description": "id of an asset"},
-                        "service_consent": {"type": "string"},
-                    },
-                }
-            },
-            "application/json": {"schema": body_schema(VoiceDraft)},
-        },
-    }
-}
+_BODY = form_body(
+    "1 to 30 s, at most 10 MiB",
+    {
+        "name": "",
+        "said": "the words of the sample",
+        "service": "",
+        "consent_id": "",
+        "person": "with purpose and granted_at: a new consent",
+        "purpose": "",
+        "granted_at": "",
+        "evidence": "id of an asset",
+        "service_consent": "",
+    },
+    required=("file", "name", "said"),
+    others={"application/json": body_schema(VoiceDraft)},
+)
 
 
 @router.get("")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import StrEnum
 
 from soundstage.errors import Conflict
+from soundstage.transitions import Transitions
 
 
 class VoiceState(StrEnum):
@@ -16,19 +16,16 @@ class VoiceState(StrEnum):
     REMOVED = "removed"
 
 
-VOICE_TRANSITIONS: Mapping[VoiceState, frozenset[VoiceState]] = {
-    VoiceState.SENDING: frozenset({VoiceState.READY, VoiceState.REMOVED}),
-    VoiceState.READY: frozenset({VoiceState.REMOVED}),
-    VoiceState.REMOVED: frozenset(),
-}
-
-
-def move(current: VoiceState, target: VoiceState) -> VoiceState:
-    """The new state; raises `voice.bad_transition` for a move that the table does not hold."""
-    if target not in VOICE_TRANSITIONS[current]:
-        raise Conflict(
-            "voice.bad_transition",
-            f"A voice that is {current} cannot become {target}.",
-            "Read it again: it has been changed meanwhile.",
-        )
-    return target
+VOICE_TRANSITIONS = Transitions(
+    VoiceState,
+    {
+        VoiceState.SENDING: {VoiceState.READY, VoiceState.REMOVED},
+        VoiceState.READY: {VoiceState.REMOVED},
+    },
+    lambda current, target: Conflict(
+        "voice.bad_transition",
+        f"A voice that is {current} cannot become {target}.",
+        "Read it again: it has been changed meanwhile.",
+    ),
+)
+move = VOICE_TRANSITIONS.move

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request, status
 from policy import Principal
 from soundstage.errors import Forbidden
 from studio.assets.upload import Upload
+from studio.bodies import form_body
 from studio.consents.disclosure import redact_persona, redact_voice
 from studio.guards import ReadVoices, UpdatePersonas
 from studio.personas.pictures import image_url
@@ -22,23 +23,7 @@ from studio.wiring import StudioDep
 
 router = APIRouter(tags=["voices"])
 
-_FORM = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["file", "card"],
-                    "properties": {
-                        "file": {"type": "string", "format": "binary", "description": "the voice's .onnx"},
-                        "card": {"type": "string", "description": "the content of its .onnx.json"},
-                    },
-                }
-            }
-        },
-    }
-}
+_FORM = form_body("the voice's .onnx", {"card": "the content of its .onnx.json"}, required=("file", "card"))
 
 
 @router.post("/api/voices/files", status_code=status.HTTP_201_CREATED, openapi_extra=_FORM)

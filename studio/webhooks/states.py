@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import StrEnum
 
 from soundstage.errors import Conflict
+from soundstage.transitions import Transitions
 
 
 class DeliveryState(StrEnum):
@@ -16,20 +16,18 @@ class DeliveryState(StrEnum):
     FAILED = "failed"
 
 
-DELIVERY_TRANSITIONS: Mapping[DeliveryState, frozenset[DeliveryState]] = {
-    DeliveryState.PENDING: frozenset({DeliveryState.DELIVERED, DeliveryState.FAILED}),
-    # Back to pending: a person asked for it once more.
-    DeliveryState.DELIVERED: frozenset({DeliveryState.PENDING}),
-    DeliveryState.FAILED: frozenset({DeliveryState.PENDING}),
-}
-
-
-def move(current: DeliveryState, target: DeliveryState) -> DeliveryState:
-    """The new state; raises `webhook.bad_transition` for a move that the table does not hold."""
-    if target not in DELIVERY_TRANSITIONS[current]:
-        raise Conflict(
-            "webhook.bad_transition",
-            f"A delivery that is {current} cannot become {target}.",
-            "Wait until it has been delivered or has failed.",
-        )
-    return target
+DELIVERY_TRANSITIONS = Transitions(
+    DeliveryState,
+    {
+        DeliveryState.PENDING: {DeliveryState.DELIVERED, DeliveryState.FAILED},
+        # Back to pending: a person asked for it once more.
+        DeliveryState.DELIVERED: {DeliveryState.PENDING},
+        DeliveryState.FAILED: {DeliveryState.PENDING},
+    },
+    lambda current, target: Conflict(
+        "webhook.bad_transition",
+        f"A delivery that is {current} cannot become {target}.",
+        "Wait until it has been delivered or has failed.",
+    ),
+)
+move = DELIVERY_TRANSITIONS.move

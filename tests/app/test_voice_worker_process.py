@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from app.server import voice_process
+from app.server import supervisor, voice_process
 from soundstage.settings import Settings
 
 
@@ -30,8 +30,8 @@ async def test_a_worker_that_ran_long_starts_again_without_delay_of_earlier_fail
 
     monkeypatch.setattr(voice_process, "_run_once", run_once)
     monkeypatch.setattr(voice_process, "find_spec", lambda _: True)
-    monkeypatch.setattr(voice_process.time, "monotonic", lambda: clock[0])
-    monkeypatch.setattr(voice_process.asyncio, "sleep", sleep)
+    monkeypatch.setattr(supervisor.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(supervisor.asyncio, "sleep", sleep)
     with pytest.raises(asyncio.CancelledError):
         await voice_process.run_voice_worker(Settings(voice={"enabled": True}), None, "http://127.0.0.1:1")
     first, *_ = delays

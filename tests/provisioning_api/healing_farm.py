@@ -85,7 +85,7 @@ class FakeFarm:
                 name=name, state=MachineState.READY, tags=list(tags), address="127.0.0.1",
                 host_key=new_host_key(), acceptance=1, written=1,
             )  # fmt: skip
-            await Machines(session).add(machine, [])
+            await Machines(session).add(machine)
         self.facts[name] = NodeFacts(name, name, "ready", True, False, None, (), kind)
 
     def fail(self, name: str, **facts: Any) -> None:
@@ -119,7 +119,7 @@ class FakeFarm:
         if self.bmc_error is not None:
             raise self.bmc_error
         async with self.services.db.session() as session:
-            machine = await Machines(session).get(name)
+            machine = await Machines(session).find(name)
         assert machine is not None
         assert not self.facts[machine.name].eligible or machine.state is not MachineState.READY, "not drained"
         self.effects.append(f"{actions[-1]} {machine.name}")
@@ -133,7 +133,7 @@ class FakeFarm:
     async def _install(self, machine: Machine) -> None:
         """As the deploy agent and the run after it do it, within a blink."""
         async with self.services.db.transaction() as session:
-            row = await Machines(session).get(machine.id)
+            row = await Machines(session).find(machine.id)
             assert row is not None and row.guard_facts.may_be_written, "written twice"
             row.written, row.state = row.acceptance, MachineState.READY
         self.effects.append(f"install {machine.name}")

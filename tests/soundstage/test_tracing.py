@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from soundstage.tracing import new_trace_id, parse_traceparent, trace, trace_id, traceparent
+from soundstage.tracing import continue_trace, new_trace_id, trace, trace_id, traceparent
 
 ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 
@@ -27,13 +27,17 @@ ID = "4bf92f3577b34da6a3ce929d0e0e4736"
     ],
 )
 def test_a_traceparent_is_read_as_the_recommendation_says(header: str | None, expected: str | None) -> None:
-    assert parse_traceparent(header) == expected
+    with continue_trace(header) as current:
+        # A malformed header starts a new trace.
+        assert trace_id() == current
+        assert current == expected if expected else current != ID
 
 
 def test_what_we_send_can_be_read_back() -> None:
     with trace() as current:
-        assert parse_traceparent(traceparent()) == current
-    assert parse_traceparent(traceparent()) is not None
+        sent = traceparent()
+    with continue_trace(sent) as received:
+        assert received == current
 
 
 def test_a_trace_lasts_as_long_as_its_block() -> None:

@@ -24,7 +24,6 @@ from studio.renders.states import (
     SEGMENT_TRANSITIONS,
     TERMINAL,
     RenderState,
-    move,
 )
 from studio.wiring import worker_cache
 
@@ -432,4 +431,4 @@ def test_transitions_reach_every_state_and_forbid_the_rest() -> None:
         assert {state for following in table.values() for state in following} == set(RenderState)
     assert TERMINAL | ACTIVE | {RenderState.QUEUED} == set(RenderState)
     with pytest.raises(Conflict, match="done cannot become running"):
-        move(RENDER_TRANSITIONS, RenderState.DONE, RenderState.RUNNING)
+        RENDER_TRANSITIONS.move(RenderState.DONE, RenderState.RUNNING)

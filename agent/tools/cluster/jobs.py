@@ -6,14 +6,13 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from itertools import pairwise
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from agent.presentation import Blocks, page
-from agent.presentation.text import NUMBERS
+from agent.presentation.text import NUMBERS, name_hint
 from agent.tools.cluster.nomad import job_named
 from agent.tools.cluster.text import counts, of_a_video, why_not_placed
 from agent.tools.plan import Change, Plan, change
@@ -201,9 +200,11 @@ async def _parsed(nomad: OperatorClient, request: ChangeJob) -> Json:
     name = request.job.strip().casefold().removesuffix(".nomad.hcl")
     known = job_files()
     if _JOB_NAME.fullmatch(name) is None or name not in known:
-        near = get_close_matches(name, known, n=1, cutoff=0.6)
-        hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(known)}."
-        raise NotFound("cluster.no_job_file", f"There is no job file called {request.job.strip()!r}.", hint)
+        raise NotFound(
+            "cluster.no_job_file",
+            f"There is no job file called {request.job.strip()!r}.",
+            name_hint(name, known),
+        )
     text = (JOB_FILE.parent / f"{name}.nomad.hcl").read_text(encoding="utf-8")
     return await nomad.parse_job(text, request.variables)
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from difflib import get_close_matches
 
+from agent.presentation.text import name_hint
 from farm.nomad.client import Json
 from farm.nomad.operating import OperatorClient
 from soundstage.errors import Conflict, NotFound
@@ -31,9 +31,9 @@ async def node_named(nomad: OperatorClient, name: str) -> Json:
     if alive:
         return alive[0]
     names = sorted({str(one["Name"]) for one in nodes})
-    near = get_close_matches(folded, names, n=1, cutoff=0.6)
-    hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(names[:20]) or 'none'}."
-    raise NotFound("cluster.no_node", f"No node of the farm is called {name.strip()!r}.", hint)
+    raise NotFound(
+        "cluster.no_node", f"No node of the farm is called {name.strip()!r}.", name_hint(folded, names)
+    )
 
 
 async def job_named(nomad: OperatorClient, name: str) -> Json:
@@ -44,9 +44,9 @@ async def job_named(nomad: OperatorClient, name: str) -> Json:
         if str(job["ID"]).casefold() == folded:
             return job
     names = [str(job["ID"]) for job in jobs]
-    near = get_close_matches(folded, names, n=1, cutoff=0.6)
-    hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(names[:20]) or 'none'}."
-    raise NotFound("cluster.no_job", f"The farm knows no job called {name.strip()!r}.", hint)
+    raise NotFound(
+        "cluster.no_job", f"The farm knows no job called {name.strip()!r}.", name_hint(folded, names)
+    )
 
 
 async def jobs_on(nomad: OperatorClient, node_id: str, *, lasting: bool = False) -> list[str]:

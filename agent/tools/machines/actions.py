@@ -290,10 +290,15 @@ async def _plan_switch_on(context: ToolContext, request: ChangeMachine) -> Plan:
     return Plan(changes=tuple(changes))
 
 
-async def _switch_on(context: ToolContext, request: ChangeMachine) -> Acted:
+async def _switch(context: ToolContext, request: ChangeMachine, way: Literal["on", "off"]) -> Machine:
     async with context.services.machines(context.principal) as api:
-        machine = await _switchable(api, request, "on")
-        await api.post(f"/api/machines/{machine.id}/power", {"action": "on"})
+        machine = await _switchable(api, request, way)
+        await api.post(f"/api/machines/{machine.id}/power", {"action": way})
+    return machine
+
+
+async def _switch_on(context: ToolContext, request: ChangeMachine) -> Acted:
+    machine = await _switch(context, request, "on")
     # Wake-on-LAN has no answer.
     sentence = f"{machine.name} is told to switch on ({machine.power}). It shows up when it has started."
     return Acted(machine.id, machine.name, sentence)
@@ -319,9 +324,7 @@ async def _plan_switch_off(context: ToolContext, request: ChangeMachine) -> Plan
 
 
 async def _switch_off(context: ToolContext, request: ChangeMachine) -> Acted:
-    async with context.services.machines(context.principal) as api:
-        machine = await _switchable(api, request, "off")
-        await api.post(f"/api/machines/{machine.id}/power", {"action": "off"})
+    machine = await _switch(context, request, "off")
     sentence = f"The power of {machine.name} is cut ({machine.power}). “Switch {machine.name} on” brings it"
     return Acted(machine.id, machine.name, f"{sentence} back.")
 

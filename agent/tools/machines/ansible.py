@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from difflib import get_close_matches
 
 from pydantic import Field
 
 from agent.presentation import Blocks, page
-from agent.presentation.text import count, join_names
+from agent.presentation.text import count, join_names, name_hint
 from agent.tools.machines.api import (
     Machine,
     MachinesClient,
@@ -133,9 +132,7 @@ def _playbook(playbooks: list[Playbook], target: str | None) -> Playbook:
         # What configures machines is called so everywhere.
         found = by_name.get("playbook")
     if found is None:
-        near = get_close_matches(folded, by_name, n=1, cutoff=0.6)
-        known = ", ".join(sorted(by_name)) or "none"
-        hint = f"Did you mean {near[0]}?" if near else f"There are: {known}."
+        hint = name_hint(folded, sorted(by_name))
         raise NotFound("ansible.no_playbook", f"There is no playbook called {target or 'playbook'!r}.", hint)
     return found
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
-
+from agent.presentation.text import name_hint
 from agent.tools.record import ToolContext
 from soundstage.errors import Conflict, NotFound
 from studio.personas.schemas import Persona
@@ -24,12 +23,8 @@ def persona_named(context: ToolContext, reference: str) -> Persona:
         )
     if found:
         return found[0]
-    names = [persona.name for persona in personas]
-    close = get_close_matches(reference.strip().title(), names, n=1, cutoff=0.6)
-    if close:
-        hint = f"Did you mean {close[0]}?"
-    elif names:
-        hint = f"There are: {', '.join(sorted(names))}."
+    if names := sorted(persona.name for persona in personas):
+        hint = name_hint(reference.strip().title(), names)
     else:
         folder = context.services.persona_library.shipped
         hint = f"There are none in {folder}; set personas_dir to a folder with some."

@@ -322,25 +322,24 @@ def _register_drill(group: typer.Typer) -> None:
                 printer.line(
                     f"{outcome.exercise}: {'passed' if outcome.passed else 'FAILED: ' + outcome.why}"
                 )
-        if printer.as_json:
-            printer.value([{**asdict(one), "passed": one.passed} for one in outcomes])
-        else:
-            printer.table(
-                ["exercise", "machine", "fault", "expected", "seen after", "whole again after", ""],
-                [
-                    (
-                        one.exercise,
-                        one.machine,
-                        one.fault,
-                        one.expected,
-                        _seconds(one.noticed_s),
-                        _seconds(one.whole_s),
-                        "passed" if one.passed else "FAILED",
-                    )
-                    for one in outcomes
-                ],
-                empty="No exercise fits this farm.",
+        rows = [
+            (
+                one.exercise,
+                one.machine,
+                one.fault,
+                one.expected,
+                _seconds(one.noticed_s),
+                _seconds(one.whole_s),
+                "passed" if one.passed else "FAILED",
             )
+            for one in outcomes
+        ]
+        printer.listing(
+            [{**asdict(one), "passed": one.passed} for one in outcomes],
+            ["exercise", "machine", "fault", "expected", "seen after", "whole again after", ""],
+            rows,
+            empty="No exercise fits this farm.",
+        )
         if not all(one.passed for one in outcomes):
             raise Stopped(1)
 

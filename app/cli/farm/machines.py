@@ -24,9 +24,6 @@ def no_path_or_none(text: str | None) -> str | None:
     return None if text is None else no_path(text)
 
 
-RuleName = Annotated[str | None, typer.Option(help="The rule to switch.", callback=no_path_or_none)]
-
-
 def register(cli: typer.Typer) -> None:
     group = add_group(cli, "machines")
     take_authority(group)
@@ -97,9 +94,6 @@ def _looking(group: typer.Typer) -> None:
         """Show where the time went from power-on to ready; a star marks what was waited for."""
         printer = output(as_json)
         found = call_machines(lambda api: api.get(f"/api/machines/{name}/timeline"))
-        if printer.as_json:
-            printer.value(found)
-            return
         begin = min((one["started_at"] for one in found["spans"]), default=None)
         rows = (
             [
@@ -110,7 +104,8 @@ def _looking(group: typer.Typer) -> None:
             ]
             for one in found["spans"]
         )
-        printer.table(["", "at s", "took s", "what"], rows, empty="Nothing is known of it yet.")
+        columns = ["", "at s", "took s", "what"]
+        printer.listing(found, columns, rows, empty="Nothing is known of it yet.")
         printer.line(f"{found['seconds']:.1f} s, of which {found['critical_seconds']:.1f} s were waited for.")
 
 

@@ -9,7 +9,6 @@ import typer
 
 from app.cli.commands import add_group
 from app.cli.connection import call_studio
-from app.cli.printing import Printer
 from app.cli.state import JsonFlag, output
 from app.cli.times import minute
 from app.cli.words import segment
@@ -43,19 +42,17 @@ def register(cli: typer.Typer) -> None:
         as_json: JsonFlag = False,
     ) -> None:
         """Make a key and print it once."""
-        printer = output(as_json)
         request = {"name": name, "role": role, "tenant": tenant, "scopes": scope or None}
         if days:
             request["expires_at"] = (datetime.now(UTC) + timedelta(days=days)).isoformat()
         created = call_studio(lambda api: api.post("/api/keys", request))
-        _show(printer, created)
+        _show(as_json, created)
 
     @group.command()
     def rotate(key_id: str, as_json: JsonFlag = False) -> None:
         """Replace a key; the old one goes on working for the overlap of the settings."""
-        printer = output(as_json)
         created = call_studio(lambda api: api.post(f"/api/keys/{segment(key_id)}/rotate"))
-        _show(printer, created)
+        _show(as_json, created)
 
     @group.command()
     def revoke(key_id: str, as_json: JsonFlag = False) -> None:
@@ -65,9 +62,5 @@ def register(cli: typer.Typer) -> None:
         printer.answer(view, f"{view['name']} ({view['id']}) is revoked.")
 
 
-def _show(printer: Printer, created: dict[str, Any]) -> None:
-    if printer.as_json:
-        printer.value(created)
-        return
-    printer.line(created["key"])
-    printer.err.print(f"Key {created['id']} for “{created['name']}”. It is shown only now.", markup=False)
+def _show(as_json: bool, created: dict[str, Any]) -> None:
+    output(as_json).secret(created, created["key"], f"Key {created['id']} for “{created['name']}”.")

@@ -38,16 +38,11 @@ def register(cli: typer.Typer) -> None:
         as_json: JsonFlag = False,
     ) -> None:
         """Make a link and print its address once; whoever has it sees the video without a login."""
-        printer = output(as_json)
         ends = datetime.now(UTC) + timedelta(days=days)
         draft = {"name": name, "expires_at": ends.isoformat()}
         created = call_studio(lambda api: api.post(_path(video), draft))
-        if printer.as_json:
-            printer.value(created)
-            return
-        printer.line(created["url"])
         ends_at = minute(created["expires_at"])
-        printer.err.print(f"Link {created['id']}, until {ends_at} UTC. It is shown only now.", markup=False)
+        output(as_json).secret(created, created["url"], f"Link {created['id']}, until {ends_at} UTC.")
 
     @group.command()
     def revoke(

@@ -9,7 +9,7 @@ import { ConfirmedAction } from "../kit/ConfirmedAction";
 import { Field } from "../kit/Field";
 import { FileDrop } from "../kit/FileDrop";
 import { FileInput } from "../kit/FileInput";
-import { ErrorNotice, NoRows } from "../kit/kit";
+import { ErrorNotice, NoRows, Options } from "../kit/kit";
 import { RenameField } from "../kit/RenameField";
 import { useSettled } from "../kit/useSettled";
 import { usePrincipal } from "../shell/me";
@@ -54,11 +54,7 @@ export function AssetsView() {
           {assets.data?.length === MAX_SHOWN && <span className="quiet">{t`the newest ${MAX_SHOWN}`}</span>}
           <select aria-label={t`Kind`} value={kind} onChange={(event) => setKind(event.target.value as Kind | "")}>
             <option value="">{t`Every kind`}</option>
-            {Object.entries(KINDS).map(([value, name]) => (
-              <option key={value} value={value}>
-                {i18n.t(name)}
-              </option>
-            ))}
+            <Options of={KINDS} />
           </select>
           <Field
             bare

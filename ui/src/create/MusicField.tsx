@@ -1,8 +1,8 @@
 /** An uploaded file or a new one as the value of a field; the music under a film. */
-import { i18n } from "@lingui/core";
 import { msg, t } from "@lingui/core/macro";
 import type { Project } from "../api/client";
 import { FileInput } from "../kit/FileInput";
+import { Options } from "../kit/kit";
 import { UploadNote } from "./UploadNote";
 import { ACCEPTED, type MediaKind, useAssets, useUpload } from "./useAssets";
 
@@ -60,11 +60,7 @@ export function MusicField({ music, onChange }: { music: Music; onChange: (music
           <span>{t`Volume`}</span>
           <select value={level} onChange={(event) => onChange({ ...music, level_db: Number(event.target.value) })}>
             {!(level in LEVELS) && <option value={level}>{t`as it is`}</option>}
-            {Object.entries(LEVELS).map(([value, name]) => (
-              <option key={value} value={value}>
-                {i18n.t(name)}
-              </option>
-            ))}
+            <Options of={LEVELS} />
           </select>
         </label>
       )}

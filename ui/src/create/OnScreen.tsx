@@ -6,6 +6,7 @@ import { Button, Menu, MenuItem, MenuTrigger, Popover } from "react-aria-compone
 import type { Asset } from "../api/client";
 import { ArrowOverlay, ListItem, ListOverlay, LowerThirdOverlay, TextOverlay, TitleOverlay } from "../api/limits";
 import { Field } from "../kit/Field";
+import { Options } from "../kit/kit";
 import { isRequired, type Limit, listFault } from "../kit/rules";
 import { type Anchor, anchorAt, type Overlay, placeOf } from "./anchors";
 import { boxOf, type Format, safeArea } from "./boxes";
@@ -405,11 +406,7 @@ function Media({ overlay, label, onChange }: MediaProps) {
         }}
       >
         {!place && <option value="">{t`as it is`}</option>}
-        {Object.entries(PLACES).map(([one, name]) => (
-          <option key={one} value={one}>
-            {i18n.t(name)}
-          </option>
-        ))}
+        <Options of={PLACES} />
       </select>
       {overlay.kind === "video" && (
         <label className="row">

@@ -1,10 +1,11 @@
 /** How the selected scene and the whole film look: mood, background, format, size, captions. */
-import { i18n, type MessageDescriptor } from "@lingui/core";
+import { i18n } from "@lingui/core";
 import { msg, t } from "@lingui/core/macro";
 import { useLingui } from "@lingui/react";
 import { useQuery } from "@tanstack/react-query";
 import { memo, useState } from "react";
 import { type Asset, api, body, type Project } from "../api/client";
+import { Options } from "../kit/kit";
 import { usePrincipal } from "../shell/me";
 import { type Box, type Format, formatOf } from "./boxes";
 import { changeScene, type Doc, type SceneBody, type SceneDoc } from "./document";
@@ -71,14 +72,6 @@ function sized(canvas: Canvas, format: keyof typeof FORMATS, size: number): Canv
   const [wide, high] = FORMATS[format];
   const unit = size / Math.min(wide, high);
   return { ...canvas, width: Math.round((wide * unit) / 2) * 2, height: Math.round((high * unit) / 2) * 2 };
-}
-
-function Options({ of }: { of: Record<string, MessageDescriptor> }) {
-  return Object.entries(of).map(([value, words]) => (
-    <option key={value} value={value}>
-      {i18n.t(words)}
-    </option>
-  ));
 }
 
 export function SceneLook({ scene, number, editor }: { scene: SceneDoc; number: number; editor: Editor }) {

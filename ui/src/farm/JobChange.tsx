@@ -7,7 +7,7 @@ import { api, body, type JobDetail } from "../api/client";
 import { JobChange as JobScale } from "../api/limits";
 import { Confirm } from "../kit/Confirm";
 import { Field } from "../kit/Field";
-import { ErrorNotice } from "../kit/kit";
+import { NoPlan } from "../kit/kit";
 import { Modal } from "../kit/Modal";
 import { PlanChanges } from "../kit/PlanChanges";
 import { faultOf } from "../kit/rules";
@@ -83,8 +83,7 @@ export function JobChange({ job, action, onClose }: Props) {
           <Field type="number" of={JobScale} name="count" label={t`How many`} required value={typed} onChange={setTyped} />
         </div>
       )}
-      {plan.error && <ErrorNotice error={plan.error} />}
-      {changes && !plan.data && !plan.error && <p className="quiet">{t`Working out what would happen`}</p>}
+      {(changes || plan.error) && <NoPlan of={plan} />}
       {changes && plan.data && (
         <div>
           <h3>{t`What would change`}</h3>

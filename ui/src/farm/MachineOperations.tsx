@@ -8,7 +8,7 @@ import { api, body, type Machine, type Me } from "../api/client";
 import { Acceptance } from "../api/limits";
 import { Confirm } from "../kit/Confirm";
 import { Field } from "../kit/Field";
-import { ErrorNotice } from "../kit/kit";
+import { NoPlan } from "../kit/kit";
 import { PlanChanges } from "../kit/PlanChanges";
 import { duration } from "../videos/words";
 import "./farm.css";
@@ -188,8 +188,7 @@ function Retire({ machine, onClose }: Dialog) {
       onConfirm={() => retire.mutate()}
       onClose={onClose}
     >
-      {plan.error && <ErrorNotice error={plan.error} />}
-      {!plan.data && !plan.error && <p className="quiet">{t`Working out what would happen`}</p>}
+      <NoPlan of={plan} />
       <ul className="changes">
         {plan.data?.steps.map((step) => (
           <li key={step}>{step}</li>
@@ -216,8 +215,7 @@ const usePlan = (machine: Named, action: PlannedOperation) =>
 
 function PlanPreview({ machine, action }: { machine: Named; action: PlannedOperation }) {
   const plan = usePlan(machine, action);
-  if (plan.error) return <ErrorNotice error={plan.error} />;
-  if (!plan.data) return <p className="quiet">{t`Working out what would happen`}</p>;
+  if (plan.error || !plan.data) return <NoPlan of={plan} />;
   return (
     <div>
       <h3>{t`What would change`}</h3>

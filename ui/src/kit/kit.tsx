@@ -1,4 +1,5 @@
 /** Small parts that every view uses. */
+import { i18n, type MessageDescriptor } from "@lingui/core";
 import { t } from "@lingui/core/macro";
 import type { ReactNode } from "react";
 import { Problem } from "../api/problem";
@@ -48,6 +49,21 @@ export function NoRows({ of, children }: { of: QueryState; children: ReactNode }
   return of.data.length === 0 ? <Empty>{children}</Empty> : null;
 }
 
+/** What stands in the place of a plan that is not there. */
+export function NoPlan({ of }: { of: { data: unknown; error: Error | null } }) {
+  if (of.error) return <ErrorNotice error={of.error} />;
+  return of.data ? null : <p className="quiet">{t`Working out what would happen`}</p>;
+}
+
 export function Empty({ children }: { children: ReactNode }) {
   return <p className="empty">{children}</p>;
+}
+
+/** The options of a select, by value. */
+export function Options({ of }: { of: Record<string, MessageDescriptor> }) {
+  return Object.entries(of).map(([value, words]) => (
+    <option key={value} value={value}>
+      {i18n.t(words)}
+    </option>
+  ));
 }

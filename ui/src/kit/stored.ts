@@ -4,9 +4,9 @@ import { useSyncExternalStore } from "react";
 const changed = new EventTarget();
 
 /** Null removes it. */
-export function store(key: string, value: string | null): void {
-  if (value === null) localStorage.removeItem(key);
-  else localStorage.setItem(key, value);
+export function store(key: string, value: string | null, storage: Storage = localStorage): void {
+  if (value === null) storage.removeItem(key);
+  else storage.setItem(key, value);
   changed.dispatchEvent(new Event("change"));
 }
 

@@ -6,7 +6,7 @@ import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { api, nextCursor } from "../api/client";
 import { getAudit } from "../api/limits";
 import { Field } from "../kit/Field";
-import { NoRows, Table } from "../kit/kit";
+import { NoRows, Options, Table } from "../kit/kit";
 import { personWords } from "../kit/person";
 import { ShortId } from "../kit/ShortId";
 import { useSettled } from "../kit/useSettled";
@@ -92,11 +92,7 @@ export function AuditView() {
         <search className="row">
           <select aria-label={t`What`} value={kind} onChange={({ target }) => choose({ kind: target.value })}>
             <option value="">{t`Everything`}</option>
-            {Object.entries(GROUPS).map(([value, words]) => (
-              <option key={value} value={value}>
-                {i18n.t(words)}
-              </option>
-            ))}
+            <Options of={GROUPS} />
           </select>
           <Field
             bare

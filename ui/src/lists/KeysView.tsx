@@ -13,7 +13,7 @@ import { ErrorNotice, State } from "../kit/kit";
 import { usePrincipal } from "../shell/me";
 import { when } from "../videos/words";
 import { List } from "./ListViews";
-import { type Secret, SecretOnce, useSecrets } from "./SecretOnce";
+import { type Secret, useSecrets } from "./SecretOnce";
 import "./lists.css";
 
 const ROLES = ["viewer", "editor", "operator", "admin"];
@@ -24,7 +24,7 @@ export function KeysView() {
   const queries = useQueryClient();
   const of = useQuery({ queryKey: ["keys"], queryFn: () => body(api.GET("/api/keys")) });
   const changed = () => queries.invalidateQueries({ queryKey: ["keys"] });
-  const [secrets, show, putAway] = useSecrets();
+  const [secrets, show] = useSecrets();
   const above = (
     <>
       {permissions.includes("key:create") && (
@@ -35,9 +35,7 @@ export function KeysView() {
           }}
         />
       )}
-      {secrets.map((one) => (
-        <SecretOnce key={one.value} of={one} onClose={() => putAway(one)} />
-      ))}
+      {secrets}
     </>
   );
   return (

@@ -1,6 +1,6 @@
 /** Secrets that the server shows this one time, until each is put away. */
 import { t } from "@lingui/core/macro";
-import { useState } from "react";
+import { type ReactNode, useState } from "react";
 import { CopyButton } from "../kit/CopyButton";
 
 export interface Secret {
@@ -8,17 +8,17 @@ export interface Secret {
   value: string;
 }
 
-/** The secrets that are shown, and a way to show another one. */
-export function useSecrets(): [secrets: readonly Secret[], show: (secret: Secret) => void, putAway: (secret: Secret) => void] {
+/** The cards of secrets, and a way to show another one. */
+export function useSecrets(): [cards: ReactNode, show: (secret: Secret) => void] {
   const [secrets, setSecrets] = useState<readonly Secret[]>([]);
+  const putAway = (secret: Secret) => setSecrets((all) => all.filter((one) => one !== secret));
   return [
-    secrets,
+    secrets.map((one) => <SecretOnce key={one.value} of={one} onClose={() => putAway(one)} />),
     (secret) => setSecrets((all) => [...all, secret]),
-    (secret) => setSecrets((all) => all.filter((one) => one !== secret)),
   ];
 }
 
-export function SecretOnce({ of, onClose }: { of: Secret; onClose: () => void }) {
+function SecretOnce({ of, onClose }: { of: Secret; onClose: () => void }) {
   const { name, value } = of;
   return (
     <section className="card stack" role="alert" aria-label={t`The secret of ${name}`}>

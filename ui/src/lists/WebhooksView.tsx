@@ -10,7 +10,7 @@ import { Form, FormError } from "../kit/Form";
 import { ErrorNotice, NoRows, State, Table } from "../kit/kit";
 import { usePrincipal } from "../shell/me";
 import { when } from "../videos/words";
-import { SecretOnce, useSecrets } from "./SecretOnce";
+import { useSecrets } from "./SecretOnce";
 import "./lists.css";
 
 /** What receivers ask for most; none stands for everything. */
@@ -22,7 +22,7 @@ export function WebhooksView() {
   const queries = useQueryClient();
   const webhooks = useQuery({ queryKey: ["webhooks"], queryFn: () => body(api.GET("/api/webhooks")) });
   const changed = () => queries.invalidateQueries({ queryKey: ["webhooks"] });
-  const [secrets, show, putAway] = useSecrets();
+  const [secrets, show] = useSecrets();
   return (
     <div className="stack">
       <h1>{t`Webhooks`}</h1>
@@ -34,9 +34,7 @@ export function WebhooksView() {
           }}
         />
       )}
-      {secrets.map((one) => (
-        <SecretOnce key={one.value} of={one} onClose={() => putAway(one)} />
-      ))}
+      {secrets}
       <NoRows of={webhooks}>{t`None yet. A webhook tells another program when a video is done or was published.`}</NoRows>
       <ul className="stack">
         {webhooks.data?.map((one) => (

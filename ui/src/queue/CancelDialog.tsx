@@ -3,7 +3,7 @@ import { plural, t } from "@lingui/core/macro";
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { api, body, type CancelPlan } from "../api/client";
 import { Confirm } from "../kit/Confirm";
-import { ErrorNotice } from "../kit/kit";
+import { NoPlan } from "../kit/kit";
 import "../kit/changes.css";
 
 interface Props {
@@ -39,8 +39,7 @@ export function CancelDialog({ renders, onClose, onDone }: Props) {
       onConfirm={() => cancel.mutate()}
       onClose={onClose}
     >
-      {plan.error && <ErrorNotice error={plan.error} />}
-      {!plan.data && !plan.error && <p className="quiet">{t`Working out what would happen`}</p>}
+      <NoPlan of={plan} />
       <ul className="changes">
         {plan.data?.renders.map((one) => (
           <li key={one.id}>

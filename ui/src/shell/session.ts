@@ -1,18 +1,7 @@
 /** Which conversation this tab is in; kept over a reload, and shared by chat and snapshots. */
-import { useSyncExternalStore } from "react";
+import { store, useStored } from "../kit/stored";
 
 const KEY = "soundstage.session";
-const changed = new EventTarget();
 
-export function goTo(session: string): void {
-  if (session) sessionStorage.setItem(KEY, session);
-  else sessionStorage.removeItem(KEY);
-  changed.dispatchEvent(new Event("change"));
-}
-
-const listen = (on: () => void) => {
-  changed.addEventListener("change", on);
-  return () => changed.removeEventListener("change", on);
-};
-
-export const useSession = () => useSyncExternalStore(listen, () => sessionStorage.getItem(KEY) ?? "");
+export const goTo = (session: string) => store(KEY, session || null, sessionStorage);
+export const useSession = () => useStored(() => sessionStorage.getItem(KEY) ?? "");

@@ -1,7 +1,6 @@
 /** Messages of a voice session's socket, as docs/guide/voice.md lists them. */
 import type { BrainEvent } from "../api/client";
 
-export const INPUT_HZ = 16_000;
 export const OUTPUT_HZ = 24_000;
 /** The server ended the session, or the same person opened it elsewhere: no reason to connect again. */
 export const ENDED = 4000;

@@ -11,7 +11,7 @@ import { Problem } from "../api/problem";
 import { Facts } from "../kit/Facts";
 import { Field } from "../kit/Field";
 import { Form, FormError } from "../kit/Form";
-import { ErrorNotice } from "../kit/kit";
+import { ErrorNotice, Options } from "../kit/kit";
 import { Modal } from "../kit/Modal";
 import { listFault } from "../kit/rules";
 import { usePrincipal } from "../shell/me";
@@ -188,11 +188,7 @@ function Details({ wishes, channels, error, onChange, onNext }: DetailsProps) {
               onChange(privacy === "private" ? { privacy } : { privacy, publish_at: null });
             }}
           >
-            {Object.entries(PRIVACIES).map(([one, name]) => (
-              <option key={one} value={one}>
-                {i18n.t(name)}
-              </option>
-            ))}
+            <Options of={PRIVACIES} />
           </select>
         </label>
         {wishes.privacy === "private" && (

@@ -1,6 +1,5 @@
 /** Links that show one film to whoever has them: made with an end, shown once, listed with their use, revoked. */
 
-import { i18n } from "@lingui/core";
 import { msg, plural, t } from "@lingui/core/macro";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
@@ -11,7 +10,7 @@ import { ConfirmedAction } from "../kit/ConfirmedAction";
 import { CopyField } from "../kit/CopyField";
 import { Field } from "../kit/Field";
 import { Form, FormError } from "../kit/Form";
-import { ErrorNotice, State } from "../kit/kit";
+import { ErrorNotice, Options, State } from "../kit/kit";
 import { personWords } from "../kit/person";
 import { when } from "./words";
 
@@ -124,11 +123,7 @@ function NewLink({ render, onCreated }: { render: Render; onCreated: (link: Crea
         <label className="field">
           {t`It works for`}
           <select value={lifetime} onChange={({ target }) => setLifetime(target.value as keyof typeof LIFETIMES)}>
-            {Object.entries(LIFETIMES).map(([value, words]) => (
-              <option key={value} value={value}>
-                {i18n.t(words)}
-              </option>
-            ))}
+            <Options of={LIFETIMES} />
           </select>
         </label>
         {lifetime === "date" && (

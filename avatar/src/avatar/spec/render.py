@@ -75,10 +75,6 @@ class Output(SpecModel):
     poster: bool = True
 
 
-NOT_IN_A_SEGMENT = {"id", "requirements", "transition"}
-"""Fields of a scene that change nothing in its frames or its sound."""
-
-
 class RenderSpec(SpecModel):
     """One video. The script leads: every time in the result follows from the voice."""
 

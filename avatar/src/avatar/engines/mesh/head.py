@@ -211,13 +211,6 @@ class HeadField:
         wider[-1, :, 1] += self.step
         return np.asarray(wider, np.float32)
 
-    def min_jacobian(self, channels: dict[str, float]) -> float:
-        """The smallest local change of area, source over output: at 0 the picture would fold."""
-        where = self.backward(channels)
-        across = np.gradient(where, self.step, axis=1)
-        down = np.gradient(where, self.step, axis=0)
-        return float((across[..., 0] * down[..., 1] - across[..., 1] * down[..., 0]).min())
-
 
 def _blur(values: Floats, sigma: float) -> Floats:
     return np.asarray(cv2.GaussianBlur(values, (0, 0), max(0.3, sigma)), np.float32)

@@ -169,11 +169,6 @@ class MouthModel:
         upper_row, lower_row = rows
         return upper_row, np.maximum(lower_row, upper_row)
 
-    def hole_px(self, pose: MouthPose) -> float:
-        """Area of the opening in pixels; 0 when shut."""
-        upper, lower = self.edges(pose)
-        return float(np.sum(np.where(lower - upper > 0.75, lower - upper, 0)))
-
     def draw(self, pose: MouthPose) -> Picture:
         """The patch (region.height, region.width, 3) BGR in this pose."""
         height, width = self.region.height, self.region.width

@@ -86,10 +86,6 @@ class Survey:
         steps = np.flatnonzero(fitting)
         return [int(step) for step in steps[np.argsort(cost[steps])][:count]]
 
-    def ranges_without_face(self) -> list[tuple[int, int]]:
-        """Inclusive step ranges in which no face was found."""
-        return ranges(~self.found)
-
 
 def ranges(flags: npt.NDArray[np.bool_], max_ranges: int = MAX_RANGES) -> list[Range]:
     """Inclusive ranges of true values, at most `max_ranges` (`nearest_joined`)."""
