@@ -43,8 +43,11 @@ BOOT = {
     "pxe_server__first": "10.77.0.200",
     "pxe_server__last": "10.77.0.220",
 }
-ONLY_LATER = {"soundstage_card_ecc_errors", "soundstage_card_temperature_celsius", "soundstage_node_problems"}
-"""Of cards that tell them, and of a fault."""
+ONLY_LATER = {
+    *("soundstage_card_ecc_errors", "soundstage_card_temperature_celsius"),
+    *("soundstage_node_problems", "soundstage_healing_ended_total"),
+}
+"""Of cards that tell them, of a fault, and of its end."""
 CLOCK = "node_time_seconds"
 SERVICES = (
     *("nomad", "consul", "nginx", "postgresql@15-main", "prometheus", "prometheus-alertmanager"),
@@ -141,8 +144,12 @@ def record_minute(prometheus: Prometheus, names: set[str]) -> list[dict[str, str
         name, (at, text) = one["metric"].pop("__name__"), one["value"]
         value = float(text)
         counts = name.endswith(("_total", "_count", "_sum", "_bucket"))
-        step = value - before.get(str({"__name__": name, **one["metric"]}), value) if counts else 0.0
-        series.append(series_of_day(name, one["metric"], value - at if value > 1e9 else value, step))
+        step = value - before.get(str({"__name__": name, **one["metric"]}), value)
+        if value > 1e9 and not counts:
+            # A time that has moved in this minute is written anew in each.
+            series.append(series_of_day(name, one["metric"], value - at, 60.0 if step else 0.0))
+        else:
+            series.append(series_of_day(name, one["metric"], value, step if counts else 0.0))
     # Of a clock it is read how far it is off.
     for one in prometheus.query(f"{CLOCK} - timestamp({CLOCK})"):
         series.append(series_of_day(CLOCK, one["metric"], float(one["value"][1]), 60))
