@@ -218,8 +218,7 @@ async def _plan_make(context: ToolContext, request: MakeRender) -> Plan:
     Act("write", "render:create", at_most={"script": 100000}), undo="cancel_render stops it", plan=_plan_make
 )
 async def make_render(context: ToolContext, request: MakeRender) -> Ticket:
-    """Make a video of a persona saying a script, of a project, or of what another video says. Answers at once
-    with a ticket."""
+    """Make a video of a script, a project, or what another video says. Answers at once with a ticket."""
     target = await _request_of(context, request)
     view = await context.services.renders.create(target, requested_by=context.principal.name)
     speakers = join_words([name_of(context, persona) for persona in view.personas])
