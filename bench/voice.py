@@ -34,7 +34,8 @@ from spoken_words import silence, speech, with_noise
 from voice_person import Person
 
 from agent.understanding.grammar import load_templates
-from agent.voice.recogniser import CommandRecogniser, dictionary, number_words
+from agent.voice.pronunciations import dictionary, number_words
+from agent.voice.recogniser import CommandRecogniser
 from agent.voice.spoken_grammar import SpokenGrammar, build_grammar
 from agent.voice.worker.service import templates_of_speech
 from agent.voice.worker.sureness import DOUBTFUL, READING, confidence_needed
