@@ -25,7 +25,7 @@ from agent.voice.pronunciations import dictionary, model_path
 from agent.voice.schemas import INPUT_HZ
 from agent.voice.spoken_grammar import SpokenGrammar
 
-WEIGHTS = (6.77, 1.92, 0.35, 1.34)
+WEIGHTS = (12.13, 2.19, 0.44, 0.64)
 """Bias, and weights of the log-likelihood ratios per frame: mean, worst word, worst silence."""
 SILENCE_FRAMES = 20
 """Shorter silences between words are not looked at."""
@@ -92,6 +92,7 @@ class CommandRecogniser:
             dict=str(model_path() / "cmudict-en-us.dict"),
             lm=None,
             silprob=1.0,  # Where silence is less probable, its sound becomes part of a word.
+            compallsen=True,  # Else scores are relative to the best senone that is still searched.
             bestpath=False,  # Scores of segments from a lattice are not those of the sound alone.
             samprate=INPUT_HZ,
             loglevel="FATAL",
