@@ -80,7 +80,7 @@ class Recognition:
 class CommandRecogniser:
     """Recognises one sentence at a time. Not for two threads at once.
 
-    Needs the extra `voice`. About 60 MB; `load` takes 0.2 s of processor time, a second of sound 0.1 s.
+    Needs the extra `voice`. About 60 MB; `load` takes 0.2 s of processor time, a second of sound 0.17 s.
     """
 
     def __init__(self) -> None:
