@@ -25,7 +25,7 @@ from agent.voice.pronunciations import dictionary, model_path
 from agent.voice.schemas import INPUT_HZ
 from agent.voice.spoken_grammar import SpokenGrammar
 
-WEIGHTS = (12.13, 2.19, 0.44, 0.64)
+WEIGHTS = (11.31, 2.34, 0.25, 0.72)
 """Bias, and weights of the log-likelihood ratios per frame: mean, worst word, worst silence."""
 SILENCE_FRAMES = 20
 """Shorter silences between words are not looked at."""

@@ -114,7 +114,7 @@ def recogniser(whole: SpokenGrammar) -> CommandRecogniser:
 
 
 @pytest.mark.parametrize("voice", ["slt", "rms"])
-@pytest.mark.parametrize("text", ["which machines do we have", "delete the last video", "what can you do"])
+@pytest.mark.parametrize("text", ["which machines do we have", "reload the persona nova", "what can you do"])
 def test_a_command_is_recognised_while_it_is_spoken(
     recogniser: CommandRecogniser, text: str, voice: str
 ) -> None:
