@@ -34,10 +34,11 @@ from spoken_words import silence, speech, with_noise
 from voice_person import Person
 
 from agent.understanding.grammar import load_templates
-from agent.voice.recogniser import CommandRecogniser, dictionary, number_words
+from agent.voice.pronunciations import dictionary, number_words
+from agent.voice.recogniser import CommandRecogniser
 from agent.voice.spoken_grammar import SpokenGrammar, build_grammar
 from agent.voice.worker.service import templates_of_speech
-from agent.voice.worker.sureness import DOUBTFUL, READING, confidence_needed
+from agent.voice.worker.sureness import DOUBTFUL, READING, confidence_needed, meaning_of
 from bench.results import add_figure, add_json_option, percentile, write_figures
 
 ROOT = Path(__file__).parents[1]
@@ -179,7 +180,17 @@ def measure_recognition(count: int, sentences: int) -> dict[str, float]:
         wrong = sum(
             not same_words(text, found) and what in ("read", "change") for text, found, what in results
         )
-        for name, number in (("words", words), ("done", done), ("asked", clarified), ("wrong", wrong)):
+        # “That project” for “the project” asks for the same.
+        other = [
+            (what, not same_words(text, found) and meaning_of(text) != meaning_of(found))
+            for text, found, what in results
+        ]
+        meant = sum(not is_other for _, is_other in other)
+        harmful = sum(is_other and what in ("read", "change") for what, is_other in other)
+        for name, number in (
+            *(("words", words), ("done", done), ("asked", clarified), ("wrong", wrong)),
+            *(("meant", meant), ("harmful", harmful)),
+        ):
             shares[f"{noise} {name}"] = 100 * number / len(chosen)
     everyday = EVERYDAY.read_text(encoding="utf-8").splitlines()[:sentences]
     acts = [recognise(text, VOICES[at % len(VOICES)], CLEAN)[1] for at, text in enumerate(everyday)]
@@ -238,10 +249,14 @@ def main() -> int:
         ("commands right and done, clean", "", "clean done"),
         ("commands right and asked back, clean", "", "clean asked"),
         ("commands wrong and done, clean", "", "clean wrong"),
+        ("commands whose meaning is right, clean", "", "clean meant"),
+        ("commands of another meaning and done, clean", "", "clean harmful"),
         ("commands whose words are right, white noise at 20 dB", ">= 98", "white words"),
         ("commands right and done, white noise at 20 dB", "", "white done"),
         ("commands right and asked back, white noise at 20 dB", "", "white asked"),
         ("commands wrong and done, white noise at 20 dB", "", "white wrong"),
+        ("commands whose meaning is right, white noise at 20 dB", "", "white meant"),
+        ("commands of another meaning and done, white noise at 20 dB", "", "white harmful"),
         ("everyday sentences that became a command that reads", "<= 1", "everyday read"),
         ("everyday sentences that became a command that changes", "0", "everyday change"),
         ("everyday sentences that were asked back", "", "everyday ask"),

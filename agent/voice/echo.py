@@ -23,7 +23,6 @@ class EchoCanceller:
     def __init__(self, input_hz: int, output_hz: int) -> None:
         from livekit import rtc
 
-        self._frame = rtc.AudioFrame
         self._canceller = rtc.AudioProcessingModule(echo_cancellation=True, high_pass_filter=True)
         self._lock = threading.Lock()
         self._input_hz, self._output_hz = input_hz, output_hz
@@ -38,7 +37,7 @@ class EchoCanceller:
         """Takes what the loudspeaker plays next, silence too, of any length."""
         with self._lock:
             self._played += sound
-            for piece in self._pieces(self._played, self._output_hz):
+            for piece in audio_frames(self._played, self._output_hz):
                 self._canceller.process_reverse_stream(piece)
 
     def clean(self, sound: bytes) -> bytes:
@@ -46,14 +45,17 @@ class EchoCanceller:
         cleaned = bytearray()
         with self._lock:
             self._recorded += sound
-            for piece in self._pieces(self._recorded, self._input_hz):
+            for piece in audio_frames(self._recorded, self._input_hz):
                 self._canceller.process_stream(piece)
                 cleaned += bytes(piece.data)
         return bytes(cleaned)
 
-    def _pieces(self, sound: bytearray, sample_hz: int) -> Iterator[Any]:
-        """Takes whole pieces from the beginning of `sound`."""
-        samples = round(sample_hz * FRAME_S)
-        while len(sound) >= 2 * samples:
-            yield self._frame(bytearray(sound[: 2 * samples]), sample_hz, 1, samples)
-            del sound[: 2 * samples]
+
+def audio_frames(sound: bytearray, sample_hz: int) -> Iterator[Any]:
+    """Takes whole frames of WebRTC's audio processing from the beginning of `sound`."""
+    from livekit import rtc
+
+    samples = round(sample_hz * FRAME_S)
+    while len(sound) >= 2 * samples:
+        yield rtc.AudioFrame(bytearray(sound[: 2 * samples]), sample_hz, 1, samples)
+        del sound[: 2 * samples]

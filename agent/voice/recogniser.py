@@ -16,16 +16,16 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import accumulate, islice
-from pathlib import Path
 from typing import Any
 
 from agent.transcription.recognition import TimedWord
+from agent.voice.noise import NoiseSuppressor
+from agent.voice.pronunciations import dictionary, model_path
 from agent.voice.schemas import INPUT_HZ
 from agent.voice.spoken_grammar import SpokenGrammar
 
-WEIGHTS = (6.27, 1.87, 0.51, 0.38)
+WEIGHTS = (11.31, 2.34, 0.25, 0.72)
 """Bias, and weights of the log-likelihood ratios per frame: mean, worst word, worst silence."""
 SILENCE_FRAMES = 20
 """Shorter silences between words are not looked at."""
@@ -41,14 +41,14 @@ FRAMES_HZ = 100
 """Frames of the decoders per second of sound."""
 CEPSTRAL_MEAN = "56,-4,2,9,-8,1,-6,-5,-4,0,0,2,2"
 """Of a person whose sound was not heard yet."""
+ARC_WEIGHT = 3.0
+"""Exponent of the probability of each arc of the grammar, one in all that leave its state."""
 ACCEPTED = 0.5
 """From this confidence on a sentence is taken for what was said."""
 ONLY = "only"
 """The name of the search for a few sentences."""
 MAX_PATHS = 500
 """Paths of a lattice that are looked at for a sentence: most differ in pauses alone."""
-_LETTERS = re.compile(r"[a-z]+|\d+")
-_LONGEST_SPELT = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,79 +77,29 @@ class Recognition:
         return bool(self.text) and self.confidence >= ACCEPTED
 
 
-class Dictionary:
-    """Pronunciations of words in ARPAbet: the dictionary of pocketsphinx, numbers, and short letter names."""
-
-    def __init__(self, path: Path) -> None:
-        self._phones: dict[str, str] = {}
-        for line in path.read_text(encoding="utf-8").splitlines():
-            word, _, phones = line.partition(" ")
-            self._phones.setdefault(word, phones.strip())
-
-    def __contains__(self, word: str) -> bool:
-        return word in self._phones
-
-    def knows(self, word: str) -> bool:
-        """Returns whether `pronounce` has the phones of a word."""
-        return self.pronounce(word) is not None
-
-    def pronounce(self, word: str) -> str | None:
-        """Returns the phones of a word: of digits as a number (480p), of up to four letters as their names
-        (gpu).
-        """
-        if word in self._phones:
-            return self._phones[word]
-        parts = _LETTERS.findall(word)
-        if "".join(parts) != word:
-            return None
-        words = [spoken for part in parts for spoken in self._parts(part)]
-        phones = [self._phones.get(one) for one in words]
-        return " ".join(one for one in phones if one) if phones and all(phones) else None
-
-    def _parts(self, part: str) -> list[str]:
-        if part.isdigit():
-            return number_words(part)
-        if part in self._phones:
-            return [part]
-        return list(part) if len(part) <= _LONGEST_SPELT else [""]
-
-
-def number_words(digits: str) -> list[str]:
-    """Returns how people say a number: 7 → seven, 24 → twenty four, 480 → four eighty, 1080 → ten eighty."""
-    from num2words import num2words  # type: ignore[import-untyped]
-
-    if len(digits) > 4 or (digits[0] == "0" and len(digits) > 1):
-        return [word for digit in digits for word in number_words(digit)]
-    words: str = num2words(int(digits), to="year")
-    return words.replace("-", " ").split()
-
-
-@lru_cache(maxsize=1)
-def dictionary() -> Dictionary:
-    """Returns the English dictionary, read once."""
-    return Dictionary(_model() / "cmudict-en-us.dict")
-
-
 class CommandRecogniser:
     """Recognises one sentence at a time. Not for two threads at once.
 
-    About 60 MB; `load` takes 0.2 s of processor time, a second of sound 0.1 s.
+    Needs the extra `voice`. About 60 MB; `load` takes 0.2 s of processor time, a second of sound 0.17 s.
     """
 
     def __init__(self) -> None:
         import pocketsphinx
 
-        acoustic = str(_model() / "en-us")
+        acoustic = str(model_path() / "en-us")
         self._sentences: Any = pocketsphinx.Decoder(
             hmm=acoustic,
-            dict=str(_model() / "cmudict-en-us.dict"),
+            dict=str(model_path() / "cmudict-en-us.dict"),
             lm=None,
+            silprob=1.0,  # Where silence is less probable, its sound becomes part of a word.
+            compallsen=True,  # Else scores are relative to the best senone that is still searched.
+            bestpath=False,  # Scores of segments from a lattice are not those of the sound alone.
             samprate=INPUT_HZ,
             loglevel="FATAL",
         )
         self._phones: Any = pocketsphinx.Decoder(
             hmm=acoustic,
-            allphone=str(_model() / "en-us-phone.lm.bin"),
+            allphone=str(model_path() / "en-us-phone.lm.bin"),
             lm=None,
             dict=None,
             lw=2.0,
@@ -162,6 +112,8 @@ class CommandRecogniser:
         """The mean after the last sentence: who goes on speaking begins with it."""
         self._used = CEPSTRAL_MEAN
         self._sound = bytearray()
+        self._cleaned = bytearray()
+        self._noise = NoiseSuppressor(INPUT_HZ)
         self._is_settled = False
         self._loaded = 0
         self._search = ""
@@ -185,15 +137,20 @@ class CommandRecogniser:
         known = dictionary()
         for word in sorted(grammar.words):
             if word not in known and word not in self._added:
-                self._sentences.add_word(word, known.pronounce(word), False)
+                for number, phones in enumerate(known.pronunciations(word), 1):
+                    self._sentences.add_word(f"{word}({number})" if number > 1 else word, phones, False)
                 self._added.add(word)
         end = len(grammar.states)
+        likely = [
+            (len(words) + (state in grammar.ends) or 1) ** -ARC_WEIGHT
+            for state, words in enumerate(grammar.states)
+        ]
         arcs: list[tuple[int, int, float] | tuple[int, int, float, str]] = [
-            (state, after, 1.0 / (len(words) + (state in grammar.ends)), word)
+            (state, after, likely[state], word)
             for state, words in enumerate(grammar.states)
             for word, after in words.items()
         ]
-        arcs += [(state, end, 1.0 / (len(grammar.states[state]) + 1)) for state in sorted(grammar.ends)]
+        arcs += [(state, end, likely[state]) for state in sorted(grammar.ends)]
         self._sentences.add_fsg(name, self._sentences.create_fsg(name, 0, end, arcs))
 
     def begin(self, cepstral_mean: str = "", only: SpokenGrammar | None = None) -> None:
@@ -201,7 +158,7 @@ class CommandRecogniser:
         these sentences alone are listened for.
         """
         self._restrict(only)
-        self._sound = bytearray()
+        self._sound, self._cleaned, self._noise = bytearray(), bytearray(), NoiseSuppressor(INPUT_HZ)
         self._start(cepstral_mean or CEPSTRAL_MEAN)
         self._is_settled = False
 
@@ -225,13 +182,15 @@ class CommandRecogniser:
             decoder.end_utt()
         self._start(_text(own))
         for decoder in (self._sentences, self._phones):
-            decoder.process_raw(bytes(self._sound), False, False)
+            decoder.process_raw(bytes(self._cleaned), False, False)
 
     def hear(self, pcm: bytes) -> str:
         """Takes 16-bit mono at 16 kHz, of any length; returns what was understood so far."""
         self._sound += pcm
-        for decoder in (self._sentences, self._phones):
-            decoder.process_raw(pcm, False, False)
+        if cleaned := self._noise.clean(pcm):
+            self._cleaned += cleaned
+            for decoder in (self._sentences, self._phones):
+                decoder.process_raw(cleaned, False, False)
         if not self._is_settled and self._sentences.n_frames() >= EARLY_FRAMES:
             self._settle_mean()
         found = self._sentences.hyp()
@@ -262,7 +221,7 @@ class CommandRecogniser:
         self._restrict(SpokenGrammar.of(sentences))
         decoder = self._sentences
         decoder.start_utt()
-        decoder.process_raw(bytes(self._sound), False, True)
+        decoder.process_raw(bytes(self._cleaned), False, True)
         decoder.end_utt()
         found: dict[str, float] = {}
         if decoder.hyp() is not None:
@@ -295,7 +254,7 @@ class CommandRecogniser:
         """Recognises the whole utterance with the mean of its own cepstra."""
         for decoder in (self._sentences, self._phones):
             decoder.start_utt()
-            decoder.process_raw(bytes(self._sound), False, True)
+            decoder.process_raw(bytes(self._cleaned), False, True)
             decoder.end_utt()
 
     def _measure(self) -> Measures:
@@ -308,7 +267,7 @@ class CommandRecogniser:
         for word in self._spoken():
             start, end = (min(at, len(sums) - 1) for at in (word.start_frame, word.end_frame + 1))
             frames = max(1, end - start)
-            ratio = _log(word.ascore) - (sums[end] - sums[start])
+            ratio = _log(word.ascore) * SCORE_SHIFT - (sums[end] - sums[start])
             total, count, worst = total + ratio, count + frames, min(worst, ratio / frames)
         if not count:
             return Measures(-math.inf, -math.inf)
@@ -316,7 +275,7 @@ class CommandRecogniser:
         for one in self._sentences.seg() or ():
             start, end = (min(at, len(sums) - 1) for at in (one.start_frame, one.end_frame + 1))
             if _is_silence(one.word) and end - start >= SILENCE_FRAMES:
-                ratio = (_log(one.ascore) - (sums[end] - sums[start])) / (end - start)
+                ratio = (_log(one.ascore) * SCORE_SHIFT - (sums[end] - sums[start])) / (end - start)
                 silence = min(silence, ratio)
         return Measures(total / count, worst, silence)
 
@@ -359,10 +318,3 @@ def _text(cepstral_mean: Sequence[float]) -> str:
 
 def _log(score: float) -> float:
     return math.log(max(float(score), 1e-300))
-
-
-@lru_cache(maxsize=1)
-def _model() -> Path:
-    import pocketsphinx
-
-    return Path(pocketsphinx.get_model_path("en-us"))

@@ -11,12 +11,12 @@ from hassil import Intents
 from spoken_words import silence, speech, with_noise
 
 from agent.understanding.grammar import load_templates
-from agent.voice.recogniser import number_words
+from agent.voice.pronunciations import dictionary, number_words
 from agent.voice.spoken_grammar import SpokenGrammar, build_grammar
 
 pytest.importorskip("pocketsphinx", reason="needs pocketsphinx: run `uv sync --inexact --extra voice`")
 
-from agent.voice.recogniser import CEPSTRAL_MEAN, CommandRecogniser, dictionary
+from agent.voice.recogniser import CEPSTRAL_MEAN, CommandRecogniser
 from agent.voice.worker.rivals import find_choice
 from agent.voice.worker.service import templates_of_speech
 from agent.voice.worker.sureness import CHANGING, READING, confidence_needed
@@ -90,6 +90,15 @@ def test_words_that_no_dictionary_has_are_spelt_or_unknown() -> None:
     known = dictionary()
     assert known.pronounce("480p") == known.pronounce("four") + " " + known.pronounce("eighty") + " P IY"  # type: ignore[operator]
     assert known.knows("gpu") and not known.knows("xqzzvrt")
+
+
+def test_numbers_and_plurals_of_letters_have_all_their_pronunciations() -> None:
+    known = dictionary()
+    assert {"S EH V AH N T W EH N T IY P IY", "S EH V AH N HH AH N D R AH D T W EH N IY P IY"} <= set(
+        known.pronunciations("720p")
+    )
+    assert known.pronounce("gpus") == f"{known.pronounce('gpu')} Z"
+    assert known.pronunciations("to") == ["T UW", "T IH", "T AH"]
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from rapidfuzz.distance import Indel
 
-from agent.voice.recogniser import CommandRecogniser, Recognition, dictionary
+from agent.voice.pronunciations import dictionary
+from agent.voice.recogniser import CommandRecogniser, Recognition
 from agent.voice.spoken_grammar import SpokenGrammar
 from agent.voice.worker.sureness import CHANGING, DOUBTFUL, confidence_needed, meaning_of
 

@@ -26,7 +26,7 @@ from pipecat.workers.runner import WorkerRunner
 
 from agent.sentences import LOADER
 from agent.understanding.grammar import load_templates
-from agent.voice.recogniser import dictionary
+from agent.voice.pronunciations import dictionary
 from agent.voice.schemas import INPUT_HZ, OUTPUT_HZ
 from agent.voice.spoken_grammar import SpokenGrammar, build_grammar
 from agent.voice.twin import TwinService
