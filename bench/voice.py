@@ -47,6 +47,8 @@ LONG = "what can you do"
 VOICES = ("slt", "rms", "awb", "kal16", "en-us", "en-us+f3")
 """Four of flite, two of espeak-ng."""
 EVERYDAY = ROOT / "bench" / "voice_everyday.txt"
+USUAL = ROOT / "bench" / "voice_commands.txt"
+"""Commands that people say; most of those that are drawn from the grammar are ones that nobody does."""
 PARTS = (
     ("transcript", "end of the turn and recognition"),
     ("caption", "answer and speech"),
@@ -192,6 +194,13 @@ def measure_recognition(count: int, sentences: int) -> dict[str, float]:
             *(("meant", meant), ("harmful", harmful)),
         ):
             shares[f"{noise} {name}"] = 100 * number / len(chosen)
+    usual = [
+        (text, recognise(text, voice, CLEAN)[0])
+        for text in USUAL.read_text().split("\n")[:-1]
+        for voice in VOICES
+    ]
+    meant = sum(meaning_of(text) == meaning_of(found) for text, found in usual if found)
+    shares["usual meant"] = 100 * meant / len(usual)
     everyday = EVERYDAY.read_text(encoding="utf-8").splitlines()[:sentences]
     acts = [recognise(text, VOICES[at % len(VOICES)], CLEAN)[1] for at, text in enumerate(everyday)]
     for act in ("read", "change", "ask"):
@@ -257,6 +266,7 @@ def main() -> int:
         ("commands wrong and done, white noise at 20 dB", "", "white wrong"),
         ("commands whose meaning is right, white noise at 20 dB", "", "white meant"),
         ("commands of another meaning and done, white noise at 20 dB", "", "white harmful"),
+        ("usual commands whose meaning is right, clean", "", "usual meant"),
         ("everyday sentences that became a command that reads", "<= 1", "everyday read"),
         ("everyday sentences that became a command that changes", "0", "everyday change"),
         ("everyday sentences that were asked back", "", "everyday ask"),

@@ -91,6 +91,9 @@ class CommandRecogniser:
             hmm=acoustic,
             dict=str(model_path() / "cmudict-en-us.dict"),
             lm=None,
+            beam=1e-64,  # Wider than the library's: arcs cost three times as much.
+            pbeam=1e-64,
+            wbeam=1e-48,
             silprob=1.0,  # Where silence is less probable, its sound becomes part of a word.
             compallsen=True,  # Else scores are relative to the best senone that is still searched.
             bestpath=False,  # Scores of segments from a lattice are not those of the sound alone.

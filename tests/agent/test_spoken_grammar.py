@@ -114,7 +114,13 @@ def recogniser(whole: SpokenGrammar) -> CommandRecogniser:
 
 
 @pytest.mark.parametrize("voice", ["slt", "rms"])
-@pytest.mark.parametrize("text", ["which machines do we have", "reload the persona nova", "what can you do"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("which machines do we have", "reload the persona nova", "what can you do"),
+        *("who can speak", "who are you", "list my projects"),
+    ],
+)
 def test_a_command_is_recognised_while_it_is_spoken(
     recogniser: CommandRecogniser, text: str, voice: str
 ) -> None:
