@@ -63,7 +63,7 @@ def with_referent(call: CallRecord, text: str, dialogue: Dialogue) -> CallRecord
     other one; None where a change may be about something of another kind.
     """
     persona = dialogue.last.get("persona")
-    if persona and values.names_person(str(call.arguments.get("persona") or "")):
+    if persona and values.says("person_pronouns", str(call.arguments.get("persona") or "")):
         call = CallRecord(call.intent, {**call.arguments, "persona": persona})
     slot = slot_of_latest(call)
     if (

@@ -166,7 +166,7 @@ class Turn:
             "persona" in self.reader.slots.get(intent, ())
             and "persona" not in arguments
             and last.get("persona")
-            and values.names_person(candidate.rest)
+            and values.says("person_pronouns", candidate.rest)
         ):
             arguments["persona"] = last["persona"]
         if (

@@ -216,11 +216,6 @@ def says_pronoun(text: str) -> bool:
     return any(word in words().groups["pronouns"] for word in re.findall(r"\w+", text.lower()))
 
 
-def names_person(text: str) -> bool:
-    """Returns whether a text has “him” or “her”, which stand for a presenter."""
-    return any(word in words().groups["person_pronouns"] for word in re.findall(r"\w+", text.lower()))
-
-
 def says(group: str, text: str) -> bool:
     """Returns whether a text has a phrase of a group of the language files."""
     return any(has_phrase(phrase, text.lower()) for phrase in words().groups[group])

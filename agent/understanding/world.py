@@ -181,9 +181,10 @@ class World:
         for place, word in enumerate(folded):
             for thing, share in self._things_of_word(word):
                 shares[thing][place] = share
+        # Alone they name nothing: “that clip” is not “Welcome clip”.
+        vague = {place for place, word in enumerate(folded) if word.isdigit() or changes.is_kind(word)}
         for thing, places in shares.items():
-            if all(folded[place].isdigit() or changes.is_kind(folded[place]) for place in places):
-                # “That clip” does not name “Welcome clip”.
+            if places.keys() <= vague:
                 continue
             ordered = sorted(places)
             start, end = ordered[0], ordered[-1] + 1

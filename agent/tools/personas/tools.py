@@ -138,14 +138,16 @@ class PersonaLines(ToolResult):
     def presentation(self) -> Blocks:
         if not self.personas:
             return page("There is nobody yet. `soundstage doctor` says why.")
-        names = [line.name + (f", {line.title}" if line.title else "") for line in self.personas]
-        talk_only = [line.talk_only for line in self.personas]
-        return page(
-            "These can speak:",
-            items(name for name, talks in zip(names, talk_only, strict=True) if not talks),
-            "In conversations, and not in videos:" if any(talk_only) else None,
-            items(name for name, talks in zip(names, talk_only, strict=True) if talks),
+        in_videos, talking = (
+            items(
+                line.name + (f", {line.title}" if line.title else "")
+                for line in self.personas
+                if line.talk_only is talks
+            )
+            for talks in (False, True)
         )
+        heading = "In conversations, and not in videos:" if talking.rows else None
+        return page("These can speak:", in_videos, heading, talking)
 
 
 @tool(Act("read", "persona:read"))
