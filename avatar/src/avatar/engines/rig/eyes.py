@@ -146,7 +146,7 @@ class EyePair:
                 root = top[at] + np.array([0.0, 0.6])
                 tip = root + np.array([out, -up + 1.9 * up * blink]) * full
                 bend = root * 0.45 + tip * 0.55 + np.array([0.5, 0.35 - 0.7 * blink])
-                geometry.add(path, _spike(root, bend, tip, 0.9))
+                path.addPath(geometry.path(_spike(root, bend, tip, 0.9)))
         return path
 
 

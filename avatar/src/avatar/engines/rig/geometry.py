@@ -127,19 +127,27 @@ def taper(line: Points, width: float, start: float = 0.0, end: float = 0.0) -> P
     return band(line + across, line - across)
 
 
-def path(control: Points, closed: bool = True) -> skia.Path:
-    """A skia path of Bézier control points (3 s + 1, 2)."""
+def path(control: Points, closed: bool = True, counts: tuple[int, ...] = ()) -> skia.Path:
+    """A skia path of Bézier control points (3 s + 1, 2); of several contours with so many `counts` of points.
+
+    It is read as a serialised path, in one call: point by point took a tenth of a picture's time.
+    """
+    before, after = _around_points(counts or (len(control),), closed)
     result = skia.Path()
-    add(result, control, closed)
+    result.readFromMemory(before + control.astype("<f4").tobytes() + after)
     return result
 
 
-def add(target: skia.Path, control: Points, closed: bool = True) -> None:
-    """Append one contour to a path."""
-    flat = control.ravel().tolist()
-    target.moveTo(flat[0], flat[1])
-    cubic = target.cubicTo
-    for at in range(2, len(flat) - 5, 6):
-        cubic(*flat[at : at + 6])
-    if closed:
-        target.close()
+@lru_cache(maxsize=1024)
+def _around_points(counts: tuple[int, ...], closed: bool) -> tuple[bytes, bytes]:
+    """What skia writes before and after the points of such contours, in a serialised path."""
+    example, points = skia.Path(), np.arange(2 * sum(counts), dtype="<f4").reshape(-1, 2)
+    for contour in np.split(points, np.cumsum(counts)[:-1]):
+        first, *others = contour.tolist()
+        example.moveTo(*first)
+        for one, two, end in zip(others[::3], others[1::3], others[2::3], strict=True):
+            example.cubicTo(*one, *two, *end)
+        if closed:
+            example.close()
+    before, _, after = bytes(example.serialize()).partition(points.tobytes())
+    return before, after

@@ -43,10 +43,7 @@ class Piece:
     @property
     def path(self) -> skia.Path:
         """The piece as it lies in the artwork."""
-        result = skia.Path()
-        for control in self.contours:
-            geometry.add(result, control, self.closed)
-        return result
+        return geometry.path(np.concatenate(self.contours), self.closed, tuple(map(len, self.contours)))
 
 
 class MovingArt:
@@ -59,20 +56,18 @@ class MovingArt:
         anchors = np.array([piece.anchor for piece in pieces]).reshape(-1, 2)
         self.points = np.concatenate([*contours, anchors])
         """Every control point at rest, and after them the anchors of the gradients, (n, 2)."""
-        ends = np.cumsum([0, *map(len, contours)]).tolist()
-        slices = iter([slice(first, last) for first, last in pairwise(ends)])
-        self._slices = [[next(slices) for _ in piece.contours] for piece in pieces]
+        self._counts = [tuple(map(len, piece.contours)) for piece in pieces]
+        ends = np.cumsum([0, *map(sum, self._counts)]).tolist()
+        self._slices = [slice(first, last) for first, last in pairwise(ends)]
 
     def draw(self, canvas: skia.Canvas, points: Points) -> None:
         """Draw with these in the place of `points`."""
         first = len(points) - len(self._pieces)
         shift = (points[first:] - self.points[first:]).tolist()
-        for piece, brush, slices, (dx, dy) in zip(
-            self._pieces, self.brushes, self._slices, shift, strict=True
+        for piece, brush, part, counts, (dx, dy) in zip(
+            self._pieces, self.brushes, self._slices, self._counts, shift, strict=True
         ):
-            path = skia.Path()
-            for part in slices:
-                geometry.add(path, points[part], piece.closed)
+            path = geometry.path(points[part], piece.closed, counts)
             if not isinstance(piece.fill, str):
                 brush = skia.Paint(brush)
                 brush.setShader(brush.getShader().makeWithLocalMatrix(skia.Matrix.Translate(dx, dy)))
@@ -146,9 +141,7 @@ def _mirrored_fill(fill: Fill) -> Fill:
 
 
 def _cut(contours: Sequence[Points], by: skia.Path) -> tuple[Points, ...]:
-    whole = skia.Path()
-    for control in contours:
-        geometry.add(whole, control)
+    whole = geometry.path(np.concatenate(contours), counts=tuple(map(len, contours)))
     cut = skia.Op(whole, by, skia.PathOp.kIntersect_PathOp)
     return () if cut is None else _contours(cut)
 
