@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from agent_in_lab import MACHINE, authority, of_the_agent, packed_program, place_expert, say
 from control_machines_in_lab import Studio, ask_for_video, provisioning
-from farm_in_lab import ROOT, Carried, LabFarm
+from farm_in_lab import EGRESS_CLOSED, ROOT, Carried, LabFarm
 from journey_inputs import FARM, PROGRAM
 from s3_server import INSTALL, find_program
 from studio_in_lab import eventually
@@ -97,7 +97,12 @@ def farm(
         folder / "farm",
         engines,
         carried | program,
-        {"control": {**of_the_agent("exec"), **backups}, "workers": {"nomad__gpu_plugin": False}},
+        {
+            "control": {**of_the_agent("exec"), **backups},
+            "workers": {"nomad__gpu_plugin": False, **EGRESS_CLOSED},
+        },
+        # Workers know by it where they may go.
+        {"farm__agent": MACHINE},
     )
     (farm.secrets / "backup").mkdir(parents=True, mode=0o700)
     farm.secrets.chmod(0o700)
@@ -119,6 +124,9 @@ def test_new_hardware_becomes_the_same_farm(
     render = ask_for_video(Studio(farm, MACHINE), "Before the loss", 2)
     render.wait_for_video()
     files = render.files()
+    # The worker made it although it reaches neither the bucket nor the control machine's SSH.
+    assert dial(farm, *S3.removeprefix("http://").split(":")) == "No route to host"
+    assert (dial(farm, ADDRESS, "22"), dial(farm, ADDRESS, "4647")) == ("No route to host", "")
     say(farm, "remember that the ferry leaves at six")
     provisioning(
         farm, MACHINE, "POST", "/api/ready-for-provisioning", {"hostname": "new", "ip": "10.77.0.77"}
@@ -187,6 +195,12 @@ def kv(farm: LabFarm, method: str, value: str = "") -> Any:
     if method == "PUT":
         return farm.ask(url, "X-Consul-Token", token, "--request", "PUT", "--data", value).returncode
     return farm.ask(f"{url}?raw", "X-Consul-Token", token).stdout
+
+
+def dial(farm: LabFarm, address: str, port: str) -> str:
+    """Returns why a program of the worker cannot connect; empty where it can."""
+    done = farm.on(WORKER, "timeout", "5", "bash", "-c", f"< /dev/tcp/{address}/{port}")
+    return "" if done.returncode == 0 else done.stderr.strip().rpartition(": ")[2]
 
 
 def node_ids(farm: LabFarm) -> dict[str, str]:
