@@ -18,6 +18,7 @@ import yaml
 
 from lab.cluster import software
 from lab.farm_in_a_box import Lab
+from lab.plan import GATEWAY, PROXY_PORT
 from pxe.image.debian import PYTHON_OF, SUITE
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -66,6 +67,13 @@ def run_ansible(
         errors="replace",
     )
     return Run(done.returncode, done.stdout + done.stderr)
+
+
+# Workers that begin connections to their farm alone, and to the packages of the lab.
+EGRESS_CLOSED = {
+    "common__egress_closed": True,
+    "common__egress_to": [{"to": [GATEWAY], "tcp": [PROXY_PORT], "purpose": "packages"}],
+}
 
 
 class LabFarm:

@@ -32,7 +32,9 @@ pytestmark = [
     pytest.mark.root,
     pytest.mark.slow,
     pytest.mark.timeout(3000),
-    pytest.mark.cached(*FARM, *PROGRAM),
+    pytest.mark.cached(
+        *FARM, *PROGRAM, "tests/servers/scripted_expert.py", "tests/servers/scripted_model.py"
+    ),
 ]
 SUITE = "bookworm"
 WORKER = "gpu-1"

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from agent_in_lab import ADDRESS, AGENT, MACHINE, authority, packed_program
-from farm_in_lab import Carried, LabFarm
+from farm_in_lab import EGRESS_CLOSED, Carried, LabFarm
 from journey_inputs import FARM, PROGRAM
 from studio_in_lab import eventually
 
@@ -55,7 +55,8 @@ def farm(
     lab = lab_names("voice")
     lab.up(machines_named([MACHINE, HEARS]), groups=GROUPS, layers=[baked_layer])
     of_agent = {"farm__agent": MACHINE, "agent__tls_port": 8443, "nomad__gpu_plugin": False}
-    created = LabFarm(lab, folder / "farm", engines, carried | program, variables=of_agent)
+    groups = {"workers": EGRESS_CLOSED}
+    created = LabFarm(lab, folder / "farm", engines, carried | program, groups, variables=of_agent)
     created.converge("--skip-tags", SKIPPED)
     return created
 

@@ -23,6 +23,11 @@ ATTEMPTS = 3
 PICTURE_S = 60
 
 
+def after(person: RoomPerson, ended_s: float) -> list[float]:
+    """Returns when sound of the agent came, after a moment."""
+    return [one["at_s"] for one in person.of("sound") if one["at_s"] > ended_s]
+
+
 async def talk() -> dict[str, object]:
     person = await RoomPerson.join(URL, TOKEN)
     pictures: list[float] = []
@@ -41,11 +46,12 @@ async def talk() -> dict[str, object]:
             if person.of("transcript"):
                 break
             await person.until(lambda: person.state == "listening", "the end of the question")
-        await person.until(lambda: person.of("caption") and person.of("sound"), "the answer", 120)
+        # A question to repeat it was audible before.
+        await person.until(lambda: after(person, ended_s), "the answer", 120)
         await person.until(lambda: person.state == "listening", "the end of the answer", 120)
     finally:
         await person.close()
-    first_s = min(one["at_s"] for one in person.of("sound") if one["at_s"] > ended_s) - ended_s
+    first_s = after(person, ended_s)[0] - ended_s
     return {
         "first_sound_s": round(first_s, 2),
         "transcript": [one["text"] for one in person.of("transcript")],
