@@ -118,6 +118,9 @@ def test_weights_in_the_manifest_become_jobs_of_language_models(tmp_path: Path) 
         "Qwen3-8B.q4",
         0,
     )
+    folder = yaml.safe_load((ROOT / "ansible/roles/models/vars/main.yml").read_text())["models__llama_folder"]
+    for job_file, program in (("llm-expert", "llama-server"), ("llamacpp-rpc", "ggml-rpc-server")):
+        assert f'"{folder}/{program}"' in (ROOT / "jobs" / f"{job_file}.nomad.hcl").read_text()
 
 
 @pytest.mark.parametrize("off", [(), ("provisioning",)])
