@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -198,11 +199,17 @@ def _interface(name: str, facts: HostFacts, inventory: Inventory) -> Iterator[Ch
 
 def _boot(inventory: Inventory) -> list[Check]:
     machines = inventory.groups.get("provisioning", [])
+    guide = "docs/guide/network-boot.md"
     off = [name for name in machines if not inventory.machines[name].get("pxe_server__interface")]
-    if not off:
-        return []
-    fix = "Set pxe_server__interface (docs/guide/network-boot.md), or leave it: machines then bring a system."
-    return [amber("network boot", f"off on {', '.join(off)}", fix, code="boot_network.off")]
+    if off:
+        fix = f"Set pxe_server__interface ({guide}), or leave it: machines then bring a system."
+        return [amber("network boot", f"off on {', '.join(off)}", fix, code="boot_network.off")]
+    built = [name for name in machines if inventory.machines[name].get("provisioning_api__image") != ""]
+    if built and shutil.which("go") is None:
+        found = f"no Go here to compile what machines boot, for the first image of {built[0]}"
+        fix = 'Install Go 1.26 (https://go.dev/dl), or set provisioning_api__image: "".'
+        return [amber("network boot", found, fix, code="boot_network.no_go")]
+    return []
 
 
 def _url(inventory: Inventory) -> list[Check]:
