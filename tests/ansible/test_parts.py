@@ -113,6 +113,7 @@ def test_weights_in_the_manifest_become_jobs_of_language_models(tmp_path: Path) 
     assert (job["job"], job["service"]) == ("llm-expert", "llm-qwen3-8b-q4")
     job_variables = job["variables"]
     assert job_variables["model_file"] == "/opt/soundstage/models/llm/Qwen3-8B.q4.gguf"
+    assert job_variables["nodes"] == ["cpu-1"], "others do not have the weights"
     assert (job_variables["id"], job_variables["model"], job_variables["gpus"]) == (
         "llm-qwen3-8b-q4",
         "Qwen3-8B.q4",
