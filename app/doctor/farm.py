@@ -234,11 +234,15 @@ def _url(inventory: Inventory) -> list[Check]:
 def _weights(inventory: Inventory) -> list[Check]:
     default = Path.home() / ".local/share/soundstage/models"
     required: dict[str, tuple[Path, dict[str, Any]]] = {}
+    programs: set[Path] = set()
     for variables in inventory.machines.values():
         folder = Path(variables.get("models__from") or default).expanduser()
+        of_llama = variables.get("models__llama_server", folder / "llama.cpp")
         for entry in variables.get("models__manifest") or []:
             if not entry.get("url"):
                 required[str(entry.get("path"))] = (folder, entry)
+            if of_llama and str(entry.get("path")).endswith(".gguf"):
+                programs.add(Path(of_llama).expanduser() / "llama-server")
     missing = [
         red(
             "weights",
@@ -248,6 +252,17 @@ def _weights(inventory: Inventory) -> list[Check]:
         )
         for path, (folder, entry) in required.items()
         if not (folder / path).is_file()
+    ]
+    # The workers may have it already.
+    missing += [
+        amber(
+            "weights",
+            f"{program} is not there, which serves language models",
+            "Put llama.cpp's release or what scripts/llama_server builds there, unless the workers have it.",
+            code="weights.no_llama_server",
+        )
+        for program in sorted(programs)
+        if not program.is_file()
     ]
     if missing:
         return missing

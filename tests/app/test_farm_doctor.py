@@ -120,9 +120,15 @@ def test_weights_and_keys_that_are_missing_are_named(tmp_path: Path, monkeypatch
         farm__secrets=str(secrets),
         backup__repository="s3:https://s3.example.org/b",
     )
-    assert complaints(farm_checks._weights(where)) == {"weights.missing": "red"}
+    no_server = {"weights.no_llama_server": "amber"}
+    assert complaints(farm_checks._weights(where)) == {"weights.missing": "red", **no_server}
     (tmp_path / "llm").mkdir()
     (tmp_path / "llm/small.gguf").touch()
+    assert complaints(farm_checks._weights(where)) == no_server
+    elsewhere = inventory(models__from=str(tmp_path), models__manifest=[weight], models__llama_server="")
+    assert complaints(farm_checks._weights(elsewhere)) == {}
+    (tmp_path / "llama.cpp").mkdir()
+    (tmp_path / "llama.cpp/llama-server").touch()
     assert complaints(farm_checks._weights(where)) == {}
     assert complaints(farm_checks._keys(where)) == {"backup.no_key": "red"}
     (secrets / "backup").mkdir(parents=True)
