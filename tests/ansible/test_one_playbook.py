@@ -109,6 +109,8 @@ def test_machines_that_boot_find_a_signed_image(
         file = tmp_path / artefact.name
         fetch(farm, f"{boot}/artefacts/{artefact.name}", "--output", str(file))
         assert hashlib.sha256(file.read_bytes()).hexdigest() == artefact.sha256, artefact.name
+    of_new_machine = fetch(farm, f"{boot}/52-54-00-12-34-56.ipxe")
+    assert all(f"{boot}/artefacts/{name}" in of_new_machine for name in ("vmlinuz", "agent.cpio.zst"))
     script = (
         "cd /root/.cache/soundstage/images && stat --format %Y agents/*/agent $0/manifest.json; ls /run/*.key"
     )
