@@ -133,6 +133,12 @@ variable "memory_mb" {
   description = "What does not fit on the cards has to fit here."
 }
 
+variable "nodes" {
+  type        = list(string)
+  default     = []
+  description = "Names of the nodes that have the program and the weights. Empty: any."
+}
+
 variable "datacenters" {
   type    = list(string)
   default = ["*"]
@@ -155,6 +161,15 @@ job "llm-expert" {
   namespace   = var.namespace
   datacenters = var.datacenters
   node_pool   = var.node_pool
+
+  dynamic "constraint" {
+    for_each = length(var.nodes) == 0 ? [] : [join(",", var.nodes)]
+    content {
+      attribute = "${node.unique.name}"
+      operator  = "set_contains_any"
+      value     = constraint.value
+    }
+  }
 
   # A new version replaces servers one by one, and the old one comes back when the new one is not well.
   update {

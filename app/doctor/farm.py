@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -198,11 +199,17 @@ def _interface(name: str, facts: HostFacts, inventory: Inventory) -> Iterator[Ch
 
 def _boot(inventory: Inventory) -> list[Check]:
     machines = inventory.groups.get("provisioning", [])
+    guide = "docs/guide/network-boot.md"
     off = [name for name in machines if not inventory.machines[name].get("pxe_server__interface")]
-    if not off:
-        return []
-    fix = "Set pxe_server__interface (docs/guide/network-boot.md), or leave it: machines then bring a system."
-    return [amber("network boot", f"off on {', '.join(off)}", fix, code="boot_network.off")]
+    if off:
+        fix = f"Set pxe_server__interface ({guide}), or leave it: machines then bring a system."
+        return [amber("network boot", f"off on {', '.join(off)}", fix, code="boot_network.off")]
+    built = [name for name in machines if inventory.machines[name].get("provisioning_api__image") != ""]
+    if built and shutil.which("go") is None:
+        found = f"no Go here to compile what machines boot, for the first image of {built[0]}"
+        fix = 'Install Go 1.26 (https://go.dev/dl), or set provisioning_api__image: "".'
+        return [amber("network boot", found, fix, code="boot_network.no_go")]
+    return []
 
 
 def _url(inventory: Inventory) -> list[Check]:
@@ -227,11 +234,15 @@ def _url(inventory: Inventory) -> list[Check]:
 def _weights(inventory: Inventory) -> list[Check]:
     default = Path.home() / ".local/share/soundstage/models"
     required: dict[str, tuple[Path, dict[str, Any]]] = {}
+    programs: set[Path] = set()
     for variables in inventory.machines.values():
         folder = Path(variables.get("models__from") or default).expanduser()
+        of_llama = variables.get("models__llama_server", folder / "llama.cpp")
         for entry in variables.get("models__manifest") or []:
             if not entry.get("url"):
                 required[str(entry.get("path"))] = (folder, entry)
+            if of_llama and str(entry.get("path")).endswith(".gguf"):
+                programs.add(Path(of_llama).expanduser() / "llama-server")
     missing = [
         red(
             "weights",
@@ -241,6 +252,17 @@ def _weights(inventory: Inventory) -> list[Check]:
         )
         for path, (folder, entry) in required.items()
         if not (folder / path).is_file()
+    ]
+    # The workers may have it already.
+    missing += [
+        amber(
+            "weights",
+            f"{program} is not there, which serves language models",
+            "Put llama.cpp's release or what scripts/llama_server builds there, unless the workers have it.",
+            code="weights.no_llama_server",
+        )
+        for program in sorted(programs)
+        if not program.is_file()
     ]
     if missing:
         return missing

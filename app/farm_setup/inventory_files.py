@@ -121,6 +121,10 @@ def _boot(boot: BootNetwork | None, answers: FarmAnswers) -> str:
             "# New machines of this network reach the farm at once.",
             f"common__farm_networks: \"{{{{ farm__addresses + ['{boot.network}'] }}}}\"",
         ]
+    lines += [
+        "# What machines boot, built by the first run: metal, or cloud for virtual ones.",
+        "provisioning_api__image: metal",
+    ]
     return "\n".join([*lines, ""])
 
 

@@ -1,12 +1,18 @@
-"""The deploy agent, built from `pxe/agent` when its source has changed; called by the build and by tests."""
+"""The deploy agent, built from `pxe/agent` when its source has changed; called by the build and by tests.
+
+`python3 -m pxe.image.agent_program` builds it and prints where it is, for the role provisioning_api: with
+nothing but the standard library.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import sys
 from pathlib import Path
 
 from pxe.image.folder_cache import build_once, cache_folder
 from pxe.image.programs import run_tool
+from soundstage.errors import SoundstageError
 
 SOURCE = Path(__file__).parents[1] / "agent"
 
@@ -38,3 +44,10 @@ def _build(staging: Path) -> None:
         environment={"CGO_ENABLED": "0", "GOARCH": "amd64", "GOOS": "linux"},
         cwd=SOURCE,
     )
+
+
+if __name__ == "__main__":
+    try:
+        print(agent_program())
+    except SoundstageError as error:
+        sys.exit(str(error))

@@ -44,6 +44,7 @@ BOOT = {
     "pxe_server__interface": "host0",
     "pxe_server__first": "10.77.0.200",
     "pxe_server__last": "10.77.0.220",
+    "provisioning_api__image": "",
 }
 ONLY_LATER = {
     *("soundstage_card_ecc_errors", "soundstage_card_temperature_celsius"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,8 @@ from journey_inputs import FARM, PROGRAM
 
 from lab.farm_in_a_box import Lab
 from lab.plan import machines_named
+from provisioning_api.artefacts.manifest import verify_manifest
+from pxe.image.chunks import ImageIndex
 
 pytestmark = [
     pytest.mark.root,
@@ -25,7 +28,9 @@ BOOT = {
     "pxe_server__first": "10.77.0.200",
     "pxe_server__last": "10.77.0.220",
     "provisioning_api__engines": True,
+    "provisioning_api__image": "cloud",
 }
+ARTEFACTS = "/var/lib/soundstage-provisioning/artefacts"
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +91,31 @@ def test_what_is_left_out_is_named(first_run: Run) -> None:
     for sentence in ("Metrics, alerts and logs are left out", "No machine makes videos yet"):
         assert sentence in first_run.output
     assert "Network boot is left out" not in first_run.output
+
+
+def test_machines_that_boot_find_a_signed_image(
+    farm: LabFarm, first_run: Run, record_property: Callable[[str, object], None], tmp_path: Path
+) -> None:
+    boot = f"http://{ADDRESS}/boot"
+    content, signature, key = (
+        fetch(farm, f"{boot}/{name}") for name in ("manifest.json", "manifest.json.sig", "manifest.pub")
+    )
+    manifest = verify_manifest(content.encode(), signature.strip(), bytes.fromhex(key))
+    (named,) = (one.name for one in manifest.artefacts if one.name.endswith(".image.json"))
+    assert named.startswith("soundstage-debian13-")
+    index = ImageIndex.model_validate_json(fetch(farm, f"{boot}/artefacts/{named}"))
+    assert {"vmlinuz", "agent.cpio.zst", index.data} <= {one.name for one in manifest.artefacts}
+    for artefact in manifest.artefacts:
+        file = tmp_path / artefact.name
+        fetch(farm, f"{boot}/artefacts/{artefact.name}", "--output", str(file))
+        assert hashlib.sha256(file.read_bytes()).hexdigest() == artefact.sha256, artefact.name
+    of_new_machine = fetch(farm, f"{boot}/52-54-00-12-34-56.ipxe")
+    assert all(f"{boot}/artefacts/{name}" in of_new_machine for name in ("vmlinuz", "agent.cpio.zst"))
+    script = (
+        "cd /root/.cache/soundstage/images && stat --format %Y agents/*/agent $0/manifest.json; ls /run/*.key"
+    )
+    since, until = farm.on(MACHINE, "sh", "-c", script, ARTEFACTS).stdout.split()
+    record_property("image_s", int(until) - int(since))
 
 
 def test_a_second_run_changes_nothing(farm: LabFarm, first_run: Run) -> None:

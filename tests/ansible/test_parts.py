@@ -113,11 +113,15 @@ def test_weights_in_the_manifest_become_jobs_of_language_models(tmp_path: Path) 
     assert (job["job"], job["service"]) == ("llm-expert", "llm-qwen3-8b-q4")
     job_variables = job["variables"]
     assert job_variables["model_file"] == "/opt/soundstage/models/llm/Qwen3-8B.q4.gguf"
+    assert job_variables["nodes"] == ["cpu-1"], "others do not have the weights"
     assert (job_variables["id"], job_variables["model"], job_variables["gpus"]) == (
         "llm-qwen3-8b-q4",
         "Qwen3-8B.q4",
         0,
     )
+    folder = yaml.safe_load((ROOT / "ansible/roles/models/vars/main.yml").read_text())["models__llama_folder"]
+    for job_file, program in (("llm-expert", "llama-server"), ("llamacpp-rpc", "ggml-rpc-server")):
+        assert f'"{folder}/{program}"' in (ROOT / "jobs" / f"{job_file}.nomad.hcl").read_text()
 
 
 @pytest.mark.parametrize("off", [(), ("provisioning",)])

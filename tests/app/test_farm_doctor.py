@@ -99,6 +99,18 @@ def test_the_boot_interface_must_be_there_with_the_address() -> None:
     assert complaints(farm_checks._boot(inventory(groups))) == {"boot_network.off": "amber"}
 
 
+def test_the_first_image_needs_go_on_the_controller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    where = inventory(("control", "provisioning"), pxe_server__interface="eth0")
+    assert complaints(farm_checks._boot(where)) == {"boot_network.no_go": "amber"}
+    where.machines["box"]["provisioning_api__image"] = ""
+    assert farm_checks._boot(where) == []
+    del where.machines["box"]["provisioning_api__image"]
+    program = tmp_path / "go"
+    program.touch(mode=0o755)
+    assert farm_checks._boot(where) == []
+
+
 def test_weights_and_keys_that_are_missing_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     weight = {"path": "llm/small.gguf", "sha256": "0" * 64, "source": "https://example.org", "licence": "MIT"}
     secrets = tmp_path / "secrets"
@@ -108,9 +120,15 @@ def test_weights_and_keys_that_are_missing_are_named(tmp_path: Path, monkeypatch
         farm__secrets=str(secrets),
         backup__repository="s3:https://s3.example.org/b",
     )
-    assert complaints(farm_checks._weights(where)) == {"weights.missing": "red"}
+    no_server = {"weights.no_llama_server": "amber"}
+    assert complaints(farm_checks._weights(where)) == {"weights.missing": "red", **no_server}
     (tmp_path / "llm").mkdir()
     (tmp_path / "llm/small.gguf").touch()
+    assert complaints(farm_checks._weights(where)) == no_server
+    elsewhere = inventory(models__from=str(tmp_path), models__manifest=[weight], models__llama_server="")
+    assert complaints(farm_checks._weights(elsewhere)) == {}
+    (tmp_path / "llama.cpp").mkdir()
+    (tmp_path / "llama.cpp/llama-server").touch()
     assert complaints(farm_checks._weights(where)) == {}
     assert complaints(farm_checks._keys(where)) == {"backup.no_key": "red"}
     (secrets / "backup").mkdir(parents=True)

@@ -83,6 +83,14 @@ def test_a_language_model_asks_for_cards_that_are_large_enough_or_for_none(nomad
     assert not json.loads(text)["Job"]["TaskGroups"][0]["Tasks"][0]["Resources"]["Devices"]
 
 
+def test_a_language_model_runs_where_its_weights_are(nomad: Any) -> None:
+    plan = ("job", "plan", "-var", "driver=raw_exec", "-var", "provider=nomad", "-var", "memory_mb=256")
+    path = "jobs/llm-expert.nomad.hcl"
+    here, elsewhere = ("-var", 'nodes=["away", "gpu"]'), ("-var", 'nodes=["away"]')
+    assert "All tasks successfully" in nomad(*plan, *here, path, ok=PLANNED).stdout
+    assert "failed to place 1" in nomad(*plan, *elsewhere, path, ok=PLANNED).stdout
+
+
 def test_a_pool_that_asks_nobody_who_they_are_is_not_opened_by_accident(nomad: Any) -> None:
     said = nomad("job", "plan", "jobs/llamacpp-rpc.nomad.hcl", ok=(255,))
     assert "host_network" in said.stderr

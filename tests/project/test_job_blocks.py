@@ -23,6 +23,7 @@ SHARED = {
         *('dynamic "volume"', 'dynamic "volume_mount"', 'dynamic "template"', 'dynamic "constraint"'),
     ),
     ("agent", "livekit"): (*(f'variable "{name}"' for name in ("driver", "provider")), "logs"),
+    ("voice", "llm-expert"): ('dynamic "constraint"',),
     ("agent", "voice"): (*(f'variable "{name}"' for name in ("driver", "env", "program_volume")), "logs"),
     ("llamacpp-rpc", "llm-expert"): ("restart", "resources", 'dynamic "device"', 'variable "vram_mib"'),
     ("llamacpp-rpc", "llm-expert", "tts"): ("reschedule", 'variable "driver"'),

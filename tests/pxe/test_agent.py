@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -28,6 +30,17 @@ def test_the_agent_is_vetted_and_formatted() -> None:
     for command in (["go", "vet", "./..."], ["gofmt", "-l", "."]):
         done = subprocess.run(command, cwd=SOURCE, capture_output=True, text=True, timeout=900)
         assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
+
+
+def test_the_controller_compiles_it_without_a_package_of_python(tmp_path: Path) -> None:
+    """As the role provisioning_api does. -S: nothing but the standard library is found."""
+    command = [sys.executable, "-S", "-B", "-m", "pxe.image.agent_program"]
+    without_go = {"PATH": str(tmp_path), "SOUNDSTAGE_IMAGE_CACHE": str(tmp_path)}
+    done = subprocess.run(command, cwd=SOURCE.parents[1], env=without_go, capture_output=True, text=True)
+    assert done.returncode == 1 and done.stderr.startswith("image.programs_missing: The program go")
+    program = agent_program()
+    done = subprocess.run(command, cwd=SOURCE.parents[1], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, f"{program}\n"), done.stderr
 
 
 @pytest.mark.timeout(900)
