@@ -9,13 +9,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
-from pathlib import Path
-from typing import Any
 
-import yaml
-
-from agent.sentences import LOADER
+from agent.sentences import read_folder
 from agent.understanding import values
 
 WHOLE = frozenset(
@@ -58,8 +53,7 @@ def change_words() -> ChangeWords:
     patterns: dict[str, list[str]] = {}
     look: dict[str, dict[str, list[str]]] = {}
     cannot: dict[str, list[str]] = {}
-    for path in sorted(Path(str(files("agent") / "understanding/changes")).glob("*.yaml")):
-        data: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), LOADER)  # noqa: S506
+    for data in read_folder("understanding/changes").values():
         for slot, some in data.pop("look").items():
             for value, sources in some.items():
                 look.setdefault(slot, {}).setdefault(value, []).extend(map(str, sources))

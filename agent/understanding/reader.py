@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from agent.understanding import values
 from agent.understanding.classifier import Classifier, hashes
 from agent.understanding.clauses import PERHAPS, SURE, Boundary, Divider, boundaries, features_at, parts_of
+from agent.understanding.corpus import SLOT_KINDS
 from agent.understanding.labels import Field, fields
 from agent.understanding.recent import Recent
 from agent.understanding.sentence import Literal, Sentence, quotations, tails, text_features
-from agent.understanding.slots import ENTITY_KINDS, Filled, Focus, SlotFiller, kinds_named
+from agent.understanding.slots import Filled, Focus, SlotFiller, kinds_named
 from agent.understanding.spelling import Spelling
 from agent.understanding.tagger import OUTSIDE, Tagger, spans
 from agent.understanding.tokens import tokenize
@@ -276,9 +277,7 @@ class Reader:
         """Returns the kinds of things that an intent may name; free texts may name any."""
         slots = self.slots.get(intent, ())
         kinds = {kind for slot in slots for kind in kinds_named(intent, slot)}
-        return kinds | (
-            {kind for some in ENTITY_KINDS.values() for kind in some} if intent in NAMES_ANYTHING else set()
-        )
+        return kinds | (set(SLOT_KINDS.values()) if intent in NAMES_ANYTHING else set())
 
     def fill_as(self, intent: str, text: str, world: World, focus: Focus, now: datetime) -> Filled:
         """Returns the arguments of a clause whose intent is known, such as the answer to a question."""

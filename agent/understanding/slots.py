@@ -10,28 +10,11 @@ from typing import Any, get_args
 
 from agent.tools.machines.text import MachineState
 from agent.understanding import calculations, changes, moments, values
+from agent.understanding.corpus import NEW_NAMES, SLOT_KINDS
 from agent.understanding.sentence import Sentence
 from agent.understanding.when import clock_time
 from agent.understanding.world import Mention, Thing, World, fold, kind_of_live
 
-ENTITY_KINDS: Mapping[str, tuple[str, ...]] = {
-    "persona": ("persona",),
-    "project": ("project",),
-    "scene": ("scene",),
-    "before": ("scene",),
-    "after": ("scene",),
-    "render": ("render",),
-    "video": ("render",),
-    "machine": ("machine",),
-    "machines": ("machine",),
-    "node": ("machine",),
-    "job": ("job",),
-    "playbook": ("playbook",),
-    "account": ("channel",),
-    "name": ("snapshot",),
-    "other": ("snapshot",),
-    "run": ("run",),
-}
 KINDS_OF_INTENT: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "trash.restore_video": {"render": ("trashed_render",)},
     "trash.restore_project": {"project": ("trashed_project",)},
@@ -93,7 +76,8 @@ _NUMBERED = re.compile(
 
 def kinds_named(intent: str, slot: str) -> tuple[str, ...]:
     """Returns the kinds of things that an argument of an intent may name; none for a free text."""
-    return KINDS_OF_INTENT.get(intent, {}).get(slot) or ENTITY_KINDS.get(slot, ())
+    kind = SLOT_KINDS.get(slot)
+    return KINDS_OF_INTENT.get(intent, {}).get(slot) or (() if kind is None else (kind,))
 
 
 @dataclass(slots=True)
@@ -148,7 +132,7 @@ class SlotFiller:
                 }:
                     filled.loose.add(slot)
         for slot in slot_names:
-            if slot not in filled.arguments and slot in ENTITY_KINDS:
+            if slot not in filled.arguments and slot in SLOT_KINDS:
                 self._fill_from_mentions(filled, intent, slot, spans)
                 if slot in filled.arguments:
                     # What was tagged names nothing, and something else in the sentence does.
@@ -233,7 +217,7 @@ class SlotFiller:
             code = values.console_code(text)
             if code:
                 filled.arguments[slot] = code
-        elif slot in ENTITY_KINDS and not _is_new_name(intent, slot):
+        elif slot in SLOT_KINDS and not _is_new_name(intent, slot):
             self._fill_entity(filled, intent, slot, start, end, known)
         else:
             value__ = known or text.strip(_ENDS if slot != "script" else " \t\n").strip()
@@ -457,9 +441,4 @@ def _joined(spans: Sequence[tuple[str, int, int]]) -> list[tuple[str, int, int]]
 
 
 def _is_new_name(intent: str, slot: str) -> bool:
-    return slot == "name" and intent in (
-        "snapshots.save",
-        "create_persona.create",
-        "create_persona.change",
-        "change_machine.accept",
-    )
+    return slot == "name" and intent in NEW_NAMES

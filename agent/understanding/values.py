@@ -9,16 +9,13 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
-import yaml
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
 from agent.colours import COLOURS
-from agent.sentences import LOADER
+from agent.sentences import read_folder
 
 WORD = re.compile(r"[^\W_]+(?:['’.:][^\W_]+)*")
 _CAPTION_FORMAT = re.compile(r"(?<![\w.])(?:\*?\.)?(srt|subrip|(?:web)?vtt)\b", re.IGNORECASE)
@@ -92,8 +89,7 @@ def words() -> Words:
     cues: dict[str, set[str]] = {}
     labels: dict[str, tuple[str, ...]] = {}
     patterns: dict[str, list[str]] = {}
-    for path in sorted(Path(str(files("agent") / "understanding/languages")).glob("*.yaml")):
-        data = yaml.load(path.read_text(encoding="utf-8"), LOADER)  # noqa: S506
+    for data in read_folder("understanding/languages").values():
         for name, table in tables.items():
             table.update({str(word): value for word, value in data.get(name, {}).items()})
         for name, group in groups.items():
