@@ -45,9 +45,7 @@ class Turn:
 
 def _record(call: Mapping[str, Mapping[str, Any]]) -> CallRecord:
     ((tool, arguments),) = call.items()
-    rest = dict(arguments or {})
-    action = rest.pop("action", None)
-    return CallRecord(f"{tool}.{action}" if action else tool, rest)
+    return CallRecord.of(tool, arguments or {})
 
 
 @dataclass(frozen=True, slots=True)
