@@ -34,7 +34,6 @@ SHORT_WORDS = 9
 """More words before a colon are no lead to a text; a longer utterance is no correction by itself."""
 PACES = ("slowest", "slow", "normal", "fast", "fastest")
 LOOK = ("pace", "captions", "shape", "quality", "background")
-_WORD = re.compile(r"[^\W_]+(?:['’.:][^\W_]+)*")
 _QUOTED = re.compile(r"\"[^\"]*\"|“[^”]*”|„[^“”]*[“”]|«[^»]*»")
 
 
@@ -163,7 +162,11 @@ def _only_colour(text: str) -> str | None:
     if phrase is None:
         return None
     carries = change_words().patterns["only_look"]
-    return table[phrase] if all(map(carries.fullmatch, _WORD.findall(lower.replace(phrase, " ")))) else None
+    return (
+        table[phrase]
+        if all(map(carries.fullmatch, values.WORD.findall(lower.replace(phrase, " "))))
+        else None
+    )
 
 
 def _look(some: Mapping[str, re.Pattern[str]], text: str) -> str | None:
@@ -185,7 +188,7 @@ def says_only_look(text: str) -> bool:
     for phrase in _phrases(found):
         rest = re.sub(rf"(?<!\w){re.escape(phrase)}(?!\w)", " ", rest, flags=re.IGNORECASE)
     pattern = change_words().patterns["only_look"]
-    return all(pattern.fullmatch(word) or word[0].isdigit() for word in _WORD.findall(rest))
+    return all(pattern.fullmatch(word) or word[0].isdigit() for word in values.WORD.findall(rest))
 
 
 def without_look(text: str) -> str:
@@ -218,7 +221,7 @@ def also_that(text: str) -> str | None:
 def place_in_list(text: str) -> int | None:
     """Returns the place that an ordinal in words names, -1 for the last: “the second one, slower”."""
     table = values.words().ordinals
-    return next((table[word] for word in _WORD.findall(text.lower()) if word in table), None)
+    return next((table[word] for word in values.WORD.findall(text.lower()) if word in table), None)
 
 
 def is_indirect(text: str, script: str) -> bool:

@@ -77,6 +77,16 @@ READS = frozenset(
     }
 )
 
+SHOWS: Mapping[str, tuple[str, str]] = {
+    "render": ("show_render", "render"),
+    "project": ("list_projects", "project"),
+    "machine": ("list_machines", "machine"),
+    "job": ("cluster_status", "job"),
+    "scene": ("list_projects", "scene"),
+    "run": ("show_runs", "run"),
+}
+"""The intent that shows one thing of a kind, and its argument for it."""
+
 TEXTS_OF: Mapping[str, str] = {"make_render": "script", "edit_project.add_scene": "script"}
 """The argument that is spoken, of intents that make one thing of one text."""
 

@@ -114,7 +114,7 @@ class Judgement(FollowUp):
         others = [one for one in clauses if one and one not in denied]
         if not others or not all(values.is_whole("reasons", one) for one in denied):
             return True
-        again = self.reader.read(", ".join(others), self.world, self.dialogue.focus(), self.now)[0]
+        again = self.read(", ".join(others))[0]
         return again.intent != best.intent or plain(again.arguments) != plain(best.arguments)
 
     def _is_unlikely(self, candidates: Sequence[Candidate]) -> bool:

@@ -150,7 +150,7 @@ def refers_to_ours(text: str, world: World) -> bool:
         return False
     return any(
         one.thing.kind in _OURS and one.sureness >= SURE_NAME and len(one.thing.name) > 3
-        for one in world.mentions(tokenize(text)[:80])
+        for one in world.mentions(tokenize(text))
     )
 
 

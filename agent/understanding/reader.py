@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
@@ -243,19 +243,19 @@ class Reader:
     def _fitting(self, probabilities: Any, sentence: Sentence) -> Any:
         """Returns the probabilities, lower for intents that have no argument for a thing that is named."""
         named = [one for one in sentence.mentions if one.sureness >= SURE_NAME]
-        spans_named = {(one.start, one.end) for one in named}
-        factors = np.ones(len(probabilities), np.float32)
-        for start, end in spans_named:
-            kinds = {one.thing.kind for one in named if (one.start, one.end) == (start, end)}
-            is_trashed = all(kind.startswith(TRASHED) for kind in kinds)
-            for place, intent in enumerate(self.classifier.labels):
-                if is_trashed and intent not in LIKE_RESTORING:
-                    # Texts and new things may well be called as what somebody has deleted.
-                    continue
-                if not intent.startswith(("act.", "plan.")) and not kinds & self.kinds_of(intent):
-                    factors[place] *= IMPOSSIBLE if intent.startswith("trash.") else MISFIT
-        fitting = probabilities * factors
-        return fitting / fitting.sum()
+        weights = np.ones(len(probabilities), np.float32)
+        for span in {(one.start, one.end) for one in named}:
+            kinds = {one.thing.kind for one in named if (one.start, one.end) == span}
+            weights *= np.array([self._fit(one, kinds) for one in self.classifier.labels], np.float32)
+        return _weighted(probabilities, weights)
+
+    def _fit(self, intent: str, kinds: Set[str]) -> float:
+        """Returns the weight of an intent where something of one of these kinds is named."""
+        # Texts and new things may well be called as what somebody has deleted.
+        is_trashed = all(kind.startswith(TRASHED) for kind in kinds) and intent not in LIKE_RESTORING
+        if is_trashed or intent.startswith(("act.", "plan.")) or kinds & self.kinds_of(intent):
+            return 1.0
+        return IMPOSSIBLE if intent.startswith("trash.") else MISFIT
 
     def _by_focus(self, probabilities: Any, sentence: Sentence, focus: Focus) -> Any:
         """Returns the probabilities, higher for intents about the kind of thing that was spoken of last where
@@ -263,15 +263,11 @@ class Reader:
         """
         if not focus.recent or sentence.mentions or not values.says_pronoun(sentence.text):
             return probabilities
-        factors = np.array(
-            [
-                SPOKEN_OF if focus.recent in self.kinds_of(intent) and intent not in NAMES_ANYTHING else 1.0
-                for intent in self.classifier.labels
-            ],
-            np.float32,
-        )
-        fitting = probabilities * factors
-        return fitting / fitting.sum()
+        fits = [
+            intent not in NAMES_ANYTHING and focus.recent in self.kinds_of(intent)
+            for intent in self.classifier.labels
+        ]
+        return _weighted(probabilities, np.where(fits, np.float32(SPOKEN_OF), np.float32(1.0)))
 
     def kinds_of(self, intent: str) -> set[str]:
         """Returns the kinds of things that an intent may name; free texts may name any."""
@@ -281,8 +277,7 @@ class Reader:
 
     def fill_as(self, intent: str, text: str, world: World, focus: Focus, now: datetime) -> Filled:
         """Returns the arguments of a clause whose intent is known, such as the answer to a question."""
-        sentence = Sentence.of(text, _quotations(text, world))
-        sentence = sentence.with_mentions(world.mentions(sentence.tokens[:80]), self.spelling)
+        sentence = self._sentence(text, _quotations(text, world), world)
         encoded = None if self.encoder is None else self.encoder.read([sentence])[0]
         return self._fill(SlotFiller(sentence, world, focus, now, self.lexicon), intent, encoded)
 
@@ -396,6 +391,10 @@ class Reader:
             ("sentence", head, text), world, lambda: self._best_sentence(head, text, world)
         )
 
+    def _sentence(self, text: str, literals: Sequence[Literal], world: World) -> Sentence:
+        sentence = Sentence.of(text, literals)
+        return sentence.with_mentions(world.mentions(sentence.tokens), self.spelling)
+
     def _best_sentence(self, head: str, text: str, world: World) -> tuple[Sentence, NDArray[np.float32]]:
         plain = _quotations(text, world)
         listed = [one for one in fields(text[:MOST_CHARS]) if TEXT_SLOTS & set(one.slots)]
@@ -410,8 +409,7 @@ class Reader:
         best: tuple[float, Sentence, NDArray[np.float32]] | None = None
         for number, literals in enumerate(readings):
             shown = text if any(one.end > MOST_CHARS for one in literals) else head
-            sentence = Sentence.of(shown, literals)
-            sentence = sentence.with_mentions(world.mentions(sentence.tokens[:80]), self.spelling)
+            sentence = self._sentence(shown, literals, world)
             probabilities = self.classifier.probabilities(sentence.words()[:120])
             intent = self.classifier.labels[int(probabilities.argmax())]
             if number and not TEXT_SLOTS & set(self.slots.get(intent, ())):
@@ -421,6 +419,11 @@ class Reader:
                 best = (score, sentence, probabilities)
         assert best is not None  # noqa: S101
         return best[1:]
+
+
+def _weighted(probabilities: Any, weights: NDArray[np.float32]) -> Any:
+    weighted = probabilities * weights
+    return weighted / weighted.sum()
 
 
 def _quotations(text: str, world: World) -> list[Literal]:

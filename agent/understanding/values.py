@@ -18,6 +18,8 @@ from agent.colours import COLOURS
 from agent.sentences import read_folder
 
 WORD = re.compile(r"[^\W_]+(?:['’.:][^\W_]+)*")
+ARTICLES = ("a", "an", "one", "ein", "eine", "einen", "einem")
+"""Words for the number one that mostly count nothing."""
 _CAPTION_FORMAT = re.compile(r"(?<![\w.])(?:\*?\.)?(srt|subrip|(?:web)?vtt)\b", re.IGNORECASE)
 _DOCUMENT = re.compile(
     r"https?://\S+|(?<!\S)[\w./~-]+\.(?:pdf|pptx?|docx?|odt|odp|md|html?|txt)\b", re.IGNORECASE
@@ -157,7 +159,7 @@ def ordinal(text: str) -> int | None:
         if word in table.ordinals:
             return table.ordinals[word]
     for word in WORD.findall(text.lower()):
-        if word in table.numbers and word not in ("a", "an", "ein", "eine", "einen", "einem", "one"):
+        if word in table.numbers and word not in ARTICLES:
             return table.numbers[word]
     return None
 
