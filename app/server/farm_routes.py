@@ -279,11 +279,10 @@ async def list_runs(
     _: ReadRuns,
     paging: PagingDep,
     state: Annotated[list[RunState] | None, Query(max_length=20)] = None,
-    before: Annotated[str | None, Query(max_length=60, description="use `cursor` instead")] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
 ) -> list[RunView]:
     """Runs of Ansible, the newest first. `Link` leads to the next page."""
-    page = await farm.page(RunView, "/api/runs", paging.ask(limit), state=state, before=before)
+    page = await farm.page(RunView, "/api/runs", paging.ask(limit), state=state)
     return paging.answer(page)
 
 
