@@ -9,7 +9,6 @@ import type { AuditSearch } from "../lists/AuditView";
 import type { Facets } from "../videos/useRenders";
 import { Frame } from "./Frame";
 import { NoSuchView, ViewProblem } from "./NoView";
-import { presentAddress } from "./rooms";
 
 /** A view that is drawn anew in another language. */
 function viewOf<Name extends string>(load: () => Promise<Record<Name, () => ReactNode>>, name: Name) {
@@ -244,10 +243,6 @@ const routeTree = root.addChildren([
 // The development server of Vite keeps the page below the address of its files.
 const BASE = import.meta.env.DEV ? "/page" : "";
 
-// Bookmarks and notes hold former addresses.
-const former = presentAddress(location.hash);
-if (former) history.replaceState(null, "", BASE + former);
-
 export const router = createRouter({
   routeTree,
   basepath: BASE || "/",
@@ -255,11 +250,6 @@ export const router = createRouter({
   defaultPendingMs: 300,
   defaultPendingComponent: () => <p className="pending">{t`One moment`}</p>,
   defaultErrorComponent: ViewProblem,
-});
-
-addEventListener("hashchange", () => {
-  const present = presentAddress(location.hash);
-  if (present) router.history.replace(BASE + present);
 });
 
 declare module "@tanstack/react-router" {
