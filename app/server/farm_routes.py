@@ -29,6 +29,7 @@ from provisioning_api.runs.tasks import TaskView
 from provisioning_api.timeline.service import Timeline
 from soundstage.errors import Conflict
 from soundstage.events import last_event_id
+from soundstage.events.sse import STREAM_HEADERS
 from soundstage.paging import PAGED, Page, PageRequest, PagingDep
 from soundstage.routers import AppService
 from soundstage.settings import Settings
@@ -153,7 +154,7 @@ class RelayedEvents(Response):
             await StreamingResponse(
                 upstream.aiter_raw(),
                 media_type="text/event-stream",
-                headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+                headers=STREAM_HEADERS,
             )(scope, receive, send)
 
 
