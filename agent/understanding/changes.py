@@ -13,21 +13,15 @@ from functools import cache
 from agent.sentences import read_folder
 from agent.understanding import values
 
-WHOLE = frozenset(
-    {
-        "about_me",
-        "also_that",
-        "complains",
-        "corrects",
-        "films_it",
-        "instead_of",
-        "sets_time",
-        "takes_back",
-        "what_do_you_mean",
-        "who_spoke",
-    }
-)
+WHOLE = frozenset({
+    "about_me", "also_that", "complains", "corrects", "films_it", "instead_of", "sets_time", "takes_back",
+    "what_do_you_mean", "who_spoke"
+})  # fmt: skip
 """Patterns that an utterance matches from its beginning to its end; the others are found within it."""
+UNBOUNDED = frozenset({
+    "several_texts", "indirect", "numbered", "greets", "ends_courteously", "ends_with_that", "opens",
+})  # fmt: skip
+"""Patterns that say themselves where they begin and end; the others do at the ends of words."""
 LEAST_STATEMENT_WORDS = 5
 LEAST_TEXT_WORDS = 2
 SHORT_WORDS = 9
@@ -63,16 +57,7 @@ def change_words() -> ChangeWords:
     return ChangeWords(
         {
             name: re.compile("|".join(some), re.IGNORECASE)
-            if name
-            in (
-                "several_texts",
-                "indirect",
-                "numbered",
-                "greets",
-                "ends_courteously",
-                "ends_with_that",
-                "opens",
-            )
+            if name in UNBOUNDED
             else _compiled(some, whole=name in WHOLE)
             for name, some in patterns.items()
         },

@@ -9,7 +9,6 @@ from typing import Any
 
 from agent.understanding import changes, values
 from agent.understanding.candidates import (
-    FREE_TEXTS,
     SENTENCE_END,
     missing,
     plain,
@@ -24,7 +23,7 @@ from agent.understanding.open_questions import Fit, fit_of, is_bare_choice
 from agent.understanding.reader import MOST_CHARS, Candidate
 from agent.understanding.references import is_bare, same_of
 from agent.understanding.sentence import quotations
-from agent.understanding.slots import FIXED, Filled
+from agent.understanding.slots import FIXED, FREE_TEXTS, Filled
 from agent.understanding.turn import NAMES
 from agent.understanding.world import Thing, fold
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from agent.understanding import changes, doubt, values
-from agent.understanding.candidates import FREE_TEXTS, has_sentence_end, is_half_timed, own, plain
+from agent.understanding.candidates import has_sentence_end, is_half_timed, own, plain
 from agent.understanding.decision import (
     SURE_CALL,
     SURE_COMPUTED,
@@ -20,6 +20,7 @@ from agent.understanding.followups import FollowUp
 from agent.understanding.intents import DESTRUCTIVE, NEEDS_WORD
 from agent.understanding.reader import MOST_CHARS, Candidate
 from agent.understanding.references import KINDS_OF_SLOT, is_of_other_kind
+from agent.understanding.slots import FREE_TEXTS
 from agent.understanding.world import fold
 
 RISKY = DESTRUCTIVE | {"publish_render.publish", "ansible", "cancel_run"}

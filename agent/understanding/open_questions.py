@@ -6,13 +6,13 @@ import re
 from enum import Enum
 
 from agent.understanding import changes, values
-from agent.understanding.candidates import FREE_TEXTS
 from agent.understanding.changes import LEAST_TEXT_WORDS, SHORT_WORDS, text_after_colon
 from agent.understanding.decision import SURE_INTENT, SURE_OTHER, SURE_WRITE
 from agent.understanding.dialogue import Question
 from agent.understanding.intents import READS
 from agent.understanding.reader import Candidate
 from agent.understanding.sentence import quotations
+from agent.understanding.slots import FREE_TEXTS
 from agent.understanding.tokens import tokenize
 from agent.understanding.world import SURE_NAME, World
 

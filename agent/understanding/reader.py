@@ -19,7 +19,7 @@ from agent.understanding.corpus import SLOT_KINDS
 from agent.understanding.labels import Field, fields
 from agent.understanding.recent import Recent
 from agent.understanding.sentence import Literal, Sentence, quotations, tails, text_features
-from agent.understanding.slots import Filled, Focus, SlotFiller, kinds_named
+from agent.understanding.slots import FREE_TEXTS, Filled, Focus, SlotFiller, kinds_named
 from agent.understanding.spelling import Spelling
 from agent.understanding.tagger import OUTSIDE, Tagger, spans
 from agent.understanding.tokens import tokenize
@@ -34,23 +34,10 @@ COMMAND = re.compile(
 )
 SURE_COMMAND = 0.25
 MOST_LINES = 1000
-SERVICES = frozenset(
-    {
-        "docker",
-        "nomad",
-        "consul",
-        "sshd",
-        "ssh",
-        "chrony",
-        "chronyd",
-        "nginx",
-        "containerd",
-        "ntp",
-        "cron",
-        "postgresql",
-        "journald",
-    }
-)
+SERVICES = frozenset({
+    "docker", "nomad", "consul", "sshd", "ssh", "chrony", "chronyd", "nginx", "containerd", "ntp", "cron",
+    "postgresql", "journald"
+})  # fmt: skip
 
 MISFIT = 0.1
 SPOKEN_OF = 5.0
@@ -62,20 +49,10 @@ RECENT = 64
 TEXT_MARGIN = 2.0
 """Between the scores of two arguments that a quotation may be; below it is unsure which."""
 OWN_TAIL_CHARS = 30
-NAMES_ANYTHING = frozenset(
-    {
-        "memory.remember",
-        "memory.recall",
-        "memory.forget",
-        "audit.story",
-        "code_runner",
-        "write_script.draft",
-        "write_script.film",
-        "list_renders",
-        "list_machines",
-        "cluster_status",
-    }
-)
+NAMES_ANYTHING = frozenset({
+    "memory.remember", "memory.recall", "memory.forget", "audit.story", "code_runner", "write_script.draft",
+    "write_script.film", "list_renders", "list_machines", "cluster_status"
+})  # fmt: skip
 
 LIKE_RESTORING = frozenset({"edit_project.restore", "snapshots.load", "memory.recall"})
 """What “bring back” may mean beside taking something out of the trash."""
@@ -90,9 +67,7 @@ MEANING_SHARE = 0.4
 """How much the encoder counts in the weighted geometric mean of the probabilities of an intent."""
 TAG_SHARE = 12.0
 """How much the encoder's scores of tags count beside those of the n-grams."""
-TEXT_SLOTS = frozenset(
-    {"script", "text", "title", "topic", "code", "name", "description", "heading", "about", "question"}
-)
+TEXT_SLOTS = FREE_TEXTS - {"command"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,29 +55,6 @@ class Words:
     operators: Mapping[str, str]
 
 
-_GROUPS = (
-    "newest",
-    "pronouns",
-    "person_pronouns",
-    "finished",
-    "failed",
-    "running",
-    "new",
-    "all",
-    "except",
-    "articles",
-    "afternoon",
-    "in",
-    "joiners",
-    "conditions",
-    "repairs",
-    "musing",
-    "goes_on",
-    "again",
-    "pools",
-)
-
-
 @cache
 def words() -> Words:
     """Returns the words of every language file."""
@@ -85,7 +62,7 @@ def words() -> Words:
         name: {}
         for name in ("numbers", "ordinals", "weekdays", "months", "days", "clock", "units", "operators")
     }
-    groups: dict[str, set[str]] = {name: set() for name in _GROUPS}
+    groups: dict[str, set[str]] = {}
     values: dict[str, dict[str, str]] = {}
     plain: dict[str, dict[str, str]] = {}
     cues: dict[str, set[str]] = {}
@@ -94,8 +71,9 @@ def words() -> Words:
     for data in read_folder("understanding/languages").values():
         for name, table in tables.items():
             table.update({str(word): value for word, value in data.get(name, {}).items()})
-        for name, group in groups.items():
-            group.update(str(word) for word in data.get(name, ()))
+        for name, some in data.items():
+            if isinstance(some, list):
+                groups.setdefault(name, set()).update(map(str, some))
         for name, sources in data.get("patterns", {}).items():
             patterns.setdefault(name, []).extend(str(source) for source in sources)
         labels.update({str(label): tuple(slots) for label, slots in data.get("labels", {}).items()})
@@ -365,29 +343,10 @@ def seconds(text: str) -> float | str | None:
 
 
 _DIGIT_WORDS = {
-    "zero": "0",
-    "null": "0",
-    "oh": "0",
-    "one": "1",
-    "eins": "1",
-    "two": "2",
-    "zwei": "2",
-    "zwo": "2",
-    "three": "3",
-    "drei": "3",
-    "four": "4",
-    "vier": "4",
-    "five": "5",
-    "fünf": "5",
-    "six": "6",
-    "sechs": "6",
-    "seven": "7",
-    "sieben": "7",
-    "eight": "8",
-    "acht": "8",
-    "nine": "9",
-    "neun": "9",
-}
+    "zero": "0", "null": "0", "oh": "0", "one": "1", "eins": "1", "two": "2", "zwei": "2", "zwo": "2",
+    "three": "3", "drei": "3", "four": "4", "vier": "4", "five": "5", "fünf": "5", "six": "6", "sechs":
+    "6", "seven": "7", "sieben": "7", "eight": "8", "acht": "8", "nine": "9", "neun": "9"
+}  # fmt: skip
 
 
 def console_code(text: str) -> str | None:
