@@ -22,7 +22,6 @@ from agent.understanding.sentence import Literal, Sentence, quotations, tails, t
 from agent.understanding.slots import FREE_TEXTS, Filled, Focus, SlotFiller, kinds_named
 from agent.understanding.spelling import Spelling
 from agent.understanding.tagger import OUTSIDE, Tagger, spans
-from agent.understanding.tokens import tokenize
 from agent.understanding.world import SURE_NAME, TRASHED, Thing, World
 
 if TYPE_CHECKING:
@@ -126,7 +125,6 @@ class Reader:
     spelling: Spelling | None = None
     commands: Classifier | None = None
     """Which command of `ssh` a question means."""
-    language: Classifier | None = None
     text_slots: Classifier | None = None
     """Which argument a quotation is; see `text_features`."""
     encoder: SentenceEncoder | None = field(default=None, compare=False)
@@ -167,13 +165,6 @@ class Reader:
                 )
             )
         return candidates
-
-    def language_of(self, text: str) -> str:
-        """Returns the language of a text, such as `de`."""
-        if self.language is None:
-            return "en"
-        probabilities = self.language.probabilities([token.lower for token in tokenize(text[:MOST_CHARS])])
-        return self.language.labels[int(probabilities.argmax())]
 
     def divide(self, text: str, world: World) -> list[str]:
         """Returns the clauses that each ask for something; quotations and what follows a colon stay whole."""

@@ -59,7 +59,6 @@ def train_reader(corpus: Corpus, *, seen: int = SEEN) -> Reader:
         common_words(examples),
         spelling=Spelling(word_counts(examples)),
         commands=train_commands(examples),
-        language=train_language(examples),
         text_slots=train_text_slots(examples),
     )
     some = random.Random(2).sample(examples, min(WHOLE, len(examples)))  # noqa: S311
@@ -266,14 +265,6 @@ def _template(command: str) -> str:
     if words[0] == "journalctl":
         return "journalctl --no-pager -n 50 -u UNIT"
     return " ".join(words[:2])
-
-
-def train_language(examples: Sequence[Example]) -> classifier.Classifier:
-    """Returns a classifier of languages."""
-    found = [
-        ([token.lower for token in tokenize(one.text)], one.language) for one in examples if one.text.strip()
-    ]
-    return classifier.train(found, epochs=3)
 
 
 def train_text_slots(examples: Sequence[Example]) -> classifier.Classifier | None:
