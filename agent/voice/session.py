@@ -23,6 +23,7 @@ from agent.voice.transports.person import BroadcastPerson, PersonLink, RelayedPe
 from policy import Principal
 from soundstage.database import utcnow
 from soundstage.errors import Forbidden, NotFound, SoundstageError
+from soundstage.tasks import create_task_in
 from studio.personas.schemas import Persona
 
 
@@ -122,9 +123,7 @@ class Session:
 
     def start(self, work: Coroutine[Any, Any, None]) -> None:
         """Runs something for this session beside its sockets; it ends with the session."""
-        task = asyncio.create_task(work)
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
+        create_task_in(self.tasks, work)
 
     async def show(self, message: dict[str, Any]) -> None:
         """Sends a message to the person, where one is connected."""
