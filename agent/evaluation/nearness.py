@@ -10,11 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from agent.evaluation.cases import FOLDER
-from agent.sentences import LOADER
+from agent.sentences import read_yaml
 from agent.understanding.classifier import hashes, word_features
 from agent.understanding.corpus import Example, read_corpus
 from agent.understanding.training import training_sentence
@@ -115,7 +114,7 @@ def too_near(examples: Sequence[Example]) -> Iterator[Near]:
 
 def allowances() -> Mapping[frozenset[str], int]:
     """Returns how many phrasings of two intents may be near to each other."""
-    data = yaml.load(ALLOWED.read_text(encoding="utf-8"), LOADER) or {}  # noqa: S506
+    data = read_yaml(ALLOWED) or {}
     return {frozenset(pair.split(" and ")): int(most) for pair, most in data.items()}
 
 
