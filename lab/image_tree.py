@@ -19,7 +19,7 @@ from lab.root_tree import make_root_tree, root_tree
 from pxe.image.folder_cache import build_once, cache_folder
 from pxe.image.recipe import Kernel
 
-_ROLES, _BOOTS = "image-roles-", "image-boots-"
+_ROLES, _BOOTS = "image-roles-", "boots-"
 _MACHINE_PACKAGES = ("initramfs-tools", "dosfstools")
 # Of the checkout: what decides what the roles install.
 _BAKED_FROM = (
@@ -36,18 +36,34 @@ def tree_with_roles(
     `inventory` gives the variables; its machines are left alone. The tree is that of a machine of the group
     `workers`, after `playbook.yaml --tags install`.
     """
+    roles = f"{_ROLES}{tree_key(make_root_tree(say), inventory, checkout, kernel)}"
+
+    def bake_roles() -> None:
+        say("Baking what the roles install (a minute or two)")
+        own = LabPaths(f"bake-{roles}"[:31].rstrip("-")).inventory_from_outside
+        playbook = ["-i", str(inventory), "-i", str(own), str(checkout / "playbook.yaml")]
+        command = [str(ansible_bin / "ansible-playbook"), *playbook, "--limit=image", "--tags=install"]
+        # The controller packs the worker, for which it asks a package index.
+        bake(roles, command, groups=["workers"], outside=checkout, say=say)
+
+    return bootable_tree(roles, ansible_bin, kernel, say, bake_roles)
+
+
+def bootable_tree(
+    layer: str,
+    ansible_bin: Path,
+    kernel: Kernel,
+    say: Callable[[str], None],
+    bake_layer: Callable[[], None] | None = None,
+) -> Path:
+    """Returns the folder of the root tree with a baked layer and a kernel over it; made first when there is
+    none. `bake_layer` bakes the layer when only then it turns out that it is missing."""
     base = make_root_tree(say)
-    key = tree_key(base, inventory, checkout, kernel)
-    roles, boots = f"{_ROLES}{key}", f"{_BOOTS}{key}"
+    boots = f"{_BOOTS}{kernel.name.lower()}-{layer}"
 
     def make(staging: Path) -> None:
-        if not layer_folder(base, roles).exists():
-            say("Baking what the roles install (a minute or two)")
-            own = LabPaths(f"bake-{roles}"[:31].rstrip("-")).inventory_from_outside
-            playbook = ["-i", str(inventory), "-i", str(own), str(checkout / "playbook.yaml")]
-            command = [str(ansible_bin / "ansible-playbook"), *playbook, "--limit=image", "--tags=install"]
-            # The controller packs the worker, for which it asks a package index.
-            bake(roles, command, groups=["workers"], outside=checkout, say=say)
+        if bake_layer is not None and not layer_folder(base, layer).exists():
+            bake_layer()
         if not layer_folder(base, boots).exists():
             say("Baking a kernel")
             module = {"name": [kernel.value, *_MACHINE_PACKAGES], "update_cache": True}
@@ -57,13 +73,13 @@ def tree_with_roles(
                 "-a",
                 json.dumps({**module, "install_recommends": False}),
             ]
-            bake(boots, [str(ansible_bin / "ansible"), "all", *words], on=[roles], say=say)
-        _merge([layer_folder(base, boots), layer_folder(base, roles), root_tree(base)], staging)
+            bake(boots, [str(ansible_bin / "ansible"), "all", *words], on=[layer], say=say)
+        _merge([layer_folder(base, boots), layer_folder(base, layer), root_tree(base)], staging)
         # They are in the tree now; the newest may still save a minute when that is deleted.
         for prefix in (_ROLES, _BOOTS):
             forget_old_layers(base, prefix, keep=1)
 
-    return build_once(cache_folder() / "trees" / f"roles-{key}", make)
+    return build_once(cache_folder() / "trees" / f"{layer}-{kernel.name.lower()}", make)
 
 
 def _merge(layers: list[Path], staging: Path) -> None:

@@ -52,30 +52,43 @@ def carried(ansible_environment: Path, tmp_path_factory: pytest.TempPathFactory)
 
 
 @pytest.fixture(scope="session")
-def baked_layer(engines: dict[str, Path], carried: Carried, tmp_path_factory: pytest.TempPathFactory) -> str:
+def bake_roles(
+    engines: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str, list[str], Carried], str]:
+    """Bakes what the roles install on a machine of some groups: `bake_roles("packages", groups, carried)`
+    returns the name of the layer. Everything that decides what it holds is in its name."""
+
+    def bake_once(prefix: str, groups: list[str], carried: Carried) -> str:
+        roles = [
+            *(ROOT / "ansible/roles").glob("*/defaults/main.yml"),
+            *(ROOT / "ansible/roles").glob("*/tasks/install*"),
+        ]
+        digest = hashlib.sha256("".join(path.read_text() for path in sorted(roles)).encode())
+        digest.update("".join(sha256(program) for program in engines.values()).encode())
+        digest.update(carried.name.encode())
+        name = f"{prefix}-{digest.hexdigest()[:12]}"
+        root_tree = make_root_tree(print)
+        cache_folder().mkdir(parents=True, exist_ok=True)
+        # Tests in another process may want the same layer: one of them makes it, the others wait.
+        with (cache_folder() / f".{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if layer_folder(root_tree, name).exists():
+                return name
+            lab = Lab(f"bake-{name}"[:31].rstrip("-"))
+            farm = LabFarm(lab, tmp_path_factory.mktemp("bake"), engines, carried)
+            command = [str(ANSIBLE / "ansible-playbook"), "-i", str(farm.inventory), "playbook.yaml"]
+            bake(name, [*command, "--tags", "install"], groups=groups)
+            forget_old_layers(root_tree, f"{prefix}-", keep=2)
+        return name
+
+    return bake_once
+
+
+@pytest.fixture(scope="session")
+def baked_layer(bake_roles: Callable[[str, list[str], Carried], str], carried: Carried) -> str:
     """The name of a layer with what the roles install, so that tests wait for it once and not for each
-    machine. Everything that decides what it holds is in its name."""
-    roles = [
-        *(ROOT / "ansible/roles").glob("*/defaults/main.yml"),
-        *(ROOT / "ansible/roles").glob("*/tasks/install*"),
-    ]
-    digest = hashlib.sha256("".join(path.read_text() for path in sorted(roles)).encode())
-    digest.update("".join(sha256(program) for program in engines.values()).encode())
-    digest.update(carried.name.encode())
-    name = f"packages-{digest.hexdigest()[:12]}"
-    root_tree = make_root_tree(print)
-    cache_folder().mkdir(parents=True, exist_ok=True)
-    # Tests in another process may want the same layer: one of them makes it, the others wait.
-    with (cache_folder() / f".{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if layer_folder(root_tree, name).exists():
-            return name
-        lab = Lab(f"bake-{name}"[:31].rstrip("-"))
-        farm = LabFarm(lab, tmp_path_factory.mktemp("bake"), engines, carried)
-        command = [str(ANSIBLE / "ansible-playbook"), "-i", str(farm.inventory), "playbook.yaml"]
-        bake(name, [*command, "--tags", "install"], groups=["control", "workers"])
-        forget_old_layers(root_tree, "packages-", keep=2)
-    return name
+    machine."""
+    return bake_roles("packages", ["control", "workers"], carried)
 
 
 @pytest.fixture(scope="session")

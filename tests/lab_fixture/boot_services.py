@@ -74,11 +74,11 @@ class BootServices:
         log = self.folder / "soundstage-boot.log"
         return len(re.findall(r'"GET /boot/[0-9a-f-]{17}\.ipxe ', log.read_text()))
 
-    def start(self) -> None:
-        """Returns when the API answers and DHCP serves."""
+    def start(self, **overrides: Any) -> None:
+        """Returns when the API answers and DHCP serves. `overrides`: fields of `BootNetwork`."""
         self.artefacts.mkdir(parents=True, exist_ok=True)
         self.start_api()
-        self.start_boot_network()
+        self.start_boot_network(**overrides)
 
     def start_api(self) -> None:
         if not self._sockets:
