@@ -1,4 +1,4 @@
-"""Reads the sentences that the reader learns from: `phrasings.*.yaml` beside the tools and here.
+"""Reads what the reader learns from: `phrasings.*.yaml` beside the tools, here and in `varied/`.
 
 An argument is marked as in `have [Vera](persona) read [doors open at nine](script)`, and one with a fixed set
 of values as in `[upright](shape=vertical)`. `several.*.yaml` has sentences
@@ -18,6 +18,8 @@ import yaml
 
 from agent.sentences import LOADER
 
+VARIED = "varied"
+"""The folder of sentences that were written by people who saw neither the other ones nor the cases."""
 _MARKED = re.compile(r"\[([^\[\]]*)\]\((\w+)(?:=([^()]*))?\)")
 
 
