@@ -1,4 +1,4 @@
-"""Reads the sentences that the reader learns from: `phrasings.*.yaml` beside the tools and here.
+"""Reads what the reader learns from: `phrasings.*.yaml` beside the tools, here and in `varied/`.
 
 An argument is marked as in `have [Vera](persona) read [doors open at nine](script)`, and one with a fixed set
 of values as in `[upright](shape=vertical)`. `several.*.yaml` has sentences
@@ -27,6 +27,8 @@ NEW_NAMES = frozenset(
     {"snapshots.save", "create_persona.create", "create_persona.change", "change_machine.accept"}
 )
 """Intents whose `name` does not exist yet."""
+VARIED = "varied"
+"""The folder of sentences that were written by people who saw neither the other ones nor the cases."""
 _MARKED = re.compile(r"\[([^\[\]]*)\]\((\w+)(?:=([^()]*))?\)")
 
 
