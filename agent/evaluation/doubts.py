@@ -21,7 +21,7 @@ from agent.evaluation.compare import plain as plain_text
 from agent.evaluation.pronouns import with_pronoun
 from agent.evaluation.scoring import Answer, judge
 from agent.evaluation.unseen_sentences import unseen
-from agent.sentences import LOADER
+from agent.sentences import read_yaml
 from agent.understanding import doubt
 from agent.understanding.candidates import missing, plain
 from agent.understanding.corpus import Example, lexicon_of, read_corpus
@@ -210,7 +210,7 @@ def main() -> None:
     lexicon = lexicon_of(read_corpus().examples)
     reader = load_reader(train=True, encoder=True)
     assert reader is not None  # noqa: S101
-    record = yaml.load(doubt.TREES.read_text(encoding="utf-8"), LOADER)  # noqa: S506
+    record = read_yaml(Path(str(doubt.TREES)))
     ways = {doubt.N_GRAMS: replace(reader, encoder=None)}
     if reader.encoder is not None:
         ways[doubt.WITH_ENCODER] = reader

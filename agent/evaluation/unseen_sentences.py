@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import yaml
-
-from agent.evaluation.cases import FOLDER
-from agent.sentences import LOADER
+from agent.sentences import read_folder
 from agent.understanding.corpus import Example, parse_example
 
 
 def unseen() -> Iterator[Example]:
     """Yields the sentences of both languages."""
-    for path in sorted((FOLDER / "unseen").glob("*.yaml")):
-        found = yaml.load(path.read_text(encoding="utf-8"), LOADER)  # noqa: S506
+    for language, found in read_folder("evaluation/unseen").items():
         for intent, sentences in found.items():
-            yield from (parse_example(intent, path.stem, one) for one in sentences)
+            yield from (parse_example(intent, language, one) for one in sentences)

@@ -7,30 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 
-import yaml
-
 from agent.evaluation.cases import FOLDER
-from agent.sentences import LOADER
+from agent.sentences import read_yaml
 from agent.understanding.corpus import Example
 from agent.understanding.sentence import quotations
 
 BEFORE, BEHIND, DICTATED = 0.25, 0.2, 0.15
 """Shares of the sentences that get words before or behind them, and of those without signs and capitals."""
-OPEN_ENDED = frozenset(
-    {
-        "script",
-        "text",
-        "title",
-        "topic",
-        "name",
-        "heading",
-        "about",
-        "description",
-        "purpose",
-        "code",
-        "command",
-    }
-)
+OPEN_ENDED = frozenset({"script", "text", "title", "topic", "name", "heading", "about", "description",
+                        "purpose", "code", "command"})  # fmt: skip
 """Arguments that would take in what comes behind them."""
 UNCHANGED = ("act.", "plan.")
 """Answers and talk stay as they are: “thanks, please” is nothing that people say."""
@@ -40,8 +25,7 @@ SIGNS = ",.;:!?"
 @cache
 def variations() -> Mapping[str, Mapping[str, Sequence[str]]]:
     """Returns what people say `before` and `behind` an order, by language."""
-    source = (FOLDER / "variations.yaml").read_text(encoding="utf-8")
-    found: Mapping[str, Mapping[str, Sequence[str]]] = yaml.load(source, LOADER)  # noqa: S506
+    found: Mapping[str, Mapping[str, Sequence[str]]] = read_yaml(FOLDER / "variations.yaml")
     return found
 
 
