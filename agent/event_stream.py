@@ -17,7 +17,7 @@ from soundstage.database.tenants import tenant_of
 from soundstage.errors import NotFound
 from soundstage.events import Event, EventFilter, EventStore, last_event_id
 from soundstage.events.filter import MAX_NAMES
-from soundstage.events.sse import message_of
+from soundstage.events.sse import STREAM_HEADERS, message_of
 from soundstage.events.store import SEARCH_WINDOW
 from soundstage.paging import LINKED, SearchText, next_link
 
@@ -132,11 +132,7 @@ def event_router(events: EventStore, sessions: SessionService, decisions: Approv
                     if await reader.may_see(event):
                         yield message_of(event)
 
-        return EventSourceResponse(
-            messages(),
-            ping=round(events.heartbeat_s),
-            headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
-        )
+        return EventSourceResponse(messages(), ping=round(events.heartbeat_s), headers=STREAM_HEADERS)
 
     @router.get("/api/log", responses=LINKED)
     async def search_log(

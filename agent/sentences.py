@@ -1,9 +1,8 @@
-"""The example sentences of the grammar, read without the grammar itself: a shell that completes one waits."""
+"""Reads the YAML files of this package, and the grammar's examples without the grammar: completion waits."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +12,19 @@ LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """Reads plain values only, like `yaml.safe_load`, in a tenth of its time where libyaml is there."""
 
 
+def read_yaml(path: Path) -> Any:
+    """Returns the content of a file of this package."""
+    return yaml.load(path.read_text(encoding="utf-8"), LOADER)  # noqa: S506
+
+
+def read_folder(folder: str) -> dict[str, Any]:
+    """Returns the content of each file of a folder of this package by its stem, sorted by name."""
+    return {path.stem: read_yaml(path) for path in sorted((Path(__file__).parent / folder).glob("*.yaml"))}
+
+
 def example_sentences() -> list[str]:
-    """Return every example, in the order of the grammar's files."""
-    found: list[str] = []
-    for path in sorted(Path(str(files("agent") / "grammar")).glob("*.yaml")):
-        found += _examples(yaml.load(path.read_text(encoding="utf-8"), LOADER))  # noqa: S506
-    return found
+    """Returns every example, in the order of the grammar's files."""
+    return [one for content in read_folder("grammar").values() for one in _examples(content)]
 
 
 def _examples(node: Any) -> Iterator[str]:

@@ -18,7 +18,7 @@ from agent.turns.presentation import socket_message
 from agent.turns.runner import TurnEvents, TurnRunner
 from policy import Principal, require_permission
 from soundstage.errors import Invalid, SoundstageError, TooLarge, Unavailable
-from soundstage.tasks import cancel_all
+from soundstage.tasks import cancel_all, create_task_in
 from soundstage.telemetry import trace
 
 MAX_STREAMS = 16
@@ -114,9 +114,7 @@ class _Connection:
         except SoundstageError as error:
             await self._send(ref, Failure.of(error))
             return
-        task = asyncio.create_task(self._stream(request))
-        self._streams.add(task)
-        task.add_done_callback(self._streams.discard)
+        create_task_in(self._streams, self._stream(request))
 
     async def _stream(self, request: SocketRequest) -> None:
         try:

@@ -40,7 +40,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3, help="runs of each; the least counts")
     options = parser.parse_args()
     calls = {"version": ["version"], "--help": ["--help"]}
-    calls |= {f"{name} --help": [name, "--help"] for name, entry in COMMANDS.items() if not entry.moved_to}
+    calls |= {f"{name} --help": [name, "--help"] for name in COMMANDS}
     figures = {
         name: processor_s(arguments, dict(os.environ), options.rounds) for name, arguments in calls.items()
     }

@@ -20,7 +20,7 @@ from soundstage.background import until_set
 from soundstage.database import utcnow
 from soundstage.errors import SoundstageError
 from soundstage.events import EventStore
-from soundstage.tasks import cancel_all
+from soundstage.tasks import cancel_all, create_task_in
 from soundstage.telemetry import get_logger
 
 CACHE_TTL_S = 0.05
@@ -68,9 +68,7 @@ class KeyChanges:
             # asyncio primitives belong to one event loop; tests run several, one after the other.
             self._stale, self._fetching = asyncio.Event(), asyncio.Lock()
             self._fetched_at = float("-inf")
-            self._watcher = asyncio.create_task(self._watch(), name="keys: watch")
-            self._watchers.add(self._watcher)
-            self._watcher.add_done_callback(self._watchers.discard)
+            self._watcher = create_task_in(self._watchers, self._watch(), name="keys: watch")
         try:
             yield changed
         finally:

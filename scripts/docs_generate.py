@@ -23,7 +23,7 @@ from agent.approvals.states import TRANSITIONS as APPROVAL_TRANSITIONS
 from agent.tools import ALL_TOOLS
 from agent.tools.record import rule_name
 from agent.triggers.states import TRIGGER_TRANSITIONS
-from app.cli.commands import COMMANDS, whole_cli
+from app.cli.commands import whole_cli
 from app.cli.main import build_cli
 from farm.states import TRANSITIONS as TASK_TRANSITIONS
 from provisioning_api.enrolment.states import ENROLMENT_TRANSITIONS
@@ -167,8 +167,6 @@ def _command(lines: list[str], command: click.Command, context: click.Context, l
     if rows:
         lines += ["| argument | meaning |", "|---|---|", *rows, ""]
     for name, sub in sorted(getattr(command, "commands", {}).items()):
-        if name in COMMANDS and level == 2 and COMMANDS[name].moved_to:
-            continue
         _command(lines, sub, click.Context(sub, info_name=name, parent=context), min(level + 1, 4))
 
 

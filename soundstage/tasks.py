@@ -1,4 +1,4 @@
-"""Waits for asyncio tasks to their end. Imports only asyncio, for `soundstage --help`."""
+"""Starts asyncio tasks, and waits for their end. Imports only asyncio, for `soundstage --help`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,16 @@ from collections.abc import Collection, Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+
+def create_task_in(
+    tasks: set[asyncio.Task[T]], work: Coroutine[Any, Any, T], *, name: str | None = None
+) -> asyncio.Task[T]:
+    """Starts a task that stays in `tasks` until it ends: the loop itself has only a weak reference to it."""
+    task = asyncio.create_task(work, name=name)
+    tasks.add(task)
+    task.add_done_callback(tasks.discard)
+    return task
 
 
 async def cancel_all(tasks: Collection[asyncio.Future[Any]]) -> None:

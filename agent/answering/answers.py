@@ -20,7 +20,7 @@ from agent.answering.fitting_tools import fitting_tools, minimum_tools
 from agent.answering.replies import is_assent
 from agent.answering.state import ConversationState, Proposal
 from agent.answering.worlds import Worlds
-from agent.events import ApprovalRequested, ConfirmationRequested, Text, Understood
+from agent.events import ApprovalRequested, Text, Understood
 from agent.model.answers import Reading
 from agent.sessions.service import OpenTurn, SessionService
 from agent.tools.services import ToolServices
@@ -295,18 +295,11 @@ class ReaderTurn(AskingTurn):
         if not 1 < len(proposals) <= MOST_STEPS:
             return
         lines = [
-            f"{place}. {words_of(_proposed(one), self.world, self.replies)}"
+            f"{place}. {words_of(CallRecord.of(one.tool, one.arguments), self.world, self.replies)}"
             for place, one in enumerate(proposals, start=1)
         ]
         text = "\n".join([self.replies.text("ask", "confirm"), *lines])
         await self.log.emit(Text(text=text, choices=(self.replies.text("yes"), self.replies.text("no"))))
-
-
-def _proposed(event: ConfirmationRequested) -> CallRecord:
-    """Returns a proposal as the words of a call are made from it."""
-    arguments = dict(event.arguments)
-    action = arguments.pop("action", "")
-    return CallRecord(f"{event.tool}.{action}" if action else event.tool, arguments)
 
 
 def _with_result(dialogue: Dialogue, call: CallRecord, result: Mapping[str, Any]) -> Dialogue:

@@ -5,13 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import cache
-from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
-import yaml
-
-from agent.sentences import LOADER
+from agent.sentences import read_folder
 from agent.understanding.dialogue import CallRecord
 from agent.understanding.language import DEFAULT
 from agent.understanding.wording import Wording
@@ -96,8 +92,4 @@ def _brief(value: object) -> str:
 
 @cache
 def _texts() -> Mapping[str, Mapping[str, Any]]:
-    folder = Path(str(files("agent") / "replies"))
-    return {
-        path.stem: yaml.load(path.read_text(encoding="utf-8"), LOADER)  # noqa: S506
-        for path in sorted(folder.glob("*.yaml"))
-    }
+    return read_folder("replies")

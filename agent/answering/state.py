@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
 
 from agent.understanding.dialogue import CallRecord, Dialogue
 from agent.understanding.language import DEFAULT
@@ -15,7 +17,6 @@ OPEN_FOR = timedelta(minutes=20)
 """A question or proposal that is older is no longer answered."""
 CALL_CHARS = 20_000
 """A call with longer arguments is not kept: it cannot be repeated in other words."""
-FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,47 +63,29 @@ class ConversationState:
         )
 
     def to_json(self) -> str:
-        dialogue = replace(self.dialogue, calls=tuple(call for call in self.dialogue.calls if _fits(call)))
-        changes = Dialogue(calls=tuple(call for call in self.changes if _fits(call)))
-        return json.dumps(
-            {
-                "format": FORMAT,
-                "dialogue": dialogue.to_json(),
-                "language": self.language,
-                "choices": self.choices,
-                "proposals": [
-                    {"tool": one.tool, "arguments": dict(one.arguments), "token": one.token}
-                    for one in self.proposals
-                ],
-                "asked_at": None if self.pending_since is None else self.pending_since.isoformat(),
-                "approval_id": self.approval_id,
-                "waiting": asdict(self.waiting) if self.waiting is not None and _fits(self.waiting) else None,
-                "changes": changes.to_json()["calls"],
-                "tools": self.tools,
-            },
-            ensure_ascii=False,
-            default=str,
+        """Returns the state as JSON, without calls that are too long to be repeated."""
+        short = replace(
+            self,
+            dialogue=replace(self.dialogue, calls=tuple(filter(_fits, self.dialogue.calls))),
+            waiting=self.waiting if self.waiting is not None and _fits(self.waiting) else None,
+            changes=tuple(filter(_fits, self.changes)),
         )
+        return _STATE.dump_json(short, fallback=str).decode()
 
     @classmethod
     def from_json(cls, text: str | None, now: datetime) -> ConversationState:
-        """Returns the state that `to_json` wrote, without a question that is too old; a new one for None."""
-        data = json.loads(text) if text else {}
-        if data.get("format") != FORMAT:
+        """Returns the state that `to_json` wrote, without a question that is too old; a new one for None, and
+        for a state of another version.
+        """
+        try:
+            state = _STATE.validate_json(text) if text else cls()
+        except ValidationError:
             return cls()
-        state = cls(
-            Dialogue.from_json(data["dialogue"]),
-            data["language"],
-            tuple(data["choices"]),
-            tuple(Proposal(**one) for one in data["proposals"]),
-            None if data["asked_at"] is None else datetime.fromisoformat(data["asked_at"]),
-            data["approval_id"],
-            CallRecord(**data["waiting"]) if data.get("waiting") else None,
-            tuple(CallRecord(**call) for call in data["changes"]),
-            tuple(data.get("tools", ())),
-        )
         expired = state.pending_since is not None and now - state.pending_since > OPEN_FOR
         return state.without_question() if expired else state
+
+
+_STATE = TypeAdapter(ConversationState)
 
 
 def _fits(call: CallRecord) -> bool:

@@ -7,15 +7,11 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
-from pathlib import Path
-from typing import Any, TypeVar
-
-import yaml
+from typing import TypeVar
 
 from agent.events import Failure, Text
 from agent.presentation import Block, Blocks, Inline, Items, Link, Paragraph, StateLabel, Table, as_text
-from agent.sentences import LOADER
+from agent.sentences import read_folder
 from soundstage.errors import SoundstageError
 
 _NAME = re.compile(r"\{(\w+)\}")
@@ -150,12 +146,11 @@ def _pattern(template: str) -> re.Pattern[str]:
 @cache
 def _translations() -> Mapping[str, Translation]:
     found: dict[str, Translation] = {}
-    for path in sorted(Path(str(files("agent") / "replies" / "tools")).glob("*.yaml")):
-        data: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), LOADER)  # noqa: S506
+    for language, data in read_folder("replies/tools").items():
         sentences = [(_pattern(source), str(target), source) for source, target in data["sentences"].items()]
         # What has more words of its own comes first: “This render is {state}.” before “{video} is queued.”.
         sentences.sort(key=lambda one: -len(_NAME.sub("", one[2])))
         words = {str(word): str(meant) for word, meant in data["words"].items()}
         pairs = [(pattern, target) for pattern, target, _ in sentences]
-        found[path.stem] = Translation(pairs, words, tuple(data["quotes"]))
+        found[language] = Translation(pairs, words, tuple(data["quotes"]))
     return found

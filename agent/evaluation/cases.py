@@ -9,9 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
-from agent.sentences import LOADER
+from agent.sentences import read_folder, read_yaml
 from agent.understanding.dialogue import CallRecord
 from agent.understanding.world import Thing, World
 
@@ -47,9 +45,7 @@ class Turn:
 
 def _record(call: Mapping[str, Mapping[str, Any]]) -> CallRecord:
     ((tool, arguments),) = call.items()
-    rest = dict(arguments or {})
-    action = rest.pop("action", None)
-    return CallRecord(f"{tool}.{action}" if action else tool, rest)
+    return CallRecord.of(tool, arguments or {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +64,8 @@ class Case:
 
 def read_cases() -> Iterator[Case]:
     """Yields every case of both halves."""
-    for path in sorted((FOLDER / "cases").glob("*.yaml")):
-        for data in yaml.load(path.read_text(encoding="utf-8"), LOADER):  # noqa: S506
+    for cases in read_folder("evaluation/cases").values():
+        for data in cases:
             turns = [_turn(one) for one in data.get("turns") or [data]]
             yield Case(data["id"], data["lang"], data.get("kind", ""), turns)
 
@@ -91,7 +87,7 @@ def read_world(common_words: frozenset[str] = frozenset()) -> World:
 
 
 def _things() -> Iterator[Thing]:
-    data = yaml.load((FOLDER / "world.yaml").read_text(encoding="utf-8"), LOADER)  # noqa: S506
+    data = read_yaml(FOLDER / "world.yaml")
     for kind, things in data.items():
         for one in things:
             yield Thing(kind, one["name"], one.get("id", ""), one.get("state", ""))

@@ -1,7 +1,8 @@
 """Writes what the encoder learns from: `python -m agent.evaluation.encoder_samples FILE.npz`.
 
-The sentences of the corpus and half of `unseen/` as word pieces, with their names recognised in four ways
-and some of them typed in a hurry. `scripts/train_encoder` calls it, since PyTorch is in another environment.
+The sentences of the corpus as word pieces, with their names recognised in several ways, some with a
+courtesy or a reason around them (`variations.yaml`), some dictated or typed in a hurry.
+`scripts/train_encoder` calls it, since PyTorch is in another environment.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.evaluation.unseen_sentences import unseen
+from agent.evaluation.variations import vary
 from agent.memory.sentence_model import WordPieces, load_published
 from agent.understanding.corpus import Example, read_corpus
 from agent.understanding.encoder_input import MARKS, encoder_input
@@ -25,8 +26,8 @@ from agent.understanding.sentence import Sentence
 from agent.understanding.tagger import OUTSIDE
 from agent.understanding.training import tags_of, training_sentence
 
-VIEWS = 4
-"""Ways to recognise the names of a sentence: the first has all of them."""
+VIEWS = 8
+"""Forms of each sentence: the first is the sentence itself, with all its names recognised."""
 SEED = 3
 LOWER, MISTYPED = 0.3, 0.3
 """Shares of the sentences that have no capitals, or a typing error."""
@@ -42,6 +43,8 @@ def row_of(
     example: Example, chance: random.Random | None, tags: Sequence[str], vocabulary: WordPieces
 ) -> Row:
     """Returns the pieces of a sentence, their marks, and the number of the tag of each."""
+    if chance is not None:
+        example = vary(example, chance)
     sentence = training_sentence(example, chance)
     if chance is not None:
         sentence = type_hastily(sentence, chance)
@@ -117,9 +120,7 @@ def arrays(examples: Sequence[Example], vocabulary: WordPieces) -> dict[str, NDA
 
 
 def main() -> None:
-    corpus = read_corpus().examples
-    known = {one.intent for one in corpus}
-    examples = [one for one in (*corpus, *unseen(learned=True)) if one.text.strip() and one.intent in known]
+    examples = [one for one in read_corpus().examples if one.text.strip()]
     vocabulary, _ = load_published()
     samples: dict[str, Any] = arrays(examples, vocabulary)
     np.savez(Path(sys.argv[1]), **samples)

@@ -11,7 +11,7 @@ import yaml
 from agent.evaluation.__main__ import run
 from agent.evaluation.cases import FOLDER, read_cases
 from agent.evaluation.ways import ReaderWay
-from agent.sentences import LOADER
+from agent.sentences import read_yaml
 from agent.understanding import Grammar, decision, doubt
 from agent.understanding.reader import Reader
 from agent.understanding.trained import load_reader
@@ -58,7 +58,7 @@ def thresholds() -> dict[str, float]:
 
 
 def read_recorded() -> dict[str, Any]:
-    recorded: dict[str, Any] = yaml.load(RECORDED.read_text(encoding="utf-8"), LOADER)  # noqa: S506
+    recorded: dict[str, Any] = read_yaml(RECORDED)
     return recorded
 
 

@@ -10,13 +10,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from agent.evaluation.cases import FOLDER
-from agent.sentences import LOADER
+from agent.sentences import read_yaml
 from agent.understanding.classifier import hashes, word_features
-from agent.understanding.corpus import Example, read_corpus
+from agent.understanding.corpus import VARIED, Example, corpus_files, read_corpus
 from agent.understanding.training import training_sentence
 
 ALLOWED = FOLDER / "near.yaml"
@@ -115,7 +114,7 @@ def too_near(examples: Sequence[Example]) -> Iterator[Near]:
 
 def allowances() -> Mapping[frozenset[str], int]:
     """Returns how many phrasings of two intents may be near to each other."""
-    data = yaml.load(ALLOWED.read_text(encoding="utf-8"), LOADER) or {}  # noqa: S506
+    data = read_yaml(ALLOWED) or {}
     return {frozenset(pair.split(" and ")): int(most) for pair, most in data.items()}
 
 
@@ -125,8 +124,13 @@ def excess(found: Sequence[Near]) -> list[Near]:
     return [one for one in found if counts[one.pair] > most.get(one.pair, 0)]
 
 
+def phrasings() -> Sequence[Example]:
+    """Returns the phrasings beside the tools: those of strangers may be anything."""
+    return read_corpus([path for path in corpus_files() if path.parent.name != VARIED]).examples
+
+
 def main() -> None:
-    found = list(too_near(read_corpus().examples))
+    found = list(too_near(phrasings()))
     for one in sorted(excess(found), key=lambda one: -one.likeness):
         print(f"{one.likeness:.2f} (own {one.own:.2f}) {one.example.intent}: {one.example.text!r}")
         print(f"     {one.other.intent}: {one.other.text!r}")

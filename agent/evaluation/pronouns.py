@@ -7,12 +7,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
-import yaml
-
-from agent.sentences import LOADER
+from agent.sentences import read_yaml
 from agent.understanding.corpus import Example, Span
 from agent.understanding.training import kind_of
 from agent.understanding.values import says_pronoun
@@ -66,6 +64,5 @@ def with_pronoun(example: Example, chance: random.Random) -> Pronominal | None:
 
 @cache
 def _words() -> Mapping[str, Mapping[str, Any]]:
-    text = (files("agent") / "evaluation" / "pronouns.yaml").read_text(encoding="utf-8")
-    found: Mapping[str, Mapping[str, Any]] = yaml.load(text, LOADER)  # noqa: S506
+    found: Mapping[str, Mapping[str, Any]] = read_yaml(Path(__file__).with_name("pronouns.yaml"))
     return found

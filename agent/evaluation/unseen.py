@@ -63,7 +63,7 @@ def main() -> None:
     options = parser.parse_args()
     reader = load_reader(train=True, encoder=options.encoder)
     assert reader is not None  # noqa: S101
-    examples = list(unseen(learned=False))
+    examples = list(unseen())
     some = Random(1).sample(examples, min(options.count, len(examples)))  # noqa: S311
     found = confusions(reader, some)
     right: dict[str, list[int]] = defaultdict(lambda: [0, 0])

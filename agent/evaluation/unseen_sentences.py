@@ -1,28 +1,15 @@
-"""Reads the sentences of `unseen/`: the n-grams learn from none of them, the encoder from half."""
+"""Reads the sentences of `unseen/`: the reader learns from none of them."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 
-import yaml
-
-from agent.evaluation.cases import FOLDER
-from agent.sentences import LOADER
+from agent.sentences import read_folder
 from agent.understanding.corpus import Example, parse_example
 
 
-def unseen(*, learned: bool | None = None) -> Iterator[Example]:
-    """Yields the sentences of both languages; with `learned`, those of the encoder's half or of the other."""
-    for path in sorted((FOLDER / "unseen").glob("*.yaml")):
-        found = yaml.load(path.read_text(encoding="utf-8"), LOADER)  # noqa: S506
+def unseen() -> Iterator[Example]:
+    """Yields the sentences of both languages."""
+    for language, found in read_folder("evaluation/unseen").items():
         for intent, sentences in found.items():
-            for one in sentences:
-                example = parse_example(intent, path.stem, one)
-                if learned is None or is_learned(example.text) is learned:
-                    yield example
-
-
-def is_learned(text: str) -> bool:
-    """Returns whether the encoder learns from a sentence: where its SHA-256 begins with an even byte."""
-    return hashlib.sha256(text.encode()).digest()[0] % 2 == 0
+            yield from (parse_example(intent, language, one) for one in sentences)

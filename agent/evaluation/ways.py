@@ -64,7 +64,7 @@ class GrammarWay:
             return Answer("ask" if found.several else "not understood", seconds=seconds)
         if found.tool is None:
             return Answer("chat", seconds=seconds)
-        return Answer("calls", (_record(found.tool, found.arguments),), seconds=seconds)
+        return Answer("calls", (CallRecord.of(found.tool, found.arguments),), seconds=seconds)
 
 
 class ReaderWay:
@@ -109,7 +109,7 @@ class ReaderWay:
             return self._interpreter.interpret(*state)
         if found.tool is None:
             return Decision("chat", about="help")
-        exact = with_referent(_record(found.tool, found.arguments), text, self._dialogue)
+        exact = with_referent(CallRecord.of(found.tool, found.arguments), text, self._dialogue)
         if exact is None:
             return self._interpreter.interpret(*state)
         agreed = agreement(self._interpreter.reader, exact, text, self._world)
@@ -156,7 +156,7 @@ class ModelWay:
         written, asks, tokens = asyncio.run(self._ask(self._choose_tools(text)))
         seconds = time.perf_counter() - started
         try:
-            calls = tuple(_record(ask.name, json.loads(ask.arguments or "{}")) for ask in asks)
+            calls = tuple(CallRecord.of(ask.name, json.loads(ask.arguments or "{}")) for ask in asks)
         except (ValueError, TypeError, AttributeError):
             calls, asks, written = (), [], ""
         done = "; ".join(f"{ask.name} {ask.arguments}" for ask in asks)
@@ -196,9 +196,3 @@ class ModelWay:
         except SoundstageError:
             return "", [], tokens
         return text, asks, tokens
-
-
-def _record(tool: str, arguments: Mapping[str, Any]) -> CallRecord:
-    rest = dict(arguments)
-    action = rest.pop("action", None)
-    return CallRecord(f"{tool}.{action}" if action else tool, rest)

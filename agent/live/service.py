@@ -26,7 +26,7 @@ from policy import Principal
 from soundstage.database import Database
 from soundstage.errors import Conflict, SoundstageError
 from soundstage.events import EventStore
-from soundstage.tasks import cancel_all, finish
+from soundstage.tasks import cancel_all, create_task_in, finish
 from soundstage.telemetry import get_logger, metrics
 from studio.personas.library import PersonaLibrary
 from studio.personas.pictures import image_url
@@ -296,10 +296,7 @@ class LiveSessions:
                 await self._set_state(session_id, "idle", turn)
 
         self._hush(session_id)
-        task = asyncio.create_task(wait())
-        self._quiet[session_id] = task
-        self._waits.add(task)
-        task.add_done_callback(self._waits.discard)
+        task = self._quiet[session_id] = create_task_in(self._waits, wait())
         task.add_done_callback(lambda done: self._forget(session_id, done))
 
     def _hush(self, session_id: str) -> None:

@@ -8,10 +8,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import BaseModel, Field, ValidationError
 
-from agent.sentences import LOADER
+from agent.sentences import read_yaml
 from soundstage.errors import Invalid
 from soundstage.settings.sections import Effort, ToolChoice
 
@@ -81,5 +80,4 @@ def _wrong(model: str, what: str, hint: str) -> Invalid:
 
 @cache
 def read_presets() -> tuple[Preset, ...]:
-    data = yaml.load(FILE.read_text(encoding="utf-8"), LOADER)  # noqa: S506
-    return tuple(Preset.model_validate(one) for one in data)
+    return tuple(map(Preset.model_validate, read_yaml(FILE)))

@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from agent import genai
 from agent.approvals.errors import ApprovalRequired, already_decided, approval_required
@@ -26,6 +26,7 @@ from soundstage.database import Database
 from soundstage.database.tenants import tenant_scope
 from soundstage.errors import SoundstageError
 from soundstage.events import EventStore
+from soundstage.rate_limits import Rate, RateLimiter
 from soundstage.tasks import finish, wait_all
 from soundstage.telemetry import get_logger, metrics
 from soundstage.telemetry.masking import without_secrets
@@ -154,15 +155,13 @@ class RateLimitToolset(WrappedToolset):
 
     per_minute: int
     clock: Callable[[], float] = time.monotonic
-    _left: dict[str, tuple[float, float]] = field(default_factory=dict, init=False)
-    """By person: how many calls are left, and when that was true."""
+
+    def __post_init__(self) -> None:
+        self.limiter = RateLimiter(Rate(self.per_minute, self.per_minute), clock=self.clock)
 
     async def run(self, context: ToolContext, call: ToolCall) -> ToolResult:
-        now, rate = self.clock(), self.per_minute / 60
-        left, since = self._left.get(context.principal.id, (float(self.per_minute), now))
-        left = min(float(self.per_minute), left + (now - since) * rate)
-        if left < 1:
-            wait_s = max(1, round((1 - left) / rate))
+        if left_s := self.limiter.take(context.principal.id):
+            wait_s = max(1, round(left_s))
             raise SoundstageError(
                 "tool.too_many_calls",
                 f"These are more than {self.per_minute} calls in a minute.",
@@ -170,14 +169,7 @@ class RateLimitToolset(WrappedToolset):
                 429,
                 headers={"Retry-After": str(wait_s)},
             )
-        self._left[context.principal.id] = (left - 1, now)
-        self._evict_idle(now)
         return await self.inner.run(context, call)
-
-    def _evict_idle(self, now: float) -> None:
-        """Evicts buckets that are full again: of callers without a call for a minute."""
-        if len(self._left) > 1000:
-            self._left = {who: entry for who, entry in self._left.items() if now - entry[1] < 60}
 
 
 @dataclass

@@ -21,6 +21,7 @@ from agent.events import (
 )
 from agent.schemas import ChatAnswer
 from agent.turns.runner import TurnEvents
+from soundstage.events.sse import STREAM_HEADERS
 
 RETRY_MS = 1000
 HEARTBEAT_S = 15
@@ -40,7 +41,7 @@ def sse_response(events: TurnEvents) -> EventSourceResponse:
 
 def event_source(messages: AsyncIterator[ServerSentEvent]) -> EventSourceResponse:
     """Returns the response that streams messages with a heartbeat and is never cached."""
-    return EventSourceResponse(messages, ping=HEARTBEAT_S, headers={"Cache-Control": "no-store"})
+    return EventSourceResponse(messages, ping=HEARTBEAT_S, headers=STREAM_HEADERS)
 
 
 def sse_message(event: BrainEvent, event_id: str | None, retry_ms: int | None) -> ServerSentEvent:

@@ -9,24 +9,8 @@ from typing import Any
 from agent.understanding import values
 from agent.understanding.intents import REQUIRED
 from agent.understanding.reader import Candidate
+from agent.understanding.slots import FREE_TEXTS
 from agent.understanding.world import Thing, World, fold
-
-FREE_TEXTS = frozenset(
-    {
-        "script",
-        "topic",
-        "title",
-        "text",
-        "code",
-        "command",
-        "about",
-        "description",
-        "name",
-        "question",
-        "heading",
-    }
-)
-
 
 _AMOUNT = re.compile(r"\bat (?:2[5-9]|[3-9]\d)\b")
 """No time of day: “stuck at 40 percent”."""

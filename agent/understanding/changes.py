@@ -9,37 +9,25 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
-from pathlib import Path
-from typing import Any
 
-import yaml
-
-from agent.sentences import LOADER
+from agent.sentences import read_folder
 from agent.understanding import values
 
-WHOLE = frozenset(
-    {
-        "about_me",
-        "also_that",
-        "complains",
-        "corrects",
-        "films_it",
-        "instead_of",
-        "sets_time",
-        "takes_back",
-        "what_do_you_mean",
-        "who_spoke",
-    }
-)
+WHOLE = frozenset({
+    "about_me", "also_that", "complains", "corrects", "films_it", "instead_of", "sets_time", "takes_back",
+    "what_do_you_mean", "who_spoke"
+})  # fmt: skip
 """Patterns that an utterance matches from its beginning to its end; the others are found within it."""
+UNBOUNDED = frozenset({
+    "several_texts", "indirect", "numbered", "greets", "ends_courteously", "ends_with_that", "opens",
+})  # fmt: skip
+"""Patterns that say themselves where they begin and end; the others do at the ends of words."""
 LEAST_STATEMENT_WORDS = 5
 LEAST_TEXT_WORDS = 2
 SHORT_WORDS = 9
 """More words before a colon are no lead to a text; a longer utterance is no correction by itself."""
 PACES = ("slowest", "slow", "normal", "fast", "fastest")
 LOOK = ("pace", "captions", "shape", "quality", "background")
-_WORD = re.compile(r"[^\W_]+(?:['’.:][^\W_]+)*")
 _QUOTED = re.compile(r"\"[^\"]*\"|“[^”]*”|„[^“”]*[“”]|«[^»]*»")
 
 
@@ -58,8 +46,7 @@ def change_words() -> ChangeWords:
     patterns: dict[str, list[str]] = {}
     look: dict[str, dict[str, list[str]]] = {}
     cannot: dict[str, list[str]] = {}
-    for path in sorted(Path(str(files("agent") / "understanding/changes")).glob("*.yaml")):
-        data: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), LOADER)  # noqa: S506
+    for data in read_folder("understanding/changes").values():
         for slot, some in data.pop("look").items():
             for value, sources in some.items():
                 look.setdefault(slot, {}).setdefault(value, []).extend(map(str, sources))
@@ -70,16 +57,7 @@ def change_words() -> ChangeWords:
     return ChangeWords(
         {
             name: re.compile("|".join(some), re.IGNORECASE)
-            if name
-            in (
-                "several_texts",
-                "indirect",
-                "numbered",
-                "greets",
-                "ends_courteously",
-                "ends_with_that",
-                "opens",
-            )
+            if name in UNBOUNDED
             else _compiled(some, whole=name in WHOLE)
             for name, some in patterns.items()
         },
@@ -169,7 +147,11 @@ def _only_colour(text: str) -> str | None:
     if phrase is None:
         return None
     carries = change_words().patterns["only_look"]
-    return table[phrase] if all(map(carries.fullmatch, _WORD.findall(lower.replace(phrase, " ")))) else None
+    return (
+        table[phrase]
+        if all(map(carries.fullmatch, values.WORD.findall(lower.replace(phrase, " "))))
+        else None
+    )
 
 
 def _look(some: Mapping[str, re.Pattern[str]], text: str) -> str | None:
@@ -191,7 +173,7 @@ def says_only_look(text: str) -> bool:
     for phrase in _phrases(found):
         rest = re.sub(rf"(?<!\w){re.escape(phrase)}(?!\w)", " ", rest, flags=re.IGNORECASE)
     pattern = change_words().patterns["only_look"]
-    return all(pattern.fullmatch(word) or word[0].isdigit() for word in _WORD.findall(rest))
+    return all(pattern.fullmatch(word) or word[0].isdigit() for word in values.WORD.findall(rest))
 
 
 def without_look(text: str) -> str:
@@ -224,7 +206,7 @@ def also_that(text: str) -> str | None:
 def place_in_list(text: str) -> int | None:
     """Returns the place that an ordinal in words names, -1 for the last: “the second one, slower”."""
     table = values.words().ordinals
-    return next((table[word] for word in _WORD.findall(text.lower()) if word in table), None)
+    return next((table[word] for word in values.WORD.findall(text.lower()) if word in table), None)
 
 
 def is_indirect(text: str, script: str) -> bool:

@@ -1,4 +1,4 @@
-"""Reads the sentences that the reader learns from: `phrasings.*.yaml` beside the tools and here.
+"""Reads what the reader learns from: `phrasings.*.yaml` beside the tools, here and in `varied/`.
 
 An argument is marked as in `have [Vera](persona) read [doors open at nine](script)`, and one with a fixed set
 of values as in `[upright](shape=vertical)`. `several.*.yaml` has sentences
@@ -14,10 +14,21 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 
-import yaml
+from agent.sentences import read_yaml
 
-from agent.sentences import LOADER
-
+SLOT_KINDS: Mapping[str, str] = {
+    "persona": "persona", "project": "project", "scene": "scene", "before": "scene", "after": "scene",
+    "render": "render", "video": "render", "machine": "machine", "machines": "machine", "node": "machine",
+    "job": "job", "playbook": "playbook", "account": "channel", "name": "snapshot", "other": "snapshot",
+    "run": "run",
+}  # fmt: skip
+"""Which kind of thing an argument names."""
+NEW_NAMES = frozenset(
+    {"snapshots.save", "create_persona.create", "create_persona.change", "change_machine.accept"}
+)
+"""Intents whose `name` does not exist yet."""
+VARIED = "varied"
+"""The folder of sentences that were written by people who saw neither the other ones nor the cases."""
 _MARKED = re.compile(r"\[([^\[\]]*)\]\((\w+)(?:=([^()]*))?\)")
 
 
@@ -86,7 +97,7 @@ def read_corpus(paths: Sequence[Path] | None = None) -> Corpus:
     joints: dict[str, Sequence[str]] = {}
     for path in corpus_files() if paths is None else paths:
         name, language, _ = path.name.split(".")
-        content = yaml.load(path.read_text(encoding="utf-8"), LOADER)  # noqa: S506
+        content = read_yaml(path)
         if name == "phrasings":
             examples += (
                 parse_example(intent, language, str(one)) for intent, some in content.items() for one in some

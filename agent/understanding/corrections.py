@@ -37,8 +37,6 @@ NEW_THING = re.compile(
 _BEFORE_TITLE = re.compile(r"(?:(?:making|rendering|the|that|this|my|our|video|clip|den|das|die) ?)*")
 _ENDS_CLAUSE = re.compile(r"(?:\s+(?:please|bitte|now|jetzt|ab))*\s*(?:[,.;!?–-]|$)")
 _ASKS_FOR = re.compile(r"^(?:(?:please|bitte|(?:can|could|would|will) you|kannst du|könntest du)[\s,]+)*")
-_WORD = re.compile(r"[^\W_]+(?:[’'.:][^\W_]+)*")
-ARTICLES = ("a", "an", "one", "ein", "eine", "einen", "einem")
 _KINDS = ("weekdays", "months", "days", "ordinals")
 
 
@@ -316,7 +314,7 @@ class Corrections(Turn):
         named = [one for one in self._named(text) if one.kind in ("render", "project")]
         if [one.kind for one in named] != ["render"] or values.matches("negation", text):
             return None
-        filled = self.reader.fill_as("make_render", text, self.world, self.dialogue.focus(), self.now)
+        filled = self.fill_as("make_render", text)
         other = {name: value for name, value in plain(filled.arguments).items() if name in ("persona", *LOOK)}
         if not other:
             return None
@@ -398,7 +396,7 @@ class Corrections(Turn):
         return question.choices[0] if question.choices[0].intent == film.intent else None
 
     def _named(self, text: str) -> list[Thing]:
-        return [one.thing for one in self.world.mentions(tokenize(text)[:80]) if one.sureness >= SURE_OTHER]
+        return [one.thing for one in self.world.mentions(tokenize(text)) if one.sureness >= SURE_OTHER]
 
     def _project_with(self, look: Mapping[str, str], text: str) -> Decision | None:
         project = self.dialogue.last.get("project")
@@ -470,11 +468,11 @@ def _cased(new: str, old: str) -> str:
 
 def _corrected(script: str, text: str) -> str | None:
     """Returns a text with the one weekday, month, day or number that a correction names another of."""
-    spoken, there = _WORD.findall(text), _WORD.findall(script)
+    spoken, there = values.WORD.findall(text), values.WORD.findall(script)
     table = values.words()
     tests = [getattr(table, kind).__contains__ for kind in _KINDS]
     tests.append(lambda word: word[0].isdigit())
-    tests.append(lambda word: word in table.numbers and word not in ARTICLES)
+    tests.append(lambda word: word in table.numbers and word not in values.ARTICLES)
     for has in tests:
         new = list(dict.fromkeys(word for word in spoken if has(word.lower())))
         old = list(dict.fromkeys(word for word in there if has(word.lower())))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from agent.understanding.slots import Focus
@@ -43,6 +43,13 @@ class CallRecord:
 
     intent: str
     arguments: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, tool: str, arguments: Mapping[str, Any]) -> CallRecord:
+        """Returns a call whose action, if there is one, stands in its arguments."""
+        rest = dict(arguments)
+        action = rest.pop("action", None)
+        return cls(f"{tool}.{action}" if action else tool, rest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,36 +127,3 @@ class Dialogue:
 
     def showing(self, kind: str, names: Sequence[str]) -> Dialogue:
         return replace(self, shown={kind: tuple(names[:SHOWN])}, recent_kind=kind)
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any] | None) -> Dialogue:
-        """Returns the state that `to_json` wrote; an empty one for None."""
-        if not data:
-            return cls()
-        pending = data.get("question")
-        question = None
-        if pending:
-            question = Question(
-                about=pending["about"],
-                intent=pending["intent"],
-                arguments=pending["arguments"],
-                missing=tuple(pending["missing"]),
-                choices=_calls(pending["choices"]),
-                age=pending["age"],
-            )
-        return cls(
-            last=data["last"],
-            shown={kind: tuple(names) for kind, names in data["shown"].items()},
-            calls=_calls(data["calls"]),
-            question=question,
-            recent_kind=data["recent_kind"],
-            film=next(iter(_calls([data["film"]])), None) if data.get("film") else None,
-            film_before=next(iter(_calls([data["film_before"]])), None) if data.get("film_before") else None,
-        )
-
-
-def _calls(data: Sequence[Mapping[str, Any]]) -> tuple[CallRecord, ...]:
-    return tuple(CallRecord(one["intent"], one["arguments"]) for one in data)

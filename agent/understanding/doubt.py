@@ -12,15 +12,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from importlib.resources import files
 from operator import ne
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
-from agent.sentences import LOADER
+from agent.sentences import read_yaml
 from agent.understanding import changes, values
 from agent.understanding.candidates import is_half_timed, own, plain
 from agent.understanding.labels import SENTENCE_STOP
@@ -31,7 +30,7 @@ from agent.understanding.world import SURE_NAME, Thing, World
 
 N_GRAMS, WITH_ENCODER = "n-grams", "n-grams and encoder"
 """The two ways to read, each with weights of its own."""
-TREES = files("agent") / "understanding" / "doubt.yaml"
+TREES = Path(__file__).with_name("doubt.yaml")
 DEPTH = 3
 """Questions of each tree."""
 NARROW = 1.0
@@ -195,7 +194,7 @@ class Trees:
 @cache
 def read_trees(way: str) -> Trees:
     """Returns the fitted trees for a way to read."""
-    fitted: Mapping[str, Any] = yaml.load(TREES.read_text(encoding="utf-8"), LOADER)[way]  # noqa: S506
+    fitted: Mapping[str, Any] = read_yaml(TREES)[way]
     rows = np.array(fitted["trees"], np.float64)
     features, cuts, leaves = np.split(rows, [DEPTH, 2 * DEPTH], axis=1)
     return Trees(tuple(fitted["signs"]), fitted["bias"], features.astype(np.int64), cuts, leaves)

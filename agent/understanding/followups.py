@@ -9,7 +9,6 @@ from typing import Any
 
 from agent.understanding import changes, values
 from agent.understanding.candidates import (
-    FREE_TEXTS,
     SENTENCE_END,
     missing,
     plain,
@@ -18,13 +17,13 @@ from agent.understanding.changes import LOOK, SHORT_WORDS, text_after_colon
 from agent.understanding.corrections import Corrections, reports_speech, wants_both
 from agent.understanding.decision import SURE_CHANGED, SURE_INTENT, SURE_OTHER, Decision, ask_about
 from agent.understanding.dialogue import INSTEAD, YES_OR_NO, CallRecord, Question
-from agent.understanding.intents import DESTRUCTIVE, NEEDS_WORD, READS
+from agent.understanding.intents import DESTRUCTIVE, NEEDS_WORD, READS, SHOWS
 from agent.understanding.labels import fields, has_other_label
 from agent.understanding.open_questions import Fit, fit_of, is_bare_choice
 from agent.understanding.reader import MOST_CHARS, Candidate
 from agent.understanding.references import is_bare, same_of
 from agent.understanding.sentence import quotations
-from agent.understanding.slots import FIXED, Filled
+from agent.understanding.slots import FIXED, FREE_TEXTS, Filled
 from agent.understanding.turn import NAMES
 from agent.understanding.world import Thing, fold
 
@@ -34,14 +33,6 @@ LEAST_BUT_WORDS = 3
 """A shorter yes has no more to say."""
 NAMED_LIKE_TEXT = frozenset({"project", "render", "scene"})
 """What is often called as what it is about: “dogs” is a topic, also where a project has that name."""
-SHOWS: Mapping[str, tuple[str, str]] = {
-    "render": ("show_render", "render"),
-    "project": ("list_projects", "project"),
-    "machine": ("list_machines", "machine"),
-    "job": ("cluster_status", "job"),
-    "scene": ("list_projects", "scene"),
-    "run": ("show_runs", "run"),
-}
 PUBLISHES = "publish_render.publish"
 LOOSE_BESIDE_TEXT = ("title", "persona", "topic")
 """What a script names more often than it means: “Hello, I am Nova” is all text."""
@@ -154,7 +145,7 @@ class FollowUp(Corrections):
         last = self.dialogue.calls[-1]
         if last.intent in READS or last.intent in NEEDS_WORD:
             return None
-        filled = self.reader.fill_as(last.intent, text, self.world, self.dialogue.focus(), self.now)
+        filled = self.fill_as(last.intent, text)
         merged = self._merged(last, filled, text, "act.correction")
         return None if merged is None else self._confirm_again(CallRecord(last.intent, merged), best, text)
 
@@ -259,7 +250,7 @@ class FollowUp(Corrections):
         """Returns the question whether a chosen change shall be made otherwise: “yes, but with Milo”."""
         if len(text.split()) < LEAST_BUT_WORDS or chosen.intent in READS:
             return None
-        filled = self.reader.fill_as(chosen.intent, text, self.world, self.dialogue.focus(), self.now)
+        filled = self.fill_as(chosen.intent, text)
         merged = self._merged(chosen, filled, text, "act.correction")
         return None if merged is None else ask_about("confirm", [CallRecord(chosen.intent, merged)])
 
@@ -304,7 +295,7 @@ class FollowUp(Corrections):
         filled = Filled()
         if len(text) <= MOST_CHARS:
             # A longer answer is the text itself.
-            filled = self.reader.fill_as(question.intent, text, self.world, self.dialogue.focus(), self.now)
+            filled = self.fill_as(question.intent, text)
         arguments = {**question.arguments, **plain(filled.arguments)}
         arguments |= self._whole_topic(question, text, filled)
         if after := self._after_colon(question, text):
@@ -403,7 +394,7 @@ class FollowUp(Corrections):
             return None
         if reports_speech(text):
             return None
-        filled = self.reader.fill_as(last.intent, text, self.world, self.dialogue.focus(), self.now)
+        filled = self.fill_as(last.intent, text)
         merged = self._merged(
             last, filled, text, "act.correction" if best.intent == "act.correction" else "act.more"
         )
@@ -466,7 +457,7 @@ class FollowUp(Corrections):
         """
         slots = set(self.reader.slots.get(last.intent, ()))
         lower_words: dict[str, Any] = {}
-        of_act = self.reader.fill_as(act, text, self.world, self.dialogue.focus(), self.now)
+        of_act = self.fill_as(act, text)
         for intent, found in ((last.intent, filled), (act, of_act)):
             for name, value in plain(found.arguments).items():
                 target = _TWINS.get(name, name) if name not in slots else name

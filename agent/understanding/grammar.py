@@ -7,16 +7,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from functools import cache, cached_property, lru_cache
-from importlib.resources import files
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import yaml
 from hassil import Intents, merge_dict, recognize_all
 from hassil.models import MatchEntity
 
-from agent.sentences import LOADER
+from agent.sentences import read_folder
 from agent.tools.record import rule_name
 from agent.understanding.literals import SCRIPT_MARK, Cut, Masked, mask, script_cuts
 from agent.understanding.wording import Wording
@@ -287,8 +284,8 @@ class Grammar:
 def load_templates() -> Intents:
     """Reads every `agent/grammar/*.yaml`; hassil parses each template when a sentence first meets it."""
     merged: dict[str, Any] = {}
-    for path in sorted(Path(str(files("agent") / "grammar")).glob("*.yaml")):
-        merge_dict(merged, yaml.load(path.read_text(encoding="utf-8"), LOADER))  # noqa: S506
+    for content in read_folder("grammar").values():
+        merge_dict(merged, content)
     return Intents.from_dict(merged)
 
 

@@ -51,48 +51,31 @@ REQUIRED: Mapping[str, Sequence[Sequence[str]]] = {
 }
 """Of each intent, groups of arguments of which one is needed."""
 
-READS = frozenset(
-    {
-        "health",
-        "list_renders",
-        "show_render",
-        "publish_render.show",
-        "list_personas",
-        "list_projects",
-        "vision",
-        "list_machines",
-        "show_runs",
-        "ssh",
-        "cluster_status",
-        "job_logs",
-        "audit.list",
-        "audit.story",
-        "audit.verify",
-        "memory.recall",
-        "snapshots.list",
-        "snapshots.diff",
-        "triggers.list",
-        "trash.list",
-        "queue.show",
-    }
-)
+READS = frozenset({
+    "health", "list_renders", "show_render", "publish_render.show", "list_personas", "list_projects",
+    "vision", "list_machines", "show_runs", "ssh", "cluster_status", "job_logs", "audit.list",
+    "audit.story", "audit.verify", "memory.recall", "snapshots.list", "snapshots.diff", "triggers.list",
+    "trash.list", "queue.show"
+})  # fmt: skip
+
+SHOWS: Mapping[str, tuple[str, str]] = {
+    "render": ("show_render", "render"),
+    "project": ("list_projects", "project"),
+    "machine": ("list_machines", "machine"),
+    "job": ("cluster_status", "job"),
+    "scene": ("list_projects", "scene"),
+    "run": ("show_runs", "run"),
+}
+"""The intent that shows one thing of a kind, and its argument for it."""
 
 TEXTS_OF: Mapping[str, str] = {"make_render": "script", "edit_project.add_scene": "script"}
 """The argument that is spoken, of intents that make one thing of one text."""
 
-DESTRUCTIVE = frozenset(
-    {
-        "cancel_render.delete",
-        "edit_project.delete",
-        "create_persona.delete",
-        "change_machine.retire",
-        "change_machine.reinstall",
-        "snapshots.delete",
-        "memory.forget",
-        "edit_project.delete_scene",
-        "queue.cancel_waiting",
-    }
-)
+DESTRUCTIVE = frozenset({
+    "cancel_render.delete", "edit_project.delete", "create_persona.delete", "change_machine.retire",
+    "change_machine.reinstall", "snapshots.delete", "memory.forget", "edit_project.delete_scene",
+    "queue.cancel_waiting"
+})  # fmt: skip
 
 NEEDS_YES = frozenset({"queue.cancel_waiting"})
 """What ends several things that are not named: a yes is needed even where the words are exact."""

@@ -21,11 +21,11 @@ from agent.understanding.decision import (
     SURE_READS,
     SURE_WRITE,
     Decision,
+    Kind,
     ask_about,
 )
 from agent.understanding.dialogue import UNDO, YES_OR_NO, CallRecord, Dialogue, Question
-from agent.understanding.followups import SHOWS
-from agent.understanding.intents import READS, TEXTS_OF, change_anything
+from agent.understanding.intents import READS, SHOWS, TEXTS_OF, change_anything
 from agent.understanding.judgement import Judgement, may_be_meant
 from agent.understanding.plans import UnknownName, read_steps
 from agent.understanding.reader import Candidate, Reader
@@ -49,6 +49,13 @@ SURE_UNDO = 0.4
 """From here on an utterance perhaps takes the last change back."""
 SURE_WHY = 0.6
 """From here on a text asks why something happened."""
+_SURE_ACTS: Mapping[str, tuple[Kind, float]] = {
+    "plan.condition": ("plan", 0.4),
+    "act.nothing": ("nothing", SURE_NOTHING),
+    "act.out_of_scope": ("refuse", 0.35),
+}
+_CHAT: tuple[Kind, float] = ("chat", 0.3)
+"""What acts of the dialogue lead to, and from which sureness on; below it is asked."""
 _LISTS: Mapping[str, str] = {
     "list_renders": "render",
     "list_projects": "project",
@@ -169,7 +176,7 @@ class _Turn(Judgement):
             return None
         parts = [text[: cut[0]].strip(" ,;"), text[cut[1] :].strip()]
         for part, least in zip(parts, (SURE_KIND, SURE_TO_ASK), strict=True):
-            best = self.reader.read(part, self.world, self.dialogue.focus(), self.now)[0]
+            best = self.read(part)[0]
             if best.tool is None or best.sureness < least or set(best.loose) & WHOLE_TEXTS:
                 return None
         return parts
@@ -235,7 +242,7 @@ class _Turn(Judgement):
         return " ".join(token.text for token in sentence.tokens)
 
     def _one(self, text: str) -> Decision:
-        read = self.reader.read(text, self.world, self.dialogue.focus(), self.now)
+        read = self.read(text)
         candidates = [one for one in read if may_be_meant(one, text)] or [replace(read[0], sureness=0.0)]
         question = self.dialogue.question
         if question is not None:
@@ -304,20 +311,6 @@ class _Turn(Judgement):
     def _act(self, best: Candidate, candidates: Sequence[Candidate], text: str) -> Decision:
         act = best.intent.partition(".")[2]
         dialogue = self.dialogue
-        if best.intent == "plan.condition":
-            return Decision(
-                "plan" if best.sureness >= 0.4 else "ask", about="condition", candidates=tuple(candidates)
-            )
-        if act == "nothing":
-            return Decision(
-                "nothing" if best.sureness >= SURE_NOTHING else "ask",
-                about="nothing",
-                candidates=tuple(candidates),
-            )
-        if act == "out_of_scope":
-            return Decision(
-                "refuse" if best.sureness >= 0.35 else "ask", about=act, candidates=tuple(candidates)
-            )
         if act == "undo":
             return self._perhaps_take_back(best)
         if act == "why":
@@ -337,8 +330,9 @@ class _Turn(Judgement):
                 "ask", about=act, candidates=tuple(candidates)
             )
         topic = str(best.arguments.get("topic", "")) if act == "help" else ""
+        kind, least = _SURE_ACTS.get(best.intent, _CHAT)
         return Decision(
-            "chat" if best.sureness >= 0.3 else "ask", about=act, topic=topic, candidates=tuple(candidates)
+            kind if best.sureness >= least else "ask", about=act, topic=topic, candidates=tuple(candidates)
         )
 
     def _perhaps_take_back(self, best: Candidate) -> Decision:
@@ -362,24 +356,18 @@ class _Turn(Judgement):
         if best.sureness < SURE_WHY:
             return self._next_best(candidates, text) or self._unsure(candidates)
         kind = self.dialogue.recent_kind
-        if kind in SHOWS and self.dialogue.last.get(kind):
-            intent, slot = SHOWS[kind]
-            return Decision(
-                "calls",
-                calls=(CallRecord(intent, {slot: self.dialogue.last[kind]}),),
-                about="why",
-                candidates=(best,),
-            )
-        failed = next((thing for thing in self.world.of_kind("render") if thing.state == "failed"), None)
-        speaks_of_it = self.dialogue.question is not None or changes.matches("fails", text)
-        if failed is not None and not self.dialogue.calls and speaks_of_it:
-            return Decision(
-                "calls",
-                calls=(CallRecord("show_render", {"render": failed.name}),),
-                about="why",
-                candidates=(best,),
-            )
-        return Decision("chat", about="why")
+        name = self.dialogue.last.get(kind) if kind in SHOWS else None
+        if (
+            not name
+            and not self.dialogue.calls
+            and (self.dialogue.question or changes.matches("fails", text))
+        ):
+            kind = "render"
+            name = next((one.name for one in self.world.of_kind(kind) if one.state == "failed"), None)
+        if not name:
+            return Decision("chat", about="why")
+        intent, slot = SHOWS[kind]
+        return Decision("calls", calls=(CallRecord(intent, {slot: name}),), about="why", candidates=(best,))
 
 
 def _is_spoken(greeting: str, decision: Decision) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from agent.understanding import changes, doubt, values
-from agent.understanding.candidates import FREE_TEXTS, has_sentence_end, is_half_timed, own, plain
+from agent.understanding.candidates import has_sentence_end, is_half_timed, own, plain
 from agent.understanding.decision import (
     SURE_CALL,
     SURE_COMPUTED,
@@ -20,6 +20,7 @@ from agent.understanding.followups import FollowUp
 from agent.understanding.intents import DESTRUCTIVE, NEEDS_WORD
 from agent.understanding.reader import MOST_CHARS, Candidate
 from agent.understanding.references import KINDS_OF_SLOT, is_of_other_kind
+from agent.understanding.slots import FREE_TEXTS
 from agent.understanding.world import fold
 
 RISKY = DESTRUCTIVE | {"publish_render.publish", "ansible", "cancel_run"}
@@ -114,7 +115,7 @@ class Judgement(FollowUp):
         others = [one for one in clauses if one and one not in denied]
         if not others or not all(values.is_whole("reasons", one) for one in denied):
             return True
-        again = self.reader.read(", ".join(others), self.world, self.dialogue.focus(), self.now)[0]
+        again = self.read(", ".join(others))[0]
         return again.intent != best.intent or plain(again.arguments) != plain(best.arguments)
 
     def _is_unlikely(self, candidates: Sequence[Candidate]) -> bool:

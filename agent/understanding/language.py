@@ -5,12 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import cache
-from importlib.resources import files
-from pathlib import Path
 
-import yaml
-
-from agent.sentences import LOADER
+from agent.sentences import read_folder
 
 DEFAULT = "en"
 _WORD = re.compile(r"[^\W\d_]+")
@@ -31,8 +27,5 @@ def language_of(text: str, otherwise: str = DEFAULT) -> str:
 @cache
 def _function_words() -> Mapping[str, frozenset[str]]:
     """Returns the function words of each language that has replies. Words of two languages count for both."""
-    folder = Path(str(files("agent") / "replies"))
-    return {
-        path.stem: frozenset(map(str, yaml.load(path.read_text(encoding="utf-8"), LOADER)["function_words"]))  # noqa: S506
-        for path in sorted(folder.glob("*.yaml"))
-    }
+    replies = read_folder("replies")
+    return {language: frozenset(map(str, texts["function_words"])) for language, texts in replies.items()}

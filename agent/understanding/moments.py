@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import datetime, timedelta
 
-from agent.understanding.values import WORD, number, ordinal, words
+from agent.understanding.values import ARTICLES, WORD, number, ordinal, words
 
 _CLOCK = re.compile(
     r"\b(\d{1,2})(?:[:.h](\d{2}))?\s*(a\.?m\.?|p\.?m\.?|uhr|o'?clock)?(?:\s+(\d{2})\b)?", re.IGNORECASE
@@ -131,11 +131,7 @@ def _clock(text: str) -> tuple[int, int] | None:
         if word in table.clock and not any(other in table.numbers for other in spoken):
             hour_text, minute_text = table.clock[word].split(":")
             return int(hour_text), int(minute_text)
-        if (
-            word in table.numbers
-            and 0 < table.numbers[word] <= 24
-            and word not in ("a", "an", "one", "ein", "eine", "einen", "einem")
-        ):
+        if 0 < table.numbers.get(word, 0) <= 24 and word not in ARTICLES:
             hour = table.numbers[word]
             follows = " ".join(spoken[place + 1 : place + 2])
             minute = table.numbers.get(follows, 0)

@@ -6,13 +6,13 @@ import re
 from enum import Enum
 
 from agent.understanding import changes, values
-from agent.understanding.candidates import FREE_TEXTS
 from agent.understanding.changes import LEAST_TEXT_WORDS, SHORT_WORDS, text_after_colon
 from agent.understanding.decision import SURE_INTENT, SURE_OTHER, SURE_WRITE
 from agent.understanding.dialogue import Question
 from agent.understanding.intents import READS
 from agent.understanding.reader import Candidate
 from agent.understanding.sentence import quotations
+from agent.understanding.slots import FREE_TEXTS
 from agent.understanding.tokens import tokenize
 from agent.understanding.world import SURE_NAME, World
 
@@ -150,7 +150,7 @@ def refers_to_ours(text: str, world: World) -> bool:
         return False
     return any(
         one.thing.kind in _OURS and one.sureness >= SURE_NAME and len(one.thing.name) > 3
-        for one in world.mentions(tokenize(text)[:80])
+        for one in world.mentions(tokenize(text))
     )
 
 

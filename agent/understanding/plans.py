@@ -15,7 +15,7 @@ from typing import Any
 
 from agent.understanding import values
 from agent.understanding.dialogue import CallRecord, Dialogue
-from agent.understanding.intents import reverse_of
+from agent.understanding.intents import SHOWS, reverse_of
 from agent.understanding.tokens import tokenize
 from agent.understanding.when import Condition, Found, conditions, mask_text, patterns
 from agent.understanding.world import SURE_NAME, Thing, World
@@ -32,11 +32,6 @@ _SILENT = frozenset({"chat", "nothing", "decline", "confirm"})
 _MAKES = {"make_render": "render", "retry_render": "render", "write_script.film": "render", "ansible": "run"}
 """Calls with a result that later steps may wait for."""
 _CHANGES_MACHINE = "change_machine."
-_SHOWS = {
-    "render": ("show_render", "render"),
-    "machine": ("list_machines", "machine"),
-    "run": ("show_runs", "run"),
-}
 NOW = Condition()
 
 Read = Callable[[str, Dialogue], Any]
@@ -203,7 +198,7 @@ def _report(text: str, condition: Condition) -> tuple[CallRecord, ...]:
     """Returns the call that shows what has happened, for “let me know”."""
     if condition.kind != "event" or not re.fullmatch(patterns()["report"], text.lower()):
         return ()
-    intent, slot = _SHOWS[condition.of]
+    intent, slot = SHOWS[condition.of]
     name = LATEST if condition.name == PREVIOUS else condition.name
     return (CallRecord(intent, {slot: name}),)
 
@@ -363,7 +358,7 @@ def _named(subject: str, world: World) -> Thing | None:
     """Returns the thing that the words of a condition name most surely."""
     mentions = [
         one
-        for one in world.mentions(tokenize(subject)[:30])
+        for one in world.mentions(tokenize(subject))
         if one.sureness >= SURE_NAME and one.thing.kind in ("render", "machine", "job", "project")
     ]
     mentions = [one for one in mentions if one.thing.kind != "project"] or mentions

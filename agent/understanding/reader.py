@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from agent.understanding import values
 from agent.understanding.classifier import Classifier, hashes
 from agent.understanding.clauses import PERHAPS, SURE, Boundary, Divider, boundaries, features_at, parts_of
+from agent.understanding.corpus import SLOT_KINDS
 from agent.understanding.labels import Field, fields
 from agent.understanding.recent import Recent
 from agent.understanding.sentence import Literal, Sentence, quotations, tails, text_features
-from agent.understanding.slots import ENTITY_KINDS, Filled, Focus, SlotFiller, kinds_named
+from agent.understanding.slots import FREE_TEXTS, Filled, Focus, SlotFiller, kinds_named
 from agent.understanding.spelling import Spelling
 from agent.understanding.tagger import OUTSIDE, Tagger, spans
-from agent.understanding.tokens import tokenize
 from agent.understanding.world import SURE_NAME, TRASHED, Thing, World
 
 if TYPE_CHECKING:
@@ -33,23 +33,10 @@ COMMAND = re.compile(
 )
 SURE_COMMAND = 0.25
 MOST_LINES = 1000
-SERVICES = frozenset(
-    {
-        "docker",
-        "nomad",
-        "consul",
-        "sshd",
-        "ssh",
-        "chrony",
-        "chronyd",
-        "nginx",
-        "containerd",
-        "ntp",
-        "cron",
-        "postgresql",
-        "journald",
-    }
-)
+SERVICES = frozenset({
+    "docker", "nomad", "consul", "sshd", "ssh", "chrony", "chronyd", "nginx", "containerd", "ntp", "cron",
+    "postgresql", "journald"
+})  # fmt: skip
 
 MISFIT = 0.1
 SPOKEN_OF = 5.0
@@ -61,20 +48,10 @@ RECENT = 64
 TEXT_MARGIN = 2.0
 """Between the scores of two arguments that a quotation may be; below it is unsure which."""
 OWN_TAIL_CHARS = 30
-NAMES_ANYTHING = frozenset(
-    {
-        "memory.remember",
-        "memory.recall",
-        "memory.forget",
-        "audit.story",
-        "code_runner",
-        "write_script.draft",
-        "write_script.film",
-        "list_renders",
-        "list_machines",
-        "cluster_status",
-    }
-)
+NAMES_ANYTHING = frozenset({
+    "memory.remember", "memory.recall", "memory.forget", "audit.story", "code_runner", "write_script.draft",
+    "write_script.film", "list_renders", "list_machines", "cluster_status"
+})  # fmt: skip
 
 LIKE_RESTORING = frozenset({"edit_project.restore", "snapshots.load", "memory.recall"})
 """What “bring back” may mean beside taking something out of the trash."""
@@ -89,9 +66,7 @@ MEANING_SHARE = 0.4
 """How much the encoder counts in the weighted geometric mean of the probabilities of an intent."""
 TAG_SHARE = 12.0
 """How much the encoder's scores of tags count beside those of the n-grams."""
-TEXT_SLOTS = frozenset(
-    {"script", "text", "title", "topic", "code", "name", "description", "heading", "about", "question"}
-)
+TEXT_SLOTS = FREE_TEXTS - {"command"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +125,6 @@ class Reader:
     spelling: Spelling | None = None
     commands: Classifier | None = None
     """Which command of `ssh` a question means."""
-    language: Classifier | None = None
     text_slots: Classifier | None = None
     """Which argument a quotation is; see `text_features`."""
     encoder: SentenceEncoder | None = field(default=None, compare=False)
@@ -191,13 +165,6 @@ class Reader:
                 )
             )
         return candidates
-
-    def language_of(self, text: str) -> str:
-        """Returns the language of a text, such as `de`."""
-        if self.language is None:
-            return "en"
-        probabilities = self.language.probabilities([token.lower for token in tokenize(text[:MOST_CHARS])])
-        return self.language.labels[int(probabilities.argmax())]
 
     def divide(self, text: str, world: World) -> list[str]:
         """Returns the clauses that each ask for something; quotations and what follows a colon stay whole."""
@@ -242,19 +209,19 @@ class Reader:
     def _fitting(self, probabilities: Any, sentence: Sentence) -> Any:
         """Returns the probabilities, lower for intents that have no argument for a thing that is named."""
         named = [one for one in sentence.mentions if one.sureness >= SURE_NAME]
-        spans_named = {(one.start, one.end) for one in named}
-        factors = np.ones(len(probabilities), np.float32)
-        for start, end in spans_named:
-            kinds = {one.thing.kind for one in named if (one.start, one.end) == (start, end)}
-            is_trashed = all(kind.startswith(TRASHED) for kind in kinds)
-            for place, intent in enumerate(self.classifier.labels):
-                if is_trashed and intent not in LIKE_RESTORING:
-                    # Texts and new things may well be called as what somebody has deleted.
-                    continue
-                if not intent.startswith(("act.", "plan.")) and not kinds & self.kinds_of(intent):
-                    factors[place] *= IMPOSSIBLE if intent.startswith("trash.") else MISFIT
-        fitting = probabilities * factors
-        return fitting / fitting.sum()
+        weights = np.ones(len(probabilities), np.float32)
+        for span in {(one.start, one.end) for one in named}:
+            kinds = {one.thing.kind for one in named if (one.start, one.end) == span}
+            weights *= np.array([self._fit(one, kinds) for one in self.classifier.labels], np.float32)
+        return _weighted(probabilities, weights)
+
+    def _fit(self, intent: str, kinds: Set[str]) -> float:
+        """Returns the weight of an intent where something of one of these kinds is named."""
+        # Texts and new things may well be called as what somebody has deleted.
+        is_trashed = all(kind.startswith(TRASHED) for kind in kinds) and intent not in LIKE_RESTORING
+        if is_trashed or intent.startswith(("act.", "plan.")) or kinds & self.kinds_of(intent):
+            return 1.0
+        return IMPOSSIBLE if intent.startswith("trash.") else MISFIT
 
     def _by_focus(self, probabilities: Any, sentence: Sentence, focus: Focus) -> Any:
         """Returns the probabilities, higher for intents about the kind of thing that was spoken of last where
@@ -262,28 +229,21 @@ class Reader:
         """
         if not focus.recent or sentence.mentions or not values.says_pronoun(sentence.text):
             return probabilities
-        factors = np.array(
-            [
-                SPOKEN_OF if focus.recent in self.kinds_of(intent) and intent not in NAMES_ANYTHING else 1.0
-                for intent in self.classifier.labels
-            ],
-            np.float32,
-        )
-        fitting = probabilities * factors
-        return fitting / fitting.sum()
+        fits = [
+            intent not in NAMES_ANYTHING and focus.recent in self.kinds_of(intent)
+            for intent in self.classifier.labels
+        ]
+        return _weighted(probabilities, np.where(fits, np.float32(SPOKEN_OF), np.float32(1.0)))
 
     def kinds_of(self, intent: str) -> set[str]:
         """Returns the kinds of things that an intent may name; free texts may name any."""
         slots = self.slots.get(intent, ())
         kinds = {kind for slot in slots for kind in kinds_named(intent, slot)}
-        return kinds | (
-            {kind for some in ENTITY_KINDS.values() for kind in some} if intent in NAMES_ANYTHING else set()
-        )
+        return kinds | (set(SLOT_KINDS.values()) if intent in NAMES_ANYTHING else set())
 
     def fill_as(self, intent: str, text: str, world: World, focus: Focus, now: datetime) -> Filled:
         """Returns the arguments of a clause whose intent is known, such as the answer to a question."""
-        sentence = Sentence.of(text, _quotations(text, world))
-        sentence = sentence.with_mentions(world.mentions(sentence.tokens[:80]), self.spelling)
+        sentence = self._sentence(text, _quotations(text, world), world)
         encoded = None if self.encoder is None else self.encoder.read([sentence])[0]
         return self._fill(SlotFiller(sentence, world, focus, now, self.lexicon), intent, encoded)
 
@@ -397,6 +357,10 @@ class Reader:
             ("sentence", head, text), world, lambda: self._best_sentence(head, text, world)
         )
 
+    def _sentence(self, text: str, literals: Sequence[Literal], world: World) -> Sentence:
+        sentence = Sentence.of(text, literals)
+        return sentence.with_mentions(world.mentions(sentence.tokens), self.spelling)
+
     def _best_sentence(self, head: str, text: str, world: World) -> tuple[Sentence, NDArray[np.float32]]:
         plain = _quotations(text, world)
         listed = [one for one in fields(text[:MOST_CHARS]) if TEXT_SLOTS & set(one.slots)]
@@ -411,8 +375,7 @@ class Reader:
         best: tuple[float, Sentence, NDArray[np.float32]] | None = None
         for number, literals in enumerate(readings):
             shown = text if any(one.end > MOST_CHARS for one in literals) else head
-            sentence = Sentence.of(shown, literals)
-            sentence = sentence.with_mentions(world.mentions(sentence.tokens[:80]), self.spelling)
+            sentence = self._sentence(shown, literals, world)
             probabilities = self.classifier.probabilities(sentence.words()[:120])
             intent = self.classifier.labels[int(probabilities.argmax())]
             if number and not TEXT_SLOTS & set(self.slots.get(intent, ())):
@@ -422,6 +385,11 @@ class Reader:
                 best = (score, sentence, probabilities)
         assert best is not None  # noqa: S101
         return best[1:]
+
+
+def _weighted(probabilities: Any, weights: NDArray[np.float32]) -> Any:
+    weighted = probabilities * weights
+    return weighted / weighted.sum()
 
 
 def _quotations(text: str, world: World) -> list[Literal]:

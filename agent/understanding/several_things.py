@@ -47,7 +47,7 @@ def several_things(best: Candidate, text: str, world: World, project: str = "") 
     spoken = text.replace(script, " ") if script else text
     names = [
         one.thing.name
-        for one in world.mentions(tokenize(spoken)[:80])
+        for one in world.mentions(tokenize(spoken))
         if one.thing.kind == "persona" and one.sureness >= SURE_NAME
     ]
     presenters = list(dict.fromkeys(names))

@@ -10,28 +10,11 @@ from typing import Any, get_args
 
 from agent.tools.machines.text import MachineState
 from agent.understanding import calculations, changes, moments, values
+from agent.understanding.corpus import NEW_NAMES, SLOT_KINDS
 from agent.understanding.sentence import Sentence
 from agent.understanding.when import clock_time
 from agent.understanding.world import Mention, Thing, World, fold, kind_of_live
 
-ENTITY_KINDS: Mapping[str, tuple[str, ...]] = {
-    "persona": ("persona",),
-    "project": ("project",),
-    "scene": ("scene",),
-    "before": ("scene",),
-    "after": ("scene",),
-    "render": ("render",),
-    "video": ("render",),
-    "machine": ("machine",),
-    "machines": ("machine",),
-    "node": ("machine",),
-    "job": ("job",),
-    "playbook": ("playbook",),
-    "account": ("channel",),
-    "name": ("snapshot",),
-    "other": ("snapshot",),
-    "run": ("run",),
-}
 KINDS_OF_INTENT: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "trash.restore_video": {"render": ("trashed_render",)},
     "trash.restore_project": {"project": ("trashed_project",)},
@@ -44,28 +27,15 @@ NUMBERS = frozenset({"limit", "count", "scenes", "lines", "version", "time_limit
 FLAGS = frozenset(
     {"check", "forever", "from_memory", "everything", "keep_secret", "replace", "again", "ask_model"}
 )
+PLAIN = ("quality", "shape", "captions", "privacy")
+COUNTED = ("lines", "scenes", "limit")
+"""Arguments that are also found in words that were tagged as nothing."""
 MOMENTS = frozenset({"publish_at", "granted_at"})
-TEXTS = frozenset(
-    {
-        "script",
-        "text",
-        "topic",
-        "about",
-        "title",
-        "heading",
-        "description",
-        "purpose",
-        "person",
-        "question",
-        "code",
-        "command",
-        "variables",
-        "photo",
-        "image",
-        "role",
-        "group",
-    }
-)
+FREE_TEXTS = frozenset({
+    "script", "topic", "title", "text", "code", "command", "about", "description", "name", "question",
+    "heading",
+})  # fmt: skip
+TEXTS = FREE_TEXTS | {"purpose", "person", "variables", "photo", "image", "role", "group"}
 MACHINE_STATES: frozenset[str] = frozenset(get_args(MachineState))
 
 _MAIN_TEXT: Mapping[str, Sequence[str]] = {
@@ -93,7 +63,8 @@ _NUMBERED = re.compile(
 
 def kinds_named(intent: str, slot: str) -> tuple[str, ...]:
     """Returns the kinds of things that an argument of an intent may name; none for a free text."""
-    return KINDS_OF_INTENT.get(intent, {}).get(slot) or ENTITY_KINDS.get(slot, ())
+    kind = SLOT_KINDS.get(slot)
+    return KINDS_OF_INTENT.get(intent, {}).get(slot) or (() if kind is None else (kind,))
 
 
 @dataclass(slots=True)
@@ -143,12 +114,12 @@ class SlotFiller:
                 self._fill_one(filled, intent, slot, start, end)
                 if slot not in filled.arguments and slot not in filled.unknown:
                     filled.unread.add(slot)
-                if slot in TEXTS | {"name"} and "<text>" not in {
+                if slot in TEXTS and "<text>" not in {
                     token.text for token in self.sentence.tokens[start:end]
                 }:
                     filled.loose.add(slot)
         for slot in slot_names:
-            if slot not in filled.arguments and slot in ENTITY_KINDS:
+            if slot not in filled.arguments and slot in SLOT_KINDS:
                 self._fill_from_mentions(filled, intent, slot, spans)
                 if slot in filled.arguments:
                     # What was tagged names nothing, and something else in the sentence does.
@@ -196,48 +167,38 @@ class SlotFiller:
     def _fill_one(self, filled: Filled, intent: str, slot: str, start: int, end: int) -> None:
         text = self.sentence.span_text(start, end)
         known = self.lexicon.get(slot, {}).get(" ".join(text.lower().split()))
-        if slot in FLAGS:
-            filled.arguments[slot] = known != "false"
-        elif slot in FIXED:
-            value = values.constant_value(slot, text) or known
-            if value is not None:
-                filled.arguments[slot] = value
-        elif slot in NUMBERS:
-            value_ = values.number(known or text)
-            if value_ is not None:
-                filled.arguments[slot] = value_
-        elif slot == "at_s":
-            moment = values.seconds(known or text)
-            if moment is not None:
-                filled.arguments[slot] = moment
-        elif slot in MOMENTS:
-            at = moments.moment(self._around(start, end), self.now)
-            if at is not None:
-                filled.arguments[slot] = (
-                    at.date().isoformat() if slot == "granted_at" else at.strftime("%Y-%m-%dT%H:%M")
-                )
-        elif slot == "to":
-            place = values.ordinal(known or text)
-            if place is not None:
-                filled.arguments[slot] = "last" if place < 0 else place
-        elif slot == "variables":
-            filled.arguments[slot] = {
-                name: int(value) if value.isdigit() else value
-                for name, value in re.findall(r"([\w.-]+)\s*=\s*([^\s,;]+)", self.sentence.text)
-            }
-        elif slot == "state":
-            state = known or text.lower()
-            if state in MACHINE_STATES:
-                filled.arguments[slot] = state
-        elif slot == "code" and intent.startswith("change_machine"):
-            code = values.console_code(text)
-            if code:
-                filled.arguments[slot] = code
-        elif slot in ENTITY_KINDS and not _is_new_name(intent, slot):
+        if slot in SLOT_KINDS and not _is_new_name(intent, slot):
             self._fill_entity(filled, intent, slot, start, end, known)
-        else:
-            value__ = known or text.strip(_ENDS if slot != "script" else " \t\n").strip()
-            filled.arguments[slot] = self._free_text(intent, slot, value__)
+        elif (value := self._value(intent, slot, start, end, known)) is not None:
+            filled.arguments[slot] = value
+
+    def _value(self, intent: str, slot: str, start: int, end: int, known: str | None) -> Any:
+        """Returns the value that tagged words name, None where they name none."""
+        text = self.sentence.span_text(start, end)
+        if slot in FLAGS:
+            return known != "false"
+        if slot in FIXED:
+            return values.constant_value(slot, text) or known
+        if slot in NUMBERS:
+            return values.number(known or text)
+        if slot == "at_s":
+            return values.seconds(known or text)
+        if slot in MOMENTS:
+            at = moments.moment(self._around(start, end), self.now)
+            return at and (at.date().isoformat() if slot == "granted_at" else at.strftime("%Y-%m-%dT%H:%M"))
+        if slot == "to":
+            return _place(values.ordinal(known or text))
+        if slot == "variables":
+            pairs = re.findall(r"([\w.-]+)\s*=\s*([^\s,;]+)", self.sentence.text)
+            return {name: int(value) if value.isdigit() else value for name, value in pairs}
+        if slot == "state":
+            state = known or text.lower()
+            return state if state in MACHINE_STATES else None
+        if slot == "code" and intent.startswith("change_machine"):
+            return values.console_code(text)
+        return self._free_text(
+            intent, slot, known or text.strip(_ENDS if slot != "script" else " \t\n").strip()
+        )
 
     def _around(self, start: int, end: int) -> str:
         """Returns words with those that follow, up to a punctuation mark: a date is often tagged in part."""
@@ -308,8 +269,7 @@ class SlotFiller:
         table = values.words()
         if slot in ("scene", "before", "after"):
             numbered = _NUMBERED.match(lower)
-            place = values.ordinal(numbered[1] if numbered else lower)
-            return None if place is None else "last" if place < 0 else place
+            return _place(values.ordinal(numbered[1] if numbered else lower))
         if lower in ("latest", "new", "finished"):
             return lower
         if slot in ("machine", "node") and any(word in table.groups["new"] for word in lower_words):
@@ -398,29 +358,21 @@ class SlotFiller:
             for place, token in enumerate(self.sentence.tokens)
             if not any(start <= place < end for slot, start, end in spans if slot not in FIXED)
         )
-        for slot in ("quality", "shape", "captions", "privacy"):
-            if slot in slot_names and slot not in filled.arguments:
-                value = values.plain_value(slot, changes.without_denied(slot, free))
-                if value is not None:
-                    filled.arguments[slot] = value
-        self._fill_words(filled, slot_names, free)
-        for slot in ("lines", "scenes", "limit"):
-            if slot in slot_names and slot not in filled.arguments:
-                count = values.count_of(slot, free)
-                if count is not None:
-                    filled.arguments[slot] = count
+        missing = {slot for slot in slot_names if slot not in filled.arguments}
+        found: dict[str, Any] = {
+            slot: values.plain_value(slot, changes.without_denied(slot, free))
+            for slot in PLAIN
+            if slot in missing
+        }
+        found |= {slot: values.count_of(slot, free) for slot in COUNTED if slot in missing}
+        if "at_s" in missing:
+            found["at_s"] = values.plain_seconds(free)
+        if "code" in missing and "machine" in slot_names:
+            found["code"] = values.console_code(self.sentence.text)
         if "scene" in slot_names and not {"scene", "after", "before"} & {*filled.arguments, *filled.unknown}:
-            place = values.scene_number(free)
-            if place is not None:
-                filled.arguments["scene"] = "last" if place < 0 else place
-        if "at_s" in slot_names and "at_s" not in filled.arguments:
-            moment = values.plain_seconds(free)
-            if moment is not None:
-                filled.arguments["at_s"] = moment
-        if "code" in slot_names and "code" not in filled.arguments and "machine" in slot_names:
-            code = values.console_code(self.sentence.text)
-            if code:
-                filled.arguments["code"] = code
+            found["scene"] = _place(values.scene_number(free))
+        filled.arguments |= {slot: value for slot, value in found.items() if value is not None}
+        self._fill_words(filled, slot_names, free)
 
     def _fill_words(self, filled: Filled, slot_names: Sequence[str], free: str) -> None:
         """Finds looks, times, dry runs and “every machine” in words that are no free text."""
@@ -446,20 +398,20 @@ class SlotFiller:
             filled.arguments["publish_at"] = at.strftime("%Y-%m-%dT%H:%M")
 
 
+def _place(number: int | None) -> str | int | None:
+    """Returns a place in a list as arguments name it."""
+    return "last" if number is not None and number < 0 else number
+
+
 def _joined(spans: Sequence[tuple[str, int, int]]) -> list[tuple[str, int, int]]:
     """Returns the spans with those of one free text that follow each other as one."""
     result: list[tuple[str, int, int]] = []
     for slot, start, end in spans:
-        if result and slot in TEXTS and (result[-1][0], result[-1][2]) == (slot, start):
+        if result and slot in TEXTS - {"name"} and (result[-1][0], result[-1][2]) == (slot, start):
             start = result.pop()[1]
         result.append((slot, start, end))
     return result
 
 
 def _is_new_name(intent: str, slot: str) -> bool:
-    return slot == "name" and intent in (
-        "snapshots.save",
-        "create_persona.create",
-        "create_persona.change",
-        "change_machine.accept",
-    )
+    return slot == "name" and intent in NEW_NAMES

@@ -89,7 +89,6 @@ def save(reader: Reader, path: Path, key: str) -> None:
 def _optional_parts(reader: Reader) -> Iterator[tuple[str, Classifier | None]]:
     yield "divider", None if reader.divider is None else reader.divider.classifier
     yield "commands", reader.commands
-    yield "language", reader.language
     yield "text_slots", reader.text_slots
 
 
@@ -113,7 +112,6 @@ def load(path: Path, key: str | None = None) -> Reader | None:
         divider=None if divider is None else Divider(divider),
         spelling=Spelling(words["spelling"]),
         commands=_part(arrays, "commands"),
-        language=_part(arrays, "language"),
         text_slots=_part(arrays, "text_slots"),
     )
 

@@ -9,7 +9,15 @@ from dataclasses import replace
 
 from agent.understanding import classifier, tagger
 from agent.understanding.clauses import Divider, boundaries, features_at
-from agent.understanding.corpus import Corpus, Example, Several, lexicon_of, slots_of
+from agent.understanding.corpus import (
+    NEW_NAMES,
+    SLOT_KINDS,
+    Corpus,
+    Example,
+    Several,
+    lexicon_of,
+    slots_of,
+)
 from agent.understanding.reader import Reader
 from agent.understanding.sentence import Literal, Sentence, quotations, text_features
 from agent.understanding.spelling import Spelling
@@ -17,17 +25,6 @@ from agent.understanding.tagger import OUTSIDE, Tagged
 from agent.understanding.tokens import Token, tokenize
 from agent.understanding.world import Mention, Thing
 
-SLOT_KINDS = {
-    "persona": "persona", "project": "project", "scene": "scene", "before": "scene", "after": "scene",
-    "render": "render", "video": "render", "machine": "machine", "machines": "machine", "node": "machine",
-    "job": "job", "playbook": "playbook", "account": "channel", "name": "snapshot", "other": "snapshot",
-    "run": "run",
-}  # fmt: skip
-"""Which kind of thing an argument names."""
-NEW_NAMES = frozenset(
-    {"snapshots.save", "create_persona.create", "create_persona.change", "change_machine.accept"}
-)
-"""Intents whose `name` does not exist yet."""
 FROM_TRASH = {
     ("trash.restore_video", "render"): "trashed_render",
     ("trash.restore_project", "project"): "trashed_project",
@@ -62,7 +59,6 @@ def train_reader(corpus: Corpus, *, seen: int = SEEN) -> Reader:
         common_words(examples),
         spelling=Spelling(word_counts(examples)),
         commands=train_commands(examples),
-        language=train_language(examples),
         text_slots=train_text_slots(examples),
     )
     some = random.Random(2).sample(examples, min(WHOLE, len(examples)))  # noqa: S311
@@ -269,14 +265,6 @@ def _template(command: str) -> str:
     if words[0] == "journalctl":
         return "journalctl --no-pager -n 50 -u UNIT"
     return " ".join(words[:2])
-
-
-def train_language(examples: Sequence[Example]) -> classifier.Classifier:
-    """Returns a classifier of languages."""
-    found = [
-        ([token.lower for token in tokenize(one.text)], one.language) for one in examples if one.text.strip()
-    ]
-    return classifier.train(found, epochs=3)
 
 
 def train_text_slots(examples: Sequence[Example]) -> classifier.Classifier | None:

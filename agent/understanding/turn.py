@@ -15,6 +15,8 @@ from agent.understanding.decision import Decision, ask_about
 from agent.understanding.dialogue import FOCUS_SLOTS, CallRecord, Dialogue, Question
 from agent.understanding.intents import DESTRUCTIVE, TEXTS_OF, reverse_of
 from agent.understanding.reader import Candidate, Reader
+from agent.understanding.references import OF_VIDEOS
+from agent.understanding.slots import Filled
 from agent.understanding.tokens import tokenize
 from agent.understanding.world import DRAINING, Thing, World, fold
 
@@ -38,6 +40,14 @@ class Turn:
     now: datetime
     is_alone: bool = True
     """Whether the utterance is one clause."""
+
+    def read(self, text: str) -> list[Candidate]:
+        """Returns what a clause may ask for, the most probable first."""
+        return self.reader.read(text, self.world, self.dialogue.focus(), self.now)
+
+    def fill_as(self, intent: str, text: str) -> Filled:
+        """Returns the arguments of a clause whose intent is known."""
+        return self.reader.fill_as(intent, text, self.world, self.dialogue.focus(), self.now)
 
     def call_or_ask(self, candidate: Candidate, text: str) -> Decision:
         arguments = plain(candidate.arguments)
@@ -153,51 +163,28 @@ class Turn:
         if self.dialogue.recent_kind == "machine" and values.says_pronoun(text):
             return None
         found = [one.name for one in self.world.of_kind("machine") if one.state == DRAINING]
-        named = any(one.thing.kind == "machine" for one in self.world.mentions(tokenize(text)[:80]))
+        named = any(one.thing.kind == "machine" for one in self.world.mentions(tokenize(text)))
         return found[0] if len(found) == 1 and not named else None
 
     def _from_focus(self, candidate: Candidate, arguments: dict[str, Any], text: str) -> None:
         """Fills what is optional from the conversation: the video, project, machine or presenter last spoken
         of.
         """
-        last, intent = self.dialogue.last, candidate.intent
+        intent, slots = candidate.intent, self.reader.slots.get(candidate.intent, ())
         tool = intent.partition(".")[0]
-        if (
-            "persona" in self.reader.slots.get(intent, ())
-            and "persona" not in arguments
-            and last.get("persona")
-            and values.says("person_pronouns", candidate.rest)
-        ):
-            arguments["persona"] = last["persona"]
-        if (
-            tool in ("show_render", "cancel_render", "retry_render", "publish_render")
-            and "render" not in arguments
-            and last.get("render")
-        ):
-            arguments["render"] = last["render"]
-        if (
-            "project" in self.reader.slots.get(intent, ())
-            and "project" not in arguments
-            and last.get("project")
-            and changes.matches("same_project", candidate.rest)
-        ):
-            arguments["project"] = last["project"]
-        if tool == "cancel_run" and "run" not in arguments and last.get("run"):
-            arguments["run"] = last["run"]
-        if (
-            tool == "edit_project"
-            and intent != "edit_project.create"
-            and "project" not in arguments
-            and last.get("project")
-        ):
-            arguments["project"] = last["project"]
-        if (
-            tool in ("list_machines", "cluster_status")
-            and not arguments
-            and values.says_pronoun(text)
-            and self.dialogue.recent_kind == "machine"
-        ):
-            arguments["machine" if tool == "list_machines" else "node"] = last["machine"]
+        is_machine = not arguments and self.dialogue.recent_kind == "machine" and values.says_pronoun(text)
+        refers = {
+            "persona": "persona" in slots and values.says("person_pronouns", candidate.rest),
+            "render": tool in {"show_render", *OF_VIDEOS},
+            "project": (tool == "edit_project" and intent != "edit_project.create")
+            or ("project" in slots and changes.matches("same_project", candidate.rest)),
+            "run": tool == "cancel_run",
+            "machine": tool == "list_machines" and is_machine,
+            "node": tool == "cluster_status" and is_machine,
+        }
+        for slot, is_meant in refers.items():
+            if is_meant and slot not in arguments and (last := self.dialogue.last.get(FOCUS_SLOTS[slot])):
+                arguments[slot] = last
 
     def take_back(self, *candidates: Candidate) -> Decision:
         """Returns the calls that take those of the last answer back, the last one first."""

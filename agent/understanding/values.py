@@ -9,18 +9,17 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
-import yaml
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
 from agent.colours import COLOURS
-from agent.sentences import LOADER
+from agent.sentences import read_folder
 
 WORD = re.compile(r"[^\W_]+(?:['’.:][^\W_]+)*")
+ARTICLES = ("a", "an", "one", "ein", "eine", "einen", "einem")
+"""Words for the number one that mostly count nothing."""
 _CAPTION_FORMAT = re.compile(r"(?<![\w.])(?:\*?\.)?(srt|subrip|(?:web)?vtt)\b", re.IGNORECASE)
 _DOCUMENT = re.compile(
     r"https?://\S+|(?<!\S)[\w./~-]+\.(?:pdf|pptx?|docx?|odt|odp|md|html?|txt)\b", re.IGNORECASE
@@ -56,29 +55,6 @@ class Words:
     operators: Mapping[str, str]
 
 
-_GROUPS = (
-    "newest",
-    "pronouns",
-    "person_pronouns",
-    "finished",
-    "failed",
-    "running",
-    "new",
-    "all",
-    "except",
-    "articles",
-    "afternoon",
-    "in",
-    "joiners",
-    "conditions",
-    "repairs",
-    "musing",
-    "goes_on",
-    "again",
-    "pools",
-)
-
-
 @cache
 def words() -> Words:
     """Returns the words of every language file."""
@@ -86,18 +62,18 @@ def words() -> Words:
         name: {}
         for name in ("numbers", "ordinals", "weekdays", "months", "days", "clock", "units", "operators")
     }
-    groups: dict[str, set[str]] = {name: set() for name in _GROUPS}
+    groups: dict[str, set[str]] = {}
     values: dict[str, dict[str, str]] = {}
     plain: dict[str, dict[str, str]] = {}
     cues: dict[str, set[str]] = {}
     labels: dict[str, tuple[str, ...]] = {}
     patterns: dict[str, list[str]] = {}
-    for path in sorted(Path(str(files("agent") / "understanding/languages")).glob("*.yaml")):
-        data = yaml.load(path.read_text(encoding="utf-8"), LOADER)  # noqa: S506
+    for data in read_folder("understanding/languages").values():
         for name, table in tables.items():
             table.update({str(word): value for word, value in data.get(name, {}).items()})
-        for name, group in groups.items():
-            group.update(str(word) for word in data.get(name, ()))
+        for name, some in data.items():
+            if isinstance(some, list):
+                groups.setdefault(name, set()).update(map(str, some))
         for name, sources in data.get("patterns", {}).items():
             patterns.setdefault(name, []).extend(str(source) for source in sources)
         labels.update({str(label): tuple(slots) for label, slots in data.get("labels", {}).items()})
@@ -161,7 +137,7 @@ def ordinal(text: str) -> int | None:
         if word in table.ordinals:
             return table.ordinals[word]
     for word in WORD.findall(text.lower()):
-        if word in table.numbers and word not in ("a", "an", "ein", "eine", "einen", "einem", "one"):
+        if word in table.numbers and word not in ARTICLES:
             return table.numbers[word]
     return None
 
@@ -367,29 +343,10 @@ def seconds(text: str) -> float | str | None:
 
 
 _DIGIT_WORDS = {
-    "zero": "0",
-    "null": "0",
-    "oh": "0",
-    "one": "1",
-    "eins": "1",
-    "two": "2",
-    "zwei": "2",
-    "zwo": "2",
-    "three": "3",
-    "drei": "3",
-    "four": "4",
-    "vier": "4",
-    "five": "5",
-    "fünf": "5",
-    "six": "6",
-    "sechs": "6",
-    "seven": "7",
-    "sieben": "7",
-    "eight": "8",
-    "acht": "8",
-    "nine": "9",
-    "neun": "9",
-}
+    "zero": "0", "null": "0", "oh": "0", "one": "1", "eins": "1", "two": "2", "zwei": "2", "zwo": "2",
+    "three": "3", "drei": "3", "four": "4", "vier": "4", "five": "5", "fünf": "5", "six": "6", "sechs":
+    "6", "seven": "7", "sieben": "7", "eight": "8", "acht": "8", "nine": "9", "neun": "9"
+}  # fmt: skip
 
 
 def console_code(text: str) -> str | None:

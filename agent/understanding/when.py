@@ -10,13 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache
-from importlib.resources import files
-from pathlib import Path
 from typing import Literal
 
-import yaml
-
-from agent.sentences import LOADER
+from agent.sentences import read_folder
 from agent.understanding import moments, values
 from agent.understanding.sentence import quotations, tails
 
@@ -57,8 +53,7 @@ class Found:
 def patterns() -> Mapping[str, str]:
     """Returns one regular expression for each group of words, of all languages."""
     groups: dict[str, list[str]] = {}
-    for path in sorted(Path(str(files("agent") / "understanding/conditions")).glob("*.yaml")):
-        data = yaml.load(path.read_text(encoding="utf-8"), LOADER)  # noqa: S506
+    for data in read_folder("understanding/conditions").values():
         for name, sources in data.items():
             groups.setdefault(name, []).extend(str(source) for source in sources)
     return {name: f"(?:{'|'.join(sources)})" for name, sources in groups.items()}

@@ -14,6 +14,8 @@ from rapidfuzz.distance import OSA
 from agent.understanding import changes
 from agent.understanding.tokens import Token
 
+MOST_TOKENS = 80
+"""Names are looked for in the beginning of a text."""
 LONGEST_NAME = 8
 """Words of a name that are looked for."""
 MISSPELT_FROM = 4
@@ -133,7 +135,7 @@ class World:
 
     def mentions(self, tokens: Sequence[Token]) -> list[Mention]:
         """Returns all mentions; of the same thing the longest ones, of whole names before parts."""
-        folded = [self._folded(token.text) for token in tokens]
+        folded = [self._folded(token.text) for token in tokens[:MOST_TOKENS]]
         whole = list(self._whole(folded))
         covered = {place for one in whole if one.sureness > 0.9 for place in range(one.start, one.end)}
         parts = [one for one in self._parts(folded) if one.start not in covered]

@@ -88,7 +88,7 @@ def voice_router(
     @router.delete("/rooms/{room}", status_code=status.HTTP_204_NO_CONTENT)
     async def end_voice_room(room: str, principal: Chatter) -> None:
         """Ends a room and its session. What was said stays in the conversation."""
-        await voice.end_room(principal, room)
+        await voice.end(principal, room.removeprefix("voice-"))
 
     @router.post("/session/{session_id}/offer")
     async def offer_webrtc(session_id: str, body: Offer, principal: Chatter) -> OfferAnswer:
@@ -107,7 +107,9 @@ def voice_router(
         """Records one's own session from now on, for a video of it; it ends with the session, or after an
         hour, and its video is queued then.
         """
-        return await voice.record(principal, session_id, with_person=body.with_person)
+        session = voice.find(principal, session_id)
+        await voice.recordings.start(session, with_person=body.with_person)
+        return session.view()
 
     @router.post("/session/{session_id}/recording/video", status_code=status.HTTP_202_ACCEPTED)
     async def end_voice_recording(session_id: str, principal: Renderer) -> RenderView:
@@ -127,12 +129,14 @@ def voice_router(
     @router.get("/session/{session_id}")
     async def voice_session(session_id: str, principal: Chatter) -> VoiceSession:
         """Returns one's own voice session: its state, and whether it is muted and connected."""
-        return voice.get(principal, session_id)
+        return voice.find(principal, session_id).view()
 
     @router.post("/session/{session_id}/mute")
     async def mute_voice_session(session_id: str, body: MuteRequest, principal: Chatter) -> VoiceSession:
         """Drops the person's sound, or lets it pass again."""
-        return await voice.mute(principal, session_id, muted=body.muted)
+        session = voice.find(principal, session_id)
+        await session.mute(body.muted)
+        return session.view()
 
     @router.delete("/session/{session_id}", status_code=status.HTTP_204_NO_CONTENT)
     async def end_voice_session(session_id: str, principal: Chatter) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import hmac
+import secrets
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import suppress
@@ -19,7 +22,8 @@ from agent.voice.schemas import INPUT_HZ, OUTPUT_HZ, TransportName, VoiceSession
 from agent.voice.transports.person import BroadcastPerson, PersonLink, RelayedPerson
 from policy import Principal
 from soundstage.database import utcnow
-from soundstage.errors import NotFound, SoundstageError
+from soundstage.errors import Forbidden, NotFound, SoundstageError
+from soundstage.tasks import create_task_in
 from studio.personas.schemas import Persona
 
 
@@ -104,11 +108,22 @@ class Session:
         """Returns whether a worker has to serve it now; one without a person waits, but in a room."""
         return self.worker is None and (self.is_relayed or self.person is not None)
 
+    def create_token(self, expires_at: datetime) -> str:
+        """Returns a token that opens the person's socket once; earlier ones are void."""
+        token = secrets.token_urlsafe(24)
+        self.token_sha256, self.token_expires_at = _digest(token), expires_at
+        return token
+
+    def redeem(self, token: str) -> None:
+        """Uses a token up. Raises `voice.bad_token`."""
+        is_right = hmac.compare_digest(_digest(token), self.token_sha256)
+        if not is_right or self.token_expires_at is None or self.token_expires_at < utcnow():
+            raise bad_token()
+        self.token_expires_at = None
+
     def start(self, work: Coroutine[Any, Any, None]) -> None:
         """Runs something for this session beside its sockets; it ends with the session."""
-        task = asyncio.create_task(work)
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
+        create_task_in(self.tasks, work)
 
     async def show(self, message: dict[str, Any]) -> None:
         """Sends a message to the person, where one is connected."""
@@ -225,6 +240,18 @@ async def close_socket(socket: WebSocket, code: int) -> None:
 def failure_message(error: SoundstageError) -> dict[str, Any]:
     """Returns the message that shows a person an error."""
     return {"type": "error", "code": error.code, "message": error.message, "hint": error.hint}
+
+
+def bad_token() -> Forbidden:
+    return Forbidden(
+        "voice.bad_token",
+        "The token of this voice session is wrong, used or too old.",
+        "Open the session again with its `session_id`; the answer has a new token.",
+    )
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
 
 
 def session_not_found(session_id: str) -> NotFound:

@@ -8,9 +8,6 @@ worker dies, the person stays connected and the next worker takes the session ov
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import hmac
-import secrets
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
 from contextlib import suppress
@@ -39,6 +36,7 @@ from agent.voice.schemas import (
 )
 from agent.voice.session import (
     Session,
+    bad_token,
     close_socket,
     failure_message,
     send_json,
@@ -53,7 +51,7 @@ from policy import Principal
 from soundstage.background import Worker
 from soundstage.database import utcnow
 from soundstage.database.tenants import tenant_scope
-from soundstage.errors import Conflict, Forbidden, Invalid, NotFound, SoundstageError, Unavailable
+from soundstage.errors import Conflict, Invalid, NotFound, SoundstageError, Unavailable
 from soundstage.tasks import cancel_all
 from soundstage.telemetry import get_logger
 from studio.personas.library import PersonaLibrary
@@ -194,11 +192,9 @@ class VoiceSessions:
         if session.transport == "livekit":
             rooms = self.transports.livekit()
             await rooms.create(session.room)
-            session.token_sha256, session.token_expires_at = b"", None
+            session.token_expires_at = None
             return rooms.person_token(session.room, session.principal.id, TOKEN_LIFE), expires_at
-        token = secrets.token_urlsafe(24)
-        session.token_sha256, session.token_expires_at = _digest(token), expires_at
-        return token, expires_at
+        return session.create_token(expires_at), expires_at
 
     async def _face_of(self, persona: Persona) -> RenderSpec:
         height = self.transports.settings.video_height
@@ -242,7 +238,7 @@ class VoiceSessions:
                 f"This session uses the transport {session.transport}.",
                 'Open it again with `"transport": "webrtc"`.',
             )
-        self._redeem(session, token)
+        session.redeem(token)
         if session.person is not None:
             await session.person.close(TAKEN_OVER)
         ref, waiting = next(self._refs), asyncio.get_running_loop().create_future()
@@ -291,10 +287,6 @@ class VoiceSessions:
             for one in own
         ]
 
-    async def end_room(self, principal: Principal, room: str) -> None:
-        """Ends the session of a room. Raises `voice.not_found`."""
-        await self.end(principal, room.removeprefix("voice-"))
-
     async def receive_room_event(self, body: bytes, token: str) -> None:
         """Takes a webhook of LiveKit: a person comes, goes, or the room has ended. Raises
         `voice.bad_signature`.
@@ -311,26 +303,10 @@ class VoiceSessions:
         elif event.kind == "participant_left" and is_person and session.worker is None:
             session.person, session.left_at = None, utcnow()
 
-    def get(self, principal: Principal, session_id: str) -> VoiceSession:
-        """Returns one's own session. Raises `voice.not_found`."""
-        return self.find(principal, session_id).view()
-
     def list(self, principal: Principal) -> list[VoiceSession]:
         """Returns one's own sessions, the latest first."""
         own = sorted(self._owned_by(principal), key=lambda one: one.created_at, reverse=True)
         return [one.view() for one in own]
-
-    async def mute(self, principal: Principal, session_id: str, *, muted: bool) -> VoiceSession:
-        """Drops the person's sound from now on, or lets it pass again."""
-        session = self.find(principal, session_id)
-        await session.mute(muted)
-        return session.view()
-
-    async def record(self, principal: Principal, session_id: str, *, with_person: bool) -> VoiceSession:
-        """Begins to record a session for a video. Raises `voice.not_found` and `voice.is_recorded`."""
-        session = self.find(principal, session_id)
-        await self.recordings.start(session, with_person=with_person)
-        return session.view()
 
     async def end(self, principal: Principal, session_id: str) -> None:
         """Ends a session: closes both sockets and cancels its answers. The conversation stays."""
@@ -343,7 +319,7 @@ class VoiceSessions:
         `voice.bad_token`.
         """
         session = self.find(principal, session_id)
-        self._redeem(session, token)
+        session.redeem(token)
         await self._serve(session, socket)
 
     async def serve_embedded(self, socket: WebSocket, session_id: str, token: str) -> None:
@@ -354,7 +330,7 @@ class VoiceSessions:
         session = self._open.get(session_id)
         if session is None:
             raise bad_token()
-        self._redeem(session, token)
+        session.redeem(token)
         check_embedded(session, socket)
         await self._serve(session, socket)
         if session.person is None and getattr(socket.state, "closed_with", None) in LEFT:
@@ -486,13 +462,6 @@ class VoiceSessions:
             with suppress(SoundstageError):
                 await self.transports.livekit().delete(session.room)
 
-    def _redeem(self, session: Session, token: str) -> None:
-        expires_at, expected = session.token_expires_at, session.token_sha256
-        is_right = hmac.compare_digest(_digest(token), expected)
-        if not is_right or expires_at is None or expires_at < utcnow():
-            raise bad_token()
-        session.token_expires_at = None
-
     def _owned_by(self, principal: Principal) -> Sequence[Session]:
         return [one for one in self._open.values() if one.is_of(principal)]
 
@@ -509,15 +478,3 @@ class VoiceSessions:
                 if session.needs_worker and since is not None and since < utcnow() - REASSIGN:
                     # Its worker was asked, and has not come: its connection may have failed.
                     await self._assign(session)
-
-
-def bad_token() -> Forbidden:
-    return Forbidden(
-        "voice.bad_token",
-        "The token of this voice session is wrong, used or too old.",
-        "Open the session again with its `session_id`; the answer has a new token.",
-    )
-
-
-def _digest(token: str) -> bytes:
-    return hashlib.sha256(token.encode()).digest()

@@ -11,8 +11,8 @@ from agent.events import Failure, TurnBegan
 from agent.sessions.service import SessionService
 from agent.transcription.service import TranscriptionService
 from agent.turns.runner import TurnRunner
-from agent.understanding.candidates import FREE_TEXTS
 from agent.understanding.dialogue import YES_OR_NO
+from agent.understanding.slots import FREE_TEXTS
 from agent.voice.schemas import Ask, Expected, Played
 from agent.voice.session import Session
 from soundstage.database import utcnow

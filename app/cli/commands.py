@@ -31,12 +31,11 @@ STATE = Group("State of this installation", "installation")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One command of the root. `moved_to` is the new form of a name that works for one more release."""
+    """One command of the root."""
 
     module: str
     group: Group
     help: str
-    moved_to: str = ""
 
 
 COMMANDS = MappingProxyType(
@@ -162,12 +161,6 @@ COMMANDS = MappingProxyType(
             STATE,
             "Remove files that nothing refers to, and renders older than the settings allow.",
         ),
-        "restored": Entry(
-            "storage",
-            STATE,
-            "Make good what follows when a database came back by other means than `restore`.",
-            moved_to="restore --finish",
-        ),
     }
 )
 
@@ -190,26 +183,19 @@ class RootGroup(TyperGroup):
             return self.commands[cmd_name]
         if (entry := COMMANDS.get(cmd_name)) is None:
             return None
-        return TyperCommand(cmd_name, help=entry.help, hidden=bool(entry.moved_to), rich_markup_mode=None)
+        return TyperCommand(cmd_name, help=entry.help, rich_markup_mode=None)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         groups: dict[Group, list[tuple[str, str]]] = {}
         for name, entry in COMMANDS.items():
-            if not entry.moved_to:
-                groups.setdefault(entry.group, []).append((name, entry.help))
+            groups.setdefault(entry.group, []).append((name, entry.help))
         for group, lines in groups.items():
             with formatter.section(group.title):
                 formatter.write_dl(lines)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name, found, rest = super().resolve_command(ctx, args)
-        if name is None or found is None:
-            return name, found, rest
-        entry = COMMANDS[name]
-        if entry.moved_to and not ctx.resilient_parsing:
-            moved = f"`soundstage {name}` is `soundstage {entry.moved_to}` now; the old name goes soon."
-            typer.echo(moved, err=True)
-        return name, self.load(name), rest
+        return name, found if name is None or found is None else self.load(name), rest
 
     def load(self, name: str) -> Any:
         """Return the command itself, with its options."""

@@ -30,6 +30,7 @@ from farm.nomad.event_stream import TOPICS
 from farm.nomad.operating import OperatorClient
 from policy import Principal, require_permission
 from soundstage.errors import Conflict
+from soundstage.events.sse import STREAM_HEADERS
 from soundstage.routers import AppService
 from soundstage.telemetry import mask_text
 
@@ -256,9 +257,7 @@ async def follow_cluster(cluster: ClusterDep, _: ReadCluster) -> Response:
     `Allocation`, `Job`), not how.
     """
     changes = cluster.changes(await cluster.index())
-    return EventSourceResponse(
-        changes, ping=HEARTBEAT_S, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    )
+    return EventSourceResponse(changes, ping=HEARTBEAT_S, headers=STREAM_HEADERS)
 
 
 @router.get("/jobs")
@@ -327,5 +326,5 @@ async def follow_task_log(
     return StreamingResponse(
         cluster.follow(allocation_id, task, stream, limit=kib << 10, whole=found.whole),
         media_type="text/plain; charset=utf-8",
-        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+        headers=STREAM_HEADERS,
     )

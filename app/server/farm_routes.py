@@ -29,6 +29,7 @@ from provisioning_api.runs.tasks import TaskView
 from provisioning_api.timeline.service import Timeline
 from soundstage.errors import Conflict
 from soundstage.events import last_event_id
+from soundstage.events.sse import STREAM_HEADERS
 from soundstage.paging import PAGED, Page, PageRequest, PagingDep
 from soundstage.routers import AppService
 from soundstage.settings import Settings
@@ -153,7 +154,7 @@ class RelayedEvents(Response):
             await StreamingResponse(
                 upstream.aiter_raw(),
                 media_type="text/event-stream",
-                headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+                headers=STREAM_HEADERS,
             )(scope, receive, send)
 
 
@@ -279,11 +280,10 @@ async def list_runs(
     _: ReadRuns,
     paging: PagingDep,
     state: Annotated[list[RunState] | None, Query(max_length=20)] = None,
-    before: Annotated[str | None, Query(max_length=60, description="use `cursor` instead")] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
 ) -> list[RunView]:
     """Runs of Ansible, the newest first. `Link` leads to the next page."""
-    page = await farm.page(RunView, "/api/runs", paging.ask(limit), state=state, before=before)
+    page = await farm.page(RunView, "/api/runs", paging.ask(limit), state=state)
     return paging.answer(page)
 
 

@@ -180,81 +180,74 @@ def create_app(services: Services) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    app.state.studio = services.studio
-    add_routers(app, *routers())
-    for name in ("brain", "watch", "turns", "experts", "decisions", "audit", "memory", "snapshots"):
+    library, studio, settings = services.studio.library, services.studio, services.settings
+    dossiers = DossierRegistry(library, services.database, studio.persona_files)
+    for name in ("studio", "brain", "watch", "turns", "experts", "decisions", "audit", "memory", "snapshots",
+                 "mcp_servers", "transcription"):  # fmt: skip
         setattr(app.state, name, getattr(services, name))
-    add_routers(app, chat_routes.router, approval_routes.router, audit_routes.router)
-    add_routers(app, socket_router(services.brain, services.turns))
     app.state.triggers = services.tool_services.triggers
-    app.state.mcp_servers = services.mcp_servers
-    app.state.transcription = services.transcription
-    add_routers(app, memory_routes.router, snapshot_routes.router, trigger_routes.router)
-    add_routers(app, transcription_routes.router)
-    add_routers(app, mcp_server_routes.router)
+    app.state.policy_test = PolicyTest(
+        services.database, services.policy.keys, services.policy.decider, services.audit
+    )
+    app.state.farm = farm_routes.FarmCalls(settings, services.tool_services)
+    app.state.cluster = cluster_routes.ClusterCalls(services.tool_services, services.brain.toolset)
+    app.state.dossiers = dossiers
+    app.state.agents = AgentRegistry(library, studio.persona_health, dossiers, studio.persona_validation)
+    public_url = None if settings.http.public_url is None else str(settings.http.public_url)
+    page = BuiltPage(
+        https_port=_https_port(settings), connects_to=services.voice_transports.browser_origins()
+    )
     add_routers(
         app,
+        *routers(),
+        chat_routes.router,
+        approval_routes.router,
+        audit_routes.router,
+        socket_router(services.brain, services.turns),
+        memory_routes.router,
+        snapshot_routes.router,
+        trigger_routes.router,
+        transcription_routes.router,
+        mcp_server_routes.router,
         status_router(
             services.brain.sessions,
             services.memory,
             services.snapshots,
-            services.studio.renders,
+            studio.renders,
             services.mcp_servers,
             tools=len(services.brain.toolset.tools),
-            has_model=turn_limits(services.settings) is not None,
+            has_model=turn_limits(settings) is not None,
         ),
-    )
-    app.state.policy_test = PolicyTest(
-        services.database, services.policy.keys, services.policy.decider, services.audit
-    )
-    add_routers(app, policy_test_routes.router)
-    add_routers(app, event_router(services.events, services.brain.sessions, services.decisions))
-    app.state.farm = farm_routes.FarmCalls(services.settings, services.tool_services)
-    app.state.cluster = cluster_routes.ClusterCalls(services.tool_services, services.brain.toolset)
-    add_routers(app, farm_routes.router, cluster_routes.router)
-    add_routers(
-        app,
+        policy_test_routes.router,
+        event_router(services.events, services.brain.sessions, services.decisions),
+        farm_routes.router,
+        cluster_routes.router,
         installation_router(
-            services.settings,
+            settings,
             services.database,
             services.blobs,
             services.own_personas,
             services.audit,
             services.health,
         ),
+        settings_router(settings, doctor),
+        first_run_router(studio.first_run, settings, services.policy),
+        compile_routes.router,
+        agent_routes.router,
+        live_router(services.live, public_url),
+        voice_router(services.voice, services.voice_transports, settings.state_dir, public_url),
+        mcp_router(mcp),
+        page_router(page),
+        authority_router(settings),
+        video_authority_router(settings),
+        docs_router(),
+        metrics_router(services.metrics, [Depends(require_permission("metrics:read"))]),
+        logs_router(settings.state_dir),
+        traces_router(services.traces, [Depends(require_permission("trace:read"))]),
     )
-    add_routers(app, settings_router(services.settings, doctor))
-    add_routers(app, first_run_router(services.studio.first_run, services.settings, services.policy))
-    public_url = services.settings.http.public_url
-    app.state.dossiers = DossierRegistry(
-        services.studio.library, services.database, services.studio.persona_files
-    )
-    app.state.agents = AgentRegistry(
-        services.studio.library,
-        services.studio.persona_health,
-        app.state.dossiers,
-        services.studio.persona_validation,
-    )
-    add_routers(app, compile_routes.router, agent_routes.router)
-    reached_at = str(public_url) if public_url else None
-    add_routers(app, live_router(services.live, reached_at))
-    add_routers(
-        app, voice_router(services.voice, services.voice_transports, services.settings.state_dir, reached_at)
-    )
-    add_routers(app, mcp_router(mcp))
-    page = BuiltPage(
-        https_port=_https_port(services.settings), connects_to=services.voice_transports.browser_origins()
-    )
-    add_routers(app, page_router(page))
-    add_routers(app, authority_router(services.settings))
-    add_routers(app, video_authority_router(services.settings))
-    add_routers(app, docs_router())
-    add_routers(app, metrics_router(services.metrics, [Depends(require_permission("metrics:read"))]))
-    add_routers(app, logs_router(services.settings.state_dir))
-    add_routers(app, traces_router(services.traces, [Depends(require_permission("trace:read"))]))
     own_tokens: dict[str, Admission] = {}
     if (transfer := services.farm.transfer) is not None:
-        add_routers(app, transfer_router(transfer, upload_mib=services.settings.limits.upload_mib))
+        add_routers(app, transfer_router(transfer, upload_mib=settings.limits.upload_mib))
         own_tokens[TRANSFER_PREFIX] = TransferAdmission(transfer)
     install_policy(
         app,
@@ -267,9 +260,9 @@ def create_app(services: Services) -> FastAPI:
     install_telemetry(app)
     app.router.default = PageFallback(app, page)
     app.add_middleware(Compression)
-    if services.settings.http.cors_origins:
+    if settings.http.cors_origins:
         # Outermost: a browser's preflight carries no key.
-        app.add_middleware(CORSMiddleware, **_cors(services.settings.http.cors_origins))
+        app.add_middleware(CORSMiddleware, **_cors(settings.http.cors_origins))
     return app
 
 

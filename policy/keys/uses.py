@@ -9,6 +9,7 @@ from datetime import timedelta
 from policy.keys.repository import mark_used
 from soundstage.database import Database, utcnow
 from soundstage.errors import Unavailable
+from soundstage.tasks import create_task_in
 from soundstage.telemetry import get_logger
 
 RESOLUTION = timedelta(minutes=1)
@@ -71,6 +72,4 @@ class KeyUses:
             await asyncio.wait(writing)
 
     def _begin(self) -> None:
-        task = asyncio.create_task(self.flush(), name="keys: note uses")
-        self._writing.add(task)
-        task.add_done_callback(self._writing.discard)
+        create_task_in(self._writing, self.flush(), name="keys: note uses")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from sqlalchemy import ColumnElement, select, update
+from sqlalchemy import select, update
 
 from provisioning_api.runs.models import Failure, Run, RunMachine
 from provisioning_api.runs.states import OPEN, TERMINAL, RunState
@@ -23,14 +23,10 @@ class Runs(Repository[Run]):
             self._session.add(RunMachine(run_id=run.id, machine_id=machine_id, name=name))
         await self._session.flush()
 
-    async def page(self, states: Collection[RunState], before: str | None, request: PageRequest) -> Page[Run]:
+    async def page(self, states: Collection[RunState], request: PageRequest) -> Page[Run]:
         """Newest first."""
-        where: list[ColumnElement[bool]] = []
-        if states:
-            where.append(Run.state.in_(states))
-        if before is not None:
-            where.append(Run.id < before)
-        scope = {"states": sorted(states), "before": before}
+        where = [Run.state.in_(states)] if states else []
+        scope = {"states": sorted(states)}
         return await select_page(self._session, Run, NEWEST_FIRST, request, where=where, scope=scope)
 
     async def in_state(self, state: RunState) -> Sequence[Run]:

@@ -31,11 +31,10 @@ async def list_runs(
     _: ReadRuns,
     paging: PagingDep,
     state: Annotated[list[RunState] | None, Query(max_length=20)] = None,
-    before: Annotated[str | None, Query(max_length=60, description="use `cursor` instead")] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
 ) -> list[RunView]:
     """Newest first. `Link` leads to the next page, `X-Total-Count` counts all that match."""
-    return paging.answer(await services.runs.find_page(state or (), before, paging.ask(limit)))
+    return paging.answer(await services.runs.find_page(state or (), paging.ask(limit)))
 
 
 @router.post("/api/runs", status_code=status.HTTP_202_ACCEPTED)

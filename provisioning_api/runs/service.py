@@ -94,13 +94,11 @@ class RunService:
         facts = {"playbook": run.playbook, "machines": names, "reason": run.reason, "check": run.check}
         await self.audit.record(session, run.requested_by, "run.queued", run.id, facts)
 
-    async def find_page(
-        self, states: Collection[RunState], before: str | None, request: PageRequest
-    ) -> Page[RunView]:
-        """Newest first, from the place of a cursor on; `before` is the id of the last one seen."""
+    async def find_page(self, states: Collection[RunState], request: PageRequest) -> Page[RunView]:
+        """Newest first, from the place of a cursor on."""
         async with self.db.session() as session:
             runs = Runs(session)
-            page = await runs.page(states, before, request)
+            page = await runs.page(states, request)
             machines = await runs.machines_of([run.id for run in page.items])
         return page.of([_view(run, machines[run.id]) for run in page.items])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
+from types import MappingProxyType
 
 from fastapi import Request
 from fastapi.responses import Response
@@ -79,9 +80,12 @@ def sse_response(
         messages(),
         is_over,
         ping=heartbeat_s or store.heartbeat_s,
-        # nginx would otherwise hold the stream back until its buffer is full.
-        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+        headers=STREAM_HEADERS,
     )
+
+
+STREAM_HEADERS = MappingProxyType({"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+"""Of answers that come in pieces: nginx would otherwise hold them back until its buffer is full."""
 
 
 class _EventStream(EventSourceResponse):

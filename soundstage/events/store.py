@@ -31,6 +31,7 @@ from soundstage.events.models import EventRow, EventStreamRow
 from soundstage.events.schemas import Event
 from soundstage.events.wakeups import FollowerWakeups, Notifier
 from soundstage.paging import contains_words
+from soundstage.tasks import create_task_in
 from soundstage.telemetry import metrics
 from soundstage.tracing import trace_id as current_trace_id
 
@@ -71,7 +72,7 @@ class EventStore:
         self.heartbeat_s = heartbeat_s
         self._notifier = Notifier(db)
         self._followers = FollowerWakeups(self.last_id, poll_s, self._notifier)
-        self._reading: set[asyncio.Future[Any]] = set()
+        self._reading: set[asyncio.Task[Any]] = set()
 
     async def append(
         self,
@@ -198,11 +199,7 @@ class EventStore:
 
         Cancelling a query makes the pool discard its connection.
         """
-        reading = asyncio.ensure_future(query)
-        # The loop itself keeps only a weak reference.
-        self._reading.add(reading)
-        reading.add_done_callback(self._reading.discard)
-        return await asyncio.shield(reading)
+        return await asyncio.shield(create_task_in(self._reading, query))
 
     async def close(self) -> None:
         """Waits for reads that still run; call it before the database is closed, once there are no

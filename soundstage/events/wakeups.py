@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from soundstage.database import Database
 from soundstage.errors import SoundstageError
-from soundstage.tasks import cancel_all
+from soundstage.tasks import cancel_all, create_task_in
 from soundstage.telemetry.logs import get_logger
 
 # While notifications arrive, the poll only guards against a connection that died without an error.
@@ -107,10 +107,8 @@ class FollowerWakeups:
         self._wakers.add(waker)
         if self._poller is None or self._poller.done() or self._stopped.is_set():
             self._stopped = asyncio.Event()
-            self._poller = asyncio.create_task(self._watch(self._stopped), name="events: watch")
             # The previous poller may still wait for its last query.
-            self._pollers.add(self._poller)
-            self._poller.add_done_callback(self._pollers.discard)
+            self._poller = create_task_in(self._pollers, self._watch(self._stopped), name="events: watch")
         try:
             yield woken
         finally:

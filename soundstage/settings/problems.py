@@ -18,16 +18,6 @@ REMOVED = MappingProxyType(
         "auth.loopback_is_admin": "it is no setting any more: no caller is an administrator because of an "
         "address; delete it. `soundstage open` logs a browser in, and programs of this machine have a key in "
         "`state_dir/local/key`",
-        "services.avatar": "it had no effect and is gone; delete it. Networks for faces run on the "
-        "farm's own cards: docs/guide/gpu-faces.md",
-        "services.image": "it had no effect and is gone; delete it. Pictures are uploaded, or drawn "
-        "presenters are used",
-        "services.video": "it had no effect and is gone; delete it. A photo is moved by the `driving` of its "
-        "face: docs/guide/gpu-faces.md",
-        "services.mcp": "it had no effect and is gone; delete it. Soundstage is an MCP server itself "
-        "(docs/guide/mcp.md); others that it calls are sections `[agent.mcp_servers.NAME]`",
-        "services.playwright": "it had no effect and is gone; delete it. Screen recordings are uploaded as "
-        "videos",
     }
 )
 """What stands in for settings of former versions."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 
 from soundstage.errors import TooManyRequests
+from soundstage.tasks import create_task_in
 from studio.personas.faults import BadPersonaFile
 from studio.personas.schemas import PersonaValidity
 from studio.personas.yaml_source import parse_persona
@@ -35,11 +36,8 @@ class PersonaValidation:
                 "Send it again in a few seconds.",
                 headers={"Retry-After": str(RETRY_AFTER_S)},
             )
-        task = asyncio.create_task(self._validate(text, file))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
         # A thread cannot be stopped: its place is free when it ends, not when its caller disconnects.
-        return await asyncio.shield(task)
+        return await asyncio.shield(create_task_in(self._tasks, self._validate(text, file)))
 
     async def _validate(self, text: str, file: str) -> PersonaValidity:
         async with self._place:

@@ -22,15 +22,12 @@ ORDERS = both_ways(created=Order(Publication.id))
 
 @dataclass(frozen=True, slots=True)
 class PublicationFilter:
-    """Filter of a list of publications. Empty means all; `render` is an id, or how one ends; `before`
-    is the id of the last publication seen, as older clients page.
-    """
+    """Filter of a list of publications. Empty means all; `render` is an id, or how one ends."""
 
     sort: PublicationSort = "-created"
     q: str | None = None
     states: Sequence[PublicationState] = ()
     render: str | None = None
-    before: str | None = None
 
 
 class Publications(Repository[Publication]):
@@ -45,8 +42,6 @@ class Publications(Repository[Publication]):
             where.append(Publication.render_id == render_id)
         if criteria.states:
             where.append(Publication.state.in_(criteria.states))
-        if criteria.before is not None:
-            where.append(Publication.id < criteria.before)
         return await select_page(
             self._session, Publication, ORDERS[criteria.sort], request, where=where, scope=asdict(criteria)
         )

@@ -75,11 +75,10 @@ async def list_publications(
     sort: PublicationSort = "-created",
     state: Annotated[list[PublicationState] | None, Query(max_length=20)] = None,
     render: Annotated[str | None, Query(max_length=60)] = None,
-    before: Annotated[str | None, Query(max_length=60, description="use `cursor` instead")] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
 ) -> list[PublicationView]:
     """Newest first. `Link` leads to the next page, `X-Total-Count` counts all that match."""
-    criteria = PublicationFilter(sort, q, state or (), render, before)
+    criteria = PublicationFilter(sort, q, state or (), render)
     return paging.answer(await studio.outgoing.publishing.find_page(criteria, paging.ask(limit)))
 
 

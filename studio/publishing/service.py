@@ -101,13 +101,9 @@ class PublishingService:
         async with self.db.session() as session:
             return view_of(await publication_of(session, publication_id))
 
-    async def page(
-        self, render: str | None = None, before: str | None = None, limit: int = 50
-    ) -> list[PublicationView]:
+    async def page(self, render: str | None = None, limit: int = 50) -> list[PublicationView]:
         """Newest first."""
-        return (
-            await self.find_page(PublicationFilter(render=render, before=before), PageRequest(limit))
-        ).items
+        return (await self.find_page(PublicationFilter(render=render), PageRequest(limit))).items
 
     async def find_page(self, criteria: PublicationFilter, request: PageRequest) -> Page[PublicationView]:
         async with self.db.session() as session:

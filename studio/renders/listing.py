@@ -89,9 +89,8 @@ def _failed_scene(row: Render, scene_id: str, titles: dict[str, str]) -> FailedS
 
 @dataclass(frozen=True, slots=True)
 class RenderFilter:
-    """Filter of a list. Empty means all; `project` is an id or slug; `before` is the id of the last
-    render seen, as older clients page. A render has all of `tags`. `trash`: those in the trash, and no
-    others.
+    """Filter of a list. Empty means all; `project` is an id or slug. A render has all of `tags`. `trash`:
+    those in the trash, and no others.
     """
 
     sort: RenderSort = "-created"
@@ -100,7 +99,6 @@ class RenderFilter:
     kinds: Sequence[RenderKind] = ()
     persona: str | None = None
     project: str | None = None
-    before: str | None = None
     tags: Sequence[str] = ()
     trash: bool = False
 
@@ -212,8 +210,6 @@ def _conditions(criteria: RenderFilter, project_id: str | None) -> list[ColumnEl
         found.append(cast(Render.personas, Text).contains(json.dumps(criteria.persona), autoescape=True))
     if project_id is not None:
         found.append(Render.project_id == project_id)
-    if criteria.before is not None:
-        found.append(Render.id < criteria.before)
     found += has_tags(Render.tags, criteria.tags)
     found.append(Render.trashed_at.is_not(None) if criteria.trash else Render.trashed_at.is_(None))
     return found

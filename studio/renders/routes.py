@@ -51,13 +51,12 @@ async def list_renders(
     kind: Annotated[list[RenderKind] | None, Query(max_length=20)] = None,
     persona: Annotated[str | None, Query(max_length=80)] = None,
     project: Annotated[str | None, Query(max_length=80, description="id or slug")] = None,
-    before: Annotated[str | None, Query(max_length=60, description="use `cursor` instead")] = None,
     tag: TagQuery = None,
     trash: Annotated[bool, Query(description="those in the trash, and no others")] = False,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
 ) -> list[RenderSummary]:
     """Short forms, newest first. `Link` leads to the next page, `X-Total-Count` counts all that match."""
-    criteria = RenderFilter(sort, q, state or (), kind or (), persona, project, before, tag or (), trash)
+    criteria = RenderFilter(sort, q, state or (), kind or (), persona, project, tag or (), trash)
     return paging.answer(await studio.render_list.find_page(criteria, paging.ask(limit)))
 
 

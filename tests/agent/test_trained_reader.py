@@ -115,7 +115,6 @@ def test_a_loaded_reader_decides_as_the_trained_one(tmp_path: Path) -> None:
         one, other = (Interpreter(each).interpret(text, world, Dialogue(), now) for each in (reader, loaded))
         assert one == other
     assert Interpreter(loaded).interpret("thanks", world, Dialogue(), now).kind == "chat"
-    assert loaded.language_of("vielen dank") == "de"
 
 
 def test_a_file_of_another_key_is_not_loaded(tmp_path: Path) -> None:

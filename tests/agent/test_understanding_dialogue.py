@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
+from datetime import UTC, datetime
 
 import pytest
 
+from agent.answering.state import ConversationState
 from agent.understanding.dialogue import QUESTION_TURNS, CallRecord, Dialogue, Question
 from agent.understanding.intents import REQUIRED, reverse_of
 from agent.understanding.world import Thing, World
@@ -16,8 +17,9 @@ RENDER = CallRecord("make_render", {"persona": "Vera", "script": "Doors open at 
 def test_a_state_survives_its_json() -> None:
     question = Question("missing", "edit_project.rename", {"project": "Tides"}, ("title",), (RENDER,), age=1)
     state = Dialogue({"render": "latest"}, {"machine": ("atlas", "bolt")}, (RENDER,), question, "machine")
-    assert Dialogue.from_json(json.loads(json.dumps(state.to_json()))) == state
-    assert Dialogue.from_json(None) == Dialogue()
+    text = ConversationState(state).to_json()
+    assert ConversationState.from_json(text, datetime.now(UTC)).dialogue == state
+    assert ConversationState.from_json(None, datetime.now(UTC)).dialogue == Dialogue()
 
 
 def test_calls_become_what_it_refers_to() -> None:

@@ -12,7 +12,6 @@ from agent.evaluation.cases import Case, Turn, read_world
 from agent.evaluation.compare import calls_match
 from agent.evaluation.scoring import Answer, judge
 from agent.understanding import doubt
-from agent.understanding.corpus import read_corpus
 from agent.understanding.dialogue import CallRecord
 from agent.understanding.reader import Reader
 from agent.understanding.trained import load_reader
@@ -72,7 +71,7 @@ def test_the_gate_names_what_has_become_worse() -> None:
 
 
 def test_phrasings_are_nearest_to_their_own_tool() -> None:
-    assert nearness.excess(list(nearness.too_near(read_corpus().examples))) == []
+    assert nearness.excess(list(nearness.too_near(nearness.phrasings()))) == []
 
 
 @pytest.mark.parametrize(

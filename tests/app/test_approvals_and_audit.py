@@ -159,7 +159,7 @@ def test_a_database_that_was_put_back_as_a_file_goes_on_too(cli: Any, settings: 
     shutil.copyfile("copy.db", file)
     assert cli("audit", "verify").code == 1
 
-    assert cli("restored", "--json").json == {"closed": 0, "audit": True}
+    assert cli("restore", "--finish", "--json").json == {"closed": 0, "audit": True}
 
     assert cli("audit", "verify").code == 0
     kinds = [line["kind"] for line in cli("audit", "list", "--after", "0", "--json").json]

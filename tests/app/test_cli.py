@@ -54,7 +54,6 @@ def test_the_promised_commands_are_there() -> None:
         "migrate",
         "backup",
         "restore",
-        "restored",
         "gc",
     ]
     documented += [
@@ -360,8 +359,8 @@ def test_migrate_says_where_the_database_is(cli: Cli) -> None:
 
 
 def test_a_machines_database_that_came_back_by_other_means_is_closed(cli: Cli) -> None:
-    assert cli("restored", "--json").json == {"closed": 0, "audit": False}
-    assert "Nothing was open." in cli("restored").out
+    assert cli("restore", "--finish", "--json").json == {"closed": 0, "audit": False}
+    assert "Nothing was open." in cli("restore", "--finish").out
 
 
 @pytest.mark.parametrize(

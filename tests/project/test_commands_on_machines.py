@@ -13,19 +13,13 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from command_blocks import ROOT, blocks, calls, inline_commands, pages
+from command_blocks import ROOT, calls
 from named_commands import fault
-
-from app.cli.commands import COMMANDS
 
 _FOLDERS = ("inventory", "jobs", "molecule", "ansible/playbooks", "ansible/plugins", "ansible/roles")
 _KINDS = {".md", ".yaml", ".yml", ".j2", ".hcl"}
 # Code in a comment or a README, and in what a role says of its variables.
 _CODE = re.compile(r"`([^`]+)`|\bC\(([^)]+)\)")
-# Options of the root command that take a value.
-_WITH_VALUE = ("--config-file", "-c", "--server")
-# Tells of the old name.
-_OF_OLD_NAMES = "docs/guide/command-line.md"
 
 
 def files() -> list[Path]:
@@ -62,49 +56,19 @@ def named(path: Path) -> Iterator[list[str]]:
         yield from lists(list(yaml.load_all(text, Loader=yaml.BaseLoader)))
 
 
-def old_name(words: list[str]) -> str | None:
-    """What a command is called now that is called by an old name; else None."""
-    rest = iter(words[1:] if Path(words[0]).name == "soundstage" else [])
-    for word in rest:
-        if word in _WITH_VALUE:
-            next(rest, None)
-        elif not word.startswith("-"):
-            entry = COMMANDS.get(word)
-            return f"`soundstage {entry.moved_to}` now" if entry is not None and entry.moved_to else None
-    return None
-
-
 @pytest.mark.parametrize("path", files(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_what_a_machine_is_told_to_run_is_a_command_of_today(path: Path) -> None:
     wrong = {
-        " ".join(words): found
-        for words in named(path)
-        if (found := old_name(words) or fault(words, whole=False)) is not None
+        " ".join(words): found for words in named(path) if (found := fault(words, whole=False)) is not None
     }
     assert wrong == {}
-
-
-def test_the_docs_name_no_command_by_its_old_name() -> None:
-    told = [
-        (block.where, command.text)
-        for block in (one for page in pages() for one in blocks(page))
-        for command in block.commands()
-    ]
-    told += [(where, code) for page in pages() for where, code in inline_commands(page)]
-    wrong = [
-        f"{where}: {text}"
-        for where, text in told
-        for words in calls(text)
-        if old_name(words) is not None and not where.startswith(_OF_OLD_NAMES)
-    ]
-    assert wrong == []
 
 
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        ("# run `soundstage restored` first\n", "`soundstage restore --finish` now"),
-        ("a: [runuser, --, '{{ x }}/bin/soundstage', --config-file, /etc/x.toml, restored]\n", "now"),
+        ("# run `soundstage restored` first\n", "no command"),
+        ("a: [runuser, --, '{{ x }}/bin/soundstage', --config-file, /etc/x.toml, restored]\n", "no command"),
         ("a:\n  - [x/soundstage, restore, --finis]\n", "No such option"),
         ("says: needs C(soundstage machines\n  lands).\n", "no command"),
         ("a: [x/soundstage, restore, --finish]   # as `soundstage lab …` does\n", ""),
@@ -113,5 +77,5 @@ def test_the_docs_name_no_command_by_its_old_name() -> None:
 def test_what_is_named_wrongly_is_found(tmp_path: Path, text: str, found: str) -> None:
     path = tmp_path / "main.yml"
     path.write_text(text)
-    said = [old_name(words) or fault(words, whole=False) for words in named(path)]
+    said = [fault(words, whole=False) for words in named(path)]
     assert (found in " ".join(filter(None, said))) if found else said in ([None], [None, None])

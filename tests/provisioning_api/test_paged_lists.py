@@ -42,10 +42,6 @@ async def test_runs_come_once_each_newest_first(
     assert seen == list(reversed(range(COUNT)))
     failed = await pages(operator, "/api/runs?state=failed&limit=2", COUNT // 2)
     assert [int(run["id"][4:]) for run in failed] == [9, 7, 5, 3, 1]
-    before = (await operator.get(f"/api/runs?before=run_{5:026}")).json()
-    assert [int(run["id"][4:]) for run in before] == [4, 3, 2, 1, 0], "as programs know it"
-    onwards = await pages(operator, f"/api/runs?before=run_{5:026}&limit=2", 5)
-    assert [int(run["id"][4:]) for run in onwards] == [4, 3, 2, 1, 0], "the links lead on"
     link = (await operator.get("/api/runs?limit=4")).links["next"]["url"]
     other = await operator.get(f"{link}&state=failed")
     assert (other.status_code, other.json()["code"]) == (422, "page.bad_cursor")

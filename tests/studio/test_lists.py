@@ -122,7 +122,6 @@ async def test_renders_are_found_by_words_state_kind_persona_and_project(client:
     assert await find("kind=video&kind=lipsync") == [4, 3, 1]
     assert await find("persona=milo") == [3]
     assert await find("project=tides") == [1]
-    assert await find(f"before={render_id(3)}") == [2, 1]
     assert (await client.get("/api/renders?q=" + "a+" * 9)).json()["code"] == "page.too_many_words"
 
 

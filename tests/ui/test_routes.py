@@ -1,4 +1,4 @@
-"""Addresses of the page, real and former; what is fetched at first; the chat beside the views."""
+"""Addresses of the page; what is fetched at first; the chat beside the views."""
 
 from __future__ import annotations
 
@@ -11,30 +11,6 @@ from studio_page import PATIENCE_MS, REPOSITORY, Studio, Visiting, address
 pytestmark = pytest.mark.browser
 BUILT = REPOSITORY / "app" / "page" / "built"
 FIRST_LOAD_KIB = 150
-FORMER = {
-    "#/create": "/",
-    "#/create/milo": "/?presenter=milo",
-    "#/videos": "/videos",
-    "#/videos/rnd_1": "/videos/rnd_1",
-    "#/projects/harbour": "/studio/p/harbour",
-    "#/approvals/apr_1": "/run/approvals/apr_1",
-    "#/log": "/run/log",
-    "#/assets": "/library",
-    "#/chat": "/chat",
-}
-
-
-def test_former_addresses_lead_to_the_present_ones(visiting: Visiting) -> None:
-    visit = visiting()
-    page = visit.open()
-    for former, present in FORMER.items():
-        page.goto("about:blank")
-        page.goto(f"{visit.url}/{former}")
-        page.wait_for_url(visit.url + present)
-    # In an open page, where only what stands behind # changes.
-    page.evaluate("location.hash = '#/machines'")
-    page.wait_for_url(visit.url + address("machines"))
-    expect(page.get_by_role("heading", name="Machines")).to_be_visible(timeout=PATIENCE_MS)
 
 
 def test_an_address_is_opened_left_and_reloaded_like_any_page(visiting: Visiting) -> None:

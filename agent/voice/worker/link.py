@@ -8,7 +8,7 @@ import io
 import json
 import time
 import wave
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -27,13 +27,14 @@ from agent.events import BRAIN_EVENT, Emit
 from agent.transcription.recognition import TimedWord, Transcript
 from agent.voice.schemas import INPUT_HZ, SHEET, Delay, Expected
 from agent.voice.worker.recorder import Recorder
+from soundstage.tasks import create_task_in
 
 if TYPE_CHECKING:
     from agent.voice.worker.face_video import FaceVideo
 
 SPEECH_TIMEOUT_S = 30.0
 TRANSCRIPTION_TIMEOUT_S = 60.0
-Send = Callable[[dict[str, Any]], Awaitable[None]]
+Send = Callable[[dict[str, Any]], Coroutine[Any, Any, None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,9 +180,7 @@ class SessionLink(FrameSerializer):
 
     def _send_later(self, message: dict[str, Any]) -> None:
         """Sends from a task of its own: the present one is being cancelled."""
-        task = asyncio.ensure_future(self.send(message))
-        self._sending.add(task)
-        task.add_done_callback(self._sending.discard)
+        create_task_in(self._sending, self.send(message))
 
 
 async def _not_connected(message: dict[str, Any]) -> None:

@@ -22,7 +22,7 @@ from agent.voice.worker.link import SessionLink
 from agent.voice.worker.live_face import Fetch, Picture
 from agent.voice.worker.speaking import split_sentences
 from soundstage.http.sockets import ClientConnection, ConnectionClosed
-from soundstage.tasks import cancel_all
+from soundstage.tasks import cancel_all, create_task_in
 from soundstage.telemetry import get_logger
 
 MAX_INTERRUPTING = 8
@@ -224,12 +224,7 @@ class Room:
         self._transport.watch(self._person, self._on_present)
 
     def _on_present(self, connected: bool) -> None:
-        task = asyncio.create_task(self._tell_presence(connected))
-        self._telling.add(task)
-        task.add_done_callback(self._telling.discard)
-
-    async def _tell_presence(self, connected: bool) -> None:
-        await self._link.send({"type": "presence", "connected": connected})
+        create_task_in(self._telling, self._link.send({"type": "presence", "connected": connected}))
 
     async def _on_message(self, _: Any, message: Any, sender: str | None) -> None:
         if sender == self._person:

@@ -8,11 +8,9 @@ import tempfile
 import time
 from collections.abc import Sequence
 from functools import partial
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pipecat.audio.vad.silero import SileroVADAnalyzer
 from pipecat.audio.vad.vad_analyzer import VADParams
 from pipecat.frames.frames import OutputTransportMessageUrgentFrame
@@ -24,7 +22,7 @@ from pipecat.transports.base_transport import BaseTransport
 from pipecat.transports.websocket.client import WebsocketClientParams
 from pipecat.workers.runner import WorkerRunner
 
-from agent.sentences import LOADER
+from agent.sentences import read_yaml
 from agent.understanding.grammar import load_templates
 from agent.voice.pronunciations import dictionary
 from agent.voice.schemas import INPUT_HZ, OUTPUT_HZ
@@ -236,6 +234,4 @@ def grammar_of(names: dict[str, list[str]]) -> SpokenGrammar:
 
 def templates_of_speech() -> Sequence[str]:
     """Returns the templates that only speech needs: those of which the text grammar leaves the rest open."""
-    path = Path(str(files("agent.voice"))) / "spoken.en.yaml"
-    content = yaml.load(path.read_text(encoding="utf-8"), LOADER)  # noqa: S506
-    return tuple(content["sentences"])
+    return tuple(read_yaml(Path(__file__).parents[1] / "spoken.en.yaml")["sentences"])

@@ -288,15 +288,6 @@ def register(cli: typer.Typer) -> None:
         run(work())
 
     @cli.command()
-    def restored(as_json: JsonFlag = False) -> None:
-        """Make good what follows when a database came back by other means than `restore`."""
-        called = invocation()
-        printer = output(as_json)
-
-        require_no_server(called.settings().state_dir, "restore --finish")
-        _finish(called, printer, accept_unproven=False)
-
-    @cli.command()
     def gc(
         dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
         as_json: JsonFlag = False,

@@ -3,7 +3,7 @@ import { t } from "@lingui/core/macro";
 import { useSearch } from "@tanstack/react-router";
 import { Suspense, useEffect, useState } from "react";
 import { ErrorNotice } from "../kit/kit";
-import { lazyPart } from "../kit/part";
+import { lazyPart, prefetch } from "../kit/part";
 import { usePrincipal } from "../shell/me";
 import { duration } from "../videos/words";
 import { Faces } from "./PresenterPicker";
@@ -71,12 +71,7 @@ export function CreateView() {
             {text.trim() ? t`about ${duration(spokenSeconds(text))}` : t`Type what should be said, or take a sample.`}
           </span>
           <div className="row">
-            <button
-              type="button"
-              onPointerEnter={() => void loadImport()}
-              onFocus={() => void loadImport()}
-              onClick={() => setImporting(true)}
-            >{t`Import a document`}</button>
+            <button type="button" {...prefetch(loadImport)} onClick={() => setImporting(true)}>{t`Import a document`}</button>
             <button type="button" disabled={make.isPending} onClick={() => make.mutate({ text, persona, film: false })}>
               {text.trim() ? t`Edit first` : t`Empty project`}
             </button>

@@ -2,7 +2,7 @@
 import { t } from "@lingui/core/macro";
 import { Suspense, useEffect, useId, useRef, useState } from "react";
 import type { PersonaEntry } from "../api/client";
-import { lazyPart } from "../kit/part";
+import { lazyPart, prefetch } from "../kit/part";
 import { faceUrl, isTalkOnly, usable, usePersonas } from "./usePersonas";
 
 const RETRY_MS = 3000;
@@ -88,8 +88,7 @@ export function PresenterButton({ value, fallback, label, talks, onChange }: But
         className="presenter"
         aria-label={t`${label}: ${chosen}. Choose another`}
         aria-haspopup="dialog"
-        onPointerEnter={() => void load()}
-        onFocus={() => void load()}
+        {...prefetch(load)}
         onClick={() => setOpen(true)}
       >
         <Face entry={shown} width={40} />

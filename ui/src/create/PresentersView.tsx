@@ -6,7 +6,7 @@ import { Suspense, useState } from "react";
 import { api, body, type Me, type PersonaEntry, type VrmFace } from "../api/client";
 import { ConfirmedAction } from "../kit/ConfirmedAction";
 import { ErrorNotice, NoRows } from "../kit/kit";
-import { lazyPart } from "../kit/part";
+import { lazyPart, prefetch } from "../kit/part";
 import { usePrincipal } from "../shell/me";
 import { ClonedVoices } from "../voices/ClonedVoices";
 import { HearButton } from "../voices/HearButton";
@@ -32,13 +32,7 @@ export function PresentersView() {
       <div className="row apart">
         <h1>{t`Presenters`}</h1>
         {me.permissions.includes("persona:create") && me.permissions.includes("asset:create") && (
-          <button
-            type="button"
-            className="primary"
-            onPointerEnter={() => void load()}
-            onFocus={() => void load()}
-            onClick={() => setOpen(true)}
-          >
+          <button type="button" className="primary" {...prefetch(load)} onClick={() => setOpen(true)}>
             {t`New presenter`}
           </button>
         )}

@@ -1,7 +1,8 @@
 /** The words of a scene in time, over the loudness of the voice, with what is on screen below them. */
 import { t } from "@lingui/core/macro";
-import { useEffect, useRef, useState } from "react";
+import { useRef, useState } from "react";
 import type { SceneSpeech } from "../api/client";
+import { useFrames } from "../kit/useFrames";
 import { type Anchor, spanOf } from "./anchors";
 import type { SceneDoc } from "./document";
 import { layerName } from "./OnScreen";
@@ -26,21 +27,13 @@ export function SpeechStrip({ speech, sheet, scene, number, onWord }: Props) {
   /** Of all words one is reached by Tab, the others from it by the arrow keys. */
   const [current, setCurrent] = useState(0);
   const isPlaying = speech.phase === "playing";
-  useEffect(() => {
-    if (!isPlaying) return;
-    let frame = 0;
-    const draw = () => {
-      const [at, box, line] = [position(), strip.current, head.current];
-      if (at !== null && box && line) {
-        const x = (at / sheet.duration_ms) * box.scrollWidth;
-        line.style.transform = `translateX(${x}px)`;
-        if (x < box.scrollLeft || x > box.scrollLeft + 0.8 * box.clientWidth) box.scrollLeft = x - 0.2 * box.clientWidth;
-      }
-      frame = requestAnimationFrame(draw);
-    };
-    draw();
-    return () => cancelAnimationFrame(frame);
-  }, [isPlaying, position, sheet]);
+  useFrames(() => {
+    const [at, box, line] = [position(), strip.current, head.current];
+    if (at === null || !box || !line) return;
+    const x = (at / sheet.duration_ms) * box.scrollWidth;
+    line.style.transform = `translateX(${x}px)`;
+    if (x < box.scrollLeft || x > box.scrollLeft + 0.8 * box.clientWidth) box.scrollLeft = x - 0.2 * box.clientWidth;
+  }, isPlaying);
   const spokenWords = sheet.words.map((word) => word.text);
   const timeOf = (anchor: Anchor | null | undefined, otherwise: number) => {
     if (!anchor) return otherwise;

@@ -5,9 +5,10 @@
 import { i18n } from "@lingui/core";
 import { t } from "@lingui/core/macro";
 import { loadCharacter } from "../face/description";
-import { FaceView, type MovingFace } from "../face/face";
-import { Call, type CallError, type CallView, type Opened } from "../sound/call";
-import { faceStateOf, REFUSED, stateOf, WORDS } from "../sound/state";
+import { type MovingFace, openFace } from "../face/face";
+import { Call, type Opened } from "../sound/call";
+import { faceSourceOf, personWords, REFUSED, stateOf, WORDS } from "../sound/state";
+import type { CallError } from "../sound/view";
 import STYLE from "./embed.css?inline";
 
 const ANSWER = { session_id: "", url: "", token: "" };
@@ -115,26 +116,12 @@ class SoundstagePresenter extends HTMLElement {
     this.face = null;
     canvas.hidden = true;
     if (!character && !model) return;
-    const { call } = this;
-    const source = {
-      get state() {
-        return faceStateOf(stateOf(call.view));
-      },
-      get cues() {
-        return call.cues;
-      },
-      get heardAt() {
-        return call.heardAt;
-      },
-    };
     // A canvas that was drawn on in one way is not drawn on in another.
     const fresh = canvas.cloneNode() as HTMLCanvasElement;
     canvas.replaceWith(fresh);
     this.parts.canvas = fresh;
     try {
-      const face = character
-        ? new FaceView(fresh, character, source)
-        : await (await import("../face/avatar")).AvatarView.open(fresh, model, source);
+      const face = await openFace(fresh, character, model, faceSourceOf(this.call));
       if (shown !== this.drawn || !this.isConnected) return face.close();
       this.face = face;
       fresh.hidden = false;
@@ -151,7 +138,7 @@ class SoundstagePresenter extends HTMLElement {
     const refused = this.isOn ? REFUSED[view.microphone] : undefined;
     box.dataset.state = shown;
     state.textContent = i18n.t(WORDS[shown]);
-    said.textContent = this.isOn ? this.personWords(view) : "";
+    said.textContent = this.isOn ? personWords(view) : "";
     answer.textContent = (this.isOn && view.caption?.text) || "";
     problem.textContent = view.error ? `${view.error.message} ${view.error.hint}` : refused ? i18n.t(refused[0]) : "";
     problem.hidden = !problem.textContent;
@@ -174,11 +161,6 @@ class SoundstagePresenter extends HTMLElement {
     if (choices.length > 0) meant.append(this.choice(t`Neither`, () => this.call.drop()));
     const detail = { state: shown, person: view.person, caption: view.caption?.text ?? "", error: view.error?.code ?? "" };
     this.dispatchEvent(new CustomEvent("soundstage-change", { detail }));
-  }
-
-  private personWords(view: CallView): string {
-    if (view.unclear === null) return view.person;
-    return view.unclear.length > 0 ? t`What did you say?` : t`That was not understood. Say it in other words, or write it.`;
   }
 
   private choice(words: string, choose: () => void): HTMLButtonElement {

@@ -72,6 +72,15 @@ export abstract class MovingFace {
   protected abstract draw(channels: Channels, dt: number, width: number, height: number): void;
 }
 
+/** Opens the face of a character or, without one, of the VRM model at an address. */
+export const openFace = async (
+  canvas: HTMLCanvasElement,
+  character: Character | null,
+  model: string,
+  source: FaceSource,
+): Promise<MovingFace> =>
+  character ? new FaceView(canvas, character, source) : (await import("./avatar")).AvatarView.open(canvas, model, source);
+
 /** A drawn character. */
 export class FaceView extends MovingFace {
   private readonly context: CanvasRenderingContext2D;

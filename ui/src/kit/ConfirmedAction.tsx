@@ -1,7 +1,7 @@
 /** A button for what cannot be taken back: it asks first, and shows what went wrong. */
 import { useMutation } from "@tanstack/react-query";
 import { type ReactNode, Suspense, useState } from "react";
-import { lazyPart } from "./part";
+import { lazyPart, prefetch } from "./part";
 
 const load = () => import("./Confirm");
 const Confirm = lazyPart(async () => ({ default: (await load()).Confirm }));
@@ -33,8 +33,7 @@ export function ConfirmedAction({ label, about, title, confirmLabel, action, onS
       <button
         type="button"
         className="danger"
-        onPointerEnter={() => void load()}
-        onFocus={() => void load()}
+        {...prefetch(load)}
         onClick={() => setAsking(true)}
         aria-label={about && `${label} ${about}`}
       >

@@ -17,6 +17,12 @@ export async function fetchPart<T>(load: () => Promise<T>): Promise<T> {
   }
 }
 
+/** Fetches a part as soon as what opens it is pointed at. */
+export const prefetch = (load: () => Promise<unknown>) => ({
+  onPointerEnter: () => void load(),
+  onFocus: () => void load(),
+});
+
 /** As `lazy` of React. */
 // biome-ignore lint/suspicious/noExplicitAny: as `lazy` itself
 export const lazyPart = <Part extends ComponentType<any>>(load: () => Promise<{ default: Part }>) => lazy(() => fetchPart(load));

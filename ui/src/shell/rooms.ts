@@ -122,26 +122,3 @@ export const VIEWS: readonly View[] = [
 export const viewAt = (path: string): View | undefined =>
   VIEWS.find((one) => one.path === path || (one.below && path.startsWith(one.below))) ??
   VIEWS.find((one) => one.path !== "/" && path.startsWith(`${one.path}/`));
-
-/** Views whose former address, behind #, was not their present one. */
-const MOVED: Record<string, string> = {
-  create: "/",
-  assets: "/library",
-  approvals: "/run/approvals",
-  planned: "/run/planned",
-  machines: "/run/machines",
-  runs: "/run/runs",
-  health: "/run/health",
-  log: "/run/log",
-  audit: "/run/audit",
-  keys: "/run/keys",
-};
-
-/** The address that a former one (`#/videos/rnd_…`) leads to; null where it is none. */
-export function presentAddress(hash: string): string | null {
-  const [view = "", id = ""] = hash.replace(/^#\/?/, "").split("/");
-  if (!hash.startsWith("#/") || view === "start") return null;
-  if (view === "create" && id) return `/?presenter=${id}`;
-  if (view === "projects" && id) return `/studio/p/${id}`;
-  return (MOVED[view] ?? `/${view}`) + (id && `/${id}`);
-}

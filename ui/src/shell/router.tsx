@@ -9,7 +9,6 @@ import type { AuditSearch } from "../lists/AuditView";
 import type { Facets } from "../videos/useRenders";
 import { Frame } from "./Frame";
 import { NoSuchView, ViewProblem } from "./NoView";
-import { presentAddress } from "./rooms";
 
 /** A view that is drawn anew in another language. */
 function viewOf<Name extends string>(load: () => Promise<Record<Name, () => ReactNode>>, name: Name) {
@@ -25,6 +24,13 @@ function viewOf<Name extends string>(load: () => Promise<Record<Name, () => Reac
 const root = createRootRoute({ component: Frame, notFoundComponent: NoSuchView });
 const parent = () => root;
 
+/** A view at an address of its own. */
+const view = <const Path extends string, Name extends string>(
+  path: Path,
+  load: () => Promise<Record<Name, () => ReactNode>>,
+  name: Name,
+) => createRoute({ getParentRoute: parent, path, component: viewOf(load, name) });
+
 const lists = () => import("../lists/ListViews");
 const farm = () => import("../farm/FarmViews");
 
@@ -35,11 +41,7 @@ const create = createRoute({
     typeof presenter === "string" ? { presenter } : {},
   component: viewOf(() => import("../create/CreateView"), "CreateView"),
 });
-const projects = createRoute({
-  getParentRoute: parent,
-  path: "/projects",
-  component: viewOf(() => import("../create/ProjectsView"), "ProjectsView"),
-});
+const projects = view("/projects", () => import("../create/ProjectsView"), "ProjectsView");
 const editor = createRoute({
   getParentRoute: parent,
   path: "/studio/p/$slug",
@@ -47,36 +49,12 @@ const editor = createRoute({
   remountDeps: ({ params }) => params,
   component: viewOf(() => import("../create/EditorView"), "EditorView"),
 });
-const presenters = createRoute({
-  getParentRoute: parent,
-  path: "/presenters",
-  component: viewOf(() => import("../create/PresentersView"), "PresentersView"),
-});
-const pronunciations = createRoute({
-  getParentRoute: parent,
-  path: "/pronunciations",
-  component: viewOf(() => import("../voices/PronunciationsView"), "PronunciationsView"),
-});
-const library = createRoute({
-  getParentRoute: parent,
-  path: "/library",
-  component: viewOf(() => import("../create/AssetsView"), "AssetsView"),
-});
-const brands = createRoute({
-  getParentRoute: parent,
-  path: "/brands",
-  component: viewOf(() => import("../create/BrandsView"), "BrandsView"),
-});
-const trash = createRoute({
-  getParentRoute: parent,
-  path: "/trash",
-  component: viewOf(() => import("../lists/TrashView"), "TrashView"),
-});
-const welcome = createRoute({
-  getParentRoute: parent,
-  path: "/welcome",
-  component: viewOf(() => import("../settings/WelcomeView"), "WelcomeView"),
-});
+const presenters = view("/presenters", () => import("../create/PresentersView"), "PresentersView");
+const pronunciations = view("/pronunciations", () => import("../voices/PronunciationsView"), "PronunciationsView");
+const library = view("/library", () => import("../create/AssetsView"), "AssetsView");
+const brands = view("/brands", () => import("../create/BrandsView"), "BrandsView");
+const trash = view("/trash", () => import("../lists/TrashView"), "TrashView");
+const welcome = view("/welcome", () => import("../settings/WelcomeView"), "WelcomeView");
 const videosView = viewOf(() => import("../videos/VideosView"), "VideosView");
 const chat = createRoute({ getParentRoute: parent, path: "/chat", component: videosView });
 // Without a view of its own: the wall stays as it is behind the one that is watched.
@@ -92,49 +70,21 @@ const video = createRoute({
   /** Seconds from the start of the film. */
   validateSearch: ({ t }: Record<string, unknown>): { t?: number } => (typeof t === "number" && t > 0 ? { t } : {}),
 });
-const queue = createRoute({
-  getParentRoute: parent,
-  path: "/queue",
-  component: viewOf(() => import("../queue/QueueView"), "QueueView"),
-});
-const talk = createRoute({
-  getParentRoute: parent,
-  path: "/talk",
-  component: viewOf(() => import("../talk/TalkView"), "TalkView"),
-});
-const publications = createRoute({
-  getParentRoute: parent,
-  path: "/publications",
-  component: viewOf(lists, "PublicationsView"),
-});
-const snapshots = createRoute({
-  getParentRoute: parent,
-  path: "/snapshots",
-  component: viewOf(() => import("../snapshots/SnapshotsView"), "SnapshotsView"),
-});
-const approvals = createRoute({
-  getParentRoute: parent,
-  path: "/run/approvals",
-  component: viewOf(() => import("../approvals/ApprovalsView"), "ApprovalsView"),
-});
+const queue = view("/queue", () => import("../queue/QueueView"), "QueueView");
+const talk = view("/talk", () => import("../talk/TalkView"), "TalkView");
+const publications = view("/publications", lists, "PublicationsView");
+const snapshots = view("/snapshots", () => import("../snapshots/SnapshotsView"), "SnapshotsView");
+const approvals = view("/run/approvals", () => import("../approvals/ApprovalsView"), "ApprovalsView");
 const approval = createRoute({ getParentRoute: () => approvals, path: "$id" });
-const planned = createRoute({
-  getParentRoute: parent,
-  path: "/run/planned",
-  component: viewOf(() => import("../triggers/TriggersView"), "TriggersView"),
-});
-const machines = createRoute({
-  getParentRoute: parent,
-  path: "/run/machines",
-  component: viewOf(farm, "MachinesView"),
-});
+const planned = view("/run/planned", () => import("../triggers/TriggersView"), "TriggersView");
+const machines = view("/run/machines", farm, "MachinesView");
 const nodesView = viewOf(() => import("../farm/NodesView"), "NodesView");
 const nodes = createRoute({ getParentRoute: parent, path: "/run/nodes", component: nodesView });
 const node = createRoute({ getParentRoute: () => nodes, path: "$id" });
 const jobsView = viewOf(() => import("../farm/JobsView"), "JobsView");
 const jobs = createRoute({ getParentRoute: parent, path: "/run/jobs", component: jobsView });
 const job = createRoute({ getParentRoute: () => jobs, path: "$id" });
-const runs = createRoute({ getParentRoute: parent, path: "/run/runs", component: viewOf(farm, "RunsView") });
+const runs = view("/run/runs", farm, "RunsView");
 const machine = createRoute({
   getParentRoute: parent,
   path: "/run/machines/$name",
@@ -147,27 +97,15 @@ const run = createRoute({
   remountDeps: ({ params }) => params,
   component: viewOf(() => import("../farm/RunView"), "RunView"),
 });
-const health = createRoute({
-  getParentRoute: parent,
-  path: "/run/health",
-  component: viewOf(() => import("../health/HealthView"), "HealthView"),
-});
-const doctor = createRoute({
-  getParentRoute: parent,
-  path: "/run/doctor",
-  component: viewOf(() => import("../settings/DoctorView"), "DoctorView"),
-});
+const health = view("/run/health", () => import("../health/HealthView"), "HealthView");
+const doctor = view("/run/doctor", () => import("../settings/DoctorView"), "DoctorView");
 const settings = createRoute({
   getParentRoute: parent,
   path: "/run/settings",
   validateSearch: ({ q }: Record<string, unknown>): { q?: string } => (typeof q === "string" ? { q } : {}),
   component: viewOf(() => import("../settings/SettingsView"), "SettingsView"),
 });
-const log = createRoute({
-  getParentRoute: parent,
-  path: "/run/log",
-  component: viewOf(() => import("../log/LogView"), "LogView"),
-});
+const log = view("/run/log", () => import("../log/LogView"), "LogView");
 const trace = createRoute({
   getParentRoute: parent,
   path: "/run/log/$id",
@@ -184,26 +122,10 @@ const audit = createRoute({
   }),
   component: viewOf(() => import("../lists/AuditView"), "AuditView"),
 });
-const keys = createRoute({
-  getParentRoute: parent,
-  path: "/run/keys",
-  component: viewOf(() => import("../lists/KeysView"), "KeysView"),
-});
-const policy = createRoute({
-  getParentRoute: parent,
-  path: "/run/policy",
-  component: viewOf(() => import("../lists/PolicyView"), "PolicyView"),
-});
-const webhooks = createRoute({
-  getParentRoute: parent,
-  path: "/run/webhooks",
-  component: viewOf(() => import("../lists/WebhooksView"), "WebhooksView"),
-});
-const storage = createRoute({
-  getParentRoute: parent,
-  path: "/run/storage",
-  component: viewOf(() => import("../lists/StorageView"), "StorageView"),
-});
+const keys = view("/run/keys", () => import("../lists/KeysView"), "KeysView");
+const policy = view("/run/policy", () => import("../lists/PolicyView"), "PolicyView");
+const webhooks = view("/run/webhooks", () => import("../lists/WebhooksView"), "WebhooksView");
+const storage = view("/run/storage", () => import("../lists/StorageView"), "StorageView");
 
 const routeTree = root.addChildren([
   create,
@@ -244,10 +166,6 @@ const routeTree = root.addChildren([
 // The development server of Vite keeps the page below the address of its files.
 const BASE = import.meta.env.DEV ? "/page" : "";
 
-// Bookmarks and notes hold former addresses.
-const former = presentAddress(location.hash);
-if (former) history.replaceState(null, "", BASE + former);
-
 export const router = createRouter({
   routeTree,
   basepath: BASE || "/",
@@ -255,11 +173,6 @@ export const router = createRouter({
   defaultPendingMs: 300,
   defaultPendingComponent: () => <p className="pending">{t`One moment`}</p>,
   defaultErrorComponent: ViewProblem,
-});
-
-addEventListener("hashchange", () => {
-  const present = presentAddress(location.hash);
-  if (present) router.history.replace(BASE + present);
 });
 
 declare module "@tanstack/react-router" {

@@ -4,21 +4,14 @@
 
 import { t } from "@lingui/core/macro";
 import { type Line, type LineEvents, noLine, openLine } from "./line";
-import { Loudspeaker } from "./loudspeaker";
-import type { Microphone, NoMicrophone, Refusal } from "./microphone";
-import { type Caption, ENDED, OUTPUT_HZ, type PersonMessage, type ServerMessage, TAKEN_OVER, type VoiceState } from "./wire";
+import type { Microphone, NoMicrophone } from "./microphone";
+import { type Cue, Playback, type PlaybackState } from "./playback";
+import { type CallError, type CallView, OFF } from "./view";
+import { ENDED, type PersonMessage, type ServerMessage, TAKEN_OVER } from "./wire";
 
 /** As long as the server keeps a session whose person has gone. */
 const RECONNECT_MS = 60_000;
 const LONGEST_PAUSE_MS = 5000;
-/** Shorter silences between pieces of sound are none. */
-const GAP_S = 0.3;
-/** Sound of a stream reaches the ear so much later than its caption, which comes at the same time. */
-const STREAM_DELAY_S = 0.1;
-/** A caption whose sound is not heard by then is shown without. */
-const LATEST_S = 0.6;
-
-export type MicrophoneState = "off" | "on" | Refusal;
 
 export interface Opened {
   session_id: string;
@@ -42,92 +35,23 @@ export interface CallPort {
   end: (sessionId: string) => Promise<void>;
 }
 
-export interface CallError {
-  code: string;
-  message: string;
-  hint: string;
-}
-
-export interface CallView {
-  phase: "off" | "opening" | "on" | "reconnecting";
-  sessionId: string;
-  state: VoiceState;
-  microphone: MicrophoneState;
-  muted: boolean;
-  /** A video of it is being recorded. */
-  recorded: boolean;
-  /** The microphone is open only while a button is held. */
-  holdToTalk: boolean;
-  held: boolean;
-  /** Pictures per second and the like are shown. */
-  measures: boolean;
-  /** What the person is understood to say, and whether it is complete. */
-  person: string;
-  personDone: boolean;
-  /** The question back, or that nothing was understood. */
-  unclear: readonly string[] | null;
-  /** The sentence that is heard now. */
-  caption: Caption | null;
-  speaking: boolean;
-  /** The presenter as a video; null where the page draws one. */
-  video: MediaStream | null;
-  /** The browser plays no sound before somebody taps. */
-  soundBlocked: boolean;
-  error: CallError | null;
-}
-
-/** A sentence with the moment at which its sound begins, in seconds of the audio clock. */
-export interface Cue {
-  startS: number;
-  caption: Caption;
-}
-
-const OFF: CallView = {
-  phase: "off",
-  sessionId: "",
-  state: "waiting",
-  microphone: "off",
-  muted: false,
-  recorded: false,
-  holdToTalk: false,
-  held: false,
-  measures: false,
-  person: "",
-  personDone: false,
-  unclear: null,
-  caption: null,
-  speaking: false,
-  video: null,
-  soundBlocked: false,
-  error: null,
-};
-
+const NO_CUES: readonly Cue[] = [];
 export type TurnListener = (sessionId: string, turn: number, utterance: string) => void;
 
 export class Call {
   view: CallView = OFF;
-  /** Sentences in the order of their sound; those that were heard are dropped. */
-  cues: Cue[] = [];
 
   private listeners = new Set<() => void>();
   private turnListeners = new Set<TurnListener>();
   private line: Line | null = null;
   private microphone: Microphone | null = null;
-  private loudspeaker: Loudspeaker | null = null;
+  private playback: Playback | null = null;
   private presenter = "";
   private video = false;
   private withoutVideo = false;
   private utterance = "";
-  private pendingCaption: Caption | null = null;
-  /** When it came, by the audio clock. */
-  private captionS = 0;
-  /** After an interruption, until the next sentence: sound that was on its way. */
-  private dropping = false;
   private devices = { microphone: "", loudspeaker: "" };
   private ticking = 0;
-  /** When the last piece of sound ends, and until when the agent counts as speaking: pieces may come late. */
-  private soundEndS = 0;
-  private speakingUntilS = 0;
   /** Counts the calls: what an earlier one still awaits is of no interest. */
   private number = 0;
 
@@ -149,16 +73,21 @@ export class Call {
   }
 
   get outputLevel(): number {
-    return this.loudspeaker?.level ?? 0;
+    return this.playback?.level ?? 0;
+  }
+
+  /** The sentences that are heard or follow. */
+  get cues(): readonly Cue[] {
+    return this.playback?.cues ?? NO_CUES;
   }
 
   /** The time of what is heard now, in seconds of the audio clock. */
   get heardAt(): number {
-    return this.loudspeaker?.heardAt ?? 0;
+    return this.playback?.heardAt ?? 0;
   }
 
   get canChooseLoudspeaker(): boolean {
-    return this.loudspeaker?.canChoose ?? ("AudioContext" in globalThis && "setSinkId" in AudioContext.prototype);
+    return this.playback?.canChoose ?? ("AudioContext" in globalThis && "setSinkId" in AudioContext.prototype);
   }
 
   get lineState(): string {
@@ -177,9 +106,9 @@ export class Call {
     const call = ++this.number;
     this.presenter = presenter;
     this.withoutVideo = false;
-    this.loudspeaker = new Loudspeaker();
-    void this.loudspeaker.resume().catch(() => undefined);
-    if (this.devices.loudspeaker) void this.loudspeaker.choose(this.devices.loudspeaker).catch(() => undefined);
+    this.playback = new Playback();
+    void this.playback.resume().catch(() => undefined);
+    if (this.devices.loudspeaker) void this.playback.choose(this.devices.loudspeaker).catch(() => undefined);
     this.show({ ...this.off, phase: "opening" });
     const hearing = this.openMicrophone();
     try {
@@ -264,7 +193,7 @@ export class Call {
 
   /** Unblocks the sound; to be called from a click. */
   async resume(): Promise<void> {
-    await this.loudspeaker?.resume();
+    await this.playback?.resume();
     this.show({ soundBlocked: false });
   }
 
@@ -275,7 +204,7 @@ export class Call {
 
   async chooseLoudspeaker(deviceId: string): Promise<void> {
     this.devices.loudspeaker = deviceId;
-    await this.loudspeaker?.choose(deviceId);
+    await this.playback?.choose(deviceId);
   }
 
   setMeasures(measures: boolean): void {
@@ -322,8 +251,8 @@ export class Call {
     const wantsVideo = this.video;
     const line = await openLine(opened, {
       onMessage: (message) => call === this.number && this.receive(message),
-      onSound: (piece) => call === this.number && this.receiveSound(piece),
-      onStream: (stream) => call === this.number && this.loudspeaker?.playStream(stream),
+      onSound: (piece) => call === this.number && this.playback?.receiveSound(piece),
+      onStream: (stream) => call === this.number && this.playback?.playStream(stream),
       onVideo: (video) => call === this.number && this.show({ video }),
       onClosed: (code) => {
         if (line !== this.line) return;
@@ -388,7 +317,7 @@ export class Call {
           for (const listener of this.turnListeners) listener(message.event.session_id, message.event.turn, this.utterance);
         break;
       case "caption":
-        this.receiveCaption(message);
+        this.playback?.receiveCaption(message);
         break;
       case "stop":
         this.silence();
@@ -400,62 +329,17 @@ export class Call {
     }
   }
 
-  private receiveCaption(caption: Caption): void {
-    this.dropping = false;
-    if (!this.loudspeaker?.hasStream) {
-      this.pendingCaption = caption;
-      return;
-    }
-    const last = this.cues.at(-1);
-    const endS = last ? last.startS + last.caption.duration_ms / 1000 : 0;
-    // A sentence that follows another one begins with the end of that one; the first one when it is heard.
-    if (endS > this.heardAt) this.cues.push({ startS: Math.max(endS, this.heardAt + STREAM_DELAY_S), caption });
-    else [this.pendingCaption, this.captionS] = [caption, this.heardAt];
-    this.loudspeaker.listen();
-  }
-
-  private receiveSound(piece: ArrayBuffer): void {
-    if (this.dropping || !this.loudspeaker) return;
-    const startS = this.loudspeaker.play(piece);
-    const lateS = startS - this.soundEndS;
-    this.soundEndS = startS + piece.byteLength / 2 / OUTPUT_HZ;
-    const current = this.cues.at(-1);
-    if (!this.pendingCaption) {
-      // A piece that came late moves the rest of its sentence, and the mouth with it.
-      if (current && lateS > 0.001) current.startS += lateS;
-      return;
-    }
-    this.cues.push({ startS, caption: this.pendingCaption });
-    this.pendingCaption = null;
-  }
-
-  /** Shows the sentence that is heard now. It ends with its sound, not with the server's word. */
   private tick = (): void => {
     this.ticking = 0;
-    if (!this.loudspeaker) return;
-    const now = this.heardAt;
-    if (this.pendingCaption && this.loudspeaker.hasStream && (this.loudspeaker.isPlaying || now > this.captionS + LATEST_S)) {
-      this.cues.push({ startS: now, caption: this.pendingCaption });
-      this.pendingCaption = null;
-    }
-    while (this.cues[0] && now > this.cues[0].startS + this.cues[0].caption.duration_ms / 1000 + 0.3) this.cues.shift();
-    const cue = this.cues.findLast((one) => one.startS <= now);
-    const change: Partial<CallView> = {};
-    if (cue && cue.caption !== this.view.caption) change.caption = cue.caption;
-    if (this.loudspeaker.isPlaying) this.speakingUntilS = now + GAP_S;
-    const isSpeaking = now < this.speakingUntilS || (cue !== undefined && now < cue.startS + cue.caption.duration_ms / 1000);
-    if (isSpeaking !== this.view.speaking) change.speaking = isSpeaking;
-    if (this.loudspeaker.isBlocked !== this.view.soundBlocked) change.soundBlocked = this.loudspeaker.isBlocked;
-    if (Object.keys(change).length > 0) this.show(change);
+    if (!this.playback) return;
+    const { view } = this;
+    const now = this.playback.read();
+    if (Object.entries(now).some(([name, value]) => view[name as keyof PlaybackState] !== value)) this.show(now);
     this.ticking = window.setTimeout(this.tick, 40);
   };
 
   private silence(): void {
-    this.loudspeaker?.stop();
-    this.speakingUntilS = 0;
-    this.cues = [];
-    this.pendingCaption = null;
-    this.dropping = true;
+    this.playback?.stop();
     if (this.view.speaking) this.show({ speaking: false });
   }
 
@@ -482,12 +366,8 @@ export class Call {
     line?.close();
     this.microphone?.close();
     this.microphone = null;
-    this.loudspeaker?.close();
-    this.loudspeaker = null;
-    this.soundEndS = this.speakingUntilS = 0;
-    this.cues = [];
-    this.pendingCaption = null;
-    this.dropping = false;
+    this.playback?.close();
+    this.playback = null;
   }
 
   private show(change: Partial<CallView>): void {

@@ -1,6 +1,7 @@
 /** How sound and messages travel between a call and the server: over one WebSocket, over WebRTC, or in a room. */
 import { t } from "@lingui/core/macro";
-import type { CallError, Opened } from "./call";
+import type { Opened } from "./call";
+import type { CallError } from "./view";
 import type { PersonMessage, ServerMessage } from "./wire";
 
 /** Longest wait for the addresses of this computer, and for the first connection. */

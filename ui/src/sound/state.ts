@@ -1,8 +1,10 @@
 /** The state of a call as a person is shown it, in words and by the face. It needs no framework. */
 import type { MessageDescriptor } from "@lingui/core";
-import { msg } from "@lingui/core/macro";
+import { msg, t } from "@lingui/core/macro";
+import type { FaceSource } from "../face/face";
 import type { FaceState } from "../face/motion";
-import type { CallView, MicrophoneState } from "./call";
+import type { Call } from "./call";
+import type { CallView, MicrophoneState } from "./view";
 
 export type Shown = "off" | "opening" | "reconnecting" | "waiting" | "listening" | "thinking" | "speaking" | "muted" | "writing";
 
@@ -36,7 +38,24 @@ const STATES: Partial<Record<Shown, FaceState>> = {
   speaking: "speaking",
 };
 
-export const faceStateOf = (shown: Shown): FaceState => STATES[shown] ?? "idle";
+/** Returns what a face follows of a call. */
+export const faceSourceOf = (call: Call): FaceSource => ({
+  get state() {
+    return STATES[stateOf(call.view)] ?? "idle";
+  },
+  get cues() {
+    return call.cues;
+  },
+  get heardAt() {
+    return call.heardAt;
+  },
+});
+
+/** Returns what the person is understood to say, or the question about it. */
+export function personWords({ unclear, person }: CallView): string {
+  if (unclear === null) return person;
+  return unclear.length > 0 ? t`What did you say?` : t`That was not understood. Say it in other words, or write it.`;
+}
 
 /** Why the microphone is not there, and what to do. */
 export const REFUSED: Partial<Record<MicrophoneState, [MessageDescriptor, MessageDescriptor]>> = {

@@ -4,9 +4,8 @@ import { useEffect, useRef, useState } from "react";
 import type { PersonaEntry } from "../api/client";
 import { Face } from "../create/PresenterPicker";
 import { type Character, loadCharacter } from "../face/description";
-import { FaceView, type MovingFace } from "../face/face";
-import type { FaceState } from "../face/motion";
-import { faceStateOf, type Shown } from "../sound/state";
+import { type MovingFace, openFace } from "../face/face";
+import { faceSourceOf } from "../sound/state";
 import { call } from "./call";
 
 let shownFace: MovingFace | null = null;
@@ -14,14 +13,11 @@ let shownFilm: HTMLVideoElement | null = null;
 
 interface Props {
   entry: PersonaEntry | undefined;
-  shownState: Shown;
   video: MediaStream | null;
 }
 
-export function Presenter({ entry, shownState, video }: Props) {
+export function Presenter({ entry, video }: Props) {
   const canvas = useRef<HTMLCanvasElement>(null);
-  const state = useRef<FaceState>("idle");
-  state.current = faceStateOf(shownState);
   const avatar = avatarUrl(entry);
   const found = useCharacter(entry);
   // Who was drawn before is still there for a moment, and a canvas is drawn on in one way only.
@@ -30,21 +26,8 @@ export function Presenter({ entry, shownState, video }: Props) {
   const [drawn, setDrawn] = useState("");
   useEffect(() => {
     if (!canvas.current || !(character || avatar)) return;
-    const source = {
-      get state() {
-        return state.current;
-      },
-      get cues() {
-        return call.cues;
-      },
-      get heardAt() {
-        return call.heardAt;
-      },
-    };
     let isCurrent = true;
-    const open = async (view: HTMLCanvasElement): Promise<MovingFace> =>
-      character ? new FaceView(view, character, source) : (await import("../face/avatar")).AvatarView.open(view, avatar, source);
-    open(canvas.current).then(
+    openFace(canvas.current, character, avatar, faceSourceOf(call)).then(
       (face) => {
         if (!isCurrent) return face.close();
         shownFace = face;

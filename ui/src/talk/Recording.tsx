@@ -5,9 +5,9 @@ import { Link } from "@tanstack/react-router";
 import { Suspense, useEffect, useState } from "react";
 import { api, body } from "../api/client";
 import { ErrorNotice } from "../kit/kit";
-import { lazyPart } from "../kit/part";
+import { lazyPart, prefetch } from "../kit/part";
 import { usePrincipal } from "../shell/me";
-import type { CallView } from "../sound/call";
+import type { CallView } from "../sound/view";
 
 const load = () => import("../kit/Modal");
 const Modal = lazyPart(async () => ({ default: (await load()).Modal }));
@@ -63,8 +63,7 @@ export function Recording({ view }: { view: CallView }) {
           className="talk-record"
           aria-haspopup="dialog"
           aria-pressed={recorded}
-          onPointerEnter={() => void load()}
-          onFocus={() => void load()}
+          {...prefetch(load)}
           onClick={show}
         >
           <span className="dot" aria-hidden="true" />

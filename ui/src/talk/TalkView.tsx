@@ -6,10 +6,11 @@ import { Suspense, useEffect, useId, useRef, useState } from "react";
 import { PresenterButton } from "../create/PresenterPicker";
 import { PERSONAS, PRESENTER, usable, usePersonas } from "../create/usePersonas";
 import { Reason } from "../kit/kit";
-import { lazyPart } from "../kit/part";
+import { lazyPart, prefetch } from "../kit/part";
+import { useFrames } from "../kit/useFrames";
 import { useSession } from "../shell/session";
-import type { CallView } from "../sound/call";
-import { REFUSED, stateOf, WORDS } from "../sound/state";
+import { personWords, REFUSED, stateOf, WORDS } from "../sound/state";
+import type { CallView } from "../sound/view";
 import { call, useCall } from "./call";
 import "../chat/chat.css";
 import "../create/create.css";
@@ -49,7 +50,7 @@ export function TalkView() {
       </div>
       <div className="talk-stage">
         <Ring>
-          <Presenter entry={entry} shownState={stateOf(view)} video={view.video} />
+          <Presenter entry={entry} video={view.video} />
           {view.measures && <Measures />}
           {view.speaking && (
             <button type="button" className="talk-interrupt" onClick={() => call.interrupt()}>{t`Interrupt`}</button>
@@ -82,15 +83,7 @@ export function TalkView() {
 /** Grows with what is heard, of either side; drawn without React, for each picture. */
 function Ring({ children }: { children: React.ReactNode }) {
   const ring = useRef<HTMLDivElement>(null);
-  useEffect(() => {
-    let frame = 0;
-    const draw = () => {
-      ring.current?.style.setProperty("--level", Math.max(call.outputLevel, 0.7 * call.inputLevel).toFixed(3));
-      frame = requestAnimationFrame(draw);
-    };
-    draw();
-    return () => cancelAnimationFrame(frame);
-  }, []);
+  useFrames(() => ring.current?.style.setProperty("--level", Math.max(call.outputLevel, 0.7 * call.inputLevel).toFixed(3)));
   return (
     <div ref={ring} className="talk-ring">
       {children}
@@ -145,11 +138,10 @@ function MainButton({ view }: { view: CallView }) {
 function Captions({ view, name }: { view: CallView; name: string }) {
   const isOn = view.phase !== "off";
   const meant = (isOn && view.unclear) || [];
-  const question = meant.length > 0 ? t`What did you say?` : t`That was not understood. Say it in other words, or write it.`;
   return (
     <div className="captions">
       <p className="of-person">
-        {isOn && (view.unclear !== null ? question : view.person)}
+        {isOn && personWords(view)}
         {isOn && view.person && !view.personDone && view.unclear === null && <span className="thinking" />}
       </p>
       {meant.length > 0 && (
@@ -239,14 +231,7 @@ function Settings({ view }: { view: CallView }) {
   }, []);
   return (
     <>
-      <button
-        type="button"
-        className="side"
-        aria-haspopup="dialog"
-        onPointerEnter={() => void load()}
-        onFocus={() => void load()}
-        onClick={() => setOpen(true)}
-      >
+      <button type="button" className="side" aria-haspopup="dialog" {...prefetch(load)} onClick={() => setOpen(true)}>
         <Icon name="devices" />
         {t`Devices`}
       </button>
@@ -343,16 +328,9 @@ function DeviceChoice({ kind, label, devices, choose }: Choice) {
 /** How loud the person is heard. */
 function Level({ shown }: { shown: boolean }) {
   const bar = useRef<HTMLMeterElement>(null);
-  useEffect(() => {
-    if (!shown) return;
-    let frame = 0;
-    const draw = () => {
-      if (bar.current) bar.current.value = call.inputLevel;
-      frame = requestAnimationFrame(draw);
-    };
-    draw();
-    return () => cancelAnimationFrame(frame);
-  }, [shown]);
+  useFrames(() => {
+    if (bar.current) bar.current.value = call.inputLevel;
+  }, shown);
   return (
     <p className="talk-level" data-shown={shown}>
       {shown && <meter ref={bar} aria-label={t`Level of your microphone`} min={0} max={1} />}

@@ -5,7 +5,7 @@ import { Link } from "@tanstack/react-router";
 import { Suspense, useState } from "react";
 import { api, body, type Me, type Publication, type PublishRequest, type Render } from "../api/client";
 import { ErrorNotice, Reason, State } from "../kit/kit";
-import { lazyPart } from "../kit/part";
+import { lazyPart, prefetch } from "../kit/part";
 import { when } from "./words";
 
 const load = () => import("./PublishDialog");
@@ -34,7 +34,7 @@ export function Publications({ render, me }: { render: Render; me: Me }) {
       <div className="row apart">
         <h2 id="publications-title">{t`Publications`}</h2>
         {mayPublish && (
-          <button type="button" onPointerEnter={() => void load()} onFocus={() => void load()} onClick={() => setOpen({})}>
+          <button type="button" {...prefetch(load)} onClick={() => setOpen({})}>
             {t`Publish`}
           </button>
         )}
