@@ -260,13 +260,16 @@ class FollowUp(Corrections):
         place = values.ordinal(text) if is_bare_choice(text) else None
         if place is not None and place != 0 and abs(place) <= len(question.choices):
             return question.choices[place - 1 if place > 0 else place]
+        lower_words = fold(text)
+        names = {fold(str(value)) for one in question.choices for value in one.arguments.values()}
         if (
             best.tool is not None
             and best.sureness >= SURE_OTHER
             and best.intent not in {one.intent for one in question.choices}
+            # A bare name asks for nothing else.
+            and lower_words not in names
         ):
             return None
-        lower_words = fold(text)
         intents = [choice.intent for choice in question.choices]
         fitting = [
             choice

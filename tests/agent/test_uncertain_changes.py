@@ -54,7 +54,7 @@ def _choices(decision: Decision) -> list[tuple[str, dict[str, Any]]]:
     [
         (
             CallRecord("ansible", {"playbook": "verify", "machines": "bolt"}),
-            "cancel it",
+            "call it off",
             ("cancel_run", {"run": "latest"}),
         ),
         (
@@ -235,6 +235,6 @@ def test_words_of_a_script_are_no_doubts(reader: Reader, script: str) -> None:
 async def test_an_unsure_undo_is_done_after_a_yes(services: Services) -> None:
     talk = Conversing(services)
     await talk.say("remember that the side gate closes at six")
-    assert calls(await talk.say("please unsay that")) == []
+    assert calls(await talk.say("drop the thing I just gave you")) == []
     assert calls(await talk.say("yes")) == ["memory"]
     assert (await services.memory.export(Owner.of(talk.principal))).memories == ()

@@ -175,7 +175,6 @@ def test_a_calculation_with_numbers_is_code(text: str, code: str | None) -> None
         "would stopping Harbour teaser now waste the part that's already done?",
         "the action at six o'clock stays, leave it as it is",
         "Old promo braucht niemand mehr, das bleibt gelöscht",
-        "record nova saying we are sold out for saturday and call it sold out notice",
     ],
 )
 def test_what_speaks_against_a_change_is_asked_about(reader: Reader, world: World, sentence: str) -> None:
