@@ -124,13 +124,13 @@ def excess(found: Sequence[Near]) -> list[Near]:
     return [one for one in found if counts[one.pair] > most.get(one.pair, 0)]
 
 
-def phrasings() -> Sequence[Example]:
+def tool_examples() -> Sequence[Example]:
     """Returns the phrasings beside the tools: those of strangers may be anything."""
     return read_corpus([path for path in corpus_files() if path.parent.name != VARIED]).examples
 
 
 def main() -> None:
-    found = list(too_near(phrasings()))
+    found = list(too_near(tool_examples()))
     for one in sorted(excess(found), key=lambda one: -one.likeness):
         print(f"{one.likeness:.2f} (own {one.own:.2f}) {one.example.intent}: {one.example.text!r}")
         print(f"     {one.other.intent}: {one.other.text!r}")

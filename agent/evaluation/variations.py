@@ -37,7 +37,7 @@ def vary(example: Example, chance: random.Random) -> Example:
             example = with_words_behind(example, chance.choice(words["behind"]))
         if chance.random() < BEFORE:
             example = with_words_before(example, chance.choice(words["before"]))
-    return dictated(example) if chance.random() < DICTATED else example
+    return dictate(example) if chance.random() < DICTATED else example
 
 
 def is_open_ended(example: Example) -> bool:
@@ -67,7 +67,7 @@ def with_words_behind(example: Example, words: str) -> Example:
     return replace(example, text=text + words)
 
 
-def dictated(example: Example) -> Example:
+def dictate(example: Example) -> Example:
     """Returns the sentence without capitals and signs at the ends of words; one with quotations as it is."""
     text = example.text
     if quotations(text) or "\n" in text:

@@ -71,7 +71,7 @@ def test_the_gate_names_what_has_become_worse() -> None:
 
 
 def test_phrasings_are_nearest_to_their_own_tool() -> None:
-    assert nearness.excess(list(nearness.too_near(nearness.phrasings()))) == []
+    assert nearness.excess(list(nearness.too_near(nearness.tool_examples()))) == []
 
 
 @pytest.mark.parametrize(

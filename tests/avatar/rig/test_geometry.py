@@ -13,12 +13,12 @@ skia = pytest.importorskip("skia")
 @pytest.mark.parametrize("counts", [(4,), (13,), (7, 4, 22), (4, 4)])
 def test_a_path_is_the_one_that_is_drawn_point_by_point(counts: tuple[int, ...], closed: bool) -> None:
     points = np.random.default_rng(3).normal(0.0, 100.0, (sum(counts), 2))
-    wanted = skia.Path()
+    expected = skia.Path()
     for contour in np.split(points, np.cumsum(counts)[:-1]):
-        wanted.moveTo(*contour[0])
+        expected.moveTo(*contour[0])
         for at in range(1, len(contour), 3):
-            wanted.cubicTo(*contour[at : at + 3].ravel().tolist())
+            expected.cubicTo(*contour[at : at + 3].ravel().tolist())
         if closed:
-            wanted.close()
-    assert path(points, closed, counts) == wanted
+            expected.close()
+    assert path(points, closed, counts) == expected
     assert path(points, closed, counts).countPoints() == sum(counts)

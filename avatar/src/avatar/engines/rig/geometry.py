@@ -140,7 +140,7 @@ def path(control: Points, closed: bool = True, counts: tuple[int, ...] = ()) -> 
 
 @lru_cache(maxsize=1024)
 def _around_points(counts: tuple[int, ...], closed: bool) -> tuple[bytes, bytes]:
-    """What skia writes before and after the points of such contours, in a serialised path."""
+    """Returns what skia writes before and after the points of such contours, in a serialised path."""
     example, points = skia.Path(), np.arange(2 * sum(counts), dtype="<f4").reshape(-1, 2)
     for contour in np.split(points, np.cumsum(counts)[:-1]):
         first, *others = contour.tolist()
