@@ -216,8 +216,7 @@ class DecidingTurn:
         if own == self.utterance.strip() or not decision.candidates:
             return decision
         whole = interpret(self.utterance, self.world, dialogue, _now())
-        best = decision.candidates[0]
-        same = best.tool is not None and [one.intent for one in whole.candidates[:1]] == [best.intent]
+        same = [candidate.intent for candidate in whole.candidates[:1]] == [decision.candidates[0].intent]
         return whole if same and len(whole.calls) < 2 else decision
 
     def _is_yes_of_others(self, decision: Decision) -> bool:
