@@ -298,7 +298,7 @@ PASTED = {
 """What a person writes above a pasted text, and the tools that the text asks for."""
 
 
-def offered(events: Sequence[BrainEvent]) -> list[tuple[str, ...]]:
+def choices_of(events: Sequence[BrainEvent]) -> list[tuple[str, ...]]:
     return [event.choices for event in events if isinstance(event, Text) and event.choices]
 
 
@@ -310,4 +310,4 @@ async def test_nothing_of_a_pasted_text_is_done_or_offered(services: Services, s
     events = await talk.say(sentence)
     assert not {*PASTED[sentence].split()} & {*calls(events)}
     # What the person's own line alone leads to may be offered.
-    assert offered(events) in ([], offered(await other.say(sentence.partition("\n\n")[0])))
+    assert choices_of(events) in ([], choices_of(await other.say(sentence.partition("\n\n")[0])))
