@@ -9,7 +9,6 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -210,7 +209,7 @@ def main() -> None:
     lexicon = lexicon_of(read_corpus().examples)
     reader = load_reader(train=True, encoder=True)
     assert reader is not None  # noqa: S101
-    record = read_yaml(Path(str(doubt.TREES)))
+    record = read_yaml(doubt.TREES)
     ways = {doubt.N_GRAMS: replace(reader, encoder=None)}
     if reader.encoder is not None:
         ways[doubt.WITH_ENCODER] = reader
@@ -221,7 +220,7 @@ def main() -> None:
         print(f"{way}: {record[way]['sentences']} sentences, {record[way]['cases']} cases")
     head = "# Written by python -m agent.evaluation.doubts: the trees of agent/understanding/doubt.py.\n"
     dump = yaml.safe_dump(record, sort_keys=False, width=1000, default_flow_style=None)
-    Path(str(doubt.TREES)).write_text(head + dump, encoding="utf-8")
+    doubt.TREES.write_text(head + dump, encoding="utf-8")
 
 
 if __name__ == "__main__":

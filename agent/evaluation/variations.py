@@ -11,11 +11,11 @@ from agent.evaluation.cases import FOLDER
 from agent.sentences import read_yaml
 from agent.understanding.corpus import Example
 from agent.understanding.sentence import quotations
+from agent.understanding.slots import FREE_TEXTS
 
 BEFORE, BEHIND, DICTATED = 0.25, 0.2, 0.15
 """Shares of the sentences that get words before or behind them, and of those without signs and capitals."""
-OPEN_ENDED = frozenset({"script", "text", "title", "topic", "name", "heading", "about", "description",
-                        "purpose", "code", "command"})  # fmt: skip
+OPEN_ENDED = FREE_TEXTS - {"question"} | {"purpose"}
 """Arguments that would take in what comes behind them."""
 UNCHANGED = ("act.", "plan.")
 """Answers and talk stay as they are: “thanks, please” is nothing that people say."""

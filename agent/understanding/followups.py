@@ -62,6 +62,11 @@ def _text_of(question: Question) -> str | None:
     return next((one for one in ("script", "text") if one in question.missing), None)
 
 
+def _names_in(question: Question) -> set[str]:
+    """Returns the arguments of the calls that a question offers, folded."""
+    return {fold(str(value)) for one in question.choices for value in one.arguments.values()}
+
+
 def _may_be_look(text: str) -> bool:
     """Returns whether a few words may describe how something shall look, in words that are not known here."""
     is_other = values.asks(text) or changes.matches("orders", text) or changes.cannot_do(text) is not None
@@ -221,10 +226,10 @@ class FollowUp(Corrections):
         """
         if any(one.intent in DESTRUCTIVE for one in question.choices):
             return False
-        named = [fold(str(value)) for one in question.choices for value in one.arguments.values()]
+        named = _names_in(question)
         film = self.dialogue.film
         if film is not None and fold(self.dialogue.last.get("render", "")) in named:
-            named.append(fold(str(film.arguments.get("persona", ""))))
+            named.add(fold(str(film.arguments.get("persona", ""))))
         return len(question.choices) == 1 and fold(text) in named
 
     def _with_look(self, question: Question, text: str, best: Candidate) -> Decision | None:
@@ -261,13 +266,12 @@ class FollowUp(Corrections):
         if place is not None and place != 0 and abs(place) <= len(question.choices):
             return question.choices[place - 1 if place > 0 else place]
         lower_words = fold(text)
-        names = {fold(str(value)) for one in question.choices for value in one.arguments.values()}
         if (
             best.tool is not None
             and best.sureness >= SURE_OTHER
             and best.intent not in {one.intent for one in question.choices}
             # A bare name asks for nothing else.
-            and lower_words not in names
+            and lower_words not in _names_in(question)
         ):
             return None
         intents = [choice.intent for choice in question.choices]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import skia
 from avatar.engines.rig.geometry import path
-
-skia = pytest.importorskip("skia")
 
 
 @pytest.mark.parametrize("closed", [True, False])

@@ -43,7 +43,7 @@ class Piece:
     @property
     def path(self) -> skia.Path:
         """The piece as it lies in the artwork."""
-        return geometry.path(np.concatenate(self.contours), self.closed, tuple(map(len, self.contours)))
+        return _whole(self.contours, self.closed)
 
 
 class MovingArt:
@@ -140,9 +140,12 @@ def _mirrored_fill(fill: Fill) -> Fill:
     return fill
 
 
+def _whole(contours: Sequence[Points], closed: bool = True) -> skia.Path:
+    return geometry.path(np.concatenate(contours), closed, tuple(map(len, contours)))
+
+
 def _cut(contours: Sequence[Points], by: skia.Path) -> tuple[Points, ...]:
-    whole = geometry.path(np.concatenate(contours), counts=tuple(map(len, contours)))
-    cut = skia.Op(whole, by, skia.PathOp.kIntersect_PathOp)
+    cut = skia.Op(_whole(contours), by, skia.PathOp.kIntersect_PathOp)
     return () if cut is None else _contours(cut)
 
 
