@@ -64,5 +64,4 @@ class ScriptBrief:
     topic: str
     scenes: int = SCENES_OF_A_TOPIC
     seconds: int = 15
-    speaker: str = ""
     language: str = "en-us"

@@ -6,8 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
+from drift import drift
 
-from app.migrating import PROVISIONING, drift, migrate, revisions
+from app.migrating import PROVISIONING, migrate, revisions
 from soundstage.database import Database
 
 HERE = Path(__file__).parent
