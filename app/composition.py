@@ -100,7 +100,6 @@ class Services:
     farm: Farm
     scheduler: Scheduler
     studio: Studio
-    watch: RenderWatch
     brain: Brain
     experts: Router
     turns: TurnRunner
@@ -255,7 +254,6 @@ def build(settings: Settings) -> Services:
         farm=farm,
         scheduler=scheduler,
         studio=studio,
-        watch=watch,
         brain=brain,
         experts=experts,
         turns=turns,
