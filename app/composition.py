@@ -100,6 +100,7 @@ class Services:
     farm: Farm
     scheduler: Scheduler
     studio: Studio
+    watch: RenderWatch
     brain: Brain
     experts: Router
     turns: TurnRunner
@@ -254,6 +255,7 @@ def build(settings: Settings) -> Services:
         farm=farm,
         scheduler=scheduler,
         studio=studio,
+        watch=watch,
         brain=brain,
         experts=experts,
         turns=turns,
