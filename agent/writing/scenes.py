@@ -64,4 +64,5 @@ class ScriptBrief:
     topic: str
     scenes: int = SCENES_OF_A_TOPIC
     seconds: int = 15
+    speaker: str = ""
     language: str = "en-us"

@@ -174,6 +174,7 @@ async def write_script(context: ToolContext, request: WriteScript) -> ScriptResu
         brief = ScriptBrief(
             topic=(request.topic or "").strip(),
             scenes=count,
+            speaker=plot.persona.name,
             language=plot.persona.style.language,
         )
         written = None if author is None else await author.write(brief)
