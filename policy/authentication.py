@@ -116,15 +116,15 @@ class Authenticator:
         if not self.origin.allow_plain_http and not is_confidential(connection):
             raise needs_tls()
 
-    async def authenticate(self, connection: HTTPConnection) -> Principal:
+    async def authenticate(self, connection: HTTPConnection, *, check_tls: bool = True) -> Principal:
         """Returns the principal of the Bearer key or, without one, of the session cookie; a wrong key is
         refused even beside a good cookie.
 
         Raises Unauthorized, Forbidden for a request of another origin or without TLS, and 429
-        `auth.too_many_failures`.
+        `auth.too_many_failures`. With `check_tls=False` the caller calls `require_tls` itself.
         """
         authorization = connection.headers.get("authorization")
-        if authorization is not None or COOKIE in connection.cookies:
+        if check_tls and (authorization is not None or COOKIE in connection.cookies):
             self.require_tls(connection)
         if authorization is not None:
             return await self.with_key(_bearer(authorization), connection)
