@@ -20,6 +20,7 @@ from policy import Principal, require_permission
 from soundstage.events.sse import last_event_id
 from soundstage.paging import PAGED, PagingDep
 from soundstage.routers import AppService
+from soundstage.views import read_view
 from studio.renders.states import TERMINAL
 
 EVENT_STREAM = "text/event-stream"
@@ -64,12 +65,10 @@ async def help_lines(brain: BrainDep, _: Chatter) -> list[HelpLine]:
 async def tools(brain: BrainDep, _: Chatter) -> list[ToolLine]:
     """The tools of the agent: purpose, effect, permission, parameters."""
     return [
-        ToolLine(
-            name=tool.name,
-            purpose=tool.purpose,
-            effect=tool.effect,
+        read_view(
+            ToolLine,
+            tool,
             permission=", ".join(tool.permissions),
-            undo=tool.undo,
             parameters=tool.request.model_json_schema(),
         )
         for tool in brain.toolset.tools.values()

@@ -35,7 +35,6 @@ class LocalAccess:
     url: str
     provisioning_url: str | None
     pid: int
-    started_at: datetime
     key: str
 
 
@@ -62,7 +61,6 @@ def read_local_access(state_dir: Path) -> LocalAccess | None:
             url=str(found["url"]),
             provisioning_url=found["provisioning_url"],
             pid=int(found["pid"]),
-            started_at=datetime.fromisoformat(found["started_at"]),
             key=key_path(state_dir).read_text(encoding="ascii").strip(),
         )
     except (OSError, ValueError, KeyError, TypeError):

@@ -13,7 +13,6 @@ from importlib.resources import files
 from pathlib import Path
 
 from alembic import command
-from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -128,17 +127,5 @@ def _locked(lock: Path) -> int:
     return descriptor
 
 
-async def drift(database: Database, tree: Tree = STUDIO) -> list[str]:
-    """Differences between the models and the migrated database, in words; empty when there are none."""
-    async with database.session() as session:
-        connection = await session.connection()
-        return await connection.run_sync(lambda sync: _differences(sync, tree))
-
-
 def _revision_of(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
-
-
-def _differences(connection: Connection, tree: Tree) -> list[str]:
-    context = MigrationContext.configure(connection, opts={"compare_type": True})
-    return [repr(difference) for difference in compare_metadata(context, tree.tables())]

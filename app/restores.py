@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from policy.audit.recorded_head import ChainKey, Origin
+from policy.audit.recorded_head import Origin
 from soundstage.database import Database
 from soundstage.database.restores import (
     Restore,
@@ -46,8 +46,8 @@ async def finish_before_use(
             # Another process may have finished it meanwhile.
             restore = await find_restore(database) or restore
             if restore.is_open:
-                if (log := await finish()).unproven:
-                    raise Conflict("restore.unproven_log", *unproven_log(key, log, name))
+                if (await finish()).unproven:
+                    raise Conflict("restore.unproven_log", *unproven_log(key, name))
             elif restore.id != _remembered(folder):
                 await adopt(restore.id)
                 _remember(folder, restore)
@@ -63,16 +63,9 @@ def _remembered(folder: Path) -> str:
     return file.read_text(encoding="ascii") if file.exists() else ""
 
 
-def unproven_log(key: Path, log: Origin, name: str) -> tuple[str, str]:
+def unproven_log(key: Path, name: str) -> tuple[str, str]:
     """Returns what is wrong with an audit log that nothing proves, and what to do about it."""
     accept = "`soundstage restore --finish --accept-unproven-log`"
-    if log.key is ChainKey.UNKEYED:
-        return (
-            f"Nothing proves the {name}: its {log.lines} lines carry no key, and {key} is there. They are "
-            "from before keys, or they were rewritten. Nothing was added to it.",
-            f"Take a backup that you trust. To go on from this one all the same, run {accept} before the "
-            "server starts; the log will say so.",
-        )
     return (
         f"The {name} was written with another key than {key}, or there is none. Nothing was added to it.",
         "Put the old key there and run `soundstage restore --finish` before the server starts. If it is "

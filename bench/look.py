@@ -21,7 +21,7 @@ import numpy.typing as npt
 from avatar.engines.base import Pixels
 from avatar.engines.motion.footage import Footage
 from avatar.errors import AvatarError
-from avatar.judge.mouth_measures import MouthReport, judge_mouth, write_mouth_sheet
+from avatar.judge.mouth_measures import MouthReport, judge_mouth
 from avatar.judge.speech_curves import ALIGNED, SENTENCE, frontal_frames, speak_again, without_blinks
 from avatar.judge.video_measures import (
     Observation,
@@ -35,6 +35,10 @@ from avatar.judge.video_measures import (
 from avatar.pipeline.context import Context
 from avatar.pipeline.render import render_video
 from avatar.spec import Canvas, Consent, MediaRef, RenderSpec, Scene, VideoFace
+
+sys.path.append(str(Path(__file__).parents[1]))
+
+from bench.mouth_sheet import write_mouth_sheet
 
 TILES = 8
 

@@ -16,12 +16,28 @@ import numpy as np
 from avatar.engines.base import FaceEngine, Pixels
 from avatar.engines.registry import open_engine
 from avatar.spec import Consent, Face, MediaRef, PhotoFace, RigFace, VideoFace
-from avatar.timing.articulators import viseme_pose
+from avatar.timing.articulators import CLEAR_SPEECH
+from avatar.timing.visemes import visemes
 from avatar.tracks import CHANNELS, ControlTrack
 from PIL import Image, ImageDraw, ImageFont
 
 Pose = dict[str, float]
 Crop = tuple[float, float, float, float]
+
+
+def viseme_pose(ipa: str) -> dict[str, float]:
+    """Returns the mouth's channels of a loud sound that is held for long, as contact sheets show it."""
+    viseme = visemes(ipa)[-1]
+    gap = min(1.0, CLEAR_SPEECH * viseme.gap)
+    return {
+        "jaw": gap * viseme.jaw_share,
+        "low": gap * (1 - 0.7 * viseme.jaw_share),
+        "raise": viseme.raise_lip,
+        "tuck": viseme.tuck,
+        "wide": viseme.wide,
+        "tongue": viseme.tongue,
+    }
+
 
 VISEMES: dict[str, Pose] = {
     "rest": {},

@@ -12,7 +12,7 @@ from datetime import datetime
 from farm.history import RunTimes, work_of
 from farm.scheduler import Scheduler
 from farm.states import TaskState
-from farm.tasks import SegmentTask, SubmitReceipt, TaskEvent
+from farm.tasks import SegmentTask, TaskEvent
 from soundstage.blobs import BlobStore
 from soundstage.errors import SoundstageError
 from soundstage.telemetry import get_logger
@@ -38,10 +38,10 @@ class MeasuredScheduler:
         await self.times.load()
         await self._scheduler.start()
 
-    async def submit(self, task: SegmentTask) -> SubmitReceipt:
+    async def submit(self, task: SegmentTask) -> None:
         task = replace(task, work=await self._work(task))
         self._tasks[task.id] = task
-        return await self._scheduler.submit(task)
+        await self._scheduler.submit(task)
 
     async def watch(self, task_id: str) -> AsyncIterator[TaskEvent]:
         began: datetime | None = None

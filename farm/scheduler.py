@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from farm.needs import Needs
-from farm.tasks import SegmentTask, SubmitReceipt, TaskEvent
+from farm.tasks import SegmentTask, TaskEvent
 
 MAX_PLACES = 64
 
@@ -37,8 +37,8 @@ class Scheduler(Protocol):
         process (Nomad) takes them over, any other one ends them. Called once, before `submit`.
         """
 
-    async def submit(self, task: SegmentTask) -> SubmitReceipt:
-        """Queues the task. Submitting the same id again starts nothing and returns its present state."""
+    async def submit(self, task: SegmentTask) -> None:
+        """Queues the task. Submitting the same id again starts nothing."""
 
     def watch(self, task_id: str) -> AsyncIterator[TaskEvent]:
         """Yields all events from the first to the last (state done, failed or cancelled), then ends."""

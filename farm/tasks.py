@@ -60,16 +60,6 @@ class SegmentTask:
 
 
 @dataclass(frozen=True, slots=True)
-class SubmitReceipt:
-    """The state of a submitted task. `ahead` counts tasks that start before it."""
-
-    task_id: str
-    scheduler: str
-    state: TaskState
-    ahead: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class TaskEvent:
     """One fact about a task; `seq` grows by one or more, because stale progress is dropped for slow
     readers.

@@ -206,7 +206,7 @@ def build_provisioning(settings: Settings, db: Database, events: EventStore) -> 
         db, journal, machines, rules, enrolments, Proofs(announcements), waiting_list, refusals,
         max_reports=chosen.hardware_reports,
     )  # fmt: skip
-    ramdisks = RamdiskService(db, intake, enrolments, journal, challenges)
+    ramdisks = RamdiskService(db, intake, enrolments, challenges)
     timeline = TimelineService(db, events)
     artefacts = ArtefactService(settings.artefacts_folder, keys, audit)
 

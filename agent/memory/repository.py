@@ -36,7 +36,7 @@ class Memories(Repository[Memory | MemoryCollection]):
             .join(MemoryCollection, MemoryCollection.id == Memory.collection_id)
             .where(MemoryCollection.tenant == tenant, MemoryCollection.subject == subject)
         )
-        return await self._session.scalar(query) or 0
+        return await self._count(query)
 
     async def same(self, collection_id: str, text_sha256: str) -> Memory | None:
         """Returns the memory with this very text."""

@@ -36,7 +36,7 @@ class Snapshots(Repository[Snapshot | Continuation]):
 
     async def count(self, tenant: str, owner_id: str) -> int:
         query = select(func.count()).where(Snapshot.tenant == tenant, Snapshot.owner_id == owner_id)
-        return await self._session.scalar(query) or 0
+        return await self._count(query)
 
     async def continuations(self, tenant: str, owner_id: str) -> Sequence[Continuation]:
         """Of all the owner's conversations."""

@@ -12,6 +12,7 @@ from agent.tools.renders.lines import FINISHED, video_of
 from agent.vision import not_found
 from soundstage.errors import NotFound
 from soundstage.paging import PageRequest
+from soundstage.views import read_view
 from studio.assets.repository import AssetFilter
 from studio.assets.schemas import AssetKind
 
@@ -78,13 +79,11 @@ async def transcribe(context: ToolContext, request: Transcribe) -> TranscribedRe
         context.principal, sha256, subject, request.language
     )
     unsure = dict.fromkeys(word.text for word in found.words if word.confidence < UNSURE)
-    return TranscribedRecording(
+    return read_view(
+        TranscribedRecording,
+        found,
         name=name,
-        text=found.text,
         seconds=round(found.duration_ms / 1000, 1),
-        language=found.language,
-        confidence=found.confidence,
-        recogniser=found.recogniser,
         unsure=tuple(unsure)[:20],
         captions={"vtt": found.vtt, "srt": found.srt}[request.captions] if request.captions else None,
     )

@@ -34,7 +34,7 @@ class Triggers(Repository[Trigger]):
 
     async def count_open(self, tenant: str, principal_id: str) -> int:
         query = select(func.count(Trigger.id)).where(*_owned(tenant, principal_id), Trigger.state.in_(OPEN))
-        return await self._session.scalar(query) or 0
+        return await self._count(query)
 
     async def due(self, now: datetime, other_than: Collection[str], limit: int) -> Sequence[str]:
         """Returns the ids of those whose time has come, and of claims whose process did not go on."""

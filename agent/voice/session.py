@@ -24,6 +24,7 @@ from policy import Principal
 from soundstage.database import utcnow
 from soundstage.errors import Forbidden, NotFound, SoundstageError
 from soundstage.tasks import create_task_in
+from soundstage.views import read_view
 from studio.personas.schemas import Persona
 
 
@@ -67,17 +68,14 @@ class Session:
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     def view(self) -> VoiceSession:
-        return VoiceSession(
+        return read_view(
+            VoiceSession,
+            self,
             session_id=self.id,
-            room=self.room,
-            transport=self.transport,
             video=self.face is not None,
-            state=self.state,
-            muted=self.muted,
             persona_id=self.persona.id,
             connected=self.person is not None,
             recorded=self.is_recorded,
-            created_at=self.created_at,
         )
 
     def is_of(self, principal: Principal) -> bool:

@@ -12,7 +12,8 @@ from pydantic import BaseModel, Field
 from sse_starlette import EventSourceResponse
 from starlette.types import Receive, Scope, Send
 
-from agent.tools.machines.actions import ACTS, ChangeMachine, plan_act
+from agent.tools.machines.actions import ChangeMachine, plan_act
+from agent.tools.machines.tools import change_machine
 from agent.tools.plan import Change, Plan
 from agent.tools.record import ToolContext
 from agent.tools.services import ToolServices
@@ -102,7 +103,7 @@ class FarmCalls:
 
     async def plan(self, person: Principal, action: PlannedAction, name: str) -> MachinePlan:
         """Raises what the act would."""
-        person.require(ACTS_NEED[action])
+        person.require(change_machine.acts[action].permission)
         plan: Plan = await plan_act(self._context(person), ChangeMachine(action=action, machine=name))
         return MachinePlan(
             action=action, changes=list(plan.changes), seconds=plan.seconds, sha256=plan.sha256
@@ -116,22 +117,11 @@ class FarmCalls:
                 f"What would be done with {name} has changed since it was shown.",
                 "Read the plan again, and then agree to that.",
             )
-        done = await ACTS[action].run(self._context(person), ChangeMachine(action=action, machine=name))
-        return ActDone(machine=done.name, sentence=done.sentence)
+        done = await change_machine.run(self._context(person), ChangeMachine(action=action, machine=name))
+        return ActDone(machine=done.name, sentence=done.done)
 
     def _context(self, person: Principal) -> ToolContext:
         return ToolContext(principal=person, session_id="", services=self._services)
-
-
-ACTS_NEED: dict[PlannedAction, str] = {
-    "accept": "machine:accept",
-    "reinstall": "machine:accept",
-    "drain": "machine:drain",
-    "undrain": "machine:drain",
-    "switch_on": "machine:power",
-    "switch_off": "machine:power",
-    "retire": "machine:retire",
-}
 
 
 class RelayedEvents(Response):

@@ -145,14 +145,11 @@ async def run_all(work: Sequence[Coroutine[Any, Any, None]]) -> None:
         await wait_all(tasks)
 
 
-def server_command(config_file: Path | None, http_fd: int, tls_fd: int | None = None) -> list[str]:
+def server_command(
+    module: str, config_file: Path | None, http_fd: int, tls_fd: int | None = None
+) -> list[str]:
     sockets = ["--socket", str(http_fd), *([] if tls_fd is None else ["--tls-socket", str(tls_fd)])]
-    return [sys.executable, "-m", "app.server", *sockets, *_config(config_file)]
-
-
-def provisioning_command(config_file: Path | None, http_fd: int, tls_fd: int) -> list[str]:
-    sockets = ["--socket", str(http_fd), "--tls-socket", str(tls_fd)]
-    return [sys.executable, "-m", "app.provisioning_server", *sockets, *_config(config_file)]
+    return [sys.executable, "-m", module, *sockets, *_config(config_file)]
 
 
 def _config(config_file: Path | None) -> list[str]:

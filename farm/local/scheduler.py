@@ -29,7 +29,7 @@ from farm.needs import Needs
 from farm.scheduler import FarmAvailability
 from farm.states import TaskState
 from farm.task_registry import TaskRecord, TaskRegistry
-from farm.tasks import SegmentTask, SubmitReceipt, TaskEvent
+from farm.tasks import SegmentTask, TaskEvent
 from soundstage.blobs import BlobStore
 from soundstage.errors import SoundstageError
 from soundstage.telemetry import get_logger
@@ -145,15 +145,12 @@ class LocalScheduler:
         if swept:
             log.warning("farm.local.swept", control_processes=list(swept))
 
-    async def submit(self, task: SegmentTask) -> SubmitReceipt:
-        record = self._registry.find(task.id)
-        if record is None:
-            record = self._registry.add(task)
+    async def submit(self, task: SegmentTask) -> None:
+        if self._registry.find(task.id) is None:
+            self._registry.add(task)
             self._stops[task.id] = asyncio.Event()
             self._queue.push(task.id, task.priority)
             self._start_next()
-        waiting = self._queue.ahead_of(task.id) if task.id in self._queue else 0
-        return SubmitReceipt(task.id, self.name, record.state, waiting)
 
     def watch(self, task_id: str) -> AsyncIterator[TaskEvent]:
         return self._registry.watch(task_id)

@@ -16,6 +16,7 @@ from farm.nomad.client import Json
 from farm.nomad.inventory import lease_of, lives, node_of
 from farm.nomad.overview import node_overview
 from farm.placement.cards import SHARE_MIB
+from soundstage.views import read_view
 
 TICKET, TRACE = "ticket", "trace"
 """Names in the meta of a job that the farm created for one step of a video."""
@@ -144,22 +145,16 @@ def _node_view(
     overview, sizes = node_overview(node, allocations), node_of(node)
     here = [one for one in allocations if one["NodeID"] == node["ID"] and lives(one)]
     leases = [_lease_view(one, jobs.get(str(one["JobID"]), {}), films) for one in here]
-    return NodeView(
-        id=overview.id,
-        name=overview.name,
-        state=overview.state,
-        eligible=overview.eligible,
-        pool=overview.pool,
+    return read_view(
+        NodeView,
+        overview,
         cpu_mhz=sizes.cpu_mhz,
         memory_mib=sizes.memory_mib,
         cards=[
-            CardView(
-                uuid=card.uuid,
-                model=card.model,
-                memory_mib=card.memory_mib,
-                shares=card.shares,
+            read_view(
+                CardView,
+                card,
                 held_mib=min(card.memory_mib, card.taken * (SHARE_MIB if card.shares else card.memory_mib)),
-                fault=card.fault,
             )
             for card in overview.cards
         ],

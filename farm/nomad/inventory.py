@@ -77,7 +77,6 @@ def node_of(node: Json) -> Node:
         name=str(node.get("Name") or node["ID"]),
         cards=cards,
         shared=any(card.shares for card in cards),
-        pool=str(node.get("NodePool") or "default"),
         cpu_mhz=_amount(resources, "Cpu", "CpuShares") - _amount(reserved, "Cpu", "CpuShares"),
         memory_mib=_amount(resources, "Memory", "MemoryMB") - _amount(reserved, "Memory", "MemoryMB"),
         drained=bool(node.get("Drain")) or node.get("SchedulingEligibility") != "eligible",

@@ -20,7 +20,7 @@ from farm.nomad.request import PlacementHint
 from farm.nomad.state import SchedulerState
 from farm.scheduler import FarmAvailability
 from farm.states import TaskState
-from farm.tasks import SegmentTask, SubmitReceipt, TaskEvent
+from farm.tasks import SegmentTask, TaskEvent
 from farm.transfer import TransferService
 from soundstage.background import Worker
 from soundstage.blobs import BlobStore
@@ -71,12 +71,12 @@ class NomadScheduler:
             await self._take_over()
         await self._start_workers()
 
-    async def submit(self, task: SegmentTask) -> SubmitReceipt:
+    async def submit(self, task: SegmentTask) -> None:
         await self._start_workers()
         state = self._state
         record = state.registry.find(task.id)
         if record is None:
-            record = state.registry.add(task)
+            state.registry.add(task)
             state.placer.push(task)
             self._launcher.launch_ready()
         elif task.id in state.not_resubmitted:
@@ -84,8 +84,6 @@ class NomadScheduler:
             if record.ended:
                 # Its result is consumed now; tickets of tasks that are not resubmitted stay open until then.
                 await state.transfer.close(task.id)
-        ahead = state.placer.queue.ahead_of(task.id) if task.id in state.placer.queue else 0
-        return SubmitReceipt(task.id, self.name, record.state, ahead)
 
     def watch(self, task_id: str) -> AsyncIterator[TaskEvent]:
         return self._state.registry.watch(task_id)

@@ -14,17 +14,10 @@ FORGIVEN = 1.0
 CERTAIN_S = 600.0
 
 
-@dataclass(frozen=True, slots=True)
-class AvoidedNode:
-    node_id: str
-    engine: str
-    failures: int
-    """Failures in a row that led to it."""
-    until_s: float
-
-
 @dataclass(slots=True)
-class _Score:
+class Score:
+    """`failures` counts those in a row; the node is avoided until `until_s`."""
+
     value: float = 0.0
     at_s: float = 0.0
     failures: int = 0
@@ -38,18 +31,18 @@ class BlockList:
     """
 
     def __init__(self) -> None:
-        self._scores: dict[str, dict[str, _Score]] = {}
+        self._scores: dict[str, dict[str, Score]] = {}
 
     def record_failure(
         self, node_id: str, engine: str, now_s: float, *, certain: bool = False
-    ) -> AvoidedNode | None:
+    ) -> Score | None:
         """Counts a failure that may be the node's fault, not a bad spec. Returns the block, or None.
 
         `certain`: nothing else can be the cause, as with a full disk; blocked at once, for some minutes.
         """
         if (avoided := self.find_avoided(node_id, engine, now_s)) is not None:
             return avoided
-        score = self._scores.setdefault(engine, {}).setdefault(node_id, _Score(at_s=now_s))
+        score = self._scores.setdefault(engine, {}).setdefault(node_id, Score(at_s=now_s))
         value = self._value(score, now_s)
         score.failures = score.failures + 1 if value >= FORGIVEN / 2 else 1
         # Clocks of machines differ: a failure reported late never turns the time back.
@@ -72,11 +65,9 @@ class BlockList:
         for engine in list(self._scores):
             self.record_success(node_id, engine)
 
-    def find_avoided(self, node_id: str, engine: str, now_s: float) -> AvoidedNode | None:
+    def find_avoided(self, node_id: str, engine: str, now_s: float) -> Score | None:
         score = self._scores.get(engine, {}).get(node_id)
-        if score is None or score.until_s <= now_s:
-            return None
-        return AvoidedNode(node_id, engine, score.failures, score.until_s)
+        return None if score is None or score.until_s <= now_s else score
 
     def nodes(self, engine: str, now_s: float) -> frozenset[str]:
         """Returns the nodes that are blocked for this engine now."""
@@ -92,5 +83,5 @@ class BlockList:
                 if score.until_s <= now_s and self._value(score, now_s) < FORGIVEN / 8:
                     self.record_success(node_id, engine)
 
-    def _value(self, score: _Score, now_s: float) -> float:
+    def _value(self, score: Score, now_s: float) -> float:
         return score.value * math.exp2(-max(0.0, now_s - score.at_s) / HALF_LIFE_S)

@@ -60,8 +60,6 @@ class Node:
     name: str
     cards: tuple[Card, ...] = ()
     shared: bool = False
-    pool: str = "default"
-    """Nomad's node pool, handed through to the job."""
     cpu_mhz: int = 4000
     memory_mib: int = 8192
     drained: bool = False

@@ -50,7 +50,7 @@ def transfer_router(transfer: TransferService, *, upload_mib: int) -> APIRouter:
         await transfer.bring(task_id, sha256, _body(request), kind, upload_mib * MIB)
         return Response(status_code=204)
 
-    @router.post("/{task_id}/reports", response_model_exclude_unset=True)
+    @router.post("/{task_id}/reports")
     async def reports(task_id: str, report: WorkReport) -> WorkReply:
         """Progress, log and end. A report that is repeated changes nothing."""
         return await transfer.report(task_id, report)

@@ -230,8 +230,7 @@ class TransferService:
                 metrics.FARM_FILES.inc("output", "bucket")
 
     def _reply(self, task_id: str, *, stop: bool) -> WorkReply:
-        forget = self._stopping.get(task_id, False)
-        return WorkReply(stop=stop, forget=True) if forget else WorkReply(stop=stop)
+        return WorkReply(stop=stop, forget=self._stopping.get(task_id, False))
 
     async def _keep(self, task_id: str, end: WorkEnd) -> WorkEnd:
         if end.result is not None:

@@ -61,7 +61,6 @@ class HeadFile:
         self._key_files = KeyFiles(key_folder or folder, sealing)
         self._key_path = self._key_files.folder / KEY_FILE
         self._key: bytes | None = None
-        self.key_is_new = False
         self._log = get_logger(__name__)
 
     @property
@@ -84,11 +83,6 @@ class HeadFile:
                 "audit.head_forged", f"{self._path.name} was not written with the key of this log"
             )
         return head
-
-    def read_unkeyed(self) -> Head | None:
-        """Returns a head without a proof, as written before lines carried keys. Raises `HeadError`."""
-        head, proof = self._content() or (None, None)
-        return None if proof is not None else head
 
     def forget(self) -> None:
         """Remove the file: a database was put back on purpose. Raises `OSError`."""
@@ -119,7 +113,6 @@ class HeadFile:
         return chain_hash(["head", head.number, head.sha256], self.key)
 
     def _read_or_make_key(self) -> bytes:
-        new = not self._key_path.exists()
         try:
             text = self._key_files.read_or_create(
                 KEY_FILE, lambda: secrets.token_hex(KEY_BYTES).encode(), folder_mode=0o700
@@ -133,5 +126,4 @@ class HeadFile:
                 f"The key of the audit log, {self._key_path}, can be neither read nor made: {error}.",
                 "Restore the file from a backup; `state_dir` has to belong to the user who runs soundstage.",
             ) from error
-        self.key_is_new = new
         return key

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, Protocol
 
 from policy.audit.head import Head, HeadError, HeadFile
-from policy.audit.verification import KEYED, ChainBrokenError, ChainCheck
+from policy.audit.verification import ChainBrokenError, ChainCheck
 from soundstage.database import Database
 from soundstage.telemetry import get_logger
 
@@ -58,12 +58,6 @@ class HeadWriter:
         """Returns the newest head, written or not. Raises `HeadError`."""
         return self._latest or self._file.read()
 
-    def is_unkeyed_head(self, last: Head) -> bool:
-        """Returns whether the key was created just now and the file holds `last` without a proof: the chain
-        was written before lines carried keys, and continues under the new key.
-        """
-        return bool(self._file.key) and self._file.key_is_new and self._file.read_unkeyed() == last
-
     def forget(self) -> None:
         """Removes the head after its chain was replaced. Raises `OSError`."""
         self._latest = None
@@ -76,26 +70,12 @@ UNPROVEN = "unproven"
 """The field with the number of unproven lines that an operator has accepted."""
 
 
-NO_KEY = b"\0"
-"""A placeholder key that no line was written with: only lines from before keys verify."""
-
-
-class ChainKey(StrEnum):
-    """The key of the lines of a chain: that of this installation, none (from before keys), or another one."""
-
-    OURS = "ours"
-    UNKEYED = "unkeyed"
-    FOREIGN = "foreign"
-
-
 @dataclass(frozen=True, slots=True)
 class Origin:
     """The origin of the lines of a restored chain. `unproven` counts its lines when the key of this
-    installation, or its absence, proves none of them; 0 when the chain can be resumed without an operator.
+    installation proves none of them, or is missing; 0 when the chain can be resumed without an operator.
     """
 
-    key: ChainKey
-    lines: int
     unproven: int = 0
 
     @property
@@ -138,32 +118,19 @@ class RecordedHead:
         return self._file.has_key
 
     async def origin(self, walk: Callable[[ChainCheck], Awaitable[None]]) -> Origin:
-        """Returns with which key the lines of a restored chain verify. Creates no missing key.
-
-        Lines without a key can be forged: where there is a key already, they prove nothing.
-        """
-        has_key = self.has_key
-        check, is_whole = ChainCheck(self.key if has_key else NO_KEY), True
-        try:
-            await walk(check)
-        except ChainBrokenError:
-            is_whole = False
+        """Returns whether the key proves lines of a restored chain. Creates no missing key."""
+        if self.has_key:
+            check = ChainCheck(self.key)
+            with suppress(ChainBrokenError):
+                await walk(check)
+            if check.count:
+                return Origin()
         async with self._db.session() as session:
             last = await self._open_table(session).last()
-        lines = 0 if last is None else last.number
-        if check.count and is_whole and check.is_unkeyed:
-            return Origin(ChainKey.UNKEYED, lines, lines if has_key else 0)
-        if is_whole or check.keyed:
-            return Origin(ChainKey.OURS, lines)
-        return Origin(ChainKey.FOREIGN, lines, lines)
+        return Origin(0 if last is None else last.number)
 
-    async def start(
-        self,
-        record: Callable[[str, Mapping[str, Any]], Awaitable[None]],
-        reset: Callable[[str, Mapping[str, Any]], Awaitable[None]],
-    ) -> None:
-        """Advances the head after a crash (`record` appends a line about it). Begins to use the key on a
-        chain that was written before keys (`reset` appends the line `KEYED` and records the head again).
+    async def start(self, record: Callable[[str, Mapping[str, Any]], Awaitable[None]]) -> None:
+        """Advances the head after a crash (`record` appends a line about it).
 
         Called once the database is migrated. A head that is missing or does not match is left as it is:
         verification reports it until an administrator accepts it, or the key proves the lines of a shared
@@ -174,9 +141,6 @@ class RecordedHead:
         if last is None:
             return
         try:
-            if await asyncio.to_thread(self._writer.is_unkeyed_head, last):
-                await reset(KEYED, {"noted": last.number})
-                return
             head = await self._wait_for_head(last.number)
         except HeadError as error:
             self._log.error("audit head not usable", code=error.code, reason=str(error))
@@ -222,7 +186,7 @@ class RecordedHead:
             # Lines that were written during the walk, or lines that are missing.
             await walk()
         noted = 0 if head is None else head.number
-        if noted < check.count and self._is_shared and not check.is_unkeyed:
+        if noted < check.count and self._is_shared:
             # Another machine wrote the lines after our head, or all before this one was added; the key
             # has just proved them.
             if head is None:

@@ -14,11 +14,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from policy.audit.chain import GENESIS, chain_hash
 from policy.audit.head import Head, HeadFile
 from policy.audit.models import AuditLine
-from policy.audit.recorded_head import ChainKey, Origin, RecordedHead
+from policy.audit.recorded_head import Origin, RecordedHead
 from policy.audit.redactable import COMMITMENTS, commitments, detach, matches, render
 from policy.audit.repository import ALL_LINES, TENANT, AuditFilter, AuditLines, ChainHead
 from policy.audit.schemas import AuditHead, AuditLineOut, AuditTrail, AuditVerdict
-from policy.audit.verification import KEYED, ChainBrokenError, ChainCheck, judge
+from policy.audit.verification import ChainBrokenError, ChainCheck, judge
 from policy.principal import DEFAULT_TENANT
 from soundstage.database import Database, in_transaction, on_commit, utcnow
 from soundstage.database.storable import storable
@@ -67,8 +67,8 @@ class AuditLog:
         self._recorded_head = None if head is None else RecordedHead(db, ChainHead, head)
 
     async def start(self) -> None:
-        """Moves the recorded head on after a crash, and begins to use the key on a chain from before keys;
-        both append a line. Called once the database is migrated.
+        """Moves the recorded head on after a crash, and appends a line about it. Called once the database is
+        migrated.
         """
         if self._recorded_head is None:
             return
@@ -76,10 +76,7 @@ class AuditLog:
         async def record(kind: str, data: Mapping[str, Any]) -> None:
             await self.record_now(AuditEntry(kind, "soundstage", data=data))
 
-        async def reset(kind: str, data: Mapping[str, Any]) -> None:
-            await self.reset_head(AuditEntry(kind, "soundstage", data=data))
-
-        await self._recorded_head.start(record, reset)
+        await self._recorded_head.start(record)
 
     async def record(self, session: AsyncSession, *entries: AuditEntry) -> None:
         """Appends lines in the transaction of the change that they describe; secrets are masked."""
@@ -153,8 +150,7 @@ class AuditLog:
             await self.record(session, entry)
 
     async def resume_restored_chain(self, entry: AuditEntry, *, accept_unproven: bool = False) -> Origin:
-        """Resumes a restored chain when every line verifies, or when the chain predates keys and this
-        installation has none; returns the origin of its lines.
+        """Resumes a restored chain whose lines the key of this installation proves; returns their origin.
 
         Otherwise nothing is written, and no key is created: the right one may still be restored. With
         `accept_unproven` a person resumes all the same, and the appended line holds the number of unproven
@@ -162,12 +158,10 @@ class AuditLog:
         """
         if self._recorded_head is None:
             await self.reset_head(entry)
-            return Origin(ChainKey.OURS, 0)
+            return Origin()
         origin = await self._recorded_head.origin(lambda check: self._walk(check, set()))
         if origin.unproven and not accept_unproven:
             return origin
-        if origin.key is ChainKey.UNKEYED:
-            await self.reset_head(AuditEntry(KEYED, entry.actor, data=origin.facts))
         await self.reset_head(replace(entry, data={**entry.data, **origin.facts}))
         return origin
 
@@ -259,7 +253,7 @@ class AuditLog:
             while page := await AuditLines(session).after(check.count, PAGE):
                 for line in page:
                     content = _content({name: getattr(line, name) for name in _HASHED})
-                    check.add(line.number, line.kind, line.before, line.sha256, content)
+                    check.add(line.number, line.before, line.sha256, content)
                     if not matches(line.data, line.words):
                         raise ChainBrokenError(
                             line.number, "audit.words_changed", "the redactable text of the line was changed"

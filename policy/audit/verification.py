@@ -10,9 +10,6 @@ from policy.audit.chain import GENESIS, chain_hash
 from policy.audit.head import Head, HeadError
 from policy.audit.schemas import AuditVerdict
 
-KEYED = "audit.keyed"
-"""The line with which a chain from before keys goes on under its key."""
-
 
 class ChainBrokenError(Exception):
     """`number` is the first line that does not fit; `code` and text say why."""
@@ -29,35 +26,21 @@ class ChainCheck:
 
     def __init__(self, key: bytes | None) -> None:
         self._key = key
-        self._unkeyed = key is None
         self.count = 0
-        self.keyed = 0
-        """How many lines fitted the key."""
         self.last = GENESIS
 
-    @property
-    def is_unkeyed(self) -> bool:
-        """True while all lines so far are from before keys."""
-        return self._unkeyed
-
-    def add(self, number: int, kind: str, before: str, sha256: str, content: Sequence[Any]) -> None:
+    def add(self, number: int, before: str, sha256: str, content: Sequence[Any]) -> None:
         """Check one line. `content` is what its hash covers. Raises `ChainBrokenError`."""
         at = self.count + 1
         if number != at:
             raise ChainBrokenError(at, "audit.line_missing", "a line is missing")
-        if at == 1 and self._key is not None:
-            # Lines from before keys carry plain hashes, which the first line with a key covers.
-            self._unkeyed = hmac.compare_digest(sha256, chain_hash(content))
-        if self._unkeyed and kind == KEYED and self._key is not None:
-            self._unkeyed = False
-        if not hmac.compare_digest(sha256, chain_hash(content, None if self._unkeyed else self._key)):
+        if not hmac.compare_digest(sha256, chain_hash(content, self._key)):
             raise ChainBrokenError(at, "audit.line_changed", "the line was changed")
         if before != self.last:
             raise ChainBrokenError(
                 at, "audit.line_inserted", "the line was put in, or one before it was changed"
             )
         self.count, self.last = number, sha256
-        self.keyed += not self._unkeyed
 
     def end(self, head: Head | None, hash_there: str | None) -> None:
         """Check that the chain ends where its head says. `hash_there`: of the line with the head's number.
@@ -69,10 +52,6 @@ class ChainCheck:
         if head is None:
             raise ChainBrokenError(self.count, "audit.head_missing", "the recorded end of the log is missing")
         self.expect(head, hash_there)
-        if self._unkeyed:
-            raise ChainBrokenError(
-                1, "audit.line_changed", "the lines were not written with the key of this log"
-            )
         if head.number < self.count:
             raise ChainBrokenError(
                 head.number + 1,

@@ -23,6 +23,7 @@ from policy.principal import Principal
 from policy.roles import role
 from soundstage.database import Database
 from soundstage.database.tenants import NAME_CHARS, NAME_PATTERN
+from soundstage.views import read_view
 
 MAX_ARGUMENTS = 50
 ArgumentValue = str | int | float | bool | None | list[str]
@@ -154,18 +155,13 @@ class PolicyTest:
             reasons=list(decision.reasons),
             approvers=decision.approvers,
             revision=decision.revision,
-            subject=Subject(
-                id=subject.id,
-                name=subject.name,
-                role=subject.role,
-                scopes=None if subject.scopes is None else list(subject.scopes),
-                state=subject.state,
-                tenant=subject.tenant,
-            ),
+            subject=read_view(Subject, subject),
             permission=action.permission,
             effect=action.effect or bundle["permissions"][action.permission]["effect"],
             grants=_grants(subject.role, action.permission),
-            scopes=_covering(subject.scopes, action.permission),
+            scopes=None
+            if subject.scopes is None
+            else [one for one in subject.scopes if covers(one, action.permission)],
             system_scope=any(covers(one, action.permission) for one in bundle["house"]["permissions"]),
             rule=_tools().get(action.name) if action.kind == "tool" else None,
         )
@@ -213,10 +209,6 @@ def _grants(name: str, needed: str) -> list[Grant]:
         found += [Grant(role=at, pattern=one) for one in table[at].get("grants", ()) if covers(one, needed)]
         at = table[at].get("inherits")
     return found
-
-
-def _covering(scopes: Iterable[str] | None, needed: str) -> list[str] | None:
-    return None if scopes is None else [one for one in scopes if covers(one, needed)]
 
 
 def _principal_of(key: KeyView) -> Principal:

@@ -64,8 +64,7 @@ class KeyRepository(Repository[ApiKeyRow]):
 
     async def count(self, *, besides: str) -> int:
         """Counts the keys that there are or were, without those that `besides` made."""
-        query = select(func.count()).select_from(ApiKeyRow).where(ApiKeyRow.created_by != besides)
-        return await self._session.scalar(query) or 0
+        return await self._count(select(func.count(ApiKeyRow.id)).where(ApiKeyRow.created_by != besides))
 
     async def has_ended(self, login_id: str) -> bool:
         """Returns whether this login has been logged out."""

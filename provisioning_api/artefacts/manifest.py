@@ -68,17 +68,6 @@ def verify_manifest(content: bytes, signature_hex: str, public_key: bytes) -> Ma
         ) from error
 
 
-def check_chunk(artefact: Artefact, number: int, content: bytes) -> None:
-    """Raises `artefact.bad_chunk` unless this is piece `number` (from 0) of the file."""
-    expected = artefact.chunks[number] if 0 <= number < len(artefact.chunks) else None
-    if hashlib.sha256(content).hexdigest() != expected:
-        raise Forbidden(
-            "artefact.bad_chunk",
-            f"Piece {number} of {artefact.name} is not what the manifest names.",
-            "Nothing of it was written. Fetch it again; if it stays, look at the folder of the artefacts.",
-        )
-
-
 def _chunks(path: Path) -> Iterator[bytes]:
     with path.open("rb") as file:
         while chunk := file.read(CHUNK_BYTES):

@@ -13,9 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from policy.acting_for import acting_for
 from policy.audit.chain import GENESIS, chain_hash
 from policy.audit.head import Head, HeadFile
-from policy.audit.recorded_head import ChainKey, Origin, RecordedHead
+from policy.audit.recorded_head import Origin, RecordedHead
 from policy.audit.schemas import AuditVerdict
-from policy.audit.verification import KEYED, ChainCheck, judge
+from policy.audit.verification import ChainCheck, judge
 from provisioning_api.audit.models import AuditRecord
 from provisioning_api.audit.repository import AuditRecords
 from soundstage.database import Database, on_commit, utcnow
@@ -54,14 +54,14 @@ class AuditLog:
         _ = self._recorded_head.key
 
     async def start(self) -> None:
-        """Moves the recorded head on after a crash, and begins to use the key on a chain from before keys;
-        both append a record. Called once the database is migrated.
+        """Moves the recorded head on after a crash, and appends a record about it. Called once the database
+        is migrated.
         """
 
         async def record(kind: str, data: Mapping[str, Any]) -> None:
             await self.record_now("soundstage", kind, "", data)
 
-        await self._recorded_head.start(record, self.reset_head)
+        await self._recorded_head.start(record)
 
     async def adopt_restored(self, restore_id: str) -> None:
         """Adopts the chain of a restored database, which another process has resumed; appends a record that
@@ -86,8 +86,6 @@ class AuditLog:
         origin = await self._recorded_head.origin(self._walk)
         if origin.unproven and not accept_unproven:
             return origin
-        if origin.key is ChainKey.UNKEYED:
-            await self.reset_head(KEYED, origin.facts)
         await self.reset_head(action, origin.facts)
         return origin
 
@@ -156,7 +154,7 @@ class AuditLog:
         async with self._db.session() as session:
             while page := await AuditRecords(session).after(check.count, PAGE):
                 for record in page:
-                    check.add(record.number, record.action, record.before, record.sha256, _content(record))
+                    check.add(record.number, record.before, record.sha256, _content(record))
 
 
 def _content(record: AuditRecord) -> list[Any]:

@@ -23,6 +23,7 @@ from provisioning_api.machines.service import get_machine
 from provisioning_api.machines.states import MEMBERS
 from soundstage.database import Database
 from soundstage.errors import Conflict, Forbidden, SoundstageError, Unavailable
+from soundstage.views import read_view
 
 # Connections at the same time; each holds a thread.
 AT_ONCE = 16
@@ -166,14 +167,7 @@ class CommandService:
             raise
         facts = {"argv": request.argv, "exit_code": ran.exit_code, "seconds": ran.seconds}
         await self.audit.record_now(by, "command.ran", machine.id, facts)
-        return CommandResult(
-            machine=machine.name,
-            argv=request.argv,
-            exit_code=ran.exit_code,
-            output=ran.output,
-            truncated=ran.truncated,
-            seconds=ran.seconds,
-        )
+        return read_view(CommandResult, ran, machine=machine.name, argv=request.argv)
 
     def _target(self, machine: Machine) -> Target:
         """Returns how it is reached; `command.not_a_member` for one that is not enrolled."""

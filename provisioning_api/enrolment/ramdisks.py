@@ -14,7 +14,6 @@ from provisioning_api.enrolment.proofs import SignedDiscovery
 from provisioning_api.enrolment.schemas import Claimed, Membership, SignedCall, SignedReport
 from provisioning_api.enrolment.service import EnrolmentService
 from provisioning_api.intake import Intake
-from provisioning_api.machines.journal import MachineJournal
 from provisioning_api.machines.keys import code_of
 from provisioning_api.machines.models import Machine
 from provisioning_api.machines.schemas import Discovered, Discovery
@@ -37,7 +36,6 @@ class RamdiskService:
     db: Database
     intake: Intake
     enrolments: EnrolmentService
-    journal: MachineJournal
     challenges: Challenges
 
     async def discover(self, call: SignedReport, *, source: str | None) -> Discovered:

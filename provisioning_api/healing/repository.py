@@ -46,7 +46,7 @@ class HealingActions(Repository[HealingAction]):
         query = select(func.count()).where(HealingAction.kind == kind, HealingAction.at >= since)
         if machine_id is not None:
             query = query.where(HealingAction.machine_id == machine_id)
-        return await self._session.scalar(query) or 0
+        return await self._count(query)
 
     async def of_cases(self, case_ids: Collection[str]) -> builtins.list[HealingAction]:
         """The oldest first."""

@@ -36,8 +36,7 @@ class Machines(Repository[Machine]):
 
     async def count_waiting(self) -> int:
         """Returns how many machines wait for a decision."""
-        query = select(func.count()).where(Machine.state == MachineState.DISCOVERED)
-        return await self._session.scalar(query) or 0
+        return await self._count(select(func.count()).where(Machine.state == MachineState.DISCOVERED))
 
     async def waiting_since(self, before: datetime, limit: int) -> builtins.list[Machine]:
         """Returns machines in these states that were silent since `before`, the longest silent first.

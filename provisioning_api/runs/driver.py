@@ -79,7 +79,6 @@ class RunDriver:
     user: str
     lock: LeaderLock
     """Held by the one process that drives runs."""
-    key_file: Path | None = None
     _service: RunService | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
@@ -204,7 +203,7 @@ class RunDriver:
             "-o IdentitiesOnly=yes -o IdentityAgent=none"
         )
         connection = {
-            "ansible_ssh_private_key_file": str(self.key_file or folder / "ssh" / "key"),
+            "ansible_ssh_private_key_file": str(folder / "ssh" / "key"),
             "ansible_ssh_common_args": options,
         }
         # All members: a machine is configured as part of its farm, whose servers it must know. Only those of

@@ -33,16 +33,13 @@ MARGIN_S = 300
 
 @dataclass(frozen=True, slots=True)
 class RunTerms:
-    """Settings that all runs share. `key_file`: a key of the operator's, for machines that do not trust our
-    CA.
-    """
+    """Settings that all runs share."""
 
     project_dir: Path
     ansible_bin: Path | None
     ssh_user: str
     forks: int
     timeout_s: int
-    key_file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

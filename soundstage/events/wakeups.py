@@ -84,11 +84,6 @@ class FollowerWakeups:
                 wake()
 
     @property
-    def watching(self) -> bool:
-        """True while there are followers, and the poll therefore runs."""
-        return bool(self._wakers)
-
-    @property
     def count(self) -> int:
         """Returns how many follow."""
         return len(self._wakers)

@@ -32,18 +32,6 @@ _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 class RecordedSpan(Span):
     """A span with name, times, status and attributes; events and links are dropped."""
 
-    __slots__ = (
-        "_attributes",
-        "_context",
-        "_emit",
-        "_end_ns",
-        "_is_error",
-        "_kind",
-        "_name",
-        "_parent_id",
-        "_start_ns",
-    )
-
     def __init__(
         self,
         emit: Callable[[SpanRecord], None],

@@ -13,6 +13,7 @@ from soundstage.database.tenants import require_tenant
 from soundstage.errors import NotFound
 from soundstage.tracing.records import SpanRecord, Value
 from soundstage.tracing.store import SpanStore
+from soundstage.views import read_view
 
 
 class SpanView(BaseModel):
@@ -69,16 +70,12 @@ def view_of(records: Sequence[SpanRecord]) -> TraceView:
         started_at=datetime.fromtimestamp(begin / 1e9, UTC),
         duration_ms=_ms(end - begin),
         spans=[
-            SpanView(
-                span_id=record.span_id,
+            read_view(
+                SpanView,
+                record,
                 parent_id=record.parent_id if record.parent_id in ids else None,
-                name=record.name,
-                kind=record.kind,
-                service=record.service,
                 start_ms=_ms(record.start_ns - begin),
                 duration_ms=_ms(record.end_ns - record.start_ns),
-                is_error=record.is_error,
-                attributes=record.attributes,
             )
             for record in ordered
         ],

@@ -71,10 +71,6 @@ class AssetService:
     def __post_init__(self) -> None:
         self.max_upload_bytes = self.upload_mib * (1 << 20)
 
-    async def list(self) -> list[AssetView]:
-        """Newest first."""
-        return (await self.find_page(AssetFilter(), PageRequest(500))).items
-
     async def find_page(self, criteria: AssetFilter, request: PageRequest) -> Page[AssetView]:
         async with self.db.session() as session:
             project_id = None

@@ -12,6 +12,7 @@ from typing import BinaryIO
 from pydantic import ValidationError
 
 from soundstage.errors import Invalid, TooLarge
+from soundstage.views import read_view
 from studio.personas.gltf import Gltf, View, bad_structure
 from studio.personas.vrm import VrmReport
 from studio.personas.vrm_meta import read_vrm
@@ -72,14 +73,12 @@ def read_vrm_file(path: Path, max_bytes: int) -> VrmContent:
         checked.check()
         vrm = read_vrm(gltf)
         return VrmContent(
-            VrmReport(
-                version=vrm.version,
-                licence=vrm.licence,
+            read_view(
+                VrmReport,
+                vrm,
                 needs_confirmation=vrm.licence.is_restricted,
-                expressions=vrm.expressions,
                 triangles=checked.triangles,
                 has_picture=vrm.thumbnail is not None,
-                warnings=vrm.warnings,
             ),
             None if vrm.thumbnail is None else checked.read_image(vrm.thumbnail),
         )

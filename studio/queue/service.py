@@ -116,12 +116,5 @@ def _entry(row: Render, project_title: str, position: int | None, *, is_driven: 
 
 def _planned(row: Render) -> PlannedCancel:
     progress = Progress.model_validate({**(row.progress or {}), "engines": []})
-    return PlannedCancel(
-        id=row.id,
-        title=row.title,
-        effect="stops" if row.state == RenderState.RUNNING else "leaves_queue",
-        frames_done=progress.frames_done,
-        frames_total=progress.frames_total,
-        scenes_done=progress.scenes_done,
-        scenes_total=progress.scenes_total,
-    )
+    effect = "stops" if row.state == RenderState.RUNNING else "leaves_queue"
+    return read_view(PlannedCancel, progress, id=row.id, title=row.title, effect=effect)

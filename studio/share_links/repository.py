@@ -26,8 +26,7 @@ class ShareLinks(Repository[ShareLink]):
 
     async def count(self, render_id: str) -> int:
         """Counts the links of a video, with those that have ended."""
-        query = select(func.count()).select_from(ShareLink).where(ShareLink.render_id == render_id)
-        return await self._session.scalar(query) or 0
+        return await self._count(select(func.count(ShareLink.id)).where(ShareLink.render_id == render_id))
 
     async def find_by_hash(self, sha256: str) -> tuple[ShareLink, Render] | None:
         """Returns the link whose token has this hash, with its video; without spec and log of that."""

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from drift import drift
 from sqlalchemy import inspect, text
 
 from app.migrating import (
@@ -17,7 +18,6 @@ from app.migrating import (
     STUDIO,
     Tree,
     current_revision,
-    drift,
     migrate,
     newest_revision,
     revisions,

@@ -6,8 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
+from drift import drift
 
-from app.migrating import PROVISIONING, drift, migrate, revisions
+from app.migrating import PROVISIONING, migrate, revisions
 from soundstage.database import Database
 
 HERE = Path(__file__).parent
@@ -15,10 +16,11 @@ TABLE = HERE.parents[1] / "docs" / "attacks.md"
 
 
 def test_every_line_of_the_table_of_attacks_is_a_test() -> None:
-    named = re.findall(r"^\|.*\| `(test_\w+)` \|$", TABLE.read_text(), re.MULTILINE)
+    named = re.findall(r"^\|.*\| `([Tt]est\w+)` \|$", TABLE.read_text(), re.MULTILINE)
     rooms = [HERE, HERE.parent / "pxe", HERE.parent / "ansible"]
     files = [path for room in rooms for path in room.rglob("test_*.py")]
-    existing = set(re.findall(r"def (test_\w+)", "".join(path.read_text() for path in files)))
+    files += (HERE.parents[1] / "pxe" / "agent").glob("*_test.go")
+    existing = set(re.findall(r"(?:def|func) ([Tt]est\w+)", "".join(path.read_text() for path in files)))
     assert len(named) == len(set(named)) >= 25
     assert set(named) <= existing
 

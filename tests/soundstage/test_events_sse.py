@@ -184,9 +184,9 @@ async def test_silence_is_broken_by_a_heartbeat(url: str) -> None:
 async def test_a_reader_who_goes_away_stops_the_polling(events: EventStore, url: str) -> None:
     async with httpx.AsyncClient(timeout=60) as http, http.stream("GET", f"{url}/events") as answer:
         await anext(answer.aiter_lines())
-        assert events._followers.watching
+        assert events._followers.count
     for _ in range(3000):
-        if not events._followers.watching:
+        if not events._followers.count:
             return
         await asyncio.sleep(0.02)
     pytest.fail("the follower of a closed connection lives on")

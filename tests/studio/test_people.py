@@ -10,6 +10,8 @@ from avatar.spec import RenderSpec
 
 from policy import Principal
 from soundstage.errors import Conflict, NotFound
+from soundstage.paging import PageRequest
+from studio.assets.repository import AssetFilter
 from studio.assets.schemas import AssetDraft, AssetLabels
 from studio.brands.schemas import BrandChange, BrandDraft
 from studio.brands.service import kit_of
@@ -94,7 +96,7 @@ async def test_not_one_byte_of_a_deleted_person_is_left(
         rooms.library.get(persona.id)
     assert await rooms.consents.list() == []
     assert [render.title for render in await rooms.renders.list()] == ["Nova says hello"]
-    assert await rooms.assets.list() == []
+    assert (await rooms.assets.find_page(AssetFilter(), PageRequest(1))).items == []
 
 
 async def test_what_is_being_made_with_the_face_is_stopped_first(rooms: Any, ask: Any, settings: Any) -> None:

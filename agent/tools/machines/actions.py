@@ -12,12 +12,13 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from agent.presentation import Blocks, page
 from agent.presentation.text import join_names
 from agent.tools.cluster.nomad import jobs_on, node_named, takes_work
 from agent.tools.machines.api import Machine, MachinesClient, Timeline, get_machine, parse_answer
 from agent.tools.machines.text import disks_of, introduction, other_key
 from agent.tools.plan import Plan, change
-from agent.tools.record import ToolContext, ToolRequest
+from agent.tools.record import ToolContext, ToolRequest, ToolResult
 from soundstage.errors import Conflict, Invalid, SoundstageError
 from soundstage.tracing import trace_id
 
@@ -63,17 +64,19 @@ class ChangeMachine(ToolRequest):
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Acted:
+class MachineChanged(ToolResult):
     machine_id: str
     name: str
-    sentence: str
+    done: str
+
+    def presentation(self) -> Blocks:
+        return page(self.done)
 
 
 @dataclass(frozen=True, slots=True)
 class MachineAct:
     plan: Callable[[ToolContext, Any], Awaitable[Plan]]
-    run: Callable[[ToolContext, Any], Awaitable[Acted]]
+    run: Callable[[ToolContext, Any], Awaitable[MachineChanged]]
 
 
 async def work_on(context: ToolContext, name: str, *, lasting: bool = False) -> list[str]:
@@ -107,7 +110,7 @@ async def _plan_accept(context: ToolContext, request: ChangeMachine) -> Plan:
     return Plan(changes=tuple(changes))
 
 
-async def _accept(context: ToolContext, request: ChangeMachine) -> Acted:
+async def _accept(context: ToolContext, request: ChangeMachine) -> MachineChanged:
     async with context.services.machines(context.principal) as api:
         machine = await _acceptable(api, request)
         # The code of the plan that was agreed to, unless it was said: the API refuses it when it has changed.
@@ -115,7 +118,7 @@ async def _accept(context: ToolContext, request: ChangeMachine) -> Acted:
         body = {key: value for key, value in (("name", request.name), ("code", code)) if value}
         done = parse_answer(Machine, await api.post(f"/api/machines/{machine.id}/accept", body))
     start = "It joins by itself if it waits in its ramdisk; else start it from the network."
-    return Acted(done.id, done.name, f"{done.name} is accepted. {start}")
+    return MachineChanged(machine_id=done.id, name=done.name, done=f"{done.name} is accepted. {start}")
 
 
 async def _plan_choose_key(context: ToolContext, request: ChangeMachine) -> Plan:
@@ -127,12 +130,14 @@ async def _plan_choose_key(context: ToolContext, request: ChangeMachine) -> Plan
     return Plan(changes=tuple(changes), seconds=0)
 
 
-async def _choose_key(context: ToolContext, request: ChangeMachine) -> Acted:
+async def _choose_key(context: ToolContext, request: ChangeMachine) -> MachineChanged:
     async with context.services.machines(context.principal) as api:
         machine = await get_machine(api, request.machine)
         body = {"code": _required_code(request)}
         done = parse_answer(Machine, await api.post(f"/api/machines/{machine.id}/key", body))
-    return Acted(done.id, done.name, f"The key {done.code} counts for {done.name}.")
+    return MachineChanged(
+        machine_id=done.id, name=done.name, done=f"The key {done.code} counts for {done.name}."
+    )
 
 
 def _required_code(request: ChangeMachine) -> str:
@@ -176,7 +181,7 @@ async def _plan_reinstall(context: ToolContext, request: ChangeMachine) -> Plan:
     return Plan(changes=changes, seconds=took or None)
 
 
-async def _reinstall(context: ToolContext, request: ChangeMachine) -> Acted:
+async def _reinstall(context: ToolContext, request: ChangeMachine) -> MachineChanged:
     async with context.services.machines(context.principal) as api:
         machine = await _reinstallable(context, api, request)
         body = {"code": machine.code} if machine.code else None
@@ -189,7 +194,7 @@ async def _reinstall(context: ToolContext, request: ChangeMachine) -> Acted:
             except SoundstageError as error:
                 # The yes stands: what is missing is said, and nothing is taken back by itself.
                 sentence += f" It could not be started from here: {error.message} Start it by hand."
-    return Acted(machine.id, machine.name, sentence)
+    return MachineChanged(machine_id=machine.id, name=machine.name, done=sentence)
 
 
 async def _reinstallable(context: ToolContext, api: MachinesClient, request: ChangeMachine) -> Machine:
@@ -231,14 +236,14 @@ async def _plan_drain(context: ToolContext, request: ChangeMachine) -> Plan:
     return Plan(changes=changes)
 
 
-async def _drain(context: ToolContext, request: ChangeMachine) -> Acted:
+async def _drain(context: ToolContext, request: ChangeMachine) -> MachineChanged:
     async with context.services.cluster() as nomad:
         node = await node_named(nomad, request.machine)
         work = await jobs_on(nomad, str(node["ID"]))
         await nomad.drain(str(node["ID"]), DRAIN_DEADLINE)
     name = str(node["Name"])
     more = f" {join_names(work)} moves to other machines." if work else " Nothing was running there."
-    return Acted("", name, f"{name} takes no new work.{more}")
+    return MachineChanged(machine_id="", name=name, done=f"{name} takes no new work.{more}")
 
 
 async def _plan_undrain(context: ToolContext, request: ChangeMachine) -> Plan:
@@ -247,11 +252,11 @@ async def _plan_undrain(context: ToolContext, request: ChangeMachine) -> Plan:
     return Plan(changes=(change("It takes work again", str(node["Name"])),), seconds=0)
 
 
-async def _undrain(context: ToolContext, request: ChangeMachine) -> Acted:
+async def _undrain(context: ToolContext, request: ChangeMachine) -> MachineChanged:
     async with context.services.cluster() as nomad:
         node = await node_named(nomad, request.machine)
         await nomad.undrain(str(node["ID"]))
-    return Acted("", str(node["Name"]), f"{node['Name']} takes work again.")
+    return MachineChanged(machine_id="", name=str(node["Name"]), done=f"{node['Name']} takes work again.")
 
 
 class _RetirePlan(BaseModel):
@@ -268,7 +273,7 @@ async def _plan_retire(context: ToolContext, request: ChangeMachine) -> Plan:
     return Plan(changes=tuple(changes))
 
 
-async def _retire(context: ToolContext, request: ChangeMachine) -> Acted:
+async def _retire(context: ToolContext, request: ChangeMachine) -> MachineChanged:
     async with context.services.machines(context.principal) as api:
         machine = await get_machine(api, request.machine)
         path = f"/api/machines/{machine.id}/retire"
@@ -278,7 +283,11 @@ async def _retire(context: ToolContext, request: ChangeMachine) -> Acted:
         body = {"confirm": machine.name, "plan": plan.digest, "reason": " ".join(origin.split())[:300]}
         done = parse_answer(Machine, await api.post(path, body))
     wiped = " Its disks are wiped at its next start from the network, then it is retired."
-    return Acted(done.id, done.name, f"{done.name} is out of service.{wiped * (done.state == 'draining')}")
+    return MachineChanged(
+        machine_id=done.id,
+        name=done.name,
+        done=f"{done.name} is out of service.{wiped * (done.state == 'draining')}",
+    )
 
 
 async def _plan_switch_on(context: ToolContext, request: ChangeMachine) -> Plan:
@@ -297,11 +306,11 @@ async def _switch(context: ToolContext, request: ChangeMachine, way: Literal["on
     return machine
 
 
-async def _switch_on(context: ToolContext, request: ChangeMachine) -> Acted:
+async def _switch_on(context: ToolContext, request: ChangeMachine) -> MachineChanged:
     machine = await _switch(context, request, "on")
     # Wake-on-LAN has no answer.
     sentence = f"{machine.name} is told to switch on ({machine.power}). It shows up when it has started."
-    return Acted(machine.id, machine.name, sentence)
+    return MachineChanged(machine_id=machine.id, name=machine.name, done=sentence)
 
 
 async def _plan_switch_off(context: ToolContext, request: ChangeMachine) -> Plan:
@@ -323,10 +332,10 @@ async def _plan_switch_off(context: ToolContext, request: ChangeMachine) -> Plan
     return Plan(changes=tuple(changes))
 
 
-async def _switch_off(context: ToolContext, request: ChangeMachine) -> Acted:
+async def _switch_off(context: ToolContext, request: ChangeMachine) -> MachineChanged:
     machine = await _switch(context, request, "off")
     sentence = f"The power of {machine.name} is cut ({machine.power}). “Switch {machine.name} on” brings it"
-    return Acted(machine.id, machine.name, f"{sentence} back.")
+    return MachineChanged(machine_id=machine.id, name=machine.name, done=f"{sentence} back.")
 
 
 async def _switchable(api: MachinesClient, request: ChangeMachine, way: Literal["on", "off"]) -> Machine:

@@ -20,6 +20,7 @@ from agent.tools.machines.api import (
 from agent.tools.plan import Plan, change
 from agent.tools.record import Act, Ask, ToolContext, ToolRequest, ToolResult, tool
 from soundstage.errors import Conflict, Invalid, NotFound
+from soundstage.views import read_view
 
 _CONFIGURABLE = ("enrolled", "configuring", "ready", "failed")
 _SEVERAL = re.compile(r"\s*(?:,|\band\b)\s*")
@@ -105,13 +106,7 @@ async def ansible(context: ToolContext, request: RunAnsible) -> RunBegun:
             "check": request.check,
         }
         run = parse_answer(Run, await api.post("/api/runs", body))
-    return RunBegun(
-        run_id=run.id,
-        state=run.state,
-        playbook=run.playbook,
-        machines=tuple(one.name for one in run.machines),
-        check=run.check,
-    )
+    return read_view(RunBegun, run, run_id=run.id, machines=tuple(one.name for one in run.machines))
 
 
 async def _order(api: MachinesClient, request: RunAnsible) -> _Order:

@@ -15,6 +15,7 @@ from agent.tools.plan import Plan, change
 from agent.tools.record import Act, ToolContext, ToolRequest, ToolResult, tool
 from soundstage.database import utcnow
 from soundstage.errors import Conflict, NotFound
+from soundstage.views import read_view
 
 LATEST = "latest"
 _SHOWN_TASKS = 12
@@ -190,15 +191,11 @@ def one_run(run: RunLine) -> Blocks:
 
 
 def _line(run: Run, tasks: Sequence[Task] | None = None) -> RunLine:
-    return RunLine(
+    return read_view(
+        RunLine,
+        run,
         run_id=run.id,
-        state=run.state,
-        playbook=run.playbook,
         machines=tuple(one.name for one in run.machines),
-        requested_by=run.requested_by,
-        cause=run.cause,
-        hint=run.hint,
-        created_at=run.created_at,
         summary=run_summary(run),
         progress=_progress(run),
         results=() if tasks is None else run.machines,

@@ -14,6 +14,7 @@ from agent.tools.machines.api import MachinesClient, find_machine, parse_answer
 from agent.tools.plan import Plan, change
 from agent.tools.record import Act, ToolContext, ToolRequest, ToolResult, tool
 from soundstage.errors import Forbidden, SoundstageError
+from soundstage.views import read_view
 
 _MAX_LINES = 200
 _PLACE = re.compile(r"\{[a-z]+\}")
@@ -99,13 +100,7 @@ async def ssh(context: ToolContext, request: RunCommand) -> CommandOutput:
         ran = parse_answer(_Ran, await _posted(api, request))
     output = last_lines(ran.output, _MAX_LINES)
     more = "\n(the rest was cut)" if ran.truncated else ""
-    return CommandOutput(
-        machine=ran.machine,
-        command=shlex.join(ran.argv),
-        exit_code=ran.exit_code,
-        seconds=ran.seconds,
-        output=output + more,
-    )
+    return read_view(CommandOutput, ran, command=shlex.join(ran.argv), output=output + more)
 
 
 async def _posted(api: MachinesClient, request: RunCommand, rest: str = "") -> Any:

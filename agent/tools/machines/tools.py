@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from agent.presentation import Blocks, StateLabel, page, table
 from agent.presentation.blocks import MAX_ROWS
 from agent.presentation.text import duration
-from agent.tools.machines.actions import ACTS, ChangeMachine, plan_act
+from agent.tools.machines.actions import ACTS, ChangeMachine, MachineChanged, plan_act
 from agent.tools.machines.api import (
     Machine,
     MachinesClient,
@@ -90,15 +90,6 @@ async def list_machines(context: ToolContext, request: ListMachines) -> MachineL
         return MachineLines(machines=lines, summary=f"{count_by_state(machines)}.")
 
 
-class MachineChanged(ToolResult):
-    machine_id: str
-    name: str
-    done: str
-
-    def presentation(self) -> Blocks:
-        return page(self.done)
-
-
 @tool(
     {
         "accept": Act(
@@ -135,8 +126,7 @@ class MachineChanged(ToolResult):
 )
 async def change_machine(context: ToolContext, request: ChangeMachine) -> MachineChanged:
     """Let a machine join, choose its key, write it anew, drain it, switch it on or off, or retire it."""
-    done = await ACTS[request.action].run(context, request)
-    return MachineChanged(machine_id=done.machine_id, name=done.name, done=done.sentence)
+    return await ACTS[request.action].run(context, request)
 
 
 async def _with_hardware(api: MachinesClient, machines: list[Machine]) -> list[Machine]:

@@ -19,6 +19,7 @@ from agent.tools.record import Act, ToolContext, ToolRequest, ToolResult, tool
 from soundstage.database import utcnow
 from soundstage.errors import Forbidden, NotFound, SoundstageError
 from soundstage.one_line import OneLine
+from soundstage.views import read_view
 from studio.assets.schemas import AssetKind, AssetLabels
 from studio.consents.schemas import ConsentDraft
 from studio.people.schemas import ErasePlan
@@ -348,10 +349,4 @@ async def _chunks(path: Path) -> AsyncIterator[bytes]:
 
 
 def _line(persona: Persona) -> PersonaLine:
-    return PersonaLine(
-        id=persona.id,
-        name=persona.name,
-        title=persona.title,
-        real_person=persona.real_person,
-        talk_only=isinstance(persona.face, VrmFace),
-    )
+    return read_view(PersonaLine, persona, talk_only=isinstance(persona.face, VrmFace))

@@ -16,6 +16,7 @@ from agent.tools.personas.lookup import name_of
 from agent.tools.record import Act, ToolContext, ToolRequest, ToolResult, tool
 from agent.tools.renders.lines import LATEST
 from soundstage.errors import Conflict, NotFound
+from soundstage.views import read_view
 from studio.projects.schemas import ProjectView
 from studio.scenes.schemas import SceneView, is_filled
 from studio.scenes.speaking_time import speaking_ms
@@ -171,13 +172,7 @@ def scene_named(project: ProjectView, scenes: Sequence[SceneView], reference: st
 
 
 def project_line(context: ToolContext, project: ProjectView) -> ProjectLine:
-    return ProjectLine(
-        id=project.id,
-        title=project.title,
-        slug=project.slug,
-        persona=name_of(context, project.persona),
-        updated_at=project.updated_at,
-    )
+    return read_view(ProjectLine, project, persona=name_of(context, project.persona))
 
 
 def scene_lines(context: ToolContext, scenes: Sequence[SceneView]) -> tuple[SceneLine, ...]:

@@ -24,7 +24,7 @@ from app.server.listening import (
 )
 from app.server.livekit_process import run_livekit
 from app.server.start_link import make_start_link, open_in_browser
-from app.server.supervisor import Supervisor, provisioning_command, run_all, server_command
+from app.server.supervisor import Supervisor, run_all, server_command
 from app.server.voice_process import run_voice_worker
 from soundstage.errors import SoundstageError
 from soundstage.settings import Settings
@@ -122,14 +122,14 @@ class _Supervised:
         taken[SET_BY_UP] = ",".join(added)
         if settings.provisioning.enabled:
             self._provisioning = Supervisor(
-                provisioning_command(config_file, plain.fileno(), tls.fileno()),
+                server_command("app.provisioning_server", config_file, plain.fileno(), tls.fileno()),
                 (plain.fileno(), tls.fileno(), *passphrase),
                 url_of(plain),
                 on_ready=self._one_ready,
                 environment=taken,
             )
         self.studio = Supervisor(
-            server_command(config_file, *studio_descriptors),
+            server_command("app.server", config_file, *studio_descriptors),
             (*studio_descriptors, keys_to, *passphrase),
             self._urls["url"],
             on_ready=self._one_ready,

@@ -60,7 +60,7 @@ def _unproven_logs(
         (state / KEY_FILE, studio, "audit log"),
         (state / "provisioning" / "keys" / KEY_FILE, machines, "audit log of machines"),
     )
-    return [unproven_log(key, log, name) for key, log, name in logs if log is not None and log.unproven]
+    return [unproven_log(key, name) for key, log, name in logs if log is not None and log.unproven]
 
 
 def _name_openers(printer: Printer, state_dir: Path) -> None:

@@ -21,6 +21,11 @@ class AvatarError(Exception):
         return f"{self.code}: {self.message}" + (f" ({self.hint})" if self.hint else "")
 
 
+def first_line(error: Exception) -> str:
+    """Returns what an error of a library says, without what follows in further lines."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].strip().rstrip(".")[:200]
+
+
 class InvalidInput(AvatarError):
     """The spec or a file in it cannot be used as it is; a retry will not help."""
 

@@ -1,5 +1,7 @@
 """A speaker's picture in a box that moves: without dark edges, jerks or a change where it stands."""
 
+from dataclasses import astuple
+
 import cv2
 import numpy as np
 import pytest
@@ -59,7 +61,8 @@ def test_a_slow_move_is_even() -> None:
 def test_a_figure_that_stands_is_shown_pixel_by_pixel() -> None:
     path, layer = moving().widen(1.8), figure((288, 180))
     before, after = path.at(0), path.at(99)
-    assert before.is_whole and after.is_whole and before.rect == Rect(-64, 0, 288, 180)
+    sides = (*astuple(before), *astuple(after))
+    assert all(side.is_integer() for side in sides) and before.rect == Rect(-64, 0, 288, 180)
     sprite = speaker_sprite(None, layer, before, path.size, AvatarLayout())
     assert (sprite.x, sprite.y) == (-64, 0) and np.array_equal(sprite.pixels, layer.pixels)
 

@@ -12,13 +12,13 @@ from avatar.face.landmarks import FaceLandmarks
 from avatar.face.portrait import (
     WARNINGS,
     Portrait,
-    file_sha256,
     load_portrait,
     prepare_portrait,
     save_portrait,
 )
 from avatar.face.search import choose_face, find_faces
 from avatar.face.tracker import FaceTracker
+from avatar.spec.base import sha256_of
 
 HASH = "sha256:" + "5" * 64
 
@@ -216,7 +216,7 @@ def test_other_files_and_formats_are_named(hopper_portrait: Portrait, tmp_path: 
 def test_files_are_known_by_their_content(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"abc")
     expected = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-    assert file_sha256(tmp_path / "a") == expected
+    assert sha256_of(tmp_path / "a") == expected
 
 
 @pytest.mark.parametrize("turns", [1, 2, 3])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import cv2
@@ -13,6 +13,7 @@ from avatar.compose.colour import Planes
 from avatar.encode.segment_writer import segment_writer
 from avatar.engines.base import EngineReport, FaceEngine, Layer, Pixels
 from avatar.engines.registry import open_engine
+from avatar.judge.video_measures import SyncReport
 from avatar.pipeline.frames import map_in_order
 from avatar.spec import Canvas, Face, MediaRef, Scene, VideoCodec
 from avatar.speech import speak
@@ -52,6 +53,11 @@ def render(face: Face, track: ControlTrack, size: tuple[int, int], video: Path, 
             for planes in map_in_order(paint, engine.items(track)):
                 writer.write(planes)
         return engine.report()
+
+
+def not_judged(report: SyncReport) -> list[str]:
+    """Names of the figures that this clip could not give; a proof asserts that this is empty too."""
+    return [name for name, value in asdict(report).items() if value is None]
 
 
 def flat(engine: FaceEngine, layer: Layer) -> Pixels:

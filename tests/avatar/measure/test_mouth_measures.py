@@ -12,12 +12,13 @@ from avatar.judge.mouth_measures import (
     judge_mouth,
     largest_step,
     near_closures,
-    write_mouth_sheet,
 )
 from avatar.judge.video_measures import frames_of, watch
 from avatar.spec import RigFace
 from avatar.tracks import ControlTrack, Phone
 from rendering import render, say, with_mouth
+
+from bench.mouth_sheet import write_mouth_sheet
 
 SENTENCE = "Two blue shoes, you know. Five very funny foxes laugh at Bob."
 Utterance = tuple[ControlTrack, tuple[Phone, ...]]

@@ -15,8 +15,9 @@ import numpy as np
 from avatar.engines.mesh import open_photo
 from avatar.engines.rig import open_rig
 from avatar.face.pictures import read_picture
-from avatar.face.portrait import file_sha256, prepare_portrait, save_portrait
+from avatar.face.portrait import prepare_portrait, save_portrait
 from avatar.spec import MediaRef, PhotoFace
+from avatar.spec.base import sha256_of
 from avatar.tracks import CHANNELS, ControlTrack
 from golden_poses import FIXTURES, POSES, SIZE, frame
 
@@ -33,7 +34,7 @@ def main() -> None:
     picture[layer.y : layer.y + height, layer.x : layer.x + width] = layer.pixels[..., :3]
     image, portrait = FIXTURES / "drawn.png", FIXTURES / "drawn.json"
     cv2.imwrite(str(image), picture, [cv2.IMWRITE_PNG_COMPRESSION, 9])
-    save_portrait(prepare_portrait(read_picture(image), file_sha256(image)), portrait)
+    save_portrait(prepare_portrait(read_picture(image), sha256_of(image)), portrait)
     face = PhotoFace(image=MediaRef(path=str(image)), portrait=MediaRef(path=str(portrait)))
     with tempfile.TemporaryDirectory() as cache:
         engine = open_photo(

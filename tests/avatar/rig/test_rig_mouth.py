@@ -23,7 +23,7 @@ def open_character(name: str) -> RigEngine:
     mouth = replace(
         character.mouth, upper=RED, lower=RED, line=RED, light=RED, throat=BLUE, teeth=BLUE, tongue=BLUE
     )
-    return RigEngine(replace(character, mouth=mouth), SIZE, 25, False)
+    return RigEngine(replace(character, mouth=mouth), SIZE, False)
 
 
 def hole(name: str, pose: Pose) -> np.ndarray:
@@ -83,7 +83,7 @@ def test_a_rounded_opening_is_small_round_and_without_teeth(pose) -> None:
     assert np.ptp(columns) < 0.25 * E_PIXELS
     character = load_character("nova")
     green = replace(character.mouth, teeth="#00ff00")
-    engine = RigEngine(replace(character, mouth=green), SIZE, 25, False)
+    engine = RigEngine(replace(character, mouth=green), SIZE, False)
     teeth = {}
     for wide in (-0.95, 0.3):
         pixels = engine.draw(pose(wide=wide, jaw=0.2, low=0.28)).pixels.astype(int)
@@ -106,7 +106,7 @@ def test_the_mouth_narrows_when_rounded_and_widens_when_spread(pose) -> None:
 
 
 def test_the_chin_drops_with_the_jaw(pose) -> None:
-    engine = RigEngine(load_character("nova"), SIZE, 25, False)
+    engine = RigEngine(load_character("nova"), SIZE, False)
     place = framing(SIZE, load_character("nova").top)
     shut, wide = (engine.draw(pose(jaw=jaw)) for jaw in (0.0, 1.0))
     x = round(place.x) - shut.x

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from avatar.judge.video_measures import SyncReport, measure_sync
+from avatar.judge.video_measures import SyncReport, background_ssim, judge_sync, watch
 from avatar.spec import Face
 from avatar.tracks import ControlTrack, Phone
 from rendering import render, with_mouth
@@ -28,7 +28,7 @@ def with_track(
         control, phones = speech_and_track
         video = tmp_path / "wrong.mp4"
         render(faces[request.param], with_mouth(control, change), (640, 360), video, engine_cache)
-        return measure_sync(video, control, phones)
+        return judge_sync(watch(video), control, phones, background_ssim=background_ssim(video))
 
     return judge
 

@@ -95,7 +95,10 @@ async def test_a_repeated_report_is_heard_once(control: Any, http: Any, issue: A
     control.transfer.listen("a", received.append)
     body = WorkReport(run="r", seq=1, log="hello").model_dump(mode="json")
     for _ in range(3):
-        assert (await http.post("a/reports", json=body, headers=token)).json() == {"stop": False}
+        assert (await http.post("a/reports", json=body, headers=token)).json() == {
+            "stop": False,
+            "forget": False,
+        }
     assert [report.log for report in received] == ["hello"]
 
 
@@ -117,7 +120,7 @@ async def test_a_cancelled_worker_learns_it_from_the_reply(control: Any, http: A
     _, token = await issue("a")
     control.transfer.request_stop("a")
     body = WorkReport(run="r", seq=1).model_dump(mode="json")
-    assert (await http.post("a/reports", json=body, headers=token)).json() == {"stop": True}
+    assert (await http.post("a/reports", json=body, headers=token)).json() == {"stop": True, "forget": False}
     control.transfer.request_stop("a", for_good=True)
     for _ in range(2):
         assert (await http.post("a/reports", json=body, headers=token)).json() == {

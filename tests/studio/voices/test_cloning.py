@@ -24,7 +24,9 @@ from voice_stage import (
 
 from soundstage.database import Database, utcnow
 from soundstage.errors import SoundstageError
+from soundstage.paging import PageRequest
 from soundstage.settings import Settings
+from studio.assets.repository import AssetFilter
 from studio.consents.schemas import ConsentDraft
 from studio.references import repository as references
 from studio.references.repository import DROP_LASTS, UPLOAD_LASTS, References
@@ -387,7 +389,7 @@ async def test_an_asset_whose_file_went_before_it_was_written_down_is_none(
     monkeypatch.setattr(studio_rooms.assets, "store", drop_at_once)
     answer = await client.post("/api/assets", files={"file": ("a.wav", wav())})
     assert refusal(answer) == (404, "blob.not_found")
-    assert await studio_rooms.assets.list() == []
+    assert (await studio_rooms.assets.find_page(AssetFilter(), PageRequest(1))).items == []
 
 
 @pytest.fixture
@@ -439,7 +441,11 @@ async def test_a_file_that_is_just_being_dropped_is_not_taken_for_kept(
     await dropping
     assert refusal(await second) == (404, "blob.not_found")
     assert not await studio_rooms.voices.blobs.exists(blob.sha256)
-    assert await studio_rooms.assets.list() == [] == await studio_rooms.voices.list()
+    assert (
+        (await studio_rooms.assets.find_page(AssetFilter(), PageRequest(1))).items
+        == []
+        == await studio_rooms.voices.list()
+    )
 
 
 async def test_an_intention_to_drop_is_no_hold_and_is_forgotten_with_the_process_that_had_it(

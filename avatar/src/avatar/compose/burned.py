@@ -22,7 +22,6 @@ class BurnedCaptions:
 
     def __init__(self, cues: Sequence[Cue], form: Captions, canvas: Canvas, fonts: Fonts) -> None:
         self._cues = cues
-        self._canvas = canvas
         self._fonts = fonts
         look = form.style
         self._place = look.place

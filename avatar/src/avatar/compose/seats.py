@@ -54,10 +54,6 @@ class PixelBox:
     def rect(self) -> Rect:
         return Rect(round(self.x), round(self.y), max(2, round(self.width)), max(2, round(self.height)))
 
-    @property
-    def is_whole(self) -> bool:
-        return all(side.is_integer() for side in (self.x, self.y, self.width, self.height))
-
 
 @dataclass(frozen=True, slots=True)
 class BoxPath:

@@ -74,7 +74,6 @@ class MusicBed:
         first = min(_samples(form.from_ms, rate_hz), max(0, len(track.samples) - 1))
         self._bed = track.samples[first:]
         self._rate = rate_hz
-        self._length = length
         seam = _samples(SEAM_MS, rate_hz)
         self._seam = seam if len(self._bed) > SHORTEST_SEAM * seam else 0
         self.length = length if form.loop else min(length, len(self._bed))

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import torch
 
 from avatar.engines.card_memory import Card, find_card, hold_to_lease, out_of_memory
-from avatar.errors import Unavailable
+from avatar.errors import Unavailable, first_line
 
 LOST = "gpu.lost"
 NOT_OPENED = "gpu.not_opened"
@@ -39,7 +39,7 @@ def open_card(engine: str) -> Card | None:
             raise out_of_memory(error, low=True, engine=engine) from error
         raise Unavailable(
             NOT_OPENED,
-            f"The card cannot be opened: {_first_line(error)}.",
+            f"The card cannot be opened: {first_line(error)}.",
             "Look at nvidia-smi and the kernel's log (Xid). Another program may keep the card to itself.",
         ) from error
     if card is not None:
@@ -73,12 +73,12 @@ def answering_card() -> Iterator[None]:
         raise
     except _FAULTS as error:
         if is_full(error):
-            raise torch.OutOfMemoryError(_first_line(error)) from error
+            raise torch.OutOfMemoryError(first_line(error)) from error
         if not is_lost(error):
             raise
         raise Unavailable(
             LOST,
-            f"The card stopped answering: {_first_line(error)}.",
+            f"The card stopped answering: {first_line(error)}.",
             "Look at nvidia-smi and the kernel's log (Xid). The same order goes on with what was finished.",
         ) from error
 
@@ -111,7 +111,3 @@ def is_lost(error: Exception) -> bool:
     kinds = (getattr(torch, "AcceleratorError", ()), torch.cuda.DeferredCudaCallError)
     message = str(error).lower()
     return isinstance(error, kinds) or any(sign in message for sign in _SIGNS)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0].strip().rstrip(".")

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
@@ -109,12 +108,6 @@ class Portrait:
         """The mask in the size of the picture, float32 (height, width) in 0..1."""
         full = cv2.resize(self.mask, (self.width, self.height), interpolation=cv2.INTER_LINEAR)
         return np.asarray(full, np.float32) / np.float32(255)
-
-
-def file_sha256(path: Path) -> str:
-    """`sha256:<64 hex>` of a file's bytes."""
-    with path.open("rb") as file:
-        return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def prepare_portrait(

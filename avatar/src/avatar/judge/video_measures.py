@@ -147,35 +147,6 @@ class SyncReport:
                 broken.append(f"{name} is {value:.3f}, wanted {' and '.join(limits)}")
         return broken
 
-    def not_judged(self) -> list[str]:
-        """Names of the figures this clip could not give; a proof asserts that this is empty too."""
-        names = ("bilabials_closed", "open_vowels", "silence_motion", "width_r", "blink_r", "background_ssim")
-        return [name for name in names if getattr(self, name) is None]
-
-
-def measure_sync(
-    video: Path | Iterable[Pixels],
-    control: ControlTrack,
-    phones: Sequence[Phone],
-    *,
-    background: Mask | None = None,
-    reference: Pixels | None = None,
-    thresholds: Thresholds | None = None,
-) -> SyncReport:
-    """Track a short clip again and compare it with the curves it should follow.
-
-    video: MP4 or BGR frames at `control.fps`, its first frame at time 0. background, reference: see
-    `background_ssim`. The clip is held in memory: meant for seconds, not for hours.
-    """
-    frames = list(frames_of(video)) if isinstance(video, Path) else list(video)
-    return judge_sync(
-        watch(frames),
-        control,
-        phones,
-        background_ssim=background_ssim(frames, background, reference),
-        thresholds=thresholds,
-    )
-
 
 def judge_sync(
     seen: Observation,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from avatar.errors import InvalidInput
 from avatar.spec import Output, OutputFile, OutputRole
+from avatar.spec.base import sha256_of
 
 MEDIA_TYPES: dict[OutputRole, str] = {
     "video": "video/mp4",
@@ -91,11 +91,6 @@ def require_other_files(target: Path, outputs: Iterable[Path], inputs: Iterable[
                 f"Making {target.name} would write over {path.name}, which it is made of.",
                 "Give the result another name or folder.",
             )
-
-
-def sha256_of(path: Path) -> str:
-    with path.open("rb") as handle:
-        return "sha256:" + hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def describe(role: OutputRole, path: Path) -> OutputFile:

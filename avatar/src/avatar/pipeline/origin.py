@@ -17,11 +17,11 @@ from avatar.encode.provenance import (
 )
 from avatar.pipeline.consent import consents
 from avatar.pipeline.context import Context
-from avatar.pipeline.files import sha256_of
 from avatar.pipeline.scene_media import film_media, media_of
 from avatar.pipeline.segment import SegmentFiles
 from avatar.spans import trace_id_of
 from avatar.spec import RenderSpec
+from avatar.spec.base import sha256_of
 
 
 def software() -> str:

@@ -14,11 +14,12 @@ def prepare_photo(image: Path, target: Path, face_index: int | None, context: Co
     picture.
     """
     from avatar.face.pictures import read_picture
-    from avatar.face.portrait import file_sha256, prepare_portrait, save_portrait
+    from avatar.face.portrait import prepare_portrait, save_portrait
+    from avatar.spec.base import sha256_of
 
     context.tell(StageStarted(stage="prepare"))
     path = context.resolve(MediaRef(path=str(image), name=image.name))
-    portrait = prepare_portrait(read_picture(path), file_sha256(path), face_index=face_index)
+    portrait = prepare_portrait(read_picture(path), sha256_of(path), face_index=face_index)
     notices = portrait.notices()
     for notice in notices:
         context.tell(notice)

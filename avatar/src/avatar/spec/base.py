@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -42,3 +43,9 @@ class MediaRef(SpecModel):
         if self.sha256 is None and self.path is None:
             raise ValueError("a media reference needs `sha256` or `path`")
         return self
+
+
+def sha256_of(path: Path) -> str:
+    """Returns `sha256:<64 hex>` of a file's bytes."""
+    with path.open("rb") as file:
+        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"

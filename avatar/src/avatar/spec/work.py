@@ -102,7 +102,7 @@ class WorkReport(SpecModel):
 
 class WorkReply(SpecModel):
     """`stop` says that nobody wants this worker's work any more, `forget` that nobody wants what it has kept
-    for a second one either. That is left out while it is false: an older worker does not know it.
+    for a second one either.
     """
 
     stop: bool = False

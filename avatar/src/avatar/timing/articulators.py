@@ -22,7 +22,6 @@ from avatar.timing.coarticulation import (
 )
 from avatar.timing.noise import Array, generator, smooth_noise
 from avatar.timing.style import MotionStyle
-from avatar.timing.visemes import visemes
 from avatar.tracks import JAW_E, LOW_E, RAISE_E, Curve, Phone
 
 JAW_RISE_S, LIPS_RISE_S = 0.115, 0.06
@@ -73,20 +72,6 @@ def mouth_curves(
         "tuck": as_curve(tuck, 0, 1),
         "wide": as_curve(smooth(curves.wide, LIPS_RISE_S, fps) * (0.15 + 0.85 * gate), -1, 1),
         "tongue": as_curve(tongue, 0, 1),
-    }
-
-
-def viseme_pose(ipa: str) -> dict[str, float]:
-    """Returns the mouth's channels of a loud sound that is held for long, as contact sheets show it."""
-    viseme = visemes(ipa)[-1]
-    gap = min(1.0, CLEAR_SPEECH * viseme.gap)
-    return {
-        "jaw": gap * viseme.jaw_share,
-        "low": gap * (1 - 0.7 * viseme.jaw_share),
-        "raise": viseme.raise_lip,
-        "tuck": viseme.tuck,
-        "wide": viseme.wide,
-        "tongue": viseme.tongue,
     }
 
 

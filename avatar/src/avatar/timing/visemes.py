@@ -52,14 +52,13 @@ class Viseme:
     hold_gap: float = 1.0
     hold_wide: float = 1.0
     hold_tip: float = 1.0
-    vowel: bool = False
 
 
 def _vowel(name: str, gap: float, jaw_share: float, wide: float, hold: float = 1.0) -> Viseme:
     # Vowels open the mouth against the consonants around them, so they hold the gap more than the rounding.
     # Rounded ones round their neighbours too, or "two" would smile.
     rounds = 3.0 if wide < -0.4 else 1.0
-    return Viseme(name, gap, jaw_share, wide, hold_gap=1.4 * hold, hold_wide=rounds * hold, vowel=True)
+    return Viseme(name, gap, jaw_share, wide, hold_gap=1.4 * hold, hold_wide=rounds * hold)
 
 
 REST = Viseme("rest", 0.0, 0.6, hold_gap=1.2, hold_wide=0.6)

@@ -125,9 +125,6 @@ class Control:
         """Returns whether the file is in the bucket now."""
         upload = UploadRequest(bytes=path.stat().st_size)
         answer = self._http.post(f"outputs/{sha256}", json=upload.model_dump())
-        if answer.status_code == httpx.codes.METHOD_NOT_ALLOWED:
-            # A control plane from before signed addresses.
-            return False
         address = UploadAddress.model_validate_json(self._checked(answer).content)
         if address.url is None:
             return False

@@ -20,10 +20,10 @@ from pathlib import Path, PurePosixPath
 from types import FrameType
 
 from avatar.errors import AvatarError, Cancelled, InvalidInput, Unavailable
-from avatar.pipeline.files import sha256_of
 from avatar.spans import VARIABLE as TRACEPARENT
 from avatar.spans import Spans
 from avatar.spec import Failed, Finished, OutputFile
+from avatar.spec.base import sha256_of
 from avatar.spec.unfinished import VARIABLE, forget_work
 from avatar.spec.work import BLOBS_PLACE, CACHE_PLACE, WorkEnd, WorkOrder
 from avatar.work.blob_cache import BlobCache

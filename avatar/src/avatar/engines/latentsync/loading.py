@@ -14,7 +14,7 @@ from avatar.engines.latentsync.shapes import UNetShape
 from avatar.engines.latentsync.unet import LatentSyncUNet
 from avatar.engines.latentsync.vae import open_vae, rename_attention_keys
 from avatar.engines.latentsync.whisper import WhisperEncoder
-from avatar.engines.weights import read_checkpoint, strict_load_tensors
+from avatar.engines.weights import read_checkpoint, strict_load
 from avatar.errors import InvalidInput
 
 ENCODER = "encoder."
@@ -66,7 +66,7 @@ def load_unet(path: Path, dtype: torch.dtype, shape: UNetShape | None = None) ->
     """The denoiser, and whether the file holds its motion modules."""
     with torch.device("meta"):
         unet = LatentSyncUNet(shape)
-    report = strict_load_tensors(
+    absent = strict_load(
         unet,
         read_checkpoint(path),
         path.name,
@@ -74,7 +74,7 @@ def load_unet(path: Path, dtype: torch.dtype, shape: UNetShape | None = None) ->
         optional=[lambda name: ".motion_modules." in name],
         dtype=dtype,
     )
-    motion = not any(".motion_modules." in name and "pos_encoder" not in name for name in report.absent)
+    motion = not any(".motion_modules." in name and "pos_encoder" not in name for name in absent)
     if not motion:
         unet.disable_motion()
     for name, module in unet.named_modules():
@@ -97,12 +97,12 @@ def load_whisper(path: Path) -> WhisperEncoder:
     tensors = read_checkpoint(path)
     ours = {key.removeprefix(ENCODER): value for key, value in tensors.items() if key.startswith(ENCODER)}
     encoder = WhisperEncoder()
-    strict_load_tensors(encoder, ours, path.name, constants=lambda name: name == "positional_embedding")
+    strict_load(encoder, ours, path.name, constants=lambda name: name == "positional_embedding")
     return encoder
 
 
 def load_vae(path: Path, **changes: Any) -> Any:
     """Stable Diffusion's autoencoder, in the older or the newer naming."""
     vae = open_vae(**changes)
-    strict_load_tensors(vae, rename_attention_keys(read_checkpoint(path)), path.name)
+    strict_load(vae, rename_attention_keys(read_checkpoint(path)), path.name)
     return vae

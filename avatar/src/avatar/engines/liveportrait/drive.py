@@ -17,7 +17,6 @@ from avatar.engines.liveportrait.motion_values import Array, Motion
 from avatar.engines.liveportrait.sizes import KEYPOINTS
 
 Region = Literal["all", "exp", "pose", "lip", "eyes"]
-REGIONS: tuple[Region, ...] = ("all", "exp", "pose", "lip", "eyes")
 LIP_POINTS = (6, 12, 14, 17, 19, 20)
 EYE_POINTS = (11, 13, 15, 16, 18)
 _FREE_POINTS = (1, 2, 6, *range(11, 21))
@@ -100,13 +99,9 @@ def _replaced(style: DriveStyle, filmed: bool) -> npt.NDArray[np.bool_]:
 
 def smooth(
     items: Iterable[tuple[Item, npt.NDArray[np.floating[Any]]]],
-    *,
-    process: float = PROCESS_VARIANCE,
-    observation: float = OBSERVATION_VARIANCE,
-    lag: int = LAG,
 ) -> Iterator[tuple[Item, Array]]:
-    """Each item with its values smoothed over time, `lag` items later: a Kalman filter over a random walk and
-    a Rauch-Tung-Striebel pass back over the last `lag` items, each value on its own.
+    """Each item with its values smoothed over time, `LAG` items later: a Kalman filter over a random walk and
+    a Rauch-Tung-Striebel pass back over the last `LAG` items, each value on its own.
 
     Memory does not grow; the difference to a pass over the whole clip is below float32's precision.
     """
@@ -115,26 +110,24 @@ def smooth(
     variance = 1.0
     for item, values in items:
         seen = np.asarray(values, np.float64)
-        predicted = 1.0 if estimate is None else variance + process
+        predicted = 1.0 if estimate is None else variance + PROCESS_VARIANCE
         estimate = seen if estimate is None else estimate
-        gain = predicted / (predicted + observation)
+        gain = predicted / (predicted + OBSERVATION_VARIANCE)
         estimate = estimate + gain * (seen - estimate)
         variance = (1 - gain) * predicted
         window.append((item, estimate, variance))
-        if len(window) > lag:
-            yield _backwards(window, process)
+        if len(window) > LAG:
+            yield _backwards(window)
             window.popleft()
     while window:
-        yield _backwards(window, process)
+        yield _backwards(window)
         window.popleft()
 
 
-def _backwards(
-    window: deque[tuple[Item, npt.NDArray[np.float64], float]], process: float
-) -> tuple[Item, Array]:
+def _backwards(window: deque[tuple[Item, npt.NDArray[np.float64], float]]) -> tuple[Item, Array]:
     """The first item of the window, with what the later ones tell about it."""
     later = window[-1][1]
     for index in range(len(window) - 2, -1, -1):
         _, estimate, variance = window[index]
-        later = estimate + variance / (variance + process) * (later - estimate)
+        later = estimate + variance / (variance + PROCESS_VARIANCE) * (later - estimate)
     return window[0][0], np.asarray(later, np.float32)

@@ -13,7 +13,7 @@ from avatar.engines.liveportrait.animator import Animator
 from avatar.engines.liveportrait.networks import Networks
 from avatar.engines.liveportrait.sizes import PUBLISHED, Sizes
 from avatar.engines.precision import Precision, card_dtype, dtype_of
-from avatar.engines.weights import strict_load
+from avatar.engines.weights import read_checkpoint, strict_load
 from avatar.engines.weights.store import ModelStore
 
 __all__ = ["CARD_BATCH", "INFO", "PROCESSOR_BATCH", "batch_of", "open_animator"]
@@ -67,7 +67,8 @@ def load_networks(files: Mapping[str, Path], sizes: Sizes = PUBLISHED) -> Networ
     networks = Networks(sizes)
     for attribute, (role, part) in FILES.items():
         # Training counts its batches; whoever exported the file may have left that out.
-        strict_load(getattr(networks, attribute), files[role], part=part, optional=[_is_counter])
+        tensors = read_checkpoint(files[role], part=part)
+        strict_load(getattr(networks, attribute), tensors, files[role].name, optional=[_is_counter])
     return networks
 
 

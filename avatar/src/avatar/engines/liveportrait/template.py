@@ -19,7 +19,7 @@ from avatar.encode.atomic import atomic_file
 from avatar.engines.liveportrait.motion_values import Array, Motion
 from avatar.engines.liveportrait.poses import DrivingFace, Openings
 from avatar.engines.liveportrait.sizes import KEYPOINTS
-from avatar.errors import InvalidInput
+from avatar.errors import InvalidInput, first_line
 
 VERSION = 1
 SUFFIXES = (".npz", ".json")
@@ -135,7 +135,7 @@ def load_template(path: Path, shown: str | None = None) -> MotionTemplate:
         rows = {name: np.asarray(held.pop(name), np.float32) for name in _SHAPES}
     except _DAMAGE as error:
         raise InvalidInput(
-            "template.unreadable", f"{shown} is no motion template: {_first_line(error)}.", _HINT
+            "template.unreadable", f"{shown} is no motion template: {first_line(error)}.", _HINT
         ) from error
     fault = _fault(version, fps, rows, list(held))
     if fault:
@@ -200,7 +200,3 @@ def _fault(version: int, fps: float, rows: dict[str, Array], unknown: list[str])
     if not np.allclose(turns @ turns.transpose(0, 2, 1), np.eye(3), atol=1e-2):
         return "has rotations that are none"
     return ""
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")

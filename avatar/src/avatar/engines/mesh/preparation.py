@@ -17,13 +17,13 @@ from avatar.face.pictures import read_picture
 from avatar.face.portrait import (
     VERSION,
     Portrait,
-    file_sha256,
     load_portrait,
     prepare_portrait,
     save_portrait,
 )
 from avatar.face.search import rotate_picture
 from avatar.spec import Notice
+from avatar.spec.base import sha256_of
 
 _STAGE_VERSION = 3
 
@@ -47,8 +47,8 @@ def prepare_stage(
     """
     if not picture.is_file():
         read_picture(picture)  # raises the right error
-    picture_hash = file_sha256(picture)
-    portrait_hash = file_sha256(portrait) if portrait is not None and portrait.is_file() else ""
+    picture_hash = sha256_of(picture)
+    portrait_hash = sha256_of(portrait) if portrait is not None and portrait.is_file() else ""
     key = f"{_STAGE_VERSION} {VERSION} {picture_hash} {portrait_hash} {face_index} {size[0]}x{size[1]}"
     path = cache / "stages" / f"{hashlib.sha256(key.encode()).hexdigest()}.npz"
     known = _load_stage(path)
@@ -101,7 +101,7 @@ def upright_size(
     if portrait is not None:
         measured = load_portrait(portrait)
     else:
-        measured = measure_portrait(read_picture(picture), file_sha256(picture), face_index, cache)
+        measured = measure_portrait(read_picture(picture), sha256_of(picture), face_index, cache)
     return measured.width, measured.height
 
 

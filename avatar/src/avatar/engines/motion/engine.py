@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -28,6 +27,7 @@ from avatar.errors import InvalidInput
 from avatar.face.landmarks import Points
 from avatar.face.tracker import open_tracker
 from avatar.spec import Notice, VideoFace
+from avatar.spec.base import sha256_of
 from avatar.tracks import ControlTrack
 
 INFO = EngineInfo(
@@ -77,7 +77,7 @@ class MotionEngine:
     @cached_property
     def _content(self) -> str:
         """Hash of the video's file, read once."""
-        return self._face.video.sha256 or _hash_of(self._footage.path)
+        return self._face.video.sha256 or sha256_of(self._footage.path)
 
     def items(self, track: ControlTrack) -> Iterator[MotionItem]:
         """Tracks the footage first (once per video: the result is cached), then decodes it in playing order.
@@ -279,11 +279,6 @@ def open_motion(
     path = resolve(face.video)
     name = face.video.name or path.name
     return MotionEngine(face, Footage.open(path, name), name, size, cache, alpha)
-
-
-def _hash_of(path: Path) -> str:
-    with path.open("rb") as file:
-        return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _no_face(name: str, index: int | None) -> InvalidInput:

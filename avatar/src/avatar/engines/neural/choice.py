@@ -16,7 +16,7 @@ from avatar.engines.card_memory import Card, card_is_possible, find_card
 from avatar.engines.card_mode import min_mib
 from avatar.engines.weights.checkpoint import INSTALL_TORCH
 from avatar.engines.weights.store import ModelStore, models_folder
-from avatar.errors import AvatarError
+from avatar.errors import AvatarError, first_line
 from avatar.spec import BETTER, ENGINE_NEEDS, EngineName, Face, RigFace, without_card
 
 State = Literal[
@@ -90,7 +90,7 @@ class Machine:
             ImportError,
             OSError,
         ) as error:  # full, taken, fallen off the bus; a broken PyTorch
-            return Finding("no_card", f"the card cannot be opened: {_first_line(error)}")
+            return Finding("no_card", f"the card cannot be opened: {first_line(error)}")
         if card is None:
             return Finding("no_card", "PyTorch sees no card", near=False)
         return _fits(engine, card)
@@ -101,10 +101,6 @@ class Machine:
         except AvatarError as error:
             return f"{error.message} {error.hint}".rstrip(". ")
         return ""
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].strip().rstrip(".")
 
 
 def _fits(engine: EngineName, card: Card) -> Finding:

@@ -26,9 +26,9 @@ from avatar.engines.liveportrait.template import (
 )
 from avatar.errors import InvalidInput
 from avatar.face.pictures import is_picture
-from avatar.face.portrait import file_sha256
 from avatar.face.tracker import declare
 from avatar.spec import Notice
+from avatar.spec.base import sha256_of
 
 _VERSION = 1
 """Of what is kept; a change of how a film becomes a template needs another."""
@@ -69,7 +69,7 @@ def driving_template(path: Path, name: str, watching: Watching) -> MotionTemplat
 def _of_film(path: Path, name: str, using: Watching) -> MotionTemplate:
     with closing(using.find()) as tracker, using.animator.stoppable(using.check):
         declare(tracker, using.report)
-        key = f"{_VERSION} {file_sha256(path)} {type(tracker).__name__} {using.animator.identity}"
+        key = f"{_VERSION} {sha256_of(path)} {type(tracker).__name__} {using.animator.identity}"
         cache_path = using.cache / "drivings" / f"{hashlib.sha256(key.encode()).hexdigest()}.npz"
         film_motion = _load(cache_path)
         if film_motion is None:

@@ -19,5 +19,5 @@ def open_rig(
     Raises InvalidInput `face.unknown_character`.
     """
     if isinstance(character, Design):
-        return RigEngine(build_character(character), size, fps, alpha, span)
-    return RigEngine(load_character(character), size, fps, alpha, span)
+        return RigEngine(build_character(character), size, alpha, span)
+    return RigEngine(load_character(character), size, alpha, span)

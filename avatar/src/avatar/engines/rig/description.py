@@ -38,7 +38,7 @@ def describe_motion() -> dict[str, Any]:
     shapes = {name: visemes(ipa)[-1] if ipa else REST for name, ipa in SOUNDS.items()}
     return {
         "visemes": {
-            name: {key: value for key, value in asdict(shape).items() if key not in ("name", "vowel")}
+            name: {key: value for key, value in asdict(shape).items() if key != "name"}
             | {"bilabial": is_bilabial(shape), "labiodental": is_labiodental(shape)}
             for name, shape in shapes.items()
         },

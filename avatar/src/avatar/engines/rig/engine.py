@@ -77,11 +77,10 @@ class RigEngine:
     """A `FaceEngine`. The figure is drawn over a copy of the studio, in the only box it can ever reach."""
 
     def __init__(
-        self, character: Character, size: tuple[int, int], fps: int, alpha: bool, span: int | None = None
+        self, character: Character, size: tuple[int, int], alpha: bool, span: int | None = None
     ) -> None:
         self.info = INFO
         self.size = size
-        self._fps = fps
         self._alpha = alpha
         self._figure = Figure(character)
         self._frame = framing(size, character.top, span)

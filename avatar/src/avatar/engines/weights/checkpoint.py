@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from avatar.engines.weights.pickles import require_harmless
-from avatar.errors import InvalidInput, Unavailable
+from avatar.engines.weights.pickles import require_harmless, unreadable
+from avatar.errors import InvalidInput, Unavailable, first_line
 
 Tensors = dict[str, Any]
 """Name to tensor. Torch is an extra of the worker and has no types here."""
@@ -90,7 +90,7 @@ def _safetensors(path: Path) -> Any:
     try:
         return load_file(path)
     except (SafetensorError, OSError, ValueError) as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path.name, first_line(error)) from error
 
 
 def _torch_file(path: Path, torch: Any) -> Any:
@@ -101,25 +101,13 @@ def _torch_file(path: Path, torch: Any) -> Any:
     except pickle.UnpicklingError as error:
         raise InvalidInput(
             "weights.unsafe",
-            f"{path.name} holds more than tensors, and loading it could run a program: {_first_line(error)}.",
+            f"{path.name} holds more than tensors, and loading it could run a program: {first_line(error)}.",
             "Fetch it from the official page; a state dict of tensors alone is loaded.",
         ) from error
     except (RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path.name, first_line(error)) from error
 
 
 def _is_zip(path: Path) -> bool:
     with path.open("rb") as file:
         return file.read(4) == b"PK\x03\x04"
-
-
-def _unreadable(path: Path, error: Exception) -> InvalidInput:
-    return InvalidInput(
-        "weights.unreadable",
-        f"{path.name} cannot be read as a checkpoint: {_first_line(error)}.",
-        "It may have been cut short: fetch it again from where `models list` says.",
-    )
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")[:200]

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 from avatar.engines.weights.checkpoint import WRAPPERS
 from avatar.engines.weights.manifest import WeightFile
-from avatar.engines.weights.pickles import flat_forms, read_torch_forms
+from avatar.engines.weights.pickles import flat_forms, read_torch_forms, unreadable
 from avatar.errors import InvalidInput
 
 _MAX_HEADER_BYTES = 100 << 20
@@ -83,7 +83,7 @@ def _safetensors_shapes(path: Path) -> dict[str, tuple[int, ...]]:
                 raise ValueError(f"{name} lies outside of it")
             shapes[name] = shape
     except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
-        raise _unreadable(path, f"it is no whole safetensors file ({error})") from error
+        raise unreadable(path.name, f"it is no whole safetensors file ({error})", "used") from error
     return shapes
 
 
@@ -109,9 +109,9 @@ def require_onnx(path: Path) -> None:
                     raise ValueError("it has a field that ONNX has not")
             whole = file.tell() == path.stat().st_size
     except (OSError, ValueError) as error:
-        raise _unreadable(path, f"it is no ONNX file ({error})") from error
+        raise unreadable(path.name, f"it is no ONNX file ({error})", "used") from error
     if not whole or not {_ONNX_IR_VERSION, _ONNX_GRAPH} <= seen:
-        raise _unreadable(path, "it is no whole ONNX file")
+        raise unreadable(path.name, "it is no whole ONNX file", "used")
 
 
 def _varint(file: BinaryIO) -> int | None:
@@ -131,11 +131,3 @@ def _varint(file: BinaryIO) -> int | None:
 
 def _sides(shape: tuple[int, ...]) -> str:
     return "x".join(map(str, shape)) or "scalar"
-
-
-def _unreadable(path: Path, what: str) -> InvalidInput:
-    return InvalidInput(
-        "weights.unreadable",
-        f"{path.name} cannot be used: {what}.",
-        "It may have been cut short: fetch it again from where `models list` says.",
-    )

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from avatar.engines.weights.checkpoint import import_torch, read_checkpoint
+from avatar.engines.weights.checkpoint import import_torch
 from avatar.errors import InvalidInput
 
 NAMED = 8
@@ -16,63 +14,28 @@ NAMED = 8
 Chooses = Callable[[str], bool]
 
 
-@dataclass(frozen=True, slots=True)
-class LoadReport:
-    """`loaded`: how many tensors were put in; `absent`: names that the file may lack, and did."""
-
-    loaded: int
-    absent: tuple[str, ...] = ()
-
-
 def strict_load(
     module: Any,
-    path: Path,
+    loaded: Mapping[str, Any],
+    name: str,
     *,
-    part: str | None = None,
-    rename: Callable[[str], str] | None = None,
     constants: Chooses | None = None,
     optional: Sequence[Chooses] = (),
     dtype: Any = None,
-) -> LoadReport:
-    """Load the file at `path` into `module` (torch.nn.Module); every name and shape must fit.
+) -> tuple[str, ...]:
+    """Puts the tensors of the file `name` into `module` (torch.nn.Module); every name and shape must fit.
+    Returns the names that the file may lack, and does.
 
-    part: which of several networks in one file.
-    rename: from a name in the file to a name in the module, for older layouts.
     constants: names whose values the module computes itself; a file may lack them, and one that has them must
         have the same values.
     optional: each chooses a group of names that may be absent together; a group that is there in part is a
-        mismatch. What a group's absence means is for the caller, who reads `absent`.
+        mismatch. What a group's absence means is for the caller.
     dtype: the type that floating tensors get in a module made on the device "meta"; elsewhere the module's
         own type stays.
 
-    Raises InvalidInput `weights.mismatch`, `weights.unsafe`, `weights.unreadable`.
+    Raises InvalidInput `weights.mismatch`.
     """
-    return strict_load_tensors(
-        module,
-        read_checkpoint(path, part=part),
-        path.name,
-        rename=rename,
-        constants=constants,
-        optional=optional,
-        dtype=dtype,
-    )
-
-
-def strict_load_tensors(
-    module: Any,
-    tensors: Mapping[str, Any],
-    name: str,
-    *,
-    rename: Callable[[str], str] | None = None,
-    constants: Chooses | None = None,
-    optional: Sequence[Chooses] = (),
-    dtype: Any = None,
-) -> LoadReport:
-    """As `strict_load`, for tensors that are already read (and perhaps folded); `name` is the file's."""
     torch = import_torch()
-    loaded = {rename(key) if rename else key: value for key, value in tensors.items()}
-    if len(loaded) != len(tensors):
-        raise InvalidInput("weights.mismatch", f"{name} holds the same tensor under two names.")
     expected = dict(module.state_dict())
     missing = [key for key in expected if key not in loaded]
     absent = {key for key in missing if constants is not None and constants(key)}
@@ -104,7 +67,7 @@ def strict_load_tensors(
             for key, value in loaded.items()
         }
     module.load_state_dict({key: loaded[key] for key in shared}, strict=False, assign=virtual)
-    return LoadReport(loaded=len(shared), absent=tuple(key for key in expected if key in absent))
+    return tuple(key for key in expected if key in absent)
 
 
 def _alike(loaded: Any, expected: Any) -> bool:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from avatar.errors import InvalidInput
+from avatar.errors import InvalidInput, first_line
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_PICKLES = 5
@@ -96,9 +96,10 @@ def read_torch_forms(path: Path) -> Any:
             file.seek(0)
             return _read_legacy(file, path.name)
     except (OSError, EOFError, zipfile.BadZipFile, pickle.UnpicklingError) as error:
-        raise _unreadable(path.name, error) from error
+        raise unreadable(path.name, first_line(error)) from error
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, MemoryError, OverflowError) as error:
-        raise _unreadable(path.name, error) from error  # a pickle that is damaged fails in many ways
+        # A pickle that is damaged fails in many ways.
+        raise unreadable(path.name, first_line(error)) from error
 
 
 def flat_forms(held: Any) -> Iterator[tuple[str, TensorForm]]:
@@ -115,9 +116,9 @@ def _read_zip(path: Path) -> Any:
     with zipfile.ZipFile(path) as archive:
         pickles = [info for info in archive.infolist() if info.filename.endswith(".pkl")]
         if len(pickles) != 1 or not pickles[0].filename.endswith("data.pkl"):
-            raise _unreadable(path.name, ValueError("it has not the one data.pkl of a torch file"))
+            raise unreadable(path.name, "it has not the one data.pkl of a torch file")
         if pickles[0].file_size > _MAX_PICKLE_BYTES:
-            raise _unreadable(path.name, ValueError("its list of tensors is too large"))
+            raise unreadable(path.name, "its list of tensors is too large")
         return _Reader(io.BytesIO(archive.read(pickles[0])), path.name).load()
 
 
@@ -126,14 +127,13 @@ def _read_legacy(file: BinaryIO, name: str) -> Any:
     for number in range(_LEGACY_PICKLES):
         held.append(_Reader(file, name).load())
         if number == 0 and held[0] != _LEGACY_MAGIC:
-            raise _unreadable(name, ValueError("it is no torch file"))
+            raise unreadable(name, "it is no torch file")
     return held[3]
 
 
-def _unreadable(name: str, error: Exception) -> InvalidInput:
-    reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")[:200]
+def unreadable(name: str, why: str, action: str = "read as a checkpoint") -> InvalidInput:
     return InvalidInput(
         "weights.unreadable",
-        f"{name} cannot be read as a checkpoint: {reason}.",
+        f"{name} cannot be {action}: {why}.",
         "It may have been cut short: fetch it again from where `models list` says.",
     )

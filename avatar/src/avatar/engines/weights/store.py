@@ -30,7 +30,6 @@ FARM_FOLDER = Path("/opt/soundstage/models")
 
 State = Literal["missing", "there", "not_pinned", "changed", "wrong"]
 LOCK_FILE = "models.lock.json"
-_BLOCK_BYTES = 1 << 20
 
 
 def models_folder(environment: Mapping[str, str] = os.environ) -> Path:
@@ -296,8 +295,5 @@ def edit_pins(folder: Path) -> Iterator[Pins]:
 
 
 def sha256_of(path: Path) -> str:
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while block := file.read(_BLOCK_BYTES):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
