@@ -226,3 +226,13 @@ def test_a_new_authority_starts_a_studio_anew_only_where_it_trusts_by_the_system
     assert (value("agent__fingerprint") == before) == (not livekit)
     read_anew = value("farm__read_anew | selectattr('dest', 'equalto', '/opt/soundstage/ca.pem')")
     assert [one["content"].strip() for one in read_anew] == ["another authority"], "workers read it anew"
+
+
+@pytest.mark.parametrize(("machines", "named"), [(1, False), (2, True), (3, False)])
+def test_two_control_machines_are_named_as_no_more_than_one(
+    machines: int, named: bool, tmp_path: Path
+) -> None:
+    write_three(tmp_path)
+    variables = {"farm__control": [f"control-{number + 1}" for number in range(machines)]}
+    left_out = "farm__parts | rejectattr('holds') | map(attribute='about') | list"
+    assert ("quorum" in evaluate(tmp_path, ("farm",), left_out, variables)) == named
