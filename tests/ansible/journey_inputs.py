@@ -10,6 +10,8 @@ import program_inputs
 # The playbook with its roles, the worker and the device plugin that it installs, engines and machines.
 FARM = (
     *("ansible", "ansible.cfg", "playbook.yaml", "inventory"),
+    # The build of the worker's wheel leaves out what it names.
+    ".gitignore",
     *("avatar", "farm/device_plugin", "scripts/pack_python", "tools", "lab"),
 )
 # Of the checkout, what the program on a machine is packed from.

@@ -25,8 +25,9 @@ class ProvisioningInLab:
     """The API at `url`, on the loopback address of the lab's network, with an administrator's key; and at
     `tls_url`, for machines."""
 
-    def __init__(self, lab: Lab, url: str, tls_url: str) -> None:
+    def __init__(self, lab: Lab, url: str, tls_url: str, key: str = KEY) -> None:
         self._lab = lab
+        self._key = key
         self.url = url
         self.tls_url = tls_url
 
@@ -38,7 +39,7 @@ class ProvisioningInLab:
     def read(self, method: str, path: str, body: Any = None) -> str:
         """The answer as it is."""
         words = ["curl", "--silent", "--show-error", "--fail-with-body", "--max-time", "60", "--noproxy", "*"]
-        words += ["--header", f"Authorization: Bearer {KEY}"]
+        words += ["--header", f"Authorization: Bearer {self._key}"]
         words += ["--request", method, self.url + path, "--header", "Content-Type: application/json"]
         words += ["--data", json.dumps(body)] if body is not None else []
         done = subprocess.run(self._lab.entering(words), capture_output=True, text=True)

@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "lab_fixture"))
 
 from boot_services import PORT, TLS_PORT, BootServices
 from farm_in_lab import ANSIBLE, ROOT, LabFarm, found_uv, packed_worker, sha256
+from journey_inputs import FARM, PROGRAM
 from lab_machines import lab_names as lab_names
 from provisioning_in_lab import ProvisioningInLab
 from qemu_machine import QemuMachine, QemuPlan, make_empty_disk, why_no_qemu
@@ -33,7 +34,12 @@ from pxe.image.build import BuiltImage, build_image
 from pxe.image.debian import mirror_of_this_computer
 from pxe.image.recipe import Kernel, Recipe
 
-pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.timeout(7200)]
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.slow,
+    pytest.mark.timeout(7200),
+    pytest.mark.cached(*FARM, *PROGRAM, "tests/servers"),
+]
 PATIENCE_S = 3600.0
 SENTENCE = "Make a square video in 360p where Nova says: I was drawn on a new machine."
 
@@ -104,7 +110,8 @@ def test_an_empty_computer_becomes_a_node_and_draws_a_video(
     )
     power.start()
     power.publish(image)
-    api = ProvisioningInLab(lab, f"http://127.0.0.1:{PORT}", f"https://{GATEWAY}:{TLS_PORT}")
+    urls = (f"http://127.0.0.1:{PORT}", f"https://{GATEWAY}:{TLS_PORT}")
+    api = ProvisioningInLab(lab, *urls, power.key)
     api.adopt("head", ["control"])
     run = api.end_of(api.ask("POST", "/api/runs", {"machines": ["head"]})["id"], PATIENCE_S)
     assert run["state"] == "succeeded", (run, power.call("GET", "/api/failures"))

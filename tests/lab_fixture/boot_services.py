@@ -45,14 +45,15 @@ class BootServices:
     def __init__(self, lab: LabPaths, environment: Mapping[str, str]) -> None:
         """`environment`: settings (`SOUNDSTAGE_…`) that override or extend those of the lab."""
         self.lab = lab
-        self._key = secrets.token_hex(32)
+        self.key = secrets.token_hex(32)
+        """The administrator's."""
         self.folder = lab.folder / "boot-services"
         self.state = self.folder / "state"
         self.artefacts = self.folder / "artefacts"
         self._environment = {
             **os.environ,
             "SOUNDSTAGE_STATE_DIR": str(self.state),
-            "SOUNDSTAGE_API_KEY_HASHES": hashlib.sha256(self._key.encode()).hexdigest(),
+            "SOUNDSTAGE_API_KEY_HASHES": hashlib.sha256(self.key.encode()).hexdigest(),
             "SOUNDSTAGE_LOG__LEVEL": "warning",
             "SOUNDSTAGE_PROVISIONING__ARTEFACT_DIR": str(self.artefacts),
             "SOUNDSTAGE_PROVISIONING__PORT": str(PORT),
@@ -155,7 +156,7 @@ class BootServices:
         """Calls the API as an operator. Raises Upstream `lab.api_refuses` on an error status."""
 
         def request() -> httpx.Response:
-            headers = {"Authorization": f"Bearer {self._key}"}
+            headers = {"Authorization": f"Bearer {self.key}"}
             url = f"http://127.0.0.1:{PORT}"
             with open_blocking_client(url, headers=headers, timeout=timeout_s) as client:
                 return client.request(method, path, json=body)
