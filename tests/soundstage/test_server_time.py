@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any, ClassVar
 
 import pytest
 from sqlalchemy import bindparam, insert, select
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from soundstage.database import Base, Database, server_time, utcnow
+from soundstage.database import Database, UtcDateTime, server_time, utcnow
 
 pytestmark = pytest.mark.each_database
 
 
-class LeaseOfTests(Base):
+class OwnBase(DeclarativeBase):
+    """Its table is none of the program's."""
+
+    type_annotation_map: ClassVar[dict[Any, Any]] = {datetime: UtcDateTime}
+
+
+class LeaseOfTests(OwnBase):
     __tablename__ = "lease_of_tests"
     id: Mapped[str] = mapped_column(primary_key=True)
     until: Mapped[datetime]
