@@ -15,11 +15,15 @@ from agent.understanding.world import Thing, World, fold
 _AMOUNT = re.compile(r"\bat (?:2[5-9]|[3-9]\d)\b")
 """No time of day: “stuck at 40 percent”."""
 SENTENCE_END = re.compile(r"[.!?]\s+\S")
+PLACES = frozenset({"before", "after", "to"})
+"""Arguments that say a place among scenes."""
 
 
 def waits(candidate: Candidate) -> bool:
     """Returns whether the wish shall come true later: at a time, or when something has happened."""
     rest = _AMOUNT.sub(" ", values.without_plain("shape", values.without_courtesy(candidate.rest)))
+    if PLACES & {*candidate.arguments}:
+        rest = values.words().patterns["places"].sub(" ", rest)
     if values.matches("condition", rest) or re.match(r"\s*should\b", candidate.text, re.IGNORECASE):
         return True
     return values.matches("time", rest) and "publish_at" not in candidate.arguments

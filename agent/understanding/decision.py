@@ -27,6 +27,8 @@ SURE_RISKY = 2.2
 """From these log-odds on a change is made without asking, where no word speaks against it: the second for
 what others notice, and for each of several wishes.
 """
+SURE_DESPITE = 0.75
+"""So much more where a word may speak against it; what destroys or others notice is asked about then."""
 SURE_COMPUTED = 0.0
 """For code, which changes nothing outside of its sandbox."""
 SURE_NOTHING = 0.45

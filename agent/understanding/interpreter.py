@@ -29,7 +29,7 @@ from agent.understanding.intents import READS, SHOWS, TEXTS_OF, change_anything
 from agent.understanding.judgement import Judgement, may_be_meant
 from agent.understanding.plans import UnknownName, read_steps
 from agent.understanding.reader import Candidate, Reader
-from agent.understanding.several_things import all_but, several_things
+from agent.understanding.several_things import all_but, on_each_machine, several_things
 from agent.understanding.when import asks_to_wait, waits_for_event
 from agent.understanding.world import World, fold
 
@@ -44,6 +44,8 @@ LEAST_ACT = 0.15
 """Below, a text that is likeliest no call is not understood."""
 SURE_TO_ASK = 0.3
 """From here on it is asked for what an intent needs, where a sentence names none of it."""
+SHORT_CHOICE = 6
+"""A text of fewer words that says a place in a list chooses from it."""
 MOST_NO_WORDS = 5
 SURE_UNDO = 0.4
 """From here on an utterance perhaps takes the last change back."""
@@ -163,9 +165,9 @@ class _Turn(Judgement):
         if len(parts) == 1:
             parts = self._two_orders(utterance) or parts
         if len(parts) == 1:
-            return self._one(utterance)
+            return on_each_machine(self._one(utterance), utterance, self.world)
         self.reader.prepare(parts, self.world)
-        return self._several(parts, utterance)
+        return on_each_machine(self._several(parts, utterance), utterance, self.world)
 
     def _two_orders(self, text: str) -> list[str] | None:
         """Returns the two orders of a text that the trained divider left whole: “rename it to Tides and
@@ -253,11 +255,9 @@ class _Turn(Judgement):
         best = candidates[0]
         if (others := all_but(best, text, self.world)) is not None:
             return others
-        if (
-            (best.tool is None or (best.intent in READS and not best.arguments))
-            and len(text.split()) < 6
-            and (chosen := self.choice_from_list(text)) is not None
-        ):
+        if (best.tool is None or (best.intent in READS and not best.arguments)) and (
+            chosen := self._chosen_to_look_at(best, text)
+        ) is not None:
             return chosen
         if (spoken_of := self.what_was_spoken_of(best, text)) is not None:
             return spoken_of
@@ -291,6 +291,16 @@ class _Turn(Judgement):
             if self.is_doubtful(candidates):
                 return self.confirm(best, text)
         return self.call_or_ask(best, text)
+
+    def _chosen_to_look_at(self, best: Candidate, text: str) -> Decision | None:
+        """Returns the call that shows a thing of the last list: “the third”, or “the second, what happened to
+        it?” where a longer text asks for what shows things of that kind.
+        """
+        chosen = self.choice_from_list(text)
+        if chosen is None or len(words := text.split()) < SHORT_CHOICE:
+            return chosen
+        begins_with_it = values.ordinal(" ".join(words[:3])) is not None
+        return chosen if begins_with_it and chosen.calls[0].intent == best.intent else None
 
     def _unsure(self, candidates: Sequence[Candidate]) -> Decision:
         is_likely = candidates[0].sureness >= SURE_TO_ASK or bool(candidates[0].arguments)

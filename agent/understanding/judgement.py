@@ -14,6 +14,7 @@ from agent.understanding.candidates import has_sentence_end, is_half_timed, own,
 from agent.understanding.decision import (
     SURE_CALL,
     SURE_COMPUTED,
+    SURE_DESPITE,
     SURE_RISKY,
 )
 from agent.understanding.followups import FollowUp
@@ -52,7 +53,6 @@ class Judgement(FollowUp):
             best.unread
             or self._has_unused_text(best)
             or _has_other_argument(best, slot_names)
-            or self._may_be_denied(best)
             or any(
                 slot in slot_names
                 and values.is_contradicted(slot, changes.without_denied(slot, spoken), best.arguments)
@@ -62,11 +62,8 @@ class Judgement(FollowUp):
             or changes.matches("corrects_itself", changes.without_quotations(own(best, best.text)))
             or values.says("musing", best.rest)
             or values.missing_cue(best.rest, best.arguments, slot_names) is not None
-            or ("count" in slot_names and values.matches("number", best.rest))
             or ("scenes" in slot_names and "scenes" not in best.arguments and _says_several(best.rest))
             or (best.intent in CREATES and _says_several(best.rest))
-            or values.says("goes_on", _without_first_word(best.rest))
-            or (values.asks(best.text) and best.intent not in COMPUTES)
             or (best.intent in COMPUTES and not _is_code(str(best.arguments.get("code", ""))))
             or _may_be_past(best)
             or ("captions" in slot_names and _denies_captions(best))
@@ -118,19 +115,33 @@ class Judgement(FollowUp):
         again = self.read(", ".join(others))[0]
         return again.intent != best.intent or plain(again.arguments) != plain(best.arguments)
 
+    def _has_words_against(self, best: Candidate) -> bool:
+        """Returns whether a denial, a question or another number may be about the call."""
+        return bool(
+            self._may_be_denied(best)
+            or ("count" in self.reader.slots.get(best.intent, ()) and values.matches("number", best.rest))
+            or values.says("goes_on", _without_first_word(best.rest))
+            or (values.asks(best.text) and best.intent not in COMPUTES)
+        )
+
     def _is_unlikely(self, candidates: Sequence[Candidate]) -> bool:
         """Returns whether the signs are below what the call needs; for what others notice, also whether
         n-grams and encoder find different intents.
         """
         best = candidates[0]
         signs = doubt.signs(self.reader, self.world, candidates, self.dialogue.recent_kind)
+        is_risky = best.intent in RISKY or best.tool in RISKY_TOOLS
         least = SURE_CALL
         if best.intent in COMPUTES:
             least = SURE_COMPUTED
-        elif not self.is_alone or best.intent in RISKY or best.tool in RISKY_TOOLS:
+        elif not self.is_alone or is_risky:
             least = SURE_RISKY
             if not signs.get("same intent", True):
                 return True
+        if self._has_words_against(best):
+            if is_risky:
+                return True
+            least += SURE_DESPITE
         return doubt.confidence(signs) < least
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from agent.understanding.values import ARTICLES, WORD, number, ordinal, words
 
@@ -12,6 +12,12 @@ _CLOCK = re.compile(
 )
 _ISO = re.compile(r"\b(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2}))?")
 _DOTTED = re.compile(r"\b(\d{1,2})[./](\d{1,2})[./](?:(\d{4}))?")
+_YEAR = re.compile(r"\b20\d\d\b")
+LATE = frozenset(
+    {"pm", "p.m", "afternoon", "evening", "tonight", "nachmittag", "nachmittags", "abend", "abends"}
+)
+NIGHT, FIRST_OF_NIGHT = frozenset({"night", "nacht", "nachts"}), 6
+"""“At eleven at night” is late, and “at two at night” is not."""
 LEAP_YEARS = 8
 """The most years from one 29 February to the next."""
 
@@ -26,6 +32,26 @@ def moment(text: str, now: datetime) -> datetime | None:
         return _moment(text, now)
     except (ValueError, OverflowError):
         return None
+
+
+def past_day(text: str, now: datetime) -> date | None:
+    """Returns the day that a text names, at or before `now` where it leaves a choice; None without one.
+
+    “last Tuesday”, “3 November”. One with a year is taken as it is.
+    """
+    at = moment(text, now)
+    if at is None or at.date() <= now.date() or _YEAR.search(text):
+        return None if at is None else at.date()
+    if any(word.lower() in words().weekdays for word in WORD.findall(text)):
+        return at.date() - timedelta(days=7)
+    for year in range(now.year, now.year - LEAP_YEARS - 1, -1):
+        try:
+            day = at.date().replace(year=year)
+        except ValueError:
+            continue
+        if day <= now.date():
+            return day
+    return None
 
 
 def _moment(text: str, now: datetime) -> datetime | None:
@@ -81,7 +107,7 @@ def _day(lower: str, spoken: list[str], now: datetime) -> tuple[datetime | None,
             if near:
                 date = ordinal(near[1] or near[2]) or number(near[1] or near[2])
                 if date and 0 < date <= 31:
-                    year = re.search(r"\b20\d\d\b", lower)
+                    year = _YEAR.search(lower)
                     day = _date(now, year and year[0], table.months[word], date)
                     return day, lower.replace(near[0], " ").replace(year[0] if year else "\0", " ")
     for word in spoken:
@@ -89,17 +115,17 @@ def _day(lower: str, spoken: list[str], now: datetime) -> tuple[datetime | None,
             ahead = (table.weekdays[word] - now.weekday()) % 7
             return now + timedelta(days=ahead or 7), lower.replace(word, " ")
         if word in table.days:
-            return now + timedelta(days=table.days[word]), lower.replace(word, " ", 1)
+            # “Tonight” says the time, too.
+            rest = lower if word in table.clock else lower.replace(word, " ", 1)
+            return now + timedelta(days=table.days[word]), rest
     return None, lower
 
 
 def _clock(text: str) -> tuple[int, int] | None:
     table = words()
     spoken = WORD.findall(text)
-    after = any(
-        word.strip(".") in ("pm", "p.m", "abends", "nachmittags", "evening", "afternoon", "tonight")
-        for word in spoken
-    )
+    marks = {word.strip(".") for word in spoken}
+    first_late = 0 if marks & LATE else FIRST_OF_NIGHT if marks & NIGHT else 24
     for found in _CLOCK.finditer(text):
         hour, minute = int(found[1]), int(found[2] or found[4] or 0)
         mark = (found[3] or "").lower()
@@ -110,10 +136,11 @@ def _clock(text: str) -> tuple[int, int] | None:
                 found[2]
                 or mark
                 or re.search(r"\b(?:at|um|gegen|by|ab|for|to|nine|@)\s*$", text[: found.start()])
+                or re.match(r"\s*(?:in the (?:morning|afternoon|evening)|at night)\b", text[found.end() :])
                 or len(spoken) < 4
             )
         ):
-            later = (mark.startswith("p") or (after and not mark.startswith("a"))) and hour < 12
+            later = (mark.startswith("p") or (hour >= first_late and not mark.startswith("a"))) and hour < 12
             return (hour + 12 if later else 0 if mark.startswith("a") and hour == 12 else hour), minute
     half = re.search(r"\b(half past|halb|quarter past|viertel nach|quarter to|viertel vor)\s+(\w+)", text)
     if half and (hour_ := table.numbers.get(half[2])):
@@ -125,7 +152,7 @@ def _clock(text: str) -> tuple[int, int] | None:
             "viertel vor": -15,
             "halb": -30,
         }[half[1]]
-        total = (hour_ + (12 if after and hour_ < 12 else 0)) * 60 + shift
+        total = (hour_ + (12 if first_late <= hour_ < 12 else 0)) * 60 + shift
         return total // 60 % 24, total % 60
     for place, word in enumerate(spoken):
         if word in table.clock and not any(other in table.numbers for other in spoken):
@@ -136,5 +163,5 @@ def _clock(text: str) -> tuple[int, int] | None:
             follows = " ".join(spoken[place + 1 : place + 2])
             minute = table.numbers.get(follows, 0)
             minute = minute if 10 <= minute < 60 else 0
-            return (hour + 12 if after and hour < 12 else hour % 24), minute
+            return (hour + 12 if first_late <= hour < 12 else hour % 24), minute
     return None

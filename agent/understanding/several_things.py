@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from agent.understanding import changes, values
 from agent.understanding.candidates import own, plain
@@ -80,6 +81,16 @@ def all_but(best: Candidate, text: str, world: World) -> Decision | None:
     if best.intent == "cancel_render.cancel" and others:
         return _ask([CallRecord(best.intent, {"render": name}) for name in others[:MOST]], best)
     return ask_about("unsure", (), (best,))
+
+
+def on_each_machine(decision: Decision, text: str, world: World) -> Decision:
+    """Returns the calls for all machines that a text names, where a command runs on one of them."""
+    if decision.kind != "calls" or [one.intent for one in decision.calls] != ["ssh"]:
+        return decision
+    named = [one.thing for one in world.mentions(tokenize(text)) if one.sureness >= SURE_NAME]
+    names = dict.fromkeys(one.name for one in named if one.kind == "machine")
+    calls = [CallRecord("ssh", {**decision.calls[0].arguments, "machine": name}) for name in names]
+    return replace(decision, calls=tuple(calls[:MOST])) if len(calls) > 1 else decision
 
 
 def _scenes(numbered: Sequence[tuple[int, str]], project: str, world: World) -> list[CallRecord]:

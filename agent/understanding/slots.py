@@ -184,8 +184,11 @@ class SlotFiller:
         if slot == "at_s":
             return values.seconds(known or text)
         if slot in MOMENTS:
+            if slot == "granted_at":
+                day = moments.past_day(self._around(start, end), self.now)
+                return day and day.isoformat()
             at = moments.moment(self._around(start, end), self.now)
-            return at and (at.date().isoformat() if slot == "granted_at" else at.strftime("%Y-%m-%dT%H:%M"))
+            return at and at.strftime("%Y-%m-%dT%H:%M")
         if slot == "to":
             return _place(values.ordinal(known or text))
         if slot == "variables":

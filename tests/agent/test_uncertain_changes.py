@@ -38,6 +38,10 @@ class _Way(ReaderWay):
         )
         return self
 
+    def listing(self, kind: str, names: list[str]) -> _Way:
+        self._dialogue = self._dialogue.showing(kind, names)
+        return self
+
 
 @pytest.fixture
 def way(reader: Reader, grammar: Grammar) -> _Way:
@@ -230,6 +234,76 @@ def test_words_of_a_script_are_no_doubts(reader: Reader, script: str) -> None:
     text = f"Make a video where Vera says: {script}"
     decision = Interpreter(reader).interpret(text, world, Dialogue(), NOW)
     assert [call.arguments.get("script") for call in decision.calls] == [script]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("change the second scene of Lab safety to navy, not black", "edit_project.change_scene"),
+        ("make a video of Lab safety, square, not vertical", "make_render"),
+        ("write a script about fire exits in four scenes, not five", "write_script.draft"),
+    ],
+)
+def test_a_denial_in_a_sure_sentence_is_no_doubt(way: _Way, text: str, expected: str) -> None:
+    assert [call.intent for call in way.answer(text).calls] == [expected]
+
+
+@pytest.mark.parametrize(
+    "text", ["bolt needn't stay empty", "neu installieren nicht nötig, bolt muss bloß hochgefahren werden"]
+)
+def test_a_machine_is_not_changed_by_words_with_a_denial(way: _Way, text: str) -> None:
+    assert not change_anything(way.answer(text).calls)
+
+
+@pytest.mark.parametrize(
+    "text", ["The second one, what happened to it?", "the second one whats wrong with it"]
+)
+def test_a_question_about_a_place_in_the_list_is_about_what_stands_there(way: _Way, text: str) -> None:
+    way.answer("show me all videos")
+    shown = way.listing("render", ["Welcome clip", "Budget review", "Harbour teaser"]).answer(text)
+    assert shown.calls == (CallRecord("show_render", {"render": "Budget review"}),)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("I'd be obliged if the compliance check of atlas were switched off, please, all of it", None),
+        ("let the third scene of Harbour tour wait until the end", ("edit_project.move_scene", "last")),
+        ("keep Cranes of Harbour tour, but later, after Fish market", ("edit_project.move_scene", None)),
+        ("It would be much appreciated if the second scene of Lab safety were moved to the end", None),
+    ],
+)
+def test_a_place_and_a_courtesy_are_nothing_to_wait_for(
+    way: _Way, text: str, expected: tuple[str, str | None] | None
+) -> None:
+    way.answer(text)
+    assert way.decision.kind != "plan"
+    if expected is not None:
+        found = [*way.decision.calls, *(way.decision.question.choices if way.decision.question else ())]
+        assert [one.intent for one in found] == [expected[0]]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "move Cranes to the end of Harbour tour as soon as the Welcome clip is done",
+        "es wäre schön, wenn du Lab safety verfilmst, sobald bolt wieder da ist",
+        "great, if the Welcome clip is done publish it",
+    ],
+)
+def test_what_waits_is_no_change_now(way: _Way, text: str) -> None:
+    way.answer(text)
+    assert way.decision.kind in ("plan", "ask")
+
+
+@pytest.mark.parametrize("text", ["free -m on atlas & bolt", "uptime on atlas and bolt please"])
+def test_a_command_for_two_machines_runs_on_both(way: _Way, text: str) -> None:
+    ran = way.answer(text).calls
+    assert [(one.intent, one.arguments["machine"]) for one in ran] == [
+        ("ssh", "atlas"),
+        ("ssh", "bolt"),
+    ]
+    assert len({one.arguments["command"] for one in ran}) == 1
 
 
 async def test_an_unsure_undo_is_done_after_a_yes(services: Services) -> None:

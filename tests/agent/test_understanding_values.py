@@ -132,6 +132,26 @@ def test_a_word_of_an_argument_that_was_not_found_is_a_cue() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "day"),
+    [
+        ("3 November", "2026-11-03"),
+        ("2. Mai", "2026-05-02"),
+        ("24 December", "2025-12-24"),
+        ("29 February", "2024-02-29"),
+        ("12 May 2027", "2027-05-12"),
+        ("last Tuesday", "2026-11-17"),
+        ("letzten Freitag", "2026-11-20"),
+        ("yesterday", "2026-11-21"),
+        ("today", "2026-11-22"),
+        ("soon", None),
+    ],
+)
+def test_days_on_which_somebody_agreed_are_no_days_to_come(text: str, day: str | None) -> None:
+    found = moments.past_day(text, NOW)
+    assert (found and found.isoformat()) == day
+
+
+@pytest.mark.parametrize(
     ("text", "found"),
     [
         ("at least ten-eighty", "2026-11-23T10:00"),
