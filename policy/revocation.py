@@ -25,6 +25,8 @@ from soundstage.telemetry import get_logger
 
 CACHE_TTL_S = 0.05
 """How long the `seq` of the last change is cached. Changes of this process invalidate it at once."""
+CLOCK_CHECK_S = 10.0
+"""How often a silent stream whose key has an end looks at the clock."""
 POLICY_VIOLATION = 1008
 """The code with which a socket is closed (RFC 6455 §7.4.1)."""
 
@@ -203,7 +205,10 @@ class _Connection:
         return None
 
     def _seconds_left(self) -> float | None:
-        return None if self._until is None else max(0.0, (self._until - utcnow()).total_seconds())
+        """Returns when to look again. The clock, by which a key ends, may be set meanwhile."""
+        if self._until is None:
+            return None
+        return min(CLOCK_CHECK_S, max(0.0, (self._until - utcnow()).total_seconds()))
 
     async def _end(self, refused: SoundstageError) -> None:
         if self._ended.done():

@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from agent.approvals.models import Approval, ApprovalVote
 from agent.approvals.states import OPEN, ApprovalState
+from soundstage.database import server_time
 from soundstage.database.repository import Repository
 from soundstage.paging import Order, Page, PageRequest, select_page
 
@@ -52,7 +53,8 @@ class Approvals(Repository[Approval | ApprovalVote]):
     async def overdue(self, now: datetime) -> Sequence[Approval]:
         """Returns expired open approvals, and running ones whose lease has run out."""
         open_ones = select(Approval).where(Approval.state.in_(OPEN), Approval.expires_at <= now)
-        running = select(Approval).where(Approval.state == ApprovalState.RUNNING, Approval.alive_until <= now)
+        has_ended = Approval.alive_until <= server_time()
+        running = select(Approval).where(Approval.state == ApprovalState.RUNNING, has_ended)
         return [*(await self._session.scalars(open_ones)), *(await self._session.scalars(running))]
 
     async def votes(self, approval_id: str) -> Sequence[ApprovalVote]:

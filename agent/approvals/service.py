@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import cast
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -21,7 +23,7 @@ from agent.tools.toolset import ToolCall
 from policy import Principal
 from policy.audit import AuditEntry, AuditLog
 from policy.decisions import Decision
-from soundstage.database import Database, new_id, utcnow
+from soundstage.database import Database, new_id, server_time, utcnow
 from soundstage.errors import Conflict, Forbidden, NotFound, SoundstageError
 from soundstage.events import EventStore
 from soundstage.paging import Page, PageRequest
@@ -55,6 +57,8 @@ class ApprovalService:
     events: EventStore
     audit: AuditLog
     lifetime: timedelta = timedelta(hours=24)
+    _running: dict[str, float] = field(default_factory=dict, init=False)
+    """When the leases of calls that run here end, on the monotonic clock."""
 
     async def request(
         self, context: ToolContext, call: ToolCall, decision: Decision, plan: Plan
@@ -154,7 +158,8 @@ class ApprovalService:
                 await self._end(session, row, ApprovalState.VOID, "the policy asks for more people now")
             elif row.plan_sha256 == plan.sha256:
                 row.state = move(ApprovalState(row.state), ApprovalState.RUNNING)
-                row.alive_until = utcnow() + RUNNING_FOR
+                row.alive_until = cast(datetime, server_time(RUNNING_FOR.total_seconds()))
+                self._running[row.id] = time.monotonic() + RUNNING_FOR.total_seconds()
                 await self._record(session, row, "approval.running", context.principal.name, {})
                 return row.id
             else:
@@ -228,13 +233,20 @@ class ApprovalService:
     async def sweep(self) -> None:
         """Ends overdue approvals. Almost always there are none, and no write."""
         async with self.database.session() as session:
-            if not await Approvals(session).overdue(utcnow()):
+            if not await self._overdue(session):
                 return
         async with self.database.transaction() as session:
             await self._sweep(session)
 
+    async def _overdue(self, session: AsyncSession) -> Sequence[Approval]:
+        """Returns those to end. Of calls that run here the monotonic clock decides, which nobody sets."""
+        now_s = time.monotonic()
+        self._running = {one: ends_s for one, ends_s in self._running.items() if now_s < ends_s}
+        found = await Approvals(session).overdue(utcnow())
+        return [row for row in found if row.id not in self._running]
+
     async def _sweep(self, session: AsyncSession) -> bool:
-        overdue = await Approvals(session).overdue(utcnow())
+        overdue = await self._overdue(session)
         for row in overdue:
             if row.state == ApprovalState.RUNNING:
                 lost = "the process ended before it told what came of it; look before asking again"
@@ -259,6 +271,7 @@ class ApprovalService:
             await self._record(session, row, "approval.voted", by.name, vote)
 
     async def _end(self, session: AsyncSession, row: Approval, state: ApprovalState, outcome: str) -> None:
+        self._running.pop(row.id, None)
         row.state = move(ApprovalState(row.state), state)
         row.ended_at, row.alive_until, row.outcome = utcnow(), None, mask_text(outcome[:OUTCOME_CHARS])
         row.arguments = without_secrets(row.arguments)

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from sqlalchemy import (
     ColumnElement,
+    Float,
     Table,
     bindparam,
     case,
@@ -20,6 +21,7 @@ from sqlalchemy import (
 
 from agent.sessions.models import AgentSession, AgentTurn
 from policy import Principal
+from soundstage.database import server_time
 from soundstage.database.repository import Repository
 from soundstage.errors import NotFound
 from soundstage.paging import Order, Page, PageRequest, select_page
@@ -57,13 +59,13 @@ _OF_REQUEST = (
     .where(*_OF_PRINCIPAL, _TURNS.c.request_id == bindparam("request"))
     .limit(1)
 )
-_ADD_TURN = insert(_TURNS)
+_ADD_TURN = insert(_TURNS).values(alive_until=server_time(bindparam("lease_s", type_=Float)))
 _LOST = (
     select(_TURNS.c.number)
     .where(
         _TURNS.c.session_id == bindparam("session"),
         _TURNS.c.finished_at.is_(None),
-        or_(_TURNS.c.alive_until.is_(None), _TURNS.c.alive_until < bindparam("now")),
+        or_(_TURNS.c.alive_until.is_(None), _TURNS.c.alive_until < server_time()),
     )
     .order_by(_TURNS.c.number)
 )
@@ -118,12 +120,13 @@ class SessionRepository(Repository[AgentSession]):
         row = (await self._session.execute(_OF_REQUEST, {**of, "request": request_id})).first()
         return None if row is None else (str(row[0]), int(row[1]))
 
-    async def list_lost(self, session_id: str, now: datetime) -> Sequence[int]:
+    async def list_lost(self, session_id: str) -> Sequence[int]:
         """Returns the numbers of turns whose lease has run out."""
-        return (await self._session.scalars(_LOST, {"session": session_id, "now": now})).all()
+        return (await self._session.scalars(_LOST, {"session": session_id})).all()
 
-    async def add_turn(self, **columns: Any) -> None:
-        await self._session.execute(_ADD_TURN, columns)
+    async def add_turn(self, lease_s: float, **columns: Any) -> None:
+        """Adds a turn that is alive for so long."""
+        await self._session.execute(_ADD_TURN, {**columns, "lease_s": lease_s})
 
     async def end(self, session_id: str, number: int, **columns: Any) -> bool:
         """Ends a turn; returns False for one that has ended before."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, field
-from datetime import timedelta
+from datetime import datetime
+from typing import cast
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -16,7 +18,7 @@ from agent.sessions.repository import SessionRepository, no_session
 from agent.sessions.schemas import INTERRUPTED, SessionOut, TurnOut
 from policy import Principal
 from policy.audit import AuditEntry, AuditLog
-from soundstage.database import Database, enable_secure_delete, new_id, utcnow
+from soundstage.database import Database, enable_secure_delete, new_id, server_time, utcnow
 from soundstage.database.storable import storable
 from soundstage.errors import Conflict, NotFound
 from soundstage.events import EventStore
@@ -76,10 +78,13 @@ class TurnEnd:
 
 @dataclass(slots=True)
 class _Running:
-    """A turn that runs here, and the redactions of its owner since it began."""
+    """A turn that runs here, and the redactions of its owner since it began. `lease_ends_s`: on the monotonic
+    clock.
+    """
 
     tenant: str
     principal_id: str
+    lease_ends_s: float
     redactions: list[Redaction] = field(default_factory=list)
 
 
@@ -162,8 +167,9 @@ class SessionService:
                     "Send it again to get its answer.",
                 )
             begun = OpenTurn(conversation.id, *row)
-            lost = await repository.list_lost(begun.session_id, now)
+            lost = await self._list_lost(session, begun.session_id)
             await repository.add_turn(
+                self.lease_s,
                 session_id=begun.session_id,
                 number=begun.number,
                 utterance=utterance,
@@ -171,7 +177,6 @@ class SessionService:
                 trace_id=trace_id(),
                 request_id=request_id,
                 started_at=now,
-                alive_until=now + timedelta(seconds=self.lease_s),
             )
             if self.audit is not None:
                 entry = AuditEntry(
@@ -187,7 +192,9 @@ class SessionService:
         if lost:
             await self._close_lost_turns(begun.session_id)
         requester = conversation.principal
-        self._running[begun.session_id, begun.number] = _Running(requester.tenant, requester.id)
+        self._running[begun.session_id, begun.number] = _Running(
+            requester.tenant, requester.id, time.monotonic() + self.lease_s
+        )
         return begun
 
     async def turn_of_request(self, principal: Principal, request_id: str) -> tuple[str, int] | None:
@@ -209,11 +216,13 @@ class SessionService:
                     "This answer was given up, because nothing was heard of it for too long.",
                     "Look what it has done before you ask again.",
                 )
-            row.alive_until = utcnow() + timedelta(seconds=self.lease_s)
+            row.alive_until = cast(datetime, server_time(self.lease_s))
             row.reply, row.tool = storable(so_far.reply), so_far.tool
             await self._write(session, turn, events)
             await self._forget(session, turn)
             await self._set_referents(session, turn, so_far)
+        if running := self._running.get((turn.session_id, turn.number)):
+            running.lease_ends_s = time.monotonic() + self.lease_s
 
     async def end_turn(self, turn: OpenTurn, end: TurnEnd, new_events: Sequence[BrainEvent] = ()) -> None:
         try:
@@ -335,15 +344,28 @@ class SessionService:
     async def _close_lost_turns(self, session_id: str) -> None:
         """Closes lost turns before a read. Almost always there are none, and no write."""
         async with self.database.session() as session:
-            if not await SessionRepository(session).list_lost(session_id, utcnow()):
+            if not await self._list_lost(session, session_id):
                 return
         async with self.database.transaction() as session:
             await self._write_lost(session, session_id)
 
+    async def _list_lost(self, session: AsyncSession, session_id: str) -> Sequence[int]:
+        """Returns the numbers of turns whose process is gone. Of turns that run here the monotonic clock
+        decides: the other one may have been set.
+        """
+        lost = await SessionRepository(session).list_lost(session_id)
+        now_s = time.monotonic()
+        here = {
+            number
+            for (of, number), one in self._running.items()
+            if of == session_id and now_s < one.lease_ends_s
+        }
+        return [number for number in lost if number not in here]
+
     async def _write_lost(self, session: AsyncSession, session_id: str) -> None:
         """Ends turns whose process is gone, with an error. Nothing is retried."""
         repository = SessionRepository(session)
-        for number in await repository.list_lost(session_id, utcnow()):
+        for number in await self._list_lost(session, session_id):
             row = await repository.turn(session_id, number)
             if row is None:
                 continue

@@ -6,10 +6,12 @@ import hashlib
 import hmac
 import os
 import secrets
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import asdict, dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path, PurePosixPath
+from typing import cast
 
 from avatar.spec import Finished
 from avatar.spec.work import UploadAddress, WorkEnd, WorkOrder, WorkReply, WorkReport
@@ -20,7 +22,7 @@ from farm.tasks import SegmentTask, TaskInput
 from farm.transfer.models import FarmTicket
 from farm.transfer.repository import FarmTickets
 from soundstage.blobs import BlobStore
-from soundstage.database import Database, utcnow
+from soundstage.database import Database, server_time, utcnow
 from soundstage.errors import Conflict, Forbidden, Invalid, NotFound, Unauthorized
 from soundstage.telemetry import metrics
 
@@ -64,6 +66,8 @@ class TransferService:
         self._signed: dict[str, dict[str, int]] = {}
         self._stopping: dict[str, bool] = {}
         """Tasks whose worker shall stop, and whether for good."""
+        self._limits: dict[str, tuple[datetime, float]] = {}
+        """Ends of tokens that this process has set: as the rows have them, and on the monotonic clock."""
 
     async def issue(self, task: SegmentTask, order: WorkOrder, job_id: str, lifetime_s: float) -> str:
         """Returns a new token of a task, this once. The token before is void."""
@@ -77,8 +81,9 @@ class TransferService:
             ticket.task = asdict(task)
             ticket.order = order.model_dump(mode="json")
             ticket.variables = list(task.variables)
-            ticket.expires_at = utcnow() + timedelta(seconds=lifetime_s)
+            ticket.expires_at = cast(datetime, server_time(lifetime_s))
             await tickets.add(ticket)
+            await self._note_limit(session, ticket, lifetime_s)
         return token
 
     async def delete_expired(self) -> None:
@@ -103,7 +108,13 @@ class TransferService:
         async with self._db.transaction() as session:
             ticket = await FarmTickets(session).find(task_id)
             if ticket is not None:
-                ticket.expires_at = utcnow() + timedelta(seconds=lifetime_s)
+                ticket.expires_at = cast(datetime, server_time(lifetime_s))
+                await session.flush()
+                await self._note_limit(session, ticket, lifetime_s)
+
+    async def _note_limit(self, session: AsyncSession, ticket: FarmTicket, lifetime_s: float) -> None:
+        await session.refresh(ticket, ["expires_at"])
+        self._limits[ticket.task_id] = ticket.expires_at, time.monotonic() + lifetime_s
 
     async def close(self, task_id: str) -> None:
         """Makes the token void; what still comes is refused."""
@@ -116,6 +127,7 @@ class TransferService:
         self._brought.pop(task_id, None)
         self._signed.pop(task_id, None)
         self._stopping.pop(task_id, None)
+        self._limits.pop(task_id, None)
 
     def listen(self, task_id: str, listener: Listener) -> None:
         """`listener` hears each report once, in its order."""
@@ -138,7 +150,9 @@ class TransferService:
         self._stopping[task_id] = for_good or self._stopping.get(task_id, False)
 
     async def admit(self, task_id: str, token: str) -> None:
-        """Raises unless `token` is the one of this task, and still good."""
+        """Raises unless `token` is the one of this task, and still good. Where this process has set its end,
+        the monotonic clock decides, which nobody sets.
+        """
         async with self._db.session() as session:
             ticket = await FarmTickets(session).find(task_id)
         # Compared also when there is no such task, so that the time tells nothing.
@@ -149,7 +163,9 @@ class TransferService:
                 "This token is not good for this task.",
                 "A worker gets its token with its job; it opens nothing else.",
             )
-        if ticket.closed or ticket.expires_at <= utcnow():
+        set_to, ends_s = self._limits.get(task_id, (None, 0.0))
+        is_ours = set_to == ticket.expires_at
+        if ticket.closed or (ends_s <= time.monotonic() if is_ours else ticket.expires_at <= utcnow()):
             raise Forbidden(
                 "transfer.ended",
                 "This task has ended or its time is over.",

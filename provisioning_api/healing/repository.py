@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import func, select
 
@@ -31,6 +31,12 @@ class HealingCases(Repository[HealingCase]):
     async def open_of(self, machine_id: str) -> HealingCase | None:
         query = select(HealingCase).where(HealingCase.machine_id == machine_id, HealingCase.state.in_(OPEN))
         return await self._session.scalar(query)
+
+    async def bring_forward(self, by: timedelta) -> None:
+        """Shortens the waits of open cases, and what was measured so far goes on."""
+        for case in await self._all(select(HealingCase).where(HealingCase.state.in_(OPEN))):
+            case.next_at -= by
+            case.since -= by
 
     async def due(self, now: datetime, busy: Collection[str], limit: int) -> Sequence[str]:
         """Returns ids, the longest due first."""

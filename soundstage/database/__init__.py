@@ -10,6 +10,7 @@ from soundstage.database.engine import (
     patience,
 )
 from soundstage.database.postgresql import OUTAGES
+from soundstage.database.server_time import server_time
 
 __all__ = [
     "OUTAGES",
@@ -24,5 +25,6 @@ __all__ = [
     "on_commit",
     "patience",
     "restore_sqlite",
+    "server_time",
     "utcnow",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from sqlalchemy import delete, select
@@ -45,6 +45,12 @@ class Publications(Repository[Publication]):
         return await select_page(
             self._session, Publication, ORDERS[criteria.sort], request, where=where, scope=asdict(criteria)
         )
+
+    async def bring_forward(self, by: timedelta, before: datetime) -> None:
+        """Shortens the waits that end before."""
+        active = select(Publication).where(Publication.state.in_(ACTIVE), Publication.next_at < before)
+        for publication in await self._all(active):
+            publication.next_at -= by
 
     async def due(self, now: datetime, exclude: Collection[str], limit: int) -> Sequence[str]:
         """The longest due first."""

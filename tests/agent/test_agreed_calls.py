@@ -144,6 +144,21 @@ async def test_a_call_whose_process_died_is_lost_and_never_repeated(stage: Stage
     assert "look before asking again" in out.outcome
 
 
+async def test_a_clock_that_is_set_ahead_loses_no_call_that_runs_here(stage: Stage) -> None:
+    approval_id = await stage.ask()
+    await stage.decisions.vote(approval_id, BOB, agrees=True)
+    stage.farm.gate = asyncio.Event()
+    running = asyncio.create_task(stage.decisions.run_approved())
+    await stage.until("approval.running")
+    async with stage.db.transaction() as session:
+        await session.execute(update(Approval).values(alive_until=utcnow() - timedelta(hours=1)))
+    await stage.approvals.sweep()
+    assert await stage.state(approval_id) is ApprovalState.RUNNING
+    stage.farm.gate.set()
+    await running
+    assert await stage.state(approval_id) is ApprovalState.DONE
+
+
 async def test_a_call_that_is_cut_off_is_noted(stage: Stage) -> None:
     approval_id = await stage.ask()
     await stage.decisions.vote(approval_id, BOB, agrees=True)

@@ -199,6 +199,7 @@ async def crash(at: Stage, planned: str, monkeypatch: pytest.MonkeyPatch) -> Non
     with monkeypatch.context() as patch:
         patch.setattr(at.services.tool_services.triggers, "finish", dies)
         patch.setattr(at.services.brain.sessions, "end_turn", dies)
+        patch.setattr(at.services.brain.sessions, "lease_s", -1)
         at.now += timedelta(hours=1)
         with pytest.raises(Died):
             await at.poll()

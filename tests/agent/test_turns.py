@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,17 @@ from fastapi import FastAPI
 from local_login import log_in_locally
 from scripted_model import Call, Say, Script, ScriptedModel, scripted_model
 from sentences import SentenceSnapshot
+from sqlalchemy import update
 
 from agent.events import BrainEvent, Text, TextPart
+from agent.sessions.models import AgentTurn
 from agent.sessions.schemas import TurnOut
+from agent.sessions.service import OpenTurn, SessionService, TurnEnd
 from agent.turns.log import TurnLog
 from app.composition import Services, open_services
 from app.server.web import create_app
 from policy import Principal
+from soundstage.database import utcnow
 from soundstage.errors import Conflict, Unavailable
 from soundstage.settings import Settings
 
@@ -253,6 +258,44 @@ async def test_an_answer_that_was_declared_lost_changes_nothing_any_more(setting
         await services.brain.answer(conversation, "Have Nova say: one", emit)
         assert kinds == ["turn", "understood", "error", "done"]
         assert await services.studio.renders.list() == []
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+async def test_a_clock_that_is_set_neither_ends_an_answer_nor_keeps_that_of_a_dead_process(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
+    async with open_services(settings) as services:
+        here = services.brain.sessions
+        elsewhere = SessionService(here.database, here.events)
+        conversation = await here.open(ME)
+        with monkeypatch.context() as patch:
+            patch.setattr("agent.sessions.service.utcnow", lambda: utcnow() + timedelta(hours=hours))
+            running = await here.begin_turn(conversation, "hello")
+            await here.append_events(running, [], TurnEnd())
+            for sessions in (here, elsewhere):
+                assert (await sessions.turn(ME, *of(running))).state == "running"
+            here.lease_s = -1
+            dead = await here.begin_turn(conversation, "and again")
+        assert (await elsewhere.turn(ME, *of(running))).state == "running"
+        assert (await elsewhere.turn(ME, *of(dead))).state == "interrupted"
+
+
+async def test_an_answer_outlives_a_jump_of_the_clock_of_the_database_in_its_own_process_alone(
+    settings: Settings,
+) -> None:
+    async with open_services(settings) as services:
+        here = services.brain.sessions
+        turn = await here.begin_turn(await here.open(ME), "hello")
+        async with here.database.transaction() as session:
+            await session.execute(update(AgentTurn).values(alive_until=utcnow() - timedelta(hours=1)))
+        assert (await here.turn(ME, *of(turn))).state == "running"
+        await here.append_events(turn, [], TurnEnd())
+        elsewhere = SessionService(here.database, here.events)
+        assert (await elsewhere.turn(ME, *of(turn))).state == "running", "its lease is renewed"
+
+
+def of(turn: OpenTurn) -> tuple[str, int]:
+    return turn.session_id, turn.number
 
 
 async def test_a_model_does_not_go_on_once_its_turn_was_declared_lost(settings: Settings) -> None:

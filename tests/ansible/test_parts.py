@@ -198,3 +198,41 @@ def test_without_shared_state_one_machine_runs_the_studio_and_the_run_says_why(
     assert evaluate(tmp_path, ("farm",), "farm__agents", {}) == ["control-1"]
     left_out = "farm__parts | rejectattr('holds') | map(attribute='about') | list"
     assert "second agent" in evaluate(tmp_path, ("farm",), left_out, {})
+
+
+@pytest.mark.parametrize("livekit", [[], ["control-1"]], ids=["no LiveKit", "LiveKit"])
+def test_a_new_authority_starts_a_studio_anew_only_where_it_trusts_by_the_systems_bundle(
+    livekit: list[str], tmp_path: Path
+) -> None:
+    """Its machine is a worker as well, and has the S3 server and the database."""
+    everything = ("agent", "database", "storage", "workers")
+    write_three(tmp_path, livekit=livekit, **{group: ["control-1"] for group in everything})
+    (tmp_path / "templates").symlink_to(ROOT / "ansible/roles/agent/templates")
+    secrets = tmp_path / "secrets"
+    tokens = ("consul/tokens/agent.token", "nomad/tokens/agent.token", "livekit/livekit.keys")
+    passwords = ("postgresql/soundstage.password", "object-storage/secret.key")
+    for name in (*tokens, *passwords, "tls/ca.pem", "tls/control-1.pem", "tls/control-1-key.pem"):
+        (secrets / name).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (secrets / name).write_text(f"{name}\n")
+    secrets.chmod(0o700)
+    variables = {"farm__secrets": str(secrets), "control_program__installation": "/opt/soundstage/control/1"}
+    variables["role_path"] = str(ROOT / "ansible/roles/agent")
+
+    def value(expression: str) -> Any:
+        return evaluate(tmp_path, ("farm", "agent"), f"{{'it': {expression}}}", variables)["it"]
+
+    before = value("agent__fingerprint")
+    (secrets / "tls/ca.pem").write_text("another authority\n")
+    assert (value("agent__fingerprint") == before) == (not livekit)
+    read_anew = value("farm__read_anew | selectattr('dest', 'equalto', '/opt/soundstage/ca.pem')")
+    assert [one["content"].strip() for one in read_anew] == ["another authority"], "workers read it anew"
+
+
+@pytest.mark.parametrize(("machines", "named"), [(1, False), (2, True), (3, False)])
+def test_two_control_machines_are_named_as_no_more_than_one(
+    machines: int, named: bool, tmp_path: Path
+) -> None:
+    write_three(tmp_path)
+    variables = {"farm__control": [f"control-{number + 1}" for number in range(machines)]}
+    left_out = "farm__parts | rejectattr('holds') | map(attribute='about') | list"
+    assert ("quorum" in evaluate(tmp_path, ("farm",), left_out, variables)) == named

@@ -74,6 +74,17 @@ def test_several_machines_share_a_database(
     assert url == (f"{own}&passfile=/etc/soundstage/provisioning.pgpass" if is_shared else "")
 
 
+@pytest.mark.parametrize(
+    ("authorities", "named"), [([], False), (["0" * 64], True)], ids=["only installed", "of the farm"]
+)
+def test_it_has_a_name_in_consul_where_consul_is_configured(
+    authorities: list[str], named: bool, tmp_path: Path, ansible_environment: Path
+) -> None:
+    machine = {**FARM["farm__machine"], "present": ["/etc/consul.d/.soundstage"], "authorities": authorities}
+    names = settings_of(tmp_path, {"farm__machine": machine}).provisioning.tls_names
+    assert ("provisioning.service.consul" in names) == named
+
+
 def settings_of(tmp_path: Path, variables: dict[str, Any]) -> Settings:
     """Returns what the service reads from the file that the role writes."""
     task = {

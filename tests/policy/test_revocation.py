@@ -6,7 +6,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated
 
 import httpx
@@ -196,6 +196,32 @@ async def test_a_stream_ends_when_its_key_expires(
     await reader.has("before")
     await asyncio.wait_for(reader.task, WAIT_S)
     assert (utcnow() - ends).total_seconds() < 10, "before the next heartbeat"
+
+
+async def test_a_silent_socket_ends_with_its_key_after_the_clock_was_set_ahead(
+    address: str,
+    policy: Policy,
+    db: Database,
+    events: EventStore,
+    make_key: MakeKey,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("policy.revocation.CLOCK_CHECK_S", 0.05)
+    created = await make_key("viewer")
+    async with db.transaction() as session:
+        await policy.keys.rotate(session, created.id, ADMIN, timedelta(minutes=30))
+    async with connect(f"ws://{address}/api/live", additional_headers=bearer(created.key)) as line:
+        await tell(db, events, "before")
+        assert await asyncio.wait_for(line.recv(), WAIT_S) == "before"
+
+        def set_ahead() -> datetime:
+            return utcnow() + timedelta(hours=1)
+
+        for module in ("policy.revocation", "policy.keys.service"):
+            monkeypatch.setattr(f"{module}.utcnow", set_ahead)
+        with pytest.raises(ConnectionClosedError) as closed:
+            await asyncio.wait_for(line.recv(), WAIT_S)
+    assert closed.value.rcvd is not None and closed.value.rcvd.code == 1008
 
 
 async def test_a_socket_ends_with_its_key_and_says_why(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -9,6 +10,7 @@ import pytest
 from conftest import operator_of
 from fastapi import FastAPI
 from healing_farm import FakeFarm, KillPoint
+from set_clocks import SetClock
 from sqlalchemy import update
 
 from provisioning_api.engines.node_facts import RESERVED
@@ -73,6 +75,25 @@ async def test_a_case_ends_the_same_wherever_its_process_is_killed(
         if not deaths:
             break
     assert boundary > 10
+
+
+async def test_a_case_goes_on_after_the_clock_was_set_back(services: Any) -> None:
+    clock = SetClock()
+    farm = farm_of(services)
+    await farm.add("a")
+    farm.fail("a")
+    driver = farm.driver()
+    driver.clock = clock.watch()
+    (case_id,) = await driver.due((), 8)
+    before = await farm.case("a")
+    hour = timedelta(hours=1)
+    async with services.db.transaction() as session:
+        # As they are by the clock as it was.
+        await session.execute(update(HealingCase).values(next_at=utcnow() + hour, since=before.since + hour))
+    assert await driver.due((), 8) == []
+    clock.back_s = hour.total_seconds()
+    assert await driver.due((), 8) == [case_id]
+    assert abs((await farm.case("a")).since - before.since) < timedelta(seconds=1)
 
 
 async def test_what_passes_by_itself_is_not_touched(services: Any) -> None:

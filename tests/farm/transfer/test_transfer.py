@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -10,7 +11,9 @@ from avatar.spec.work import WorkEnd, WorkReport
 
 from farm.failures import CANCELLED
 from farm.tasks import SegmentTask, TaskInput
+from farm.transfer import TransferService
 from farm.transfer.orders import order_of
+from soundstage.database import utcnow
 from soundstage.errors import Invalid, NotFound
 
 PICTURE = b"a picture of somebody"
@@ -74,6 +77,25 @@ async def test_a_token_ends_with_its_time_and_with_its_task(control: Any, http: 
     _, token = await issue("done")
     await control.transfer.close("done")
     assert (await http.get("done/order", headers=token)).json()["code"] == "transfer.ended"
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+async def test_a_clock_that_is_set_neither_ends_a_token_nor_keeps_it(
+    control: Any, http: Any, issue: Any, monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
+    _, running = await issue("running")
+    _, ended = await issue("ended")
+    await control.transfer.limit("running", 60.0)
+    await control.transfer.limit("ended", 0.0)
+    monkeypatch.setattr("farm.transfer.service.utcnow", lambda when=utcnow: when() + timedelta(hours=hours))
+    assert (await http.get("running/order", headers=running)).status_code == 200
+    assert (await http.get("ended/order", headers=ended)).status_code == 403
+
+
+async def test_a_token_ends_as_the_last_process_says(control: Any, http: Any, issue: Any) -> None:
+    _, token = await issue("a")
+    await TransferService(control.database, control.blobs).limit("a", 0.0)
+    assert (await http.get("a/order", headers=token)).json()["code"] == "transfer.ended"
 
 
 async def test_a_token_that_is_issued_again_makes_the_first_one_void(issue: Any, http: Any) -> None:

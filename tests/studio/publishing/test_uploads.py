@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from metric_values import read_state
+from set_clocks import SetClock
 from sqlalchemy import select
 from youtube_server import Cut, Forgets, KeepsNothing, Lost, Nothing, Says, Stalls, YouTubeServer
 
@@ -138,6 +139,28 @@ async def test_retry_after_is_honoured(
     async with db.session() as session:
         row = await session.get(Publication, publication)
     assert row.next_at > utcnow() + timedelta(seconds=80)
+
+
+async def test_a_publication_does_not_wait_longer_because_the_clock_was_set_back(
+    start: Any,
+    account: str,
+    youtube: YouTubeServer,
+    render: str,
+    until: Any,
+    db: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = SetClock()
+    monkeypatch.setattr("studio.publishing.publisher.ClockWatch", clock.watch)
+    youtube.faults["start"] = [Says(503, headers={"retry-after": "90"})]
+    async with start() as outgoing:
+        publication = await publish(outgoing, render)
+        await until(outgoing, publication, "uploading", waits="tries again in 90 s")
+        async with db.transaction() as session:
+            # Due in this moment, by the clock as it was.
+            (await session.get(Publication, publication)).next_at = utcnow() + timedelta(hours=1)
+        clock.back_s = 3600.0
+        await until(outgoing, publication, "published")
 
 
 async def test_a_server_that_never_recovers_ends_it_with_a_reason_and_a_retry_goes_on(

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from loopback_http import Reply, serving
 from metric_values import metric_value, read_state
+from set_clocks import SetClock
 from sqlalchemy import update
 from waiting import eventually_async
 
@@ -137,6 +138,28 @@ async def test_retry_after_is_honoured(webhook: Any, receiver: Any, happen: Any,
         return bool(found and found[0].tries and found[0].next_at > utcnow() + timedelta(seconds=100))
 
     await eventually_async(waits)
+
+
+async def test_a_delivery_does_not_wait_longer_because_the_clock_was_set_back(
+    start: Any, receiver: Any, happen: Any, db: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = SetClock()
+    monkeypatch.setattr("studio.webhooks.sender.ClockWatch", clock.watch)
+    receiver.answers = [Reply(429, b"", {"retry-after": "120"})]
+    async with start() as outgoing:
+        webhook = await outgoing.webhooks.create(WebhookDraft(url=receiver.url), created_by="a test")
+        await happen("done")
+
+        async def waits() -> bool:
+            found = await outgoing.webhooks.deliveries(webhook.id)
+            return bool(found and found[0].tries)
+
+        await eventually_async(waits)
+        async with db.transaction() as session:
+            # Due in this moment, by the clock as it was.
+            await session.execute(update(Delivery).values(next_at=utcnow() + timedelta(hours=1)))
+        clock.back_s = 3600.0
+        await eventually_async(lambda: len(receiver.got) == 2)
 
 
 async def test_gone_switches_the_webhook_off_and_on_again_it_hears_only_what_is_new(

@@ -16,6 +16,8 @@ from avatar.cli.weights import add_models
 
 HELP = "Take one order of the farm: fetch its inputs, make it, hand its files over."
 CACHE_MIB = 10_240
+CA_FILE = Path("/opt/soundstage/ca.pem")
+"""Where a farm puts its authority: beside the worker, in a folder that isolated tasks see live."""
 
 
 def default_cache() -> Path:
@@ -128,5 +130,12 @@ def add_work(verbs: Any, shared: argparse.ArgumentParser) -> None:
         default=CACHE_MIB,
         metavar="N",
         help=f"how much of earlier inputs is kept in the cache; default {CACHE_MIB}",
+    )
+    one.add_argument(
+        "--ca-file",
+        type=Path,
+        default=CA_FILE,
+        metavar="FILE",
+        help=f"authorities of the studio's bucket beside those of the system; default {CA_FILE}",
     )
     one.add_argument("program", nargs="*", help="the avatar program, after `--`; this one, unless given")

@@ -1,13 +1,12 @@
 """The worker's side of the transfer routes: calls the control plane, again and again while it is away.
 
 Files go straight to the bucket of the studio where the control plane gives a signed address. A bucket that
-this node cannot use is left alone for the rest of the task: its files then pass through the control plane.
+this node cannot use is left alone: its files then pass through the control plane.
 """
 
 from __future__ import annotations
 
 import random
-import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +19,7 @@ import httpx
 
 from avatar.errors import AvatarError, Cancelled, Unavailable
 from avatar.spec.work import SIGNED_HEADER, UploadAddress, UploadRequest, WorkOrder, WorkReply, WorkReport
+from avatar.work.bucket import Bucket
 
 TIMEOUT = httpx.Timeout(30.0, connect=5.0)
 FIRST_PAUSE_S = 0.25
@@ -47,11 +47,19 @@ class Refused(AvatarError):
 class Control:
     """The requests of one task. Thread-safe; `stop` ends every waiting for a control plane that is away.
 
-    `urls`: its servers; the next one is called when one does not answer.
+    `urls`: its servers; the next one is called when one does not answer. `ca_file`: authorities of the bucket
+    beside those of the system.
     """
 
     def __init__(
-        self, urls: Sequence[str], task_id: str, token: str, *, run: str, stop: threading.Event
+        self,
+        urls: Sequence[str],
+        task_id: str,
+        token: str,
+        *,
+        run: str,
+        stop: threading.Event,
+        ca_file: Path | None = None,
     ) -> None:
         self._stop = stop
         self._urls = [f"{url.rstrip('/')}/api/farm/tasks/{quote(task_id, safe='')}/" for url in urls]
@@ -62,11 +70,7 @@ class Control:
             timeout=TIMEOUT,
             trust_env=False,
         )
-        # Without our token; it trusts the authorities of the system, where a farm installs its own.
-        self._bucket = httpx.Client(
-            timeout=TIMEOUT, verify=ssl.create_default_context(), trust_env=False, follow_redirects=False
-        )
-        self._uses_bucket = True
+        self._bucket = Bucket(TIMEOUT, ca_file)
 
     def close(self) -> None:
         self._http.close()
@@ -80,30 +84,31 @@ class Control:
 
     def fetch(self, sha256: str, write: Callable[[bytes], None]) -> None:
         """Streams a blob. Not repeated here: what `write` took must be thrown away first."""
-        headers = {SIGNED_HEADER: "1"} if self._uses_bucket else {}
+        bucket = self._bucket.client()
+        headers = {SIGNED_HEADER: "1"} if bucket else {}
         try:
             with self._http.stream("GET", f"blobs/{sha256}", headers=headers) as answer:
                 if answer.is_error:
                     answer.read()
-                if answer.status_code != httpx.codes.TEMPORARY_REDIRECT:
+                if bucket is None or answer.status_code != httpx.codes.TEMPORARY_REDIRECT:
                     self._write(self._checked(answer), write)
                     return
                 address = answer.headers.get("Location", "")
         except httpx.HTTPError as error:
             raise self._away(error) from error
-        self._fetch_from_bucket(address, write)
+        self._fetch_from(bucket, address, write)
 
     def _write(self, answer: httpx.Response, write: Callable[[bytes], None]) -> None:
         for chunk in answer.iter_bytes(CHUNK_BYTES):
             self._end_if_stopped()
             write(chunk)
 
-    def _fetch_from_bucket(self, address: str, write: Callable[[bytes], None]) -> None:
+    def _fetch_from(self, bucket: httpx.Client, address: str, write: Callable[[bytes], None]) -> None:
         try:
-            with self._bucket.stream("GET", address) as answer:
+            with bucket.stream("GET", address) as answer:
                 self._write(answer.raise_for_status(), write)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            self._uses_bucket = False
+            self._bucket.leave_alone(bucket)
             raise Unavailable(
                 "work.bucket_away",
                 f"The bucket does not hand the file out: {type(error).__name__}.",
@@ -114,14 +119,15 @@ class Control:
         """Uploads an output, to the bucket where the control plane has one that this node can use."""
 
         def send() -> None:
-            if self._uses_bucket and self._put_into_bucket(sha256, path):
+            bucket = self._bucket.client()
+            if bucket is not None and self._put_into(bucket, sha256, path):
                 return
             headers = {"Content-Type": media_type, "Content-Length": str(path.stat().st_size)}
             self._checked(self._http.put(f"outputs/{sha256}", content=_chunks(path), headers=headers))
 
         self.retry(send, timeout_s)
 
-    def _put_into_bucket(self, sha256: str, path: Path) -> bool:
+    def _put_into(self, bucket: httpx.Client, sha256: str, path: Path) -> bool:
         """Returns whether the file is in the bucket now."""
         upload = UploadRequest(bytes=path.stat().st_size)
         answer = self._http.post(f"outputs/{sha256}", json=upload.model_dump())
@@ -129,11 +135,12 @@ class Control:
         if address.url is None:
             return False
         try:
-            answer = self._bucket.put(address.url, content=_chunks(path), headers=address.headers)
-            self._uses_bucket = answer.is_success
+            stored = bucket.put(address.url, content=_chunks(path), headers=address.headers).is_success
         except (httpx.HTTPError, httpx.InvalidURL):
-            self._uses_bucket = False
-        return self._uses_bucket
+            stored = False
+        if not stored:
+            self._bucket.leave_alone(bucket)
+        return stored
 
     def report(self, report: WorkReport, timeout_s: float, *, even_if_stopped: bool = False) -> WorkReply:
         def send() -> WorkReply:

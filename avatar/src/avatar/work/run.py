@@ -59,7 +59,12 @@ def work(arguments: Namespace) -> int:
         if home := os.environ.get("NOMAD_TASK_DIR"):
             SingleInstance(Path(home), run, stop).acquire(SINGLE_INSTANCE_TIMEOUT_S)
         control = Control(
-            arguments.control, arguments.task, _token(arguments.token, stop), run=run, stop=stop
+            arguments.control,
+            arguments.task,
+            _token(arguments.token, stop),
+            run=run,
+            stop=stop,
+            ca_file=arguments.ca_file,
         )
         try:
             order = control.order(ORDER_TIMEOUT_S)

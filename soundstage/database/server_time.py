@@ -1,0 +1,41 @@
+"""Times of leases by the clock of the database: processes on several machines compare with one clock, and
+setting that of a machine neither ends leases nor keeps those of a dead process.
+
+SQLite has that of its own machine.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BindParameter, Float, literal
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+
+from soundstage.database.base import UtcDateTime
+
+
+class server_time(FunctionElement[datetime]):  # noqa: N801 - named as functions of SQL are
+    """The moment in so many seconds: of the statement, not of its transaction."""
+
+    type = UtcDateTime()
+    inherit_cache = True
+    name = "server_time"
+
+    def __init__(self, in_s: float | BindParameter[float] = 0.0) -> None:
+        super().__init__(in_s if isinstance(in_s, BindParameter) else literal(in_s, Float))
+
+
+@compiles(server_time, "postgresql")
+def _for_postgresql(element: server_time, compiler: SQLCompiler, **options: Any) -> str:
+    seconds = compiler.process(element.clauses, **options)
+    return f"clock_timestamp() + make_interval(secs => CAST({seconds} AS double precision))"
+
+
+@compiles(server_time, "sqlite")
+def _for_sqlite(element: server_time, compiler: SQLCompiler, **options: Any) -> str:
+    # As SQLAlchemy stores times there: six digits behind the second.
+    seconds = compiler.process(element.clauses, **options)
+    return f"strftime('%Y-%m-%d %H:%M:%f000', 'now', {seconds} || ' seconds')"
