@@ -21,7 +21,7 @@ pytestmark = [
     pytest.mark.root,
     pytest.mark.slow,
     pytest.mark.timeout(1500),
-    pytest.mark.cached(*FARM, *PROGRAM),
+    pytest.mark.cached(*FARM, *PROGRAM, "tests/servers"),
 ]
 BOOT = {
     "pxe_server__interface": "host0",
