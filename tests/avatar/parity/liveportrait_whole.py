@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import get_args
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 from avatar.engines.liveportrait.animator import Animator
-from avatar.engines.liveportrait.drive import REGIONS, DriveStyle
+from avatar.engines.liveportrait.drive import DriveStyle, Region
 from avatar.engines.liveportrait.paste import Matrix, Paste, cut, shrunk, soft_mask
 from avatar.engines.liveportrait.poses import (
     DrivingFace,
@@ -82,7 +83,7 @@ CASES |= {
     f"still_{region}": Whole(
         manner=Manner(DriveStyle(region), shut_lips=False), flags={"animation_region": region}
     )
-    for region in REGIONS[1:]
+    for region in get_args(Region)[1:]
 }
 
 
