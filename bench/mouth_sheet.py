@@ -1,4 +1,4 @@
-"""Pictures of a mouth close up, for judging with one's own eyes. Used by `look.py` and by tests."""
+"""Pictures of a mouth close up, for judging with one's own eyes. Used by `look.py`."""
 
 from __future__ import annotations
 

@@ -89,8 +89,8 @@ def farm(chance: random.Random, nodes: int) -> list[Node]:
             Card(f"GPU-{number:06d}-{index}", model, memory_mib, (memory_mib - 512) // 1024)
             for index in range(count)
         )
-        name, pool = f"node-{number:06d}", "gpu-shared" if number % 2 else "default"
-        machines.append(Node(name, name, cards, bool(number % 2), pool, 16_000 * count, 65_536 * count))
+        name = f"node-{number:06d}"
+        machines.append(Node(name, name, cards, bool(number % 2), 16_000 * count, 65_536 * count))
     return machines
 
 

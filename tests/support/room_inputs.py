@@ -15,7 +15,7 @@ ROOM_INPUTS = {
     # The tests start the worker as a program, which imports what it needs late.
     "avatar": (
         *("avatar", "personas", "tests/avatar", "ansible/roles/worker/files", "scripts/bench"),
-        *("scripts/piper_environment", "bench/gpu_checks.py", "bench/landmarks.py", "bench/mouth_sheet.py"),
+        *("scripts/piper_environment", "bench/gpu_checks.py", "bench/landmarks.py"),
         "bench/results.py",
         *("bench/voice_pairs.py", "bench/voice_sentences.txt", "bench/voices.py"),
     ),

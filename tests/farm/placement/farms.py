@@ -26,8 +26,7 @@ def card(uuid: str, memory_mib: int = 8192, model: str = "RTX 2080", fault: str 
 def node(
     name: str, *cards: Card, shared: bool = False, cpu_mhz: int = 16000, memory_mib: int = 65536
 ) -> Node:
-    pool = "gpu-shared" if shared else "default"
-    return Node(name, name, cards, shared=shared, pool=pool, cpu_mhz=cpu_mhz, memory_mib=memory_mib)
+    return Node(name, name, cards, shared=shared, cpu_mhz=cpu_mhz, memory_mib=memory_mib)
 
 
 def request(
