@@ -280,8 +280,7 @@ async def test_with_nomad_down_a_task_is_taken_and_says_why_it_waits(
         NomadClient(NomadAddress("http://127.0.0.1:9")), control.blobs, control.transfer, nomad_options
     )
     await nowhere.start()
-    placement = await nowhere.submit(await make_task("a"))
-    assert placement.state is TaskState.QUEUED
+    await nowhere.submit(await make_task("a"))
     async with asyncio.timeout(60):
         while not (await nowhere.explain("a")).startswith("waits: Nomad does not answer"):  # noqa: ASYNC110
             await asyncio.sleep(0.1)

@@ -13,7 +13,6 @@ from nomad_cluster import NomadAgent
 
 from farm.nomad import NomadAddress, NomadClient, NomadScheduler
 from farm.nomad.event_stream import until_reachable
-from farm.states import TaskState
 from soundstage.errors import Forbidden, Invalid
 
 pytestmark = pytest.mark.root
@@ -46,8 +45,7 @@ async def test_with_an_expired_token_work_waits_and_goes_on_with_the_next_one(
     client = NomadClient(replace(guarded, token_file=token))
     scheduler = NomadScheduler(client, control.blobs, control.transfer, nomad_options)
     await scheduler.start()
-    placement = await scheduler.submit(await make_task("a"))
-    assert placement.state is TaskState.QUEUED
+    await scheduler.submit(await make_task("a"))
     await wait_for_explanation(scheduler, "a", "waits: Nomad does not allow this")
     token.write_text(guarded.token_file.read_text())
     await wait_for_explanation(scheduler, "a", "there is no node yet")
