@@ -2,40 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 import s3_server
+from s3_authorities import new as new
+from s3_authorities import old as old
+from s3_authorities import replace, show
+from s3_authorities import server as server
 from tls_authorities import Authority
 
 from soundstage.blobs import BlobStore, BucketAccess
 from soundstage.errors import SoundstageError, Unavailable
 from soundstage.http import tls_context
-
-
-@pytest.fixture
-def old(tmp_path: Path) -> Authority:
-    return Authority(tmp_path / "old")
-
-
-@pytest.fixture
-def new(tmp_path: Path) -> Authority:
-    return Authority(tmp_path / "new")
-
-
-@pytest.fixture
-def server(old: Authority) -> Iterator[s3_server.S3Server]:
-    """Shows a certificate of the old authority."""
-    program = s3_server.find_program()
-    if program is None:
-        pytest.skip(s3_server.INSTALL)
-    with s3_server.running_s3_server(program) as found:
-        found.stop()
-        found.certificate = old.issue()
-        found.start()
-        yield found
 
 
 @pytest.fixture
@@ -56,22 +36,13 @@ def store(server: s3_server.S3Server, ca_file: Path, tmp_path: Path) -> BlobStor
     return BlobStore.open(bucket.url, cache=tmp_path / "copies", access=[access, access], signed_urls=True)
 
 
-def replace(file: Path, text: str) -> None:
-    """Replaces it as Ansible does: another file under its name."""
-    staging = file.with_suffix(".new")
-    staging.write_text(text)
-    staging.replace(file)
-
-
 async def test_a_running_process_trusts_the_new_authority_without_a_restart(
     store: BlobStore, server: s3_server.S3Server, ca_file: Path, old: Authority, new: Authority
 ) -> None:
     before = await store.put_bytes(b"before")
     replace(ca_file, old.pem + new.pem)
     during = await store.put_bytes(b"during")
-    server.stop()
-    server.certificate = new.issue()
-    server.start()
+    show(server, new)
     assert await store.read(before.sha256) == b"before"
     replace(ca_file, new.pem)
     after = await store.put_bytes(b"after")

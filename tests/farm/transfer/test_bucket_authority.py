@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,10 @@ import pytest
 import s3_server
 from avatar.work.control import Control
 from metric_values import metric_value
+from s3_authorities import new as new
+from s3_authorities import old as old
+from s3_authorities import replace, show
+from s3_authorities import server as server
 from tls_authorities import Authority
 
 from farm.tasks import TaskInput
@@ -20,41 +24,6 @@ from farm.transfer.orders import order_of
 from soundstage.blobs import BlobStore, BucketAccess
 
 PICTURES = (b"a picture of somebody", b"a picture of the sea")
-
-
-@pytest.fixture
-def old(tmp_path: Path) -> Authority:
-    return Authority(tmp_path / "old")
-
-
-@pytest.fixture
-def new(tmp_path: Path) -> Authority:
-    return Authority(tmp_path / "new")
-
-
-@pytest.fixture
-def server(old: Authority) -> Iterator[s3_server.S3Server]:
-    """Shows a certificate of the old authority."""
-    program = s3_server.find_program()
-    if program is None:
-        pytest.skip(s3_server.INSTALL)
-    with s3_server.running_s3_server(program) as found:
-        show(found, old)
-        yield found
-
-
-def show(server: s3_server.S3Server, authority: Authority) -> None:
-    """Starts it with a certificate of this authority."""
-    server.stop()
-    server.certificate = authority.issue()
-    server.start()
-
-
-def replace(file: Path, text: str) -> None:
-    """Replaces it as Ansible does: another file under its name."""
-    staging = file.with_suffix(".new")
-    staging.write_text(text)
-    staging.replace(file)
 
 
 @pytest.fixture
