@@ -6,8 +6,7 @@ import hashlib
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import cast
+from datetime import timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -23,7 +22,7 @@ from agent.tools.toolset import ToolCall
 from policy import Principal
 from policy.audit import AuditEntry, AuditLog
 from policy.decisions import Decision
-from soundstage.database import Database, new_id, server_time, utcnow
+from soundstage.database import Database, lease_end, new_id, utcnow
 from soundstage.errors import Conflict, Forbidden, NotFound, SoundstageError
 from soundstage.events import EventStore
 from soundstage.paging import Page, PageRequest
@@ -158,7 +157,7 @@ class ApprovalService:
                 await self._end(session, row, ApprovalState.VOID, "the policy asks for more people now")
             elif row.plan_sha256 == plan.sha256:
                 row.state = move(ApprovalState(row.state), ApprovalState.RUNNING)
-                row.alive_until = cast(datetime, server_time(RUNNING_FOR.total_seconds()))
+                row.alive_until = lease_end(RUNNING_FOR.total_seconds())
                 self._running[row.id] = time.monotonic() + RUNNING_FOR.total_seconds()
                 await self._record(session, row, "approval.running", context.principal.name, {})
                 return row.id

@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, field
-from datetime import datetime
-from typing import cast
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -18,7 +16,7 @@ from agent.sessions.repository import SessionRepository, no_session
 from agent.sessions.schemas import INTERRUPTED, SessionOut, TurnOut
 from policy import Principal
 from policy.audit import AuditEntry, AuditLog
-from soundstage.database import Database, enable_secure_delete, new_id, server_time, utcnow
+from soundstage.database import Database, enable_secure_delete, lease_end, new_id, utcnow
 from soundstage.database.storable import storable
 from soundstage.errors import Conflict, NotFound
 from soundstage.events import EventStore
@@ -216,7 +214,7 @@ class SessionService:
                     "This answer was given up, because nothing was heard of it for too long.",
                     "Look what it has done before you ask again.",
                 )
-            row.alive_until = cast(datetime, server_time(self.lease_s))
+            row.alive_until = lease_end(self.lease_s)
             row.reply, row.tool = storable(so_far.reply), so_far.tool
             await self._write(session, turn, events)
             await self._forget(session, turn)

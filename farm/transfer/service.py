@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from pathlib import Path, PurePosixPath
-from typing import cast
 
 from avatar.spec import Finished
 from avatar.spec.work import UploadAddress, WorkEnd, WorkOrder, WorkReply, WorkReport
@@ -22,7 +21,7 @@ from farm.tasks import SegmentTask, TaskInput
 from farm.transfer.models import FarmTicket
 from farm.transfer.repository import FarmTickets
 from soundstage.blobs import BlobStore
-from soundstage.database import Database, server_time, utcnow
+from soundstage.database import Database, lease_end, utcnow
 from soundstage.errors import Conflict, Forbidden, Invalid, NotFound, Unauthorized
 from soundstage.telemetry import metrics
 
@@ -81,7 +80,7 @@ class TransferService:
             ticket.task = asdict(task)
             ticket.order = order.model_dump(mode="json")
             ticket.variables = list(task.variables)
-            ticket.expires_at = cast(datetime, server_time(lifetime_s))
+            ticket.expires_at = lease_end(lifetime_s)
             await tickets.add(ticket)
             await self._note_limit(session, ticket, lifetime_s)
         return token
@@ -108,7 +107,7 @@ class TransferService:
         async with self._db.transaction() as session:
             ticket = await FarmTickets(session).find(task_id)
             if ticket is not None:
-                ticket.expires_at = cast(datetime, server_time(lifetime_s))
+                ticket.expires_at = lease_end(lifetime_s)
                 await session.flush()
                 await self._note_limit(session, ticket, lifetime_s)
 

@@ -10,7 +10,7 @@ from soundstage.database.engine import (
     patience,
 )
 from soundstage.database.postgresql import OUTAGES
-from soundstage.database.server_time import server_time
+from soundstage.database.server_time import lease_end, server_time
 
 __all__ = [
     "OUTAGES",
@@ -21,6 +21,7 @@ __all__ = [
     "check_sqlite",
     "enable_secure_delete",
     "in_transaction",
+    "lease_end",
     "new_id",
     "on_commit",
     "patience",

@@ -7,7 +7,7 @@ SQLite has that of its own machine.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import BindParameter, Float, literal
 from sqlalchemy.ext.compiler import compiles
@@ -26,6 +26,11 @@ class server_time(FunctionElement[datetime]):  # noqa: N801 - named as functions
 
     def __init__(self, in_s: float | BindParameter[float] = 0.0) -> None:
         super().__init__(in_s if isinstance(in_s, BindParameter) else literal(in_s, Float))
+
+
+def lease_end(in_s: float) -> datetime:
+    """Returns the end of a lease of so many seconds, to be assigned to a column of a row."""
+    return cast(datetime, server_time(in_s))
 
 
 @compiles(server_time, "postgresql")
