@@ -165,9 +165,11 @@ class _Turn(Judgement):
         if len(parts) == 1:
             parts = self._two_orders(utterance) or parts
         if len(parts) == 1:
-            return on_each_machine(self._one(utterance), utterance, self.world)
-        self.reader.prepare(parts, self.world)
-        return on_each_machine(self._several(parts, utterance), utterance, self.world)
+            decision = self._one(utterance)
+        else:
+            self.reader.prepare(parts, self.world)
+            decision = self._several(parts, utterance)
+        return on_each_machine(decision, utterance, self.world)
 
     def _two_orders(self, text: str) -> list[str] | None:
         """Returns the two orders of a text that the trained divider left whole: “rename it to Tides and

@@ -13,10 +13,7 @@ _CLOCK = re.compile(
 _ISO = re.compile(r"\b(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2}))?")
 _DOTTED = re.compile(r"\b(\d{1,2})[./](\d{1,2})[./](?:(\d{4}))?")
 _YEAR = re.compile(r"\b20\d\d\b")
-LATE = frozenset(
-    {"pm", "p.m", "afternoon", "evening", "tonight", "nachmittag", "nachmittags", "abend", "abends"}
-)
-NIGHT, FIRST_OF_NIGHT = frozenset({"night", "nacht", "nachts"}), 6
+FIRST_OF_NIGHT = 6
 """“At eleven at night” is late, and “at two at night” is not."""
 LEAP_YEARS = 8
 """The most years from one 29 February to the next."""
@@ -125,7 +122,8 @@ def _clock(text: str) -> tuple[int, int] | None:
     table = words()
     spoken = WORD.findall(text)
     marks = {word.strip(".") for word in spoken}
-    first_late = 0 if marks & LATE else FIRST_OF_NIGHT if marks & NIGHT else 24
+    is_late, is_night = marks & table.groups["afternoon"], marks & table.groups["night"]
+    first_late = 0 if is_late else FIRST_OF_NIGHT if is_night else 24
     for found in _CLOCK.finditer(text):
         hour, minute = int(found[1]), int(found[2] or found[4] or 0)
         mark = (found[3] or "").lower()
