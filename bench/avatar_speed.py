@@ -317,6 +317,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=75, help="frames per row")
     parser.add_argument("--face", default="", help="measure only rows with this in their name")
     parser.add_argument("--repeats", type=int, default=3, help="runs of which the least counts")
+    parser.add_argument("--push-in", type=float, default=0.0, help="of the camera; 0.06 is a slow one")
     parser.add_argument("--only", choices=("frames", "command", "memory"), help="measure this alone")
     parser.add_argument("--photo", help="another portrait")
     parser.add_argument("--clip", help="another motion video")
@@ -347,7 +348,8 @@ def main() -> None:
             ]
             for name, face, size, scene in (row for row in rows if arguments.face in row[0]):
                 face = face or video_face(arguments.clip, work)  # drawn only when it is wanted
-                spec = spec_of(face, SIZES[size], arguments.frames / FPS, **scene)
+                camera = {"push_in": arguments.push_in}
+                spec = spec_of(face, SIZES[size], arguments.frames / FPS, camera=camera, **scene)
                 video = spec.output.video.model_copy(update={"preset": arguments.preset})
                 spec = spec.model_copy(update={"output": spec.output.model_copy(update={"video": video})})
                 measured.append(measure_face(name, spec, work, arguments.frames, arguments.repeats))

@@ -22,16 +22,8 @@ from avatar.engines.base import Pixels
 from avatar.engines.motion.footage import Footage
 from avatar.errors import AvatarError
 from avatar.judge.mouth_measures import MouthReport, judge_mouth
-from avatar.judge.speech_curves import ALIGNED, SENTENCE, frontal_frames, speak_again, without_blinks
-from avatar.judge.video_measures import (
-    Observation,
-    SyncReport,
-    background_ssim,
-    frames_of,
-    judge_sync,
-    ssim_in_mask,
-    watch,
-)
+from avatar.judge.speech_curves import SENTENCE, frontal_frames, speak_again, without_blinks
+from avatar.judge.video_measures import Observation, SyncReport, frames_of, judge_sync, watch
 from avatar.pipeline.context import Context
 from avatar.pipeline.render import render_video
 from avatar.spec import Canvas, Consent, MediaRef, RenderSpec, Scene, VideoFace
@@ -39,6 +31,8 @@ from avatar.spec import Canvas, Consent, MediaRef, RenderSpec, Scene, VideoFace
 sys.path.append(str(Path(__file__).parents[1]))
 
 from bench.mouth_sheet import write_mouth_sheet
+from tests.support.backgrounds import background_ssim, ssim_in_mask
+from tests.support.video_limits import ALIGNED, EXACT, SyncLimits, mouth_failures, sync_failures
 
 TILES = 8
 
@@ -85,13 +79,11 @@ def look_at_finished(clip: Path, folder: Path) -> int:
     control, phones = speak_again(scene, fps)
     frames = list(frames_of(clip))
     seen = watch(frames)
-    report = judge_sync(
-        seen, without_blinks(control), phones, background_ssim=background_ssim(frames), thresholds=ALIGNED
-    )
+    report = judge_sync(seen, without_blinks(control), phones, background_ssim=background_ssim(frames))
     write_mouth_sheet(frames, seen, phones, fps, folder / "mouths.png")
     source = "aligned with the captions" if scene.script else "recognised"
     print(f"{clip}: lips against the sound, phones {source}")
-    return _tell(report, judge_mouth(frames, seen, phones, fps), folder)
+    return _tell(report, judge_mouth(frames, seen, phones, fps), folder, ALIGNED)
 
 
 def look_at_footage(clip: Path, text: str, folder: Path) -> int:
@@ -124,7 +116,7 @@ def look_at_footage(clip: Path, text: str, folder: Path) -> int:
     print(f"  upper face against source   {_upper_face_ssim(frames, sources, seen):8.3f}  SSIM, worst of 12")
     for warning in finished.warnings:
         print(f"  {warning.code}: {warning.message}")
-    return _tell(report, judge_mouth(frames, seen, phones, canvas.fps), folder)
+    return _tell(report, judge_mouth(frames, seen, phones, canvas.fps), folder, EXACT)
 
 
 def _sources(footage: Footage, canvas: Canvas, count: int) -> list[Pixels]:
@@ -174,7 +166,7 @@ def _caption_text(captions: Path) -> str:
     )
 
 
-def _tell(report: SyncReport, mouth: MouthReport, folder: Path) -> int:
+def _tell(report: SyncReport, mouth: MouthReport, folder: Path, limits: SyncLimits) -> int:
     for name in (
         "aperture_r", "lag_ms", "gain", "rest_e", "bilabials_closed", "open_vowels", "silence_motion",
         "width_r", "blink_r", "background_ssim", "tracked",
@@ -184,7 +176,7 @@ def _tell(report: SyncReport, mouth: MouthReport, folder: Path) -> int:
     for one in fields(mouth):
         value = getattr(mouth, one.name)
         print(f"  {one.name:<26}  {'not judged' if value is None else f'{value:8.3f}'}")
-    failures = report.failures() + mouth.failures()
+    failures = sync_failures(report, limits) + mouth_failures(mouth)
     print("\n".join(f"  ✗ {line}" for line in failures) or "  ✓ every limit holds")
     print(f"Look at {folder}/mouths.png with your own eyes too.")
     return 1 if failures else 0

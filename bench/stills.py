@@ -22,6 +22,8 @@ from results import add_figure, add_json_option, percentile, write_figures
 
 import studio.models  # noqa: F401 - the tables
 from farm.local import LocalOptions, LocalScheduler
+from policy.audit import AuditLog
+from policy.audit.head import HeadFile
 from soundstage.blobs import BlobStore
 from soundstage.database import Database
 from soundstage.database.tenants import tenant_scope
@@ -104,7 +106,8 @@ async def run(folder: Path, stills: int, previews: int) -> dict[str, tuple[list[
     blobs = BlobStore.open(str(folder / "blobs"))
     scheduler = LocalScheduler(blobs, LocalOptions((str(WORKER),), folder / "work", worker_cache(settings)))
     await scheduler.start()
-    studio = build_studio(settings, db, EventStore(db), blobs, scheduler, worker_version="1")
+    audit = AuditLog(db, HeadFile(settings.state_dir))
+    studio = build_studio(settings, db, EventStore(db), blobs, scheduler, audit, worker_version="1")
     with tenant_scope("default"):
         found = {
             name: await measure(studio, stills, loaded=name == "loaded") for name in ("loaded", "started")

@@ -75,6 +75,27 @@ def test_the_point_that_is_looked_at_keeps_its_place_and_words_theirs():
     assert near[8:24, 8:40].min() > 245
 
 
+@pytest.mark.parametrize("scale", [1.0001, 1.01, 1.06, 1.38])
+@pytest.mark.parametrize("centre", [(0.5, 0.42), (0.31, 0.0), (1.0, 0.7)])
+def test_each_pixel_of_a_push_in_is_between_its_four_neighbours_of_the_stage(scale, centre):
+    noise = np.random.default_rng(7).integers(0, 256, (180, 320, 3), np.uint8)
+    stage = Planes.of(cv2.GaussianBlur(noise, (0, 0), 1))
+    shown = Shooter(CameraPath((scale,), centre), CANVAS).shoot(stage, 0, (), None)
+    for source, found in ((stage.y, shown.y), (stage.cb, shown.cb)):
+        rows, columns = source.shape
+        middle = [2 * round(share * size / 2) for share, size in zip(centre, (320, 180), strict=True)]
+        x = neighbours(columns, middle[0] * columns / 320, scale)
+        y = neighbours(rows, middle[1] * rows / 180, scale)
+        expected = y @ source.astype(float) @ x.T
+        assert np.abs(found - expected).max() < 2.5, "OpenCV rounds to a 32nd of a pixel"
+
+
+def neighbours(size: int, middle: float, scale: float) -> np.ndarray:
+    """Returns how much of each pixel of a line is in each pixel of the enlarged one, (size, size)."""
+    at = np.clip((np.arange(size) + 0.5 - middle) / scale + middle - 0.5, 0, size - 1)
+    return np.maximum(0, 1 - np.abs(at[:, None] - np.arange(size)))
+
+
 def test_a_stage_drawn_larger_shows_the_same_frame():
     large = Planes.of(cv2.resize(picture(), (640, 360), interpolation=cv2.INTER_LINEAR))
     shown = Shooter(CameraPath((1.0,), (0.5, 0.42)), CANVAS).shoot(large, 0, (), None).to_bgr().astype(int)

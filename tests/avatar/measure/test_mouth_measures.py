@@ -17,6 +17,7 @@ from avatar.judge.video_measures import frames_of, watch
 from avatar.spec import RigFace
 from avatar.tracks import ControlTrack, Phone
 from rendering import render, say, with_mouth
+from video_limits import mouth_failures
 
 SENTENCE = "Two blue shoes, you know. Five very funny foxes laugh at Bob."
 Utterance = tuple[ControlTrack, tuple[Phone, ...]]
@@ -79,7 +80,7 @@ def test_a_drawn_mouth_rounds_hides_its_teeth_and_shows_them_for_f(
     utterance: Utterance, judge: Judge
 ) -> None:
     report = judge(utterance[0])
-    assert report.failures() == [], report
+    assert mouth_failures(report) == [], report
     assert None not in (report.rounded_width, report.rounded_teeth, report.labiodental_teeth)
 
 
@@ -95,7 +96,7 @@ def test_toothy_vowels_and_an_f_with_shut_lips_are_caught(utterance: Utterance, 
             return np.maximum(curve, 0.3)
         return np.where(at_f, 1.0, curve) if name == "press" else curve
 
-    broken = {line.split()[0] for line in judge(with_mouth(track, spoil)).failures()}
+    broken = {line.split()[0] for line in mouth_failures(judge(with_mouth(track, spoil)))}
     assert {"rounded_width", "rounded_teeth", "labiodental_teeth"} <= broken
 
 
@@ -109,4 +110,4 @@ def failures(**figures: float) -> set[str]:
         "rounded_teeth": 0.0,
         "labiodental_teeth": 1.0,
     }
-    return {line.split()[0] for line in MouthReport(**good | figures).failures()}
+    return {line.split()[0] for line in mouth_failures(MouthReport(**good | figures))}

@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 import pytest
 from avatar.errors import InvalidInput
-from avatar.judge.video_measures import background_ssim, frames_of, ssim_in_mask, watch
+from avatar.judge.video_measures import frames_of, watch
+from backgrounds import background_ssim, ssim_in_mask
 from clipmaker import Motion, make_clip
 from clipmaker.scene import room
 

@@ -70,7 +70,17 @@ def test_closed_lips_are_seen_closed_however_they_are_rounded(
     name: str, wide: float, tracker: FaceTracker, pose
 ) -> None:
     engine = open_rig(name, SIZE, 25, False)
-    points = track_points(engine, pose(wide=wide, yaw_deg=2.0, roll_deg=-1.0), tracker)
-    gaps = [np.linalg.norm(points[a] - points[b]) for a, b in ((13, 14), (82, 87), (312, 317))]
-    eyes = np.linalg.norm(points[OUTER_EYES[0]] - points[OUTER_EYES[1]])
-    assert np.mean(gaps) / eyes < 0.010
+
+    def gap(jaw: float) -> float:
+        """Of the lips, by the width of the eyes: the median of five turns, because single readings of pouted
+        lips scatter from 0.003 to 0.026 within a degree.
+        """
+        readings = []
+        for yaw in (1.0, 1.5, 2.0, 2.5, 3.0):
+            turned = pose(wide=wide, jaw=jaw, yaw_deg=yaw, roll_deg=-yaw / 2)
+            points = track_points(engine, turned, tracker)
+            gaps = [np.linalg.norm(points[a] - points[b]) for a, b in ((13, 14), (82, 87), (312, 317))]
+            readings.append(np.mean(gaps) / np.linalg.norm(points[OUTER_EYES[0]] - points[OUTER_EYES[1]]))
+        return float(np.median(readings))
+
+    assert gap(jaw=0.0) < 0.020 < gap(jaw=0.2)

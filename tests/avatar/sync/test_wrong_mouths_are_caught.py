@@ -5,10 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from avatar.judge.video_measures import SyncReport, background_ssim, judge_sync, watch
+from avatar.judge.video_measures import SyncReport, judge_sync, watch
 from avatar.spec import Face
 from avatar.tracks import ControlTrack, Phone
+from backgrounds import background_ssim
 from rendering import render, with_mouth
+from video_limits import sync_failures
 
 Spoken = tuple[ControlTrack, tuple[Phone, ...]]
 Judge = Callable[[Callable[[str, np.ndarray], np.ndarray]], SyncReport]
@@ -34,7 +36,7 @@ def with_track(
 
 
 def failures_of(report: SyncReport) -> set[str]:
-    return {line.split()[0] for line in report.failures()}
+    return {line.split()[0] for line in sync_failures(report)}
 
 
 def test_a_mouth_200_ms_late_is_caught(with_track: Judge) -> None:

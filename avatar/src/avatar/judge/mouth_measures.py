@@ -27,23 +27,12 @@ MIN_FULL_E = 0.10
 """A clip of narrow sounds alone has no full opening of its own."""
 MIN_TURN = 0.12
 """Of the full opening: what a one-frame turn must measure at least. The tracker's noise is a third of it."""
+MAX_FLICKER_HZ = 1.2
+"""Curves of ours turn less than 0.4 times a second; the tracker adds turns of its own."""
 _ROUNDED = ("u", "o", "o open", "u lax", "w")
 _LONG_MS = 50
 _MIN_GAP_E = 0.025
 _TEETH_LIGHTNESS, _TEETH_RED = 96, 13
-
-
-@dataclass(frozen=True, slots=True)
-class MouthLimits:
-    """Limits of a report; a clip of ours keeps them all, a mouth spoiled in one way breaks its own."""
-
-    max_snap: float = 0.34
-    """0.25 by the curves, and the noise of two landmarks on top."""
-    max_flicker_hz: float = 1.2
-    """Curves of ours turn less than 0.4 times a second; the tracker adds turns of its own."""
-    max_rounded_width: float = 0.88
-    max_rounded_teeth: float = 0.12
-    min_labiodental_teeth: float = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,25 +51,6 @@ class MouthReport:
     rounded_width: float | None
     rounded_teeth: float | None
     labiodental_teeth: float | None
-
-    def failures(self, limits: MouthLimits | None = None) -> list[str]:
-        """One line for each limit that is broken; its first word is the figure's name."""
-        limit = limits or MouthLimits()
-        upper = (
-            ("snap", self.snap, limit.max_snap),
-            ("flicker_hz", self.flicker_hz, limit.max_flicker_hz),
-            ("rounded_width", self.rounded_width, limit.max_rounded_width),
-            ("rounded_teeth", self.rounded_teeth, limit.max_rounded_teeth),
-        )
-        broken = [
-            f"{name} is {value:.3f}, expected <= {most:g}"
-            for name, value, most in upper
-            if value is not None and value > most
-        ]
-        teeth, least = self.labiodental_teeth, limit.min_labiodental_teeth
-        if teeth is not None and teeth < least:
-            broken.append(f"labiodental_teeth is {teeth:.3f}, expected >= {least:g}")
-        return broken
 
 
 def judge_mouth(

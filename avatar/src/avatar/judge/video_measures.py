@@ -1,4 +1,4 @@
-"""Measures rendered video by looking at it again: do the lips match, did the background stand still?
+"""Measures rendered video by looking at it again: do the lips match?
 
 Called by the tests of every engine, of whole farms, and by `make look` on an operator's own footage.
 MediaPipe Face Mesh tracks each frame for itself (static mode): its tracking mode smooths over time and would
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +36,14 @@ _BILABIALS = ("p", "b", "m")
 _OPEN_VOWELS = "aɑæɒɔʌɐ"
 _MAX_LAG_FRAMES_S = 0.4
 _SILENCE_EDGE_MS = 160
-Mask = npt.NDArray[np.bool_]
-_SAMPLES = 12
+
+MIN_BILABIALS_CLOSED = 0.98
+CLOSED_ABOVE_REST_E = 0.010
+"""Lips count as closed below rest + this, in E (distance of the outer eye corners)."""
+OPEN_ABOVE_REST_E = 0.020
+"""An open vowel has to reach rest + this."""
+MAX_REST_E = 0.035
+"""Lips at rest are never read further apart; a mouth that never shuts has no rest of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,31 +85,6 @@ def observation(points: Landmarks) -> Observation:
 
 
 @dataclass(frozen=True, slots=True)
-class Thresholds:
-    """All of them together: correlation alone passes half-open mouths and lips that never close."""
-
-    min_aperture_r: float = 0.90
-    max_abs_lag_ms: float = 40.0
-    min_gain: float = 0.75
-    max_gain: float = 1.35
-    min_bilabials_closed: float = 0.98
-    max_silence_motion: float = 0.05
-    min_width_r: float = 0.85
-    min_blink_r: float = 0.85
-    min_open_vowels: float = 0.80
-    min_background_ssim: float = 0.985
-    min_tracked: float = 0.98
-    """Share of frames in which a face was found at all."""
-
-    closed_above_rest_e: float = 0.010
-    """Lips count as closed below rest + this, in E (distance of the outer eye corners)."""
-    open_above_rest_e: float = 0.020
-    """An open vowel has to reach rest + this."""
-    max_rest_e: float = 0.035
-    """Lips at rest are never read further apart; a mouth that never shuts has no rest of its own."""
-
-
-@dataclass(frozen=True, slots=True)
 class SyncReport:
     """Figures of one clip; None where the clip gives nothing to judge (no blink, no bilabial, no silence)."""
 
@@ -119,33 +100,6 @@ class SyncReport:
     blink_r: float | None
     background_ssim: float | None
     tracked: float
-    thresholds: Thresholds = field(default_factory=Thresholds, repr=False)
-
-    def failures(self) -> list[str]:
-        """One line for each limit that is broken; empty when the clip is good."""
-        limit = self.thresholds
-        checks: list[tuple[str, float | None, float | None, float | None]] = [
-            ("aperture_r", self.aperture_r, limit.min_aperture_r, None),
-            ("lag_ms", self.lag_ms, -limit.max_abs_lag_ms, limit.max_abs_lag_ms),
-            ("gain", self.gain, limit.min_gain, limit.max_gain),
-            ("bilabials_closed", self.bilabials_closed, limit.min_bilabials_closed, None),
-            ("open_vowels", self.open_vowels, limit.min_open_vowels, None),
-            ("silence_motion", self.silence_motion, None, limit.max_silence_motion),
-            ("width_r", self.width_r, limit.min_width_r, None),
-            ("blink_r", self.blink_r, limit.min_blink_r, None),
-            ("background_ssim", self.background_ssim, limit.min_background_ssim, None),
-            ("tracked", self.tracked, limit.min_tracked, None),
-            ("rest_e", self.rest_e, None, limit.max_rest_e),
-        ]
-        broken = []
-        for name, value, low, high in checks:
-            if value is None:
-                continue
-            if (low is not None and not value >= low) or (high is not None and not value <= high):
-                limits = [f">= {low:g}"] if low is not None else []
-                limits += [f"<= {high:g}"] if high is not None else []
-                broken.append(f"{name} is {value:.3f}, wanted {' and '.join(limits)}")
-        return broken
 
 
 def judge_sync(
@@ -154,11 +108,9 @@ def judge_sync(
     phones: Sequence[Phone],
     *,
     background_ssim: float | None = None,
-    thresholds: Thresholds | None = None,
     frames: Frames | None = None,
 ) -> SyncReport:
     """Compare signals that were tracked already; `frames` limits the judgement to some of them."""
-    limit = thresholds or Thresholds()
     count = min(seen.frames, control.frames)
     selected = np.ones(count, dtype=bool) if frames is None else frames[:count]
     use = seen.seen[:count] & selected
@@ -167,16 +119,16 @@ def judge_sync(
     target = control.aperture_e()[:count]
     aperture = _filled(seen.aperture[:count], use)
     rest = float(np.percentile(aperture[use], 5))
-    closed_rest = min(rest, limit.max_rest_e)
+    closed_rest = min(rest, MAX_REST_E)
     fps = control.fps
     gain = float(np.cov(target[use], aperture[use])[0, 1] / max(float(np.var(target[use], ddof=1)), 1e-12))
 
     bilabials = [
         span for phone in phones if phone.ipa[:1] in _BILABIALS if (span := _span(phone, fps, count, use))
     ]
-    closed = [aperture[a:b].min() < closed_rest + limit.closed_above_rest_e for a, b in bilabials]
+    closed = [aperture[a:b].min() < closed_rest + CLOSED_ABOVE_REST_E for a, b in bilabials]
     vowels = [
-        aperture[span[0] : span[1]].max() > closed_rest + limit.open_above_rest_e
+        aperture[span[0] : span[1]].max() > closed_rest + OPEN_ABOVE_REST_E
         for phone in phones
         if any(sound in phone.ipa for sound in _OPEN_VOWELS) and (span := _span(phone, fps, count, use))
     ]
@@ -193,7 +145,6 @@ def judge_sync(
         blink_r=_correlation(-control["blink"][:count], seen.eye[:count], use, min_std=0.05),
         background_ssim=background_ssim,
         tracked=float(np.mean(seen.seen[:count][selected])),
-        thresholds=limit,
     )
 
 
@@ -259,63 +210,6 @@ def _silence_motion(aperture: Signal, phones: Sequence[Phone], fps: int, use: Fr
     if np.count_nonzero(quiet & pair) < 3 or not (speech & pair).any():
         return None
     return float(steps[quiet & pair].mean() / max(float(steps[speech & pair].mean()), 1e-12))
-
-
-def ssim_in_mask(picture: Pixels, reference: Pixels, mask: Mask) -> float:
-    """Mean SSIM (Wang et al. 2004, Gaussian window sigma 1.5) of two BGR pictures where `mask` is true."""
-    if not mask.any():
-        raise ValueError("the mask is empty")
-    a = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY).astype(np.float32)
-    b = cv2.cvtColor(reference, cv2.COLOR_BGR2GRAY).astype(np.float32)
-    mean_a, mean_b = _window(a), _window(b)
-    var_a = _window(a * a) - mean_a**2
-    var_b = _window(b * b) - mean_b**2
-    covariance = _window(a * b) - mean_a * mean_b
-    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
-    ssim = ((2 * mean_a * mean_b + c1) * (2 * covariance + c2)) / (
-        (mean_a**2 + mean_b**2 + c1) * (var_a + var_b + c2)
-    )
-    return float(ssim[mask].mean())
-
-
-def background_ssim(
-    video: Path | Iterable[Pixels], mask: Mask | None = None, reference: Pixels | None = None
-) -> float:
-    """The worst SSIM of sampled frames against `reference` (default: their median) where `mask` is true.
-
-    The default mask is what MediaPipe's selfie segmentation calls background in every sampled frame.
-    """
-    frames = list(frames_of(video)) if isinstance(video, Path) else list(video)
-    samples = frames[:: max(1, len(frames) // _SAMPLES)]
-    if mask is None:
-        mask = background_mask(samples)
-    if reference is None:
-        reference = np.median(np.stack(samples), axis=0).astype(np.uint8)
-    return min(ssim_in_mask(frame, reference, mask) for frame in samples)
-
-
-def background_mask(frames: Iterable[Pixels]) -> Mask:
-    """True where no frame shows a person, with a margin of 4 % of the height round the person."""
-    try:
-        from mediapipe.python.solutions import selfie_segmentation
-    except ImportError as error:
-        raise Unavailable("face.unavailable", "finding the background needs MediaPipe") from error
-    person: npt.NDArray[np.float32] | None = None
-    model: Any = selfie_segmentation.SelfieSegmentation(model_selection=0)
-    with closing(model):
-        for frame in frames:
-            seen = model.process(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)).segmentation_mask
-            person = seen if person is None else np.maximum(person, seen)
-    if person is None:
-        raise ValueError("no frames to look at")
-    margin = max(3, round(0.04 * person.shape[0])) | 1
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * margin + 1, 2 * margin + 1))
-    grown = cv2.dilate((person > 0.2).astype(np.uint8), kernel)
-    return np.asarray(grown == 0)
-
-
-def _window(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    return np.asarray(cv2.GaussianBlur(values, (11, 11), 1.5), dtype=np.float32)
 
 
 def frames_of(video: Path) -> Iterator[Pixels]:

@@ -24,10 +24,17 @@ from avatar.errors import AvatarError, Cancelled, InvalidInput, Unavailable
 from avatar.face.insightface_adapter import FaceRecognizer
 from avatar.face.landmarks import Picture
 from avatar.judge.machine import machine_facts
-from avatar.judge.mouth_measures import MouthLimits, judge_mouth
-from avatar.judge.speech_curves import ALIGNED, SENTENCE, frontal_frames, speak_again, without_blinks
+from avatar.judge.mouth_measures import MAX_FLICKER_HZ, judge_mouth
+from avatar.judge.speech_curves import (
+    MAX_ALIGNED_LAG_MS,
+    MIN_ALIGNED_R,
+    SENTENCE,
+    frontal_frames,
+    speak_again,
+    without_blinks,
+)
 from avatar.judge.verdict import PAGE, RECORD, Figure, Measure, Verdict
-from avatar.judge.video_measures import frames_of, judge_sync, watch
+from avatar.judge.video_measures import MIN_BILABIALS_CLOSED, frames_of, judge_sync, watch
 from avatar.pipeline.context import Context
 from avatar.pipeline.files import describe
 from avatar.pipeline.film import open_film, size_within, upright, write_jpeg
@@ -59,19 +66,19 @@ JUDGED_FRAMES = 250
 """Frames of each video that are judged: they are held in memory."""
 
 CORRELATION = Measure(
-    "sync: correlation", "", ALIGNED.min_aperture_r, None,
+    "sync: correlation", "", MIN_ALIGNED_R, None,
     "How closely the opening of the lips follows the sounds; lower, the mouth seems to say something else.",
 )  # fmt: skip
 LAG = Measure(
-    "sync: lag", "ms", -ALIGNED.max_abs_lag_ms, ALIGNED.max_abs_lag_ms,
+    "sync: lag", "ms", -MAX_ALIGNED_LAG_MS, MAX_ALIGNED_LAG_MS,
     "How far the lips are behind the sound; outside, viewers see that they are apart.",
 )  # fmt: skip
 CLOSURES = Measure(
-    "sync: closed lips", "of p, b, m", ALIGNED.min_bilabials_closed, None,
+    "sync: closed lips", "of p, b, m", MIN_BILABIALS_CLOSED, None,
     "The share of the sounds p, b and m in which the lips meet; lower, the speech looks mumbled.",
 )  # fmt: skip
 FLICKER = Measure(
-    "flicker", "a second", None, MouthLimits().max_flicker_hz,
+    "flicker", "a second", None, MAX_FLICKER_HZ,
     "How often the mouth turns for a single frame; higher, it trembles.",
 )  # fmt: skip
 IDENTITY = Measure(
@@ -192,7 +199,7 @@ def _mouth_figures(name: str, video: Path, scene: Scene, context: Context) -> tu
     if (found := np.count_nonzero(frontal)) < MIN_FRAMES:
         why = f"{found} of {len(frames)} frames show a face from the front, {MIN_FRAMES} are needed"
         return tuple(one.judge(name, None, why) for one in (CORRELATION, LAG, CLOSURES, FLICKER))
-    sync = judge_sync(seen, without_blinks(control), phones, thresholds=ALIGNED, frames=frontal)
+    sync = judge_sync(seen, without_blinks(control), phones, frames=frontal)
     return (
         CORRELATION.judge(name, sync.aperture_r),
         LAG.judge(name, sync.lag_ms),

@@ -1,9 +1,9 @@
 """The wire types of the pipeline (pydantic only), shared by the control side and the worker."""
 
-from avatar.spec.acting import GESTURES, MOODS, Mood, Turn, split_turns, without_acting_marks
+from avatar.spec.acting import GESTURES, Mood, without_acting_marks
 from avatar.spec.base import Colour, MediaRef, SpecModel, canonical_json, content_hash
-from avatar.spec.camera import Camera, CameraCut, Framing, Music, SoundEffect, Transition
-from avatar.spec.captions import Captions, CaptionStyle
+from avatar.spec.camera import Camera, Framing, Music, SoundEffect, Transition
+from avatar.spec.captions import Captions
 from avatar.spec.design import Design, random_design
 from avatar.spec.movement import Movement
 from avatar.spec.needs import (
@@ -68,7 +68,6 @@ from avatar.spec.progress import (
     PreviewFrame,
     ProgressLine,
     SpanEnded,
-    Stage,
     StageStarted,
     parse_progress,
 )
@@ -87,7 +86,6 @@ from avatar.spec.scene import (
     Background,
     ColourBackground,
     ImageBackground,
-    LayoutMove,
     Scene,
     SetBackground,
     SourceBackground,
@@ -102,7 +100,6 @@ __all__ = [
     "GESTURES",
     "HOST",
     "LOCAL_VOICES",
-    "MOODS",
     "Anchor",
     "Animation",
     "ArrowOverlay",
@@ -111,9 +108,7 @@ __all__ = [
     "Background",
     "Box",
     "Camera",
-    "CameraCut",
     "Canvas",
-    "CaptionStyle",
     "Captions",
     "Colour",
     "ColourBackground",
@@ -135,7 +130,6 @@ __all__ = [
     "HighlightOverlay",
     "ImageBackground",
     "ImageOverlay",
-    "LayoutMove",
     "LipsyncSpec",
     "ListItem",
     "ListOverlay",
@@ -170,13 +164,11 @@ __all__ = [
     "SpanEnded",
     "Speaker",
     "SpecModel",
-    "Stage",
     "StageStarted",
     "TextOverlay",
     "TimeAnchor",
     "TitleOverlay",
     "Transition",
-    "Turn",
     "VideoBackground",
     "VideoCodec",
     "VideoEngine",
@@ -193,7 +185,6 @@ __all__ = [
     "needs_of_all",
     "parse_progress",
     "random_design",
-    "split_turns",
     "without_acting_marks",
     "without_card",
 ]

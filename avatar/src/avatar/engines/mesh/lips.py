@@ -50,15 +50,20 @@ class LipCurve:
     def line(self, u: Floats) -> Floats:
         """The corner line, going on outside the corners at a third of its slope."""
         t = self.t(u)
-        inside = np.clip(t, -1, 1) + (t - np.clip(t, -1, 1)) / 3
+        return self._line(t, np.clip(t, -1, 1))
+
+    def _line(self, t: Floats, clipped: Floats) -> Floats:
+        inside = clipped + (t - clipped) / 3
         return np.asarray(
             (self.left[1] + self.right[1]) / 2 + inside * (self.right[1] - self.left[1]) / 2, np.float32
         )
 
     def __call__(self, u: Floats) -> Floats:
-        t = np.clip(self.t(u), -1, 1)
+        at = self.t(u)
+        t = np.clip(at, -1, 1)
         b = self.bulge
-        return np.asarray(self.line(u) + (1 - t**2) * (b[0] + t * (b[1] + t * (b[2] + t * b[3]))), np.float32)
+        bulge = (1 - t**2) * (b[0] + t * (b[1] + t * (b[2] + t * b[3])))
+        return np.asarray(self._line(at, t) + bulge, np.float32)
 
 
 @dataclass(frozen=True, slots=True)

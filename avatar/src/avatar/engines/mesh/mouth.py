@@ -102,7 +102,9 @@ class MouthModel:
         E.
         """
         uv = self._local(x, y)
-        window = self._window(uv, x, y, top_v)
+        return self._basis_within(uv, self._window(uv, x, y, top_v))
+
+    def _basis_within(self, uv: Floats, window: Floats) -> MouthBasis:
         basis = mouth_basis(self.shape, uv[..., 0], uv[..., 1])
         return MouthBasis(basis.across * window, basis.upper * window, basis.lower * window)
 

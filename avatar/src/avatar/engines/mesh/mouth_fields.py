@@ -132,7 +132,7 @@ def mouth_basis(shape: MouthShape, u: Floats, v: Floats) -> MouthBasis:
     jaw_upper = (JAW_E - JAW_LIFT_E) * near_upper * np.exp(-((np.maximum(0, seam - v) / 0.28) ** 2))
     jaw_upper = jaw_upper - JAW_LIFT_E * profile * lip_up
 
-    gap = shape.gap(u)
+    gap = np.maximum(0, lower_edge - upper_edge)
     # An open mouth shuts by its lower lip; only a bared upper row is covered by the upper lip.
     share = np.minimum(0.42 * gap, 0.036)
     close_upper = (share + 0.5 * CLOSING_OVERLAP_E * profile * (gap > 0.004)) * lip_up

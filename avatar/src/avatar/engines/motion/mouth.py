@@ -111,13 +111,12 @@ class VideoMouth(MouthModel):
         inside = cv2.remap(self._outline, *at, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         return np.asarray(super()._window(uv, x, y, top_v) * inside.reshape(x.shape), np.float32)
 
-    def _basis_at(self, x: Floats, y: Floats, top_v: float) -> MouthBasis:
-        basis = super()._basis_at(x, y, top_v)
-        uv = self._local(x, y)
+    def _basis_within(self, uv: Floats, window: Floats) -> MouthBasis:
+        basis = super()._basis_within(uv, window)
         u, v = uv[..., 0], uv[..., 1]
         axes = self.shape.axes
         slope = axes.slope(u) if isinstance(axes, TurnedAxes) else np.ones_like(u)
-        chin = self._chin(u, v) * self._window(uv, x, y, top_v)
+        chin = self._chin(u, v) * window
         zero = np.zeros_like(u)[None]
         return MouthBasis(
             np.concatenate([basis.across * slope, zero]),

@@ -21,6 +21,7 @@ from avatar.engines.rig.hand import near
 from avatar.engines.rig.paint import clear, paint, soft
 from avatar.engines.rig.pose import Pose, poses
 from avatar.engines.rig.sheet import Sheet
+from avatar.engines.rig.textures import View
 from avatar.tracks import ControlTrack
 
 INFO = EngineInfo(
@@ -45,6 +46,12 @@ class Frame:
     scale: float
     x: float
     y: float
+
+    def view(self, size: tuple[int, int]) -> View:
+        """Returns what of the artwork a picture of that size shows."""
+        corners = (-self.x, -self.y, size[0] - self.x, size[1] - self.y)
+        x0, y0, x1, y1 = (side / self.scale for side in corners)
+        return View(self.scale, (x0, y0, x1, y1))
 
 
 def _reach_of(arm: ArmPose | None) -> int:
@@ -73,6 +80,18 @@ def _without_alpha(pixels: Pixels) -> Pixels:
     return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGRA2BGR), dtype=np.uint8)
 
 
+def _straight(pixels: Pixels) -> Pixels:
+    """A copy with straight alpha of BGRA pixels that are multiplied by theirs: few of them show through."""
+    straight = pixels.copy()
+    alpha = np.asarray(cv2.extractChannel(pixels, 3), dtype=np.uint8)
+    edges = np.flatnonzero(alpha - np.uint8(1) < 254)
+    part = straight.reshape(-1, 4)[edges]
+    share = part[:, 3:].astype(np.float32) / 255
+    part[:, :3] = np.minimum(part[:, :3] / share + 0.5, 255)
+    straight.reshape(-1, 4)[edges] = part
+    return straight
+
+
 class RigEngine:
     """A `FaceEngine`. The figure is drawn over a copy of the studio, in the only box it can ever reach."""
 
@@ -82,8 +101,8 @@ class RigEngine:
         self.info = INFO
         self.size = size
         self._alpha = alpha
-        self._figure = Figure(character)
         self._frame = framing(size, character.top, span)
+        self._figure = Figure(character, self._frame.view(size))
         wall = np.zeros((size[1], size[0], 4), np.uint8) if alpha else studio(character.backdrop, size)
         if not alpha:  # Cut out, its soft edges would lie over themselves: there each frame draws it.
             self._figure.draw_behind(self._units(skia.Surface(wall, skia.kBGRA_8888_ColorType).getCanvas()))
@@ -128,7 +147,7 @@ class RigEngine:
             self._figure.draw_behind(canvas)
         self._figure.draw(canvas, item)
         recorder.finishRecordingAsPicture().playback(surface.getCanvas())
-        return Layer(pixels.copy() if self._alpha else _without_alpha(pixels), x0, y0)
+        return Layer(_straight(pixels) if self._alpha else _without_alpha(pixels), x0, y0)
 
     def _units(self, canvas: skia.Canvas, x: int = 0, y: int = 0) -> skia.Canvas:
         """The same canvas, whose first pixel is (x, y) of the picture, in units of the figure."""
@@ -141,9 +160,8 @@ class RigEngine:
         surfaces: dict[Box, tuple[Pixels, skia.Surface]] = self._local.__dict__.setdefault("surfaces", {})
         if box not in surfaces:
             pixels = np.zeros_like(self._behind[box])
-            # Straight alpha is what a Layer of a cut-out figure holds. Over a studio nothing is transparent.
-            kind = skia.kUnpremul_AlphaType if self._alpha else skia.kPremul_AlphaType
-            surface = skia.Surface(pixels, skia.kBGRA_8888_ColorType, kind)
+            # skia blends fastest where colours are multiplied by alpha.
+            surface = skia.Surface(pixels, skia.kBGRA_8888_ColorType, skia.kPremul_AlphaType)
             surfaces[box] = pixels, surface
         return surfaces[box]
 

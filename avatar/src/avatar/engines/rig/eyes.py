@@ -11,7 +11,8 @@ from avatar.engines.rig import geometry
 from avatar.engines.rig.artwork import Eyes, Linear, Radial, Skin
 from avatar.engines.rig.geometry import Points
 from avatar.engines.rig.paint import blend, clear, paint, soft
-from avatar.engines.rig.pose import Pose
+from avatar.engines.rig.pose import Pose, map_points
+from avatar.engines.rig.textures import View, brush
 
 CENTRE_X = 32.0
 HALF_WIDTH = 18.0
@@ -19,7 +20,8 @@ GAZE_TRAVEL = 0.35
 """How far the iris moves at gaze ±1, in iris radii."""
 _T = np.linspace(-1.0, 1.0, 13)
 _ZERO = np.zeros(13)
-_SOCKET_RADIUS = 30.0
+_SOCKET = (30.0, 21.6)
+"""Half axes of the shade around an eye, whose middle lies above that of the eye."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class _Lids:
 class EyePair:
     """Both eyes of a character. Eye coordinates: origin at the eye's centre, x towards the outer corner."""
 
-    def __init__(self, style: Eyes, skin: Skin) -> None:
+    def __init__(self, style: Eyes, skin: Skin, view: View | None = None) -> None:
         self._style = style
         tilt = -style.tilt * _T
         self._upper_open = tilt - 0.62 * style.height * (1.0 - np.abs(_T) ** 2.3) ** 0.72 * (1.0 + 0.10 * _T)
@@ -46,9 +48,9 @@ class EyePair:
         self._crease_line = np.stack([_T * HALF_WIDTH, self._upper_open - 3.4 - 1.2 * (1.0 - _T**2)], axis=1)
         self._lash_width = style.line * (0.30 + 0.70 * ((_T + 1.0) / 2.0) ** 0.8)
         self._lash_width[0] = 0.1
-        self._make_paints(style, skin)
+        self._make_paints(style, skin, view)
 
-    def _make_paints(self, style: Eyes, skin: Skin) -> None:
+    def _make_paints(self, style: Eyes, skin: Skin, view: View | None) -> None:
         radius, height = style.iris_radius, style.height
         iris_stops = (
             (style.iris_light, 0.0),
@@ -68,7 +70,8 @@ class EyePair:
         self._lash = paint(style.lash)
         self._lower_lash = paint(clear(style.lash, 0.55))
         self._crease = paint(style.crease)
-        self._socket = paint(Radial((0.0, -8.0), _SOCKET_RADIUS, soft(skin.shade, 0.55), 0.72))
+        spot = Radial((0.0, 0.0), _SOCKET[0], soft(skin.shade, 0.55), _SOCKET[1] / _SOCKET[0])
+        self._socket = brush(spot, (np.array([[-_SOCKET[0], -_SOCKET[1]], _SOCKET]),), 0.0, view)
         self._caruncle = paint(blend(skin.blush, skin.light, 0.35))
 
     def edges(self, blink: float, squint: float = 0.0, lid: float = 0.0) -> tuple[Points, Points]:
@@ -86,12 +89,20 @@ class EyePair:
         upper, lower = self.edges(blink, squint, pose["lid"])
         lids = self._shapes(upper, lower, blink, pose["lid"])
         for side in (-1.0, 1.0):
+            place = skia.Matrix.Concat(pose.head, pose.plate(side * CENTRE_X, 0.0))
+            wide = 1.0 + 0.035 * blink
+            x, y = map_points(place, np.array([[0.0, 0.9 * blink - 8.0]]))[0].tolist()
             canvas.save()
-            canvas.concat(pose.plate(side * CENTRE_X, 0.0))
+            # A texture is not turned.
+            canvas.translate(x, y)
+            canvas.scale(wide, 1.0)
+            canvas.drawOval(skia.Rect.MakeLTRB(-_SOCKET[0], -_SOCKET[1], *_SOCKET), self._socket)
+            canvas.restore()
+            canvas.save()
+            canvas.concat(place)
             # A blink squashes the eye: wider and a little lower.
             canvas.translate(0.0, 0.9 * blink)
-            canvas.scale(side * (1.0 + 0.035 * blink), 1.0)
-            canvas.drawCircle(0.0, -8.0, _SOCKET_RADIUS, self._socket)
+            canvas.scale(side * wide, 1.0)
             if blink < 0.97:
                 self._draw_ball(canvas, pose, lids, side)
             if lids.skin is not None:

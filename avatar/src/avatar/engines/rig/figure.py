@@ -12,11 +12,12 @@ from avatar.engines.rig import geometry
 from avatar.engines.rig.arms import ArmPair
 from avatar.engines.rig.artwork import Art, Brows, Character, Linear
 from avatar.engines.rig.eyes import EyePair
-from avatar.engines.rig.geometry import Points
 from avatar.engines.rig.mouth import MouthPart
 from avatar.engines.rig.paint import clear, paint
-from avatar.engines.rig.pose import Pose, map_points, surface
+from avatar.engines.rig.pieces import MovingArt, compile_pieces
+from avatar.engines.rig.pose import Pose, surface
 from avatar.engines.rig.sheet import Sheet
+from avatar.engines.rig.textures import View
 from avatar.engines.rig.torso import Torso, TorsoField
 
 START_X = 12.0
@@ -36,19 +37,19 @@ class _Part(Protocol):
 class Figure:
     """Draws a pose on a canvas that is already scaled to units. Immutable: threads may share it."""
 
-    def __init__(self, character: Character) -> None:
+    def __init__(self, character: Character, view: View | None = None) -> None:
         self.character = character
-        self._behind = Sheet(character.behind)
-        self._hair_back = Sheet(character.hair_back)
-        self._neck = Neck(character.neck)
-        self._body = Torso(character.body)
+        self._behind = Sheet(character.behind, view=view)
+        self._hair_back = Sheet(character.hair_back, view=view)
+        self._neck = Neck(character.neck, view)
+        self._body = Torso(character.body, view)
         self._arms = None if character.arms is None else ArmPair(character.arms, character.skin)
-        self._ears = Sheet(character.ears)
-        self._face = Sheet(character.face_art)
-        self._nose = Sheet(character.nose)
-        self._hair_front = Sheet(character.hair_front, self._face.masks)
-        self._glasses = Sheet(character.glasses)
-        self._eyes = EyePair(character.eyes, character.skin)
+        self._ears = Sheet(character.ears, view=view)
+        self._face = Sheet(character.face_art, view=view)
+        self._nose = Sheet(character.nose, view=view)
+        self._hair_front = Sheet(character.hair_front, self._face.masks, view)
+        self._glasses = Sheet(character.glasses, view=view)
+        self._eyes = EyePair(character.eyes, character.skin, view)
         self._brows = BrowPair(character.brows)
         self._mouth = MouthPart(character.mouth, character.skin)
         self._on_head: tuple[_Part, ...] = (
@@ -68,17 +69,11 @@ class Figure:
 
     def draw(self, canvas: skia.Canvas, pose: Pose) -> None:
         """Draw the figure, without what stands still behind it."""
-        canvas.save()
-        canvas.concat(pose.head)
         self._hair_back.draw(canvas, pose)
-        canvas.restore()
         self._neck.draw(canvas, pose)
         self._body.draw(canvas, pose.torso)
-        canvas.save()
-        canvas.concat(pose.head)
         for part in self._on_head:
             part.draw(canvas, pose)
-        canvas.restore()
         if self._arms is not None:
             self._arms.draw(canvas, pose)
 
@@ -112,6 +107,8 @@ class BrowPair:
         ring[:, 1] -= (RAISE if pose["brow"] > 0 else LOWER) * pose["brow"] * self._travel
         # Lids that press shut draw the brows down a little; a tilt raises or lowers the inner ends.
         ring[:, 1] += BLINK_DROP * pose["blink"] - TILT * pose["brow_tilt"] * self._inner
+        canvas.save()
+        canvas.concat(pose.head)
         control = geometry.loop(ring, (8, 9))
         depth = surface(control) + 3.0
         for side, brush in self._paints.items():
@@ -119,23 +116,24 @@ class BrowPair:
             turned = pose.turn(placed, depth)
             # The fade at the inner end goes along with the brow.
             shift = float(np.mean(turned[:, 0] - placed[:, 0]))
-            moved = skia.Paint(brush)
-            moved.setShader(brush.getShader().makeWithLocalMatrix(skia.Matrix.Translate(shift, 0.0)))
-            canvas.drawPath(geometry.path(turned), moved)
+            canvas.save()
+            canvas.translate(shift, 0.0)
+            canvas.drawPath(geometry.path(turned - [shift, 0.0]), brush)
+            canvas.restore()
+        canvas.restore()
 
 
 class Neck:
-    def __init__(self, art: Iterable[Art]) -> None:
-        pieces = Sheet(art).pieces
-        self._parts: list[tuple[Points, TorsoField, Points, bool, skia.Paint]] = []
-        for piece in pieces:
-            for control in piece.contours:
-                share = geometry.smoothstep(JAW_Y, CHEST_Y, control[:, 1])[:, None]
-                brush = paint(piece.fill, piece.stroke)
-                self._parts.append((control, TorsoField(control), share, piece.closed, brush))
+    """Goes from the head to the body; its shade stays where it is."""
+
+    def __init__(self, art: Iterable[Art], view: View | None = None) -> None:
+        self._art = MovingArt(compile_pieces(art, {}), view)
+        control, self._anchors = np.split(self._art.points, [self._art.outlined])
+        self._share = geometry.smoothstep(JAW_Y, CHEST_Y, control[:, 1])[:, None]
+        self._terms = np.column_stack([control, np.full(len(control), DEPTH), np.ones(len(control))])
+        self._field = TorsoField(control)
 
     def draw(self, canvas: skia.Canvas, pose: Pose) -> None:
-        for control, field, share, closed, brush in self._parts:
-            with_head = map_points(pose.head, pose.turn(control, DEPTH))
-            with_body = field.move(pose.torso)
-            canvas.drawPath(geometry.path(with_head * (1.0 - share) + with_body * share, closed), brush)
+        with_head = self._terms @ pose.on_head
+        moved = with_head + (self._field.move(pose.torso) - with_head) * self._share
+        self._art.draw(canvas, np.concatenate([moved, self._anchors]))

@@ -43,6 +43,8 @@ SMILE, FROWN = 5.6, 7.5
 # Dense at the corners, where the edges are steep.
 T = np.sin(np.linspace(-np.pi / 2, np.pi / 2, 17))
 MIDDLE = 8
+_GLOSS, _BELOW = (10.0, 3.0), (17.0, 5.78)
+"""Half axes of the light on the lower lip and of the shade under it."""
 _ABS = np.abs(T)
 _UPPER = np.clip(1.0 - _ABS**2.5, 0.0, 1.0) ** 0.55
 _LOWER = np.clip(1.0 - _ABS**3.0, 0.0, 1.0) ** 0.45
@@ -72,17 +74,18 @@ class MouthPart:
         )  # fmt: skip
         self._line = paint(s.line)
         self._dimple = paint(clear(s.line, 0.42))
-        self._gloss = paint(Radial((0, 0), 10.0, soft(s.light, 0.75), 0.30))
-        self._below = paint(Radial((0, 0), 17.0, soft(s.line, 0.22), 0.34))
+        self._gloss = paint(Radial((0, 0), _GLOSS[0], soft(s.light, 0.75), _GLOSS[1] / _GLOSS[0]))
+        self._below = paint(Radial((0, 0), _BELOW[0], soft(s.line, 0.22), _BELOW[1] / _BELOW[0]))
         self._gap = paint(clear(blend(s.throat, s.teeth, 0.5), 0.22), stroke=0.45)
         self._roof_shade = paint(clear(s.throat, 0.10))
         self._fold = skin.shade
 
     def draw(self, canvas: skia.Canvas, pose: Pose) -> None:
         canvas.save()
+        canvas.concat(pose.head)
         canvas.concat(pose.plate(0.0, self._style.y, 4.0))
         lines = lip_lines(self._style, pose)
-        self._spot(canvas, 0.0, lines.chin_side + 4.5, 17.0, self._below)
+        self._spot(canvas, 0.0, lines.chin_side + 4.5, _BELOW, self._below)
         self._draw_smile_folds(canvas, pose, lines)
         if lines.floor - lines.roof > CLOSED:
             self._draw_inside(canvas, pose, lines)
@@ -90,10 +93,10 @@ class MouthPart:
         canvas.restore()
 
     @staticmethod
-    def _spot(canvas: skia.Canvas, x: float, y: float, radius: float, brush: skia.Paint) -> None:
+    def _spot(canvas: skia.Canvas, x: float, y: float, axes: tuple[float, float], brush: skia.Paint) -> None:
         canvas.save()
         canvas.translate(x, y)
-        canvas.drawCircle(0.0, 0.0, radius, brush)
+        canvas.drawOval(skia.Rect.MakeLTRB(-axes[0], -axes[1], *axes), brush)
         canvas.restore()
 
     def _draw_smile_folds(self, canvas: skia.Canvas, pose: Pose, lines: LipLines) -> None:
@@ -204,7 +207,7 @@ class MouthPart:
         canvas.restore()
         fill = Linear((0, lines.floor), (0, lines.chin_side), self._lower_stops)
         canvas.drawPath(geometry.path(geometry.band(lines.inner_lower, lines.outer_lower)), paint(fill))
-        self._spot(canvas, -2.0, lines.floor + (lines.chin_side - lines.floor) * 0.42, 10.0, self._gloss)
+        self._spot(canvas, -2.0, lines.floor + (lines.chin_side - lines.floor) * 0.42, _GLOSS, self._gloss)
         if lines.floor - lines.roof < 1.2:
             seam = (lines.inner_upper + lines.inner_lower) / 2
             canvas.drawPath(geometry.path(geometry.taper(seam, 1.3, 0.5, 0.5)), self._line)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import skia
 
 from avatar.engines.rig.artwork import Fill, Linear, Radial, Stops
 
 
+@lru_cache(maxsize=4096)
 def colour(text: str, alpha: float = 1.0) -> int:
     """ "#rrggbb" or "#rrggbbaa" as skia's 0xAARRGGBB."""
     digits = text.lstrip("#")
@@ -14,6 +17,13 @@ def colour(text: str, alpha: float = 1.0) -> int:
     return (round(opacity * alpha) << 24) | int(digits[:6], 16)
 
 
+def is_opaque(fill: Fill) -> bool:
+    """Returns whether nothing shows through it."""
+    texts = [fill] if isinstance(fill, str) else [text for text, _ in fill.stops]
+    return all(colour(text) >> 24 == 255 for text in texts)
+
+
+@lru_cache(maxsize=4096)
 def blend(first: str, second: str, share: float) -> str:
     """`share` of the second colour mixed into the first, as "#rrggbb"."""
     a, b = first.lstrip("#"), second.lstrip("#")
@@ -21,6 +31,7 @@ def blend(first: str, second: str, share: float) -> str:
     return "#" + "".join(f"{part:02x}" for part in mixed)
 
 
+@lru_cache(maxsize=4096)
 def clear(text: str, alpha: float = 0.0) -> str:
     """The same colour with another opacity."""
     return f"#{text.lstrip('#')[:6]}{round(alpha * 255):02x}"

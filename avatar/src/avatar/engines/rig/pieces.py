@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import numpy as np
 import skia
@@ -12,9 +12,11 @@ import skia
 from avatar.engines.rig import geometry
 from avatar.engines.rig.artwork import Art, Curls, Fill, Linear, Radial, Shape, Strands
 from avatar.engines.rig.geometry import Points
-from avatar.engines.rig.paint import paint
+from avatar.engines.rig.textures import View, brush
 
 _STEPS = 9
+SPLIT_UP_TO = 8
+"""Contours of a piece; more of them are small ones, as curls, which are drawn faster together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,24 @@ class Piece:
         if isinstance(self.fill, Linear):
             (ax, ay), (bx, by) = self.fill.start, self.fill.end
             return ((ax + bx) / 2, (ay + by) / 2)
-        return (0.0, 0.0)
+        points = np.concatenate(self.contours)
+        x, y = ((points.min(axis=0) + points.max(axis=0)) / 2).tolist()
+        return (x, y)
+
+    def split(self) -> list[Piece]:
+        """Returns pieces that look as this one: skia fills single contours faster. Where some overlap, what
+        shows through would count twice.
+        """
+        if not 1 < len(self.contours) <= SPLIT_UP_TO or self.stroke > 0:
+            return [self]
+        alone = [_whole((control,)) for control in self.contours]
+        if any(_overlap(one, other) for one, other in combinations(alone, 2)):
+            return [self]
+        return [replace(self, contours=(control,)) for control in self.contours]
+
+    def brush(self, view: View | None) -> skia.Paint:
+        """Returns its paint, where the piece lies at rest."""
+        return brush(self.fill, self.contours, self.stroke, view)
 
     @property
     def path(self) -> skia.Path:
@@ -47,31 +66,37 @@ class Piece:
 
 
 class MovingArt:
-    """Draws pieces whose points move; gradients go along with their shapes."""
+    """Draws pieces whose points move; fills go along with their shapes, but are not turned with them."""
 
-    def __init__(self, pieces: Sequence[Piece]) -> None:
-        self._pieces = pieces
-        self.brushes = [paint(piece.fill, piece.stroke) for piece in pieces]
+    def __init__(self, pieces: Sequence[Piece], view: View | None = None) -> None:
+        pieces = [part for piece in pieces for part in piece.split()]
+        self.pieces = pieces
+        """As they are drawn."""
+        self.brushes = [piece.brush(view) for piece in pieces]
         contours = [control for piece in pieces for control in piece.contours]
         anchors = np.array([piece.anchor for piece in pieces]).reshape(-1, 2)
         self.points = np.concatenate([*contours, anchors])
-        """Every control point at rest, and after them the anchors of the gradients, (n, 2)."""
+        """Every control point at rest, and after them the anchors of the fills, (n, 2)."""
         self._counts = [tuple(map(len, piece.contours)) for piece in pieces]
-        ends = np.cumsum([0, *map(sum, self._counts)]).tolist()
+        self._sizes = [sum(counts) for counts in self._counts]
+        self.outlined = sum(self._sizes)
+        """How many of the points are control points."""
+        ends = np.cumsum([0, *self._sizes]).tolist()
         self._slices = [slice(first, last) for first, last in pairwise(ends)]
 
     def draw(self, canvas: skia.Canvas, points: Points) -> None:
         """Draw with these in the place of `points`."""
-        first = len(points) - len(self._pieces)
-        shift = (points[first:] - self.points[first:]).tolist()
-        for piece, brush, part, counts, (dx, dy) in zip(
-            self._pieces, self.brushes, self._slices, self._counts, shift, strict=True
+        first = self.outlined
+        shift = points[first:] - self.points[first:]
+        outlines = (points[:first] - np.repeat(shift, self._sizes, axis=0)).astype("<f4")
+        for piece, paint, part, counts, (dx, dy) in zip(
+            self.pieces, self.brushes, self._slices, self._counts, shift.tolist(), strict=True
         ):
-            path = geometry.path(points[part], piece.closed, counts)
-            if not isinstance(piece.fill, str):
-                brush = skia.Paint(brush)
-                brush.setShader(brush.getShader().makeWithLocalMatrix(skia.Matrix.Translate(dx, dy)))
-            canvas.drawPath(path, brush)
+            # The canvas moves, and the fill with it: another matrix in the shader costs a copy of it.
+            canvas.save()
+            canvas.translate(dx, dy)
+            canvas.drawPath(geometry.path(outlines[part], piece.closed, counts), paint)
+            canvas.restore()
 
 
 def compile_pieces(art: Iterable[Art], masks: dict[str, skia.Path]) -> list[Piece]:
@@ -142,6 +167,13 @@ def _mirrored_fill(fill: Fill) -> Fill:
 
 def _whole(contours: Sequence[Points], closed: bool = True) -> skia.Path:
     return geometry.path(np.concatenate(contours), closed, tuple(map(len, contours)))
+
+
+def _overlap(first: skia.Path, second: skia.Path) -> bool:
+    if not first.getBounds().intersects(second.getBounds()):
+        return False
+    both = skia.Op(first, second, skia.PathOp.kIntersect_PathOp)
+    return both is None or not both.isEmpty()
 
 
 def _cut(contours: Sequence[Points], by: skia.Path) -> tuple[Points, ...]:

@@ -19,6 +19,7 @@ from avatar.tracks import Motion
 HEAD_RADIUS = (92.0, 178.0, 78.0)
 """Half axes of the ellipsoid that stands for the head when it turns: width, height, depth."""
 HEAD_CENTRE_Y = 12.0
+PITCH_PIVOT = 60.0
 NECK_PIVOT = (0.0, 122.0)
 SWAY_HEAD = 3.0
 """Sideways units that the head moves beyond what the leaning torso carries it."""
@@ -72,11 +73,27 @@ class Pose:
     def turn(self, points: Points, depth: npt.NDArray[np.float64] | float) -> Points:
         """Yaw and pitch of points (n, 2) at a depth (n,): an orthographic view of the turned head."""
         cos_yaw, sin_yaw, cos_pitch, sin_pitch = self._angles
-        pivot = 60.0
         out = np.empty_like(points)
         out[:, 0] = points[:, 0] * cos_yaw + depth * sin_yaw
-        out[:, 1] = pivot + (points[:, 1] - pivot) * cos_pitch + depth * sin_pitch
+        out[:, 1] = PITCH_PIVOT + (points[:, 1] - PITCH_PIVOT) * cos_pitch + depth * sin_pitch
         return out
+
+    @cached_property
+    def on_head(self) -> Points:
+        """Returns what takes (x, y, depth, 1) to a point of the picture: turn, roll and sway, (4, 2)."""
+        cos_yaw, sin_yaw, cos_pitch, sin_pitch = self._angles
+        turned = np.array(
+            [[cos_yaw, 0.0], [0.0, cos_pitch], [sin_yaw, sin_pitch], [0.0, PITCH_PIVOT * (1.0 - cos_pitch)]]
+        )
+        m = [self.head.get(k) for k in range(6)]
+        on_head: Points = turned @ np.array([[m[0], m[3]], [m[1], m[4]]])
+        on_head[3] += (m[2], m[5])
+        return on_head
+
+    @cached_property
+    def along_head(self) -> npt.NDArray[np.float64]:
+        """Returns where one unit to the right of the head lies in the picture, (2,)."""
+        return np.array([self.head.get(0), self.head.get(3)])
 
     def plate(self, x: float, y: float, extra: float = 0.0) -> skia.Matrix:
         """The turn near (x, y) as an affine map from coordinates with their origin there: for small parts."""

@@ -11,6 +11,7 @@ import skia
 from avatar.engines.rig.artwork import Art
 from avatar.engines.rig.pieces import MovingArt, compile_pieces
 from avatar.engines.rig.pose import CHIN_DROP, Pose, jaw_weight, surface
+from avatar.engines.rig.textures import View
 
 _SWING_FROM, _SWING_LENGTH = -40.0, 200.0
 """Hair swings not at all above the first height, fully that much below it (units)."""
@@ -19,22 +20,26 @@ _SWING_FROM, _SWING_LENGTH = -40.0, 200.0
 class Sheet:
     """Immutable after compiling: safe to draw from several threads."""
 
-    def __init__(self, art: Iterable[Art], masks: dict[str, skia.Path] | None = None) -> None:
+    def __init__(
+        self, art: Iterable[Art], masks: dict[str, skia.Path] | None = None, view: View | None = None
+    ) -> None:
         self.masks: dict[str, skia.Path] = dict(masks or {})
         self.pieces = compile_pieces(art, self.masks)
-        self._art = MovingArt(self.pieces)
-        self._still = [piece.path for piece in self.pieces]
-        sizes = [sum(map(len, piece.contours)) for piece in self.pieces]
+        self._art = MovingArt(self.pieces, view)
+        pieces = self._art.pieces
+        self._still = [piece.path for piece in pieces]
+        sizes = [sum(map(len, piece.contours)) for piece in pieces]
         points = self._art.points
 
         def column(name: str) -> npt.NDArray[np.float64]:
-            values = np.array([float(getattr(piece, name)) for piece in self.pieces])
+            values = np.array([float(getattr(piece, name)) for piece in pieces])
             return np.concatenate([np.repeat(values, sizes), values])
 
-        self._depth = surface(points) * column("lift") + column("depth")
-        self._chin_drop = column("jaw") * jaw_weight(points[:, 1]) * CHIN_DROP
+        depth = surface(points) * column("lift") + column("depth")
+        chin_drop = column("jaw") * jaw_weight(points[:, 1]) * CHIN_DROP
         fall = np.clip((points[:, 1] - _SWING_FROM) / _SWING_LENGTH, 0.0, 1.3)
-        self._swing = column("swing") * fall * fall
+        swing = column("swing") * fall * fall
+        self._terms = np.column_stack([points, depth, np.ones(len(points)), chin_drop, swing])
 
     def draw_still(self, canvas: skia.Canvas) -> None:
         """Draw as it lies in the artwork: for the body and the studio."""
@@ -42,11 +47,8 @@ class Sheet:
             canvas.drawPath(path, brush)
 
     def draw(self, canvas: skia.Canvas, pose: Pose) -> None:
-        """Draw turned by the pose; roll and sway are the canvas's business."""
-        if not self.pieces:
-            return
-        points = self._art.points.copy()
-        points[:, 1] += self._chin_drop * pose["jaw"]
-        points = pose.turn(points, self._depth)
-        points[:, 0] += self._swing * pose.swing
-        self._art.draw(canvas, points)
+        """Draw on the head of the pose."""
+        if self.pieces:
+            turned = pose.on_head
+            moved = np.stack([pose["jaw"] * turned[1], pose.swing * pose.along_head])
+            self._art.draw(canvas, self._terms @ np.concatenate([turned, moved]))

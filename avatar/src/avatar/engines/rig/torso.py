@@ -13,6 +13,7 @@ from avatar.engines.rig import geometry
 from avatar.engines.rig.artwork import Art
 from avatar.engines.rig.geometry import Points
 from avatar.engines.rig.pieces import MovingArt, compile_pieces
+from avatar.engines.rig.textures import View
 
 CHEST_DEPTH, CHEST_HALF_WIDTH = 62.0, 245.0
 """The chest as half an ellipse when it turns, in units."""
@@ -68,8 +69,8 @@ class TorsoField:
 class Torso:
     """The clothes of a character. Immutable after compiling: threads may share it."""
 
-    def __init__(self, art: Iterable[Art]) -> None:
-        self._art = MovingArt(compile_pieces(art, {}))
+    def __init__(self, art: Iterable[Art], view: View | None = None) -> None:
+        self._art = MovingArt(compile_pieces(art, {}), view)
         self._field = TorsoField(self._art.points)
 
     def draw(self, canvas: skia.Canvas, pose: TorsoPose) -> None:

@@ -48,8 +48,8 @@ def _cloth(t: Tones) -> tuple[Art, ...]:
     """Shoulders and chest with folds, without a collar."""
     return (
         Shape(BASE, t.light, mirror="half", name="cloth"),
-        Shape("40,120! 250,120! 250,1200! 40,1200!", Linear((40, 180), (232, 210), ((clear(t.dark, 0.0), 0), (t.dark, 1))), inside="cloth"),
-        Shape("-250,120! -120,120! -120,1200! -250,1200!", Linear((-120, 200), (-236, 210), ((clear(t.base, 0.0), 0), (t.base, 1))), inside="cloth"),
+        Shape("40,120! 250,120! 250,1200! 40,1200!", Linear((40, 180), (232, 180), ((clear(t.dark, 0.0), 0), (t.dark, 1))), inside="cloth"),
+        Shape("-250,120! -120,120! -120,1200! -250,1200!", Linear((-120, 200), (-236, 200), ((clear(t.base, 0.0), 0), (t.base, 1))), inside="cloth"),
         Shape("166,232 154,270 156,330 162,420", clear(t.deep, 0.50), closed=False, taper=5.0, mirror="twin"),
         Shape("164,238 138,262 104,274", clear(t.deep, 0.20), closed=False, taper=8.0, mirror="twin"),
         Shape("74,168 106,192 136,238", clear(t.deep, 0.16), closed=False, taper=5.0, mirror="twin"),
