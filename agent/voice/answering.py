@@ -1,4 +1,4 @@
-"""The port through which a pipeline has utterances answered: by a Brain in its process, or by a server."""
+"""The port through which a pipeline has utterances answered."""
 
 from __future__ import annotations
 

@@ -91,7 +91,12 @@ def number_readings(digits: str) -> list[list[str]]:
 @lru_cache(maxsize=1)
 def dictionary() -> Dictionary:
     """Returns the English dictionary, read once."""
-    return Dictionary(model_path() / "cmudict-en-us.dict")
+    return Dictionary(Path(dictionary_path()))
+
+
+def dictionary_path() -> str:
+    """Returns the file of the English dictionary."""
+    return str(model_path() / "cmudict-en-us.dict")
 
 
 @lru_cache(maxsize=1)

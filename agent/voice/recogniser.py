@@ -14,14 +14,15 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, islice
+from types import MappingProxyType
 from typing import Any
 
 from agent.transcription.recognition import TimedWord
 from agent.voice.noise import NoiseSuppressor
-from agent.voice.pronunciations import dictionary, model_path
+from agent.voice.pronunciations import dictionary, dictionary_path, model_path
 from agent.voice.schemas import INPUT_HZ
 from agent.voice.spoken_grammar import SpokenGrammar
 
@@ -64,6 +65,18 @@ class Measures:
 
 
 @dataclass(frozen=True, slots=True)
+class Segment:
+    """A word of a sentence, or a silence (`text` is empty), in frames of the decoder; `score`: the natural
+    logarithm of the likelihood of its sound.
+    """
+
+    text: str
+    start: int
+    end: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
 class Recognition:
     """The sentence that was recognised; `confidence` runs from 0 to 1."""
 
@@ -84,12 +97,8 @@ class CommandRecogniser:
     """
 
     def __init__(self) -> None:
-        import pocketsphinx
-
-        acoustic = str(model_path() / "en-us")
-        self._sentences: Any = pocketsphinx.Decoder(
-            hmm=acoustic,
-            dict=str(model_path() / "cmudict-en-us.dict"),
+        self._sentences = open_decoder(
+            dict=dictionary_path(),
             lm=None,
             beam=1e-64,  # Wider than the library's: arcs cost three times as much.
             pbeam=1e-64,
@@ -97,19 +106,14 @@ class CommandRecogniser:
             silprob=1.0,  # Where silence is less probable, its sound becomes part of a word.
             compallsen=True,  # Else scores are relative to the best senone that is still searched.
             bestpath=False,  # Scores of segments from a lattice are not those of the sound alone.
-            samprate=INPUT_HZ,
-            loglevel="FATAL",
         )
-        self._phones: Any = pocketsphinx.Decoder(
-            hmm=acoustic,
+        self._phones = open_decoder(
             allphone=str(model_path() / "en-us-phone.lm.bin"),
             lm=None,
             dict=None,
             lw=2.0,
             beam=1e-20,
             pbeam=1e-20,
-            samprate=INPUT_HZ,
-            loglevel="FATAL",
         )
         self.cepstral_mean = CEPSTRAL_MEAN
         """The mean after the last sentence: who goes on speaking begins with it."""
@@ -141,7 +145,7 @@ class CommandRecogniser:
         for word in sorted(grammar.words):
             if word not in known and word not in self._added:
                 for number, phones in enumerate(known.pronunciations(word), 1):
-                    self._sentences.add_word(f"{word}({number})" if number > 1 else word, phones, False)
+                    self._sentences.add_word(entry_of(word, number), phones, False)
                 self._added.add(word)
         end = len(grammar.states)
         likely = [
@@ -214,8 +218,9 @@ class CommandRecogniser:
         found = self._sentences.hyp()
         if found is None or not found.hypstr:
             return Recognition("", 0.0)
-        measures = self._measure()
-        return Recognition(found.hypstr, confidence_of(measures), tuple(self._words()), measures)
+        segments = segments_of(self._sentences)
+        measures = self._measure(segments)
+        return Recognition(found.hypstr, confidence_of(measures), tuple(self._words(segments)), measures)
 
     def compare(self, sentences: Sequence[str]) -> dict[str, float]:
         """Returns how well each of these sentences explains the last sound: natural logarithms of likelihoods
@@ -223,9 +228,7 @@ class CommandRecogniser:
         """
         self._restrict(SpokenGrammar.of(sentences))
         decoder = self._sentences
-        decoder.start_utt()
-        decoder.process_raw(bytes(self._cleaned), False, True)
-        decoder.end_utt()
+        decode_whole(decoder, bytes(self._cleaned))
         found: dict[str, float] = {}
         if decoder.hyp() is not None:
             for one in islice(decoder.nbest() or (), MAX_PATHS):
@@ -234,6 +237,13 @@ class CommandRecogniser:
         self._restrict(None)
         best = max(found.values(), default=0.0)
         return {text: value - best for text, value in found.items()}
+
+    def hear_widely(self, decode: Callable[[bytes], Sequence[Segment]]) -> Recognition:
+        """Recognises the last sound once more; `decode` knows sentences that are not in the grammar."""
+        segments = decode(bytes(self._cleaned))
+        text = " ".join(one.text for one in segments if one.text)
+        measures = self._measure(segments)
+        return Recognition(text, confidence_of(measures) if text else 0.0, (), measures)
 
     def hear_all(self) -> Recognition:
         """Recognises the last sound once more, by the whole grammar."""
@@ -256,54 +266,70 @@ class CommandRecogniser:
     def _hear_again(self) -> None:
         """Recognises the whole utterance with the mean of its own cepstra."""
         for decoder in (self._sentences, self._phones):
-            decoder.start_utt()
-            decoder.process_raw(bytes(self._cleaned), False, True)
-            decoder.end_utt()
+            decode_whole(decoder, bytes(self._cleaned))
 
-    def _measure(self) -> Measures:
+    def _measure(self, segments: Sequence[Segment]) -> Measures:
         loop = [0.0]
         for one in self._phones.seg() or ():
             frames = one.end_frame - one.start_frame + 1
             loop += [_log(one.ascore) * SCORE_SHIFT / frames] * frames
         sums = list(accumulate(loop))
-        total, count, worst = 0.0, 0, math.inf
-        for word in self._spoken():
-            start, end = (min(at, len(sums) - 1) for at in (word.start_frame, word.end_frame + 1))
-            frames = max(1, end - start)
-            ratio = _log(word.ascore) * SCORE_SHIFT - (sums[end] - sums[start])
-            total, count, worst = total + ratio, count + frames, min(worst, ratio / frames)
-        if not count:
-            return Measures(-math.inf, -math.inf)
-        silence = 0.0
-        for one in self._sentences.seg() or ():
-            start, end = (min(at, len(sums) - 1) for at in (one.start_frame, one.end_frame + 1))
-            if _is_silence(one.word) and end - start >= SILENCE_FRAMES:
-                ratio = (_log(one.ascore) * SCORE_SHIFT - (sums[end] - sums[start])) / (end - start)
-                silence = min(silence, ratio)
-        return Measures(total / count, worst, silence)
+        total, count, worst, silence = 0.0, 0, math.inf, 0.0
+        for one in segments:
+            start, end = (min(at, len(sums) - 1) for at in (one.start, one.end))
+            ratio, frames = one.score - (sums[end] - sums[start]), max(1, end - start)
+            if one.text:
+                total, count, worst = total + ratio, count + frames, min(worst, ratio / frames)
+            elif end - start >= SILENCE_FRAMES:
+                silence = min(silence, ratio / frames)
+        return Measures(total / count, worst, silence) if count else Measures(-math.inf, -math.inf)
 
-    def _spoken(self) -> Iterator[Any]:
-        """Yields the segments that are words."""
-        for one in self._sentences.seg() or ():
-            if not _is_silence(one.word):
-                yield one
-
-    def _words(self) -> list[TimedWord]:
+    def _words(self, segments: Sequence[Segment]) -> list[TimedWord]:
         step_ms = 1000 // FRAMES_HZ
-        return [
-            TimedWord(
-                re.sub(r"\(\d+\)$", "", one.word), one.start_frame * step_ms, (one.end_frame + 1) * step_ms
-            )
-            for one in self._spoken()
-        ]
+        return [TimedWord(one.text, one.start * step_ms, one.end * step_ms) for one in segments if one.text]
+
+
+def open_decoder(**options: Any) -> Any:
+    """Returns a decoder of pocketsphinx with its own acoustic model of English."""
+    import pocketsphinx
+
+    acoustic = str(model_path() / "en-us")
+    return pocketsphinx.Decoder(hmm=acoustic, samprate=INPUT_HZ, loglevel="FATAL", **options)
+
+
+def decode_whole(decoder: Any, pcm: bytes) -> None:
+    """Recognises a whole utterance, with the mean of its own cepstra."""
+    decoder.start_utt()
+    decoder.process_raw(pcm, False, True)
+    decoder.end_utt()
+
+
+def entry_of(word: str, number: int) -> str:
+    """Returns the entry of a dictionary for a pronunciation of a word, counted from 1."""
+    return f"{word}({number})" if number > 1 else word
 
 
 def confidence_of(measures: Measures) -> float:
-    """Returns 0 to 1: how likely a sentence of the grammar was said (logistic regression)."""
+    """Returns 0 to 1: how likely a sentence was said, and not another one (logistic regression)."""
     bias, mean, worst, silence = WEIGHTS
     logit = bias + mean * max(-50.0, measures.mean) + worst * max(-50.0, measures.worst)
     logit += silence * max(-50.0, measures.silence)
     return 1.0 / (1.0 + math.exp(-max(-50.0, min(50.0, logit))))
+
+
+def segments_of(decoder: Any, texts: Mapping[str, str] = MappingProxyType({})) -> list[Segment]:
+    """Returns what a decoder found, in order. `texts`: what stands for an entry of its dictionary; where
+    nothing does, the word, whichever its pronunciation.
+    """
+    return [
+        Segment(
+            "" if _is_silence(one.word) else texts.get(one.word) or re.sub(r"\(\d+\)$", "", one.word),
+            one.start_frame,
+            one.end_frame + 1,
+            _log(one.ascore) * SCORE_SHIFT,
+        )
+        for one in decoder.seg() or ()
+    ]
 
 
 def _is_silence(word: str) -> bool:

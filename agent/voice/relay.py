@@ -15,6 +15,7 @@ from agent.voice.schemas import (
     Described,
     FaceFailed,
     FromPerson,
+    Judge,
     Measured,
     Mute,
     Played,
@@ -96,6 +97,8 @@ class Relay:
                 session.start(self._speech.speak(session, request))
             elif isinstance(request, Transcribe):
                 session.start(self._speech.transcribe(session, request))
+            elif isinstance(request, Judge):
+                session.start(self._turns.judge(session, request))
             elif isinstance(request, Cancel):
                 session.start(self._turns.cancel(session, request.ref))
             elif isinstance(request, TellState):

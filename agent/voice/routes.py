@@ -39,11 +39,14 @@ LIVEKIT = public("LiveKit signs its webhooks with the key that both share")
 
 
 def voice_router(
-    voice: VoiceSessions, transports: Transports, state_dir: Path, public_url: str | None = None
+    voice: VoiceSessions,
+    broadcasts: Broadcasts,
+    transports: Transports,
+    state_dir: Path,
+    public_url: str | None = None,
 ) -> APIRouter:
     """Routes below `/api/voice`. `public_url` is how people reach the server, where that is set."""
     router = APIRouter(prefix="/api/voice", tags=["voice"])
-    broadcasts = Broadcasts(voice)
 
     @router.post("/session", status_code=status.HTTP_201_CREATED)
     async def open_voice_session(
@@ -161,22 +164,22 @@ def voice_router(
     @router.get("/broadcasts")
     async def list_broadcasts(principal: Viewer) -> list[Broadcast]:
         """Returns the broadcasts of one's tenant, the latest first."""
-        return list(broadcasts.list(principal))
+        return list(await broadcasts.list())
 
     @router.post("/broadcasts/{session_id}/say")
     async def say_in_broadcast(session_id: str, body: BroadcastText, principal: Publisher) -> Broadcast:
         """Has the presenter say a text, word for word, after what is being said."""
-        return await broadcasts.read(principal, session_id, body.text)
+        return await broadcasts.read(session_id, body.text)
 
     @router.post("/broadcasts/{session_id}/interrupt")
     async def interrupt_broadcast(session_id: str, principal: Publisher) -> Broadcast:
         """Ends what is being said; the broadcast goes on."""
-        return await broadcasts.interrupt(principal, session_id)
+        return await broadcasts.interrupt(session_id)
 
     @router.delete("/broadcasts/{session_id}", status_code=status.HTTP_204_NO_CONTENT)
     async def stop_broadcast(session_id: str, principal: Publisher) -> None:
         """Ends a broadcast."""
-        await broadcasts.stop(principal, session_id)
+        await broadcasts.stop(session_id)
 
     @router.websocket("/workers", dependencies=[Depends(WORKERS)])
     async def workers(socket: WebSocket) -> None:

@@ -200,6 +200,14 @@ class Transcribe(BaseModel, extra="forbid"):
     sound: str = Field(max_length=MAX_FREE_S * 2 * INPUT_HZ * 4 // 3 + 4)
 
 
+class Judge(BaseModel, extra="forbid"):
+    """The worker has heard a sentence that is not in the grammar; `judged` comes back with its effect."""
+
+    type: Literal["judge"]
+    ref: int
+    text: str = Field(min_length=1, max_length=2000)
+
+
 class StateData(BaseModel, extra="forbid"):
     state: VoiceState
 
@@ -297,6 +305,7 @@ WorkerMessage = Annotated[
     | Cancel
     | Speak
     | Transcribe
+    | Judge
     | TellState
     | Tell
     | Presence

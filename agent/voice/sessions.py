@@ -142,9 +142,11 @@ class VoiceSessions:
             session.start(self._assign(session))
         return session.view(), token, expires_at
 
-    async def open_broadcast(self, principal: Principal, persona_id: str | None, target: str) -> Session:
-        """Opens a session whose presenter is broadcast; see `broadcasts`."""
-        session, face = await self._take_in(principal, persona_id, None, video=True)
+    async def open_broadcast(
+        self, principal: Principal, persona_id: str | None, target: str, session_id: str | None = None
+    ) -> Session:
+        """Opens a session whose presenter is broadcast, or opens it again; see `broadcasts`."""
+        session, face = await self._take_in(principal, persona_id, session_id, video=True)
         session.transport = "broadcast"
         session.broadcast = session.person = BroadcastPerson(target)
         await session.show_face(face)
@@ -412,7 +414,9 @@ class VoiceSessions:
     async def _assign(self, session: Session) -> None:
         """Asks the worker with the fewest sessions to serve this one."""
         names = await self.read_names(session.principal)
-        message = {"type": "serve", "session_id": session.id, "names": names}
+        reader = self.runner.reader
+        things = {} if reader is None else await reader.names(session.principal)
+        message = {"type": "serve", "session_id": session.id, "names": names, "things": things}
         if session.broadcast is not None:
             try:
                 message["transport"] = self.transports.for_broadcast(

@@ -11,9 +11,9 @@ from agent.events import Failure, TurnBegan
 from agent.sessions.service import SessionService
 from agent.transcription.service import TranscriptionService
 from agent.turns.runner import TurnRunner
-from agent.understanding.dialogue import YES_OR_NO
+from agent.understanding.dialogue import YES_OR_NO, Effect
 from agent.understanding.slots import FREE_TEXTS
-from agent.voice.schemas import Ask, Expected, Played
+from agent.voice.schemas import Ask, Expected, Judge, Played
 from agent.voice.session import Session
 from soundstage.database import utcnow
 from soundstage.errors import SoundstageError
@@ -57,6 +57,16 @@ class SessionTurns:
             if expects := await self._expected(session):
                 session.start(self.transcription.warm_up())
             await session.instruct({"type": "answered", "ref": request.ref, "expects": expects})
+
+    async def judge(self, session: Session, request: Judge) -> None:
+        """Sends the worker what a sentence would lead to."""
+        effect: Effect = ""
+        with suppress(SoundstageError):
+            await self.authorize(session)
+            stored = await self.sessions.dialogue(session.principal, session.id)
+            if (reader := self.runner.reader) is not None:
+                effect = await reader.effect_of(session.principal, stored, request.text)
+        await session.instruct({"type": "judged", "ref": request.ref, "effect": effect})
 
     async def _expected(self, session: Session) -> Expected:
         """Returns what the question asks for that is open now, where one is."""

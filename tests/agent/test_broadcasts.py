@@ -15,8 +15,9 @@ from local_login import bearer
 from waiting import eventually_async
 from websockets.asyncio.client import connect
 
-from app.composition import Services
-from soundstage.errors import NotFound
+from app.composition import Services, build
+from policy import Principal
+from soundstage.errors import Conflict, NotFound
 from soundstage.settings.conversation import BroadcastTarget, VoiceSettings
 
 
@@ -141,6 +142,88 @@ async def test_a_broadcast_needs_the_right_to_publish_and_is_its_tenants(targets
             # Whoever may publish may end a colleague's.
             assert (await publisher.delete(f"/api/voice/broadcasts/{begun['id']}")).status_code == 204
         assert [one["id"] for one in (await client.get("/api/voice/broadcasts")).json()] == [own["id"]]
+
+
+@pytest.fixture
+async def another(targets: Services) -> AsyncIterator[Services]:
+    """A second server with the same database and settings."""
+    services = build(targets.settings)
+    services.voice_transports.settings = targets.voice_transports.settings
+    yield services
+    await services.database.close()
+
+
+async def stop(server: Services) -> None:
+    """Ends a server as the end of its process does, with notice."""
+    await server.broadcasts.close()
+    await server.voice.close()
+
+
+async def test_a_broadcast_goes_on_with_the_next_server_that_has_a_worker(
+    targets: Services, another: Services
+) -> None:
+    async with serving(targets) as (client, *_):
+        begun = (await client.post("/api/voice/broadcasts", json={"to": "wall"})).json()
+        await another.broadcasts.poll()
+        (listed,) = await another.broadcasts.list()
+        assert (listed.id, listed.state) == (begun["id"], "waiting")
+        with pytest.raises(Conflict, match="already"):
+            await another.broadcasts.start(Principal.local_admin(), "wall", None)
+        await stop(targets)
+    await another.broadcasts.poll()
+    assert another.voice.all() == [], "it has no worker"
+    async with serving(another) as (client, _, _, control):
+        await another.broadcasts.poll()
+        served = await message_of(control, "serve")
+        url = "rtmp://10.0.0.9/live/a-stream-key"
+        assert (served["session_id"], served["transport"]["url"]) == (begun["id"], url)
+        assert [one["id"] for one in (await client.get("/api/voice/broadcasts")).json()] == [begun["id"]]
+        await another.broadcasts.poll()
+        assert len(another.voice.all()) == 1, "one broadcast, once"
+
+
+async def test_a_server_that_was_cut_off_gives_way_to_the_one_that_took_over(
+    targets: Services, another: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving(targets) as (client, *_), serving(another):
+        await client.post("/api/voice/broadcasts", json={"to": "wall"})
+        monkeypatch.setattr("agent.voice.broadcasts.LEASE_S", -1.0)
+        await targets.broadcasts.poll()
+        monkeypatch.undo()
+        await another.broadcasts.poll()
+        assert len(another.voice.all()) == 1
+        await targets.broadcasts.poll()
+        assert targets.voice.all() == []
+        # What is ended over one server ends on the other.
+        (one,) = (await client.get("/api/voice/broadcasts")).json()
+        early = await client.post(f"/api/voice/broadcasts/{one['id']}/say", json={"text": "Hello."})
+        assert early.json()["code"] == "voice.not_live"
+        assert (await client.delete(f"/api/voice/broadcasts/{one['id']}")).status_code == 204
+        await another.broadcasts.poll()
+        assert another.voice.all() == []
+
+
+async def test_a_broadcast_of_a_revoked_key_ends_with_its_server(
+    targets: Services, another: Services
+) -> None:
+    async with serving(targets) as (client, *_):
+        async with person(client, "publication:create", "publication:read") as publisher:
+            assert (await publisher.post("/api/voice/broadcasts", json={"to": "wall"})).is_success
+        (other,) = [key for key in (await client.get("/api/keys")).json() if key["name"] == "other"]
+        assert (await client.delete(f"/api/keys/{other['id']}")).is_success
+        await stop(targets)
+    async with serving(another) as (client, *_):
+        await another.broadcasts.poll()
+        assert another.voice.all() == [] and (await client.get("/api/voice/broadcasts")).json() == []
+
+
+async def test_a_session_that_ends_by_itself_ends_its_broadcast(targets: Services) -> None:
+    async with serving(targets) as (client, *_):
+        begun = (await client.post("/api/voice/broadcasts", json={"to": "wall"})).json()
+        await targets.voice._end(targets.voice._open[begun["id"]])
+        assert (await client.get("/api/voice/broadcasts")).json() == []
+        await targets.broadcasts.poll()
+        assert (await client.post("/api/voice/broadcasts", json={"to": "wall"})).status_code == 201
 
 
 @pytest.mark.parametrize("url", ["http://10.0.0.9/live", "srv/hall.m3u8", "/srv/hall.mp4", "rtmp://a b"])

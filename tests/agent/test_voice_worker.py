@@ -134,7 +134,7 @@ async def test_a_yes_after_a_written_sentence_answers_no_older_question() -> Non
         return False
 
     link = RecordingLink()
-    listening = Listening(None, SpokenGrammar.of(["hello"]), link, say_more)  # type: ignore[arg-type]
+    listening = Listening(None, SpokenGrammar.of(["hello"]), {}, link, say_more)  # type: ignore[arg-type]
     doubtful, yes = Recognition("delete the project tides", 0.6), Recognition("yes", 1.0)
     await listening._ask_back(doubtful)
     await listening._take_up(yes)
@@ -160,7 +160,7 @@ async def test_long_speech_that_is_no_sentence_is_answered_once_until_one_is_und
             spoken.append(frame.text)
 
     link = RecordingLink()
-    listening = Listening(None, SpokenGrammar.of(["hello"]), link, say_more)  # type: ignore[arg-type]
+    listening = Listening(None, SpokenGrammar.of(["hello"]), {}, link, say_more)  # type: ignore[arg-type]
     monkeypatch.setattr(listening, "push_frame", push)
     nothing, hello = Recognition("", 0.0), Recognition("hello", 1.0)
     for speech_s in (0.3, 1.0, 2.0):
@@ -219,7 +219,7 @@ async def test_an_answer_reports_its_first_sound_and_the_silence_after_an_interr
 
     link = RecordingLink()
     playback = Playback(link)  # type: ignore[arg-type]
-    listening = Listening(None, SpokenGrammar.of(["hello"]), link, say_more)  # type: ignore[arg-type]
+    listening = Listening(None, SpokenGrammar.of(["hello"]), {}, link, say_more)  # type: ignore[arg-type]
     monkeypatch.setattr(listening, "_hear", lambda _: asyncio.sleep(0))
     # No pipeline runs whose tasks it would restart.
     monkeypatch.setattr(playback, "_start_interruption", lambda: asyncio.sleep(0))

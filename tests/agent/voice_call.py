@@ -13,13 +13,31 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.workers.runner import WorkerRunner
 from scripted_model import ScriptedModel
 
-from agent.voice.brain_answers import BrainAnswers
+from agent.brain import Brain
+from agent.events import Emit
 from agent.voice.twin import TwinService
 from app.composition import Services
 from policy import Principal
+from soundstage.database.tenants import tenant_scope
+from soundstage.telemetry import trace
 
 ME = Principal.local_admin("voice")
 WAIT_S = 60
+
+
+class BrainAnswers:
+    """Answers by a Brain in this process, as a voice worker does by a server."""
+
+    def __init__(self, brain: Brain, principal: Principal) -> None:
+        self._brain = brain
+        self._principal = principal
+        self.session_id: str | None = None
+
+    async def answer(self, utterance: str, present: Emit) -> None:
+        with trace(inherit=False), tenant_scope(self._principal.tenant):
+            conversation = await self._brain.sessions.open(self._principal, self.session_id)
+            self.session_id = conversation.id
+            await self._brain.answer(conversation, utterance, present)
 
 
 class Listener(FrameProcessor):

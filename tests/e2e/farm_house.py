@@ -22,6 +22,7 @@ PROGRAM = Path(sys.executable).with_name("soundstage")
 WORKER = ROOT / "avatar" / ".venv" / "bin" / "avatar"
 HANGING = Path(__file__).with_name("hanging_worker.py")
 MEASURES = Path(__file__).with_name("film_measures.py")
+SUPPORT = ROOT / "tests" / "support"
 ENDED = ("done", "failed", "cancelled")
 PATIENCE_S = 420.0
 
@@ -161,6 +162,7 @@ class FarmHouse:
         numbers = [str(number) for number in joints]
         ran = subprocess.run(
             [WORKER.with_name("python"), MEASURES, video, reference, *numbers],
+            env={**os.environ, "PYTHONPATH": str(SUPPORT)},
             capture_output=True,
             text=True,
             timeout=PATIENCE_S,

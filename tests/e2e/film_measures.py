@@ -15,7 +15,8 @@ from typing import Any
 
 import av
 import numpy as np
-from avatar.judge.video_measures import frames_of, ssim_in_mask
+from avatar.judge.video_measures import frames_of
+from backgrounds import ssim_in_mask
 
 NEAR_S = 0.02
 """A click is looked for this far to both sides of a joint."""

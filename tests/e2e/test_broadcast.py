@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -64,9 +65,14 @@ def test_a_presenter_is_broadcast_and_says_what_they_are_given(
         f'[voice]\nvideo_height = 360\n[voice.broadcasts.wall]\nurl = "rtmp://127.0.0.1:{port}/live"\n'
         f'key_file = "{tmp_path / "key"}"\n'
     )
-    process = home.start(
-        "up", "--json", SOUNDSTAGE_VOICE__ENABLED="true", SOUNDSTAGE_PROVISIONING__ENABLED="false"
+    start = partial(
+        home.start,
+        "up",
+        "--json",
+        SOUNDSTAGE_VOICE__ENABLED="true",
+        SOUNDSTAGE_PROVISIONING__ENABLED="false",
     )
+    process = start()
     url = told_until_ready(process, home.log)["url"]
 
     def status() -> Any:
@@ -100,6 +106,14 @@ def test_a_presenter_is_broadcast_and_says_what_they_are_given(
         assert "live.not_found" in again.stderr
         home.run("live", "start", "--to", "wall")
         eventually(lambda: receiver.publishers == 2, "the second broadcast", WAIT_S)
+        (second,) = broadcasts()
+        process.kill()
+        process.wait(WAIT_S)
+        process = start()
+        told_until_ready(process, home.log)
+        eventually(lambda: receiver.publishers == 3, "the same one after a restart", WAIT_S)
+        eventually(lambda: broadcasts()[0]["state"] == "live", "a connected target", WAIT_S)
+        assert [one["id"] for one in broadcasts()] == [second["id"]]
     finally:
         process.terminate()
         process.wait(120)

@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "ansible"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "lab_fixture"))
 
 from boot_services import PORT, TLS_PORT, BootServices
-from farm_in_lab import ANSIBLE, ROOT, LabFarm, found_uv, packed_worker, sha256
+from farm_in_lab import ANSIBLE, ROOT, LabFarm, found_uv, of_engines, packed_worker
 from journey_inputs import FARM, PROGRAM
 from lab_machines import lab_names as lab_names
 from provisioning_in_lab import ProvisioningInLab
@@ -55,7 +55,7 @@ def engines() -> dict[str, Path]:
 
 
 def variables_of(engines: dict[str, Path], secrets: Path) -> dict[str, Any]:
-    found: dict[str, Any] = {
+    return {
         "farm__secrets": str(secrets),
         "common__farm_networks": [f"{NETWORK_PREFIX}.0/24"],
         "common__apt_proxy": f"http://{GATEWAY}:{PROXY_PORT}",
@@ -63,11 +63,8 @@ def variables_of(engines: dict[str, Path], secrets: Path) -> dict[str, Any]:
         "worker__uv": found_uv(),
         # The lab's network leads to no time server.
         "health__clock_kept_in_step": False,
+        **of_engines(engines),
     }
-    for engine, program in engines.items():
-        found |= {f"{engine}__source": "file", f"{engine}__file": str(program)}
-        found[f"{engine}__file_sha256"] = sha256(program)
-    return found
 
 
 @pytest.fixture(scope="module")

@@ -29,12 +29,12 @@ async def test_a_conversation_becomes_a_video(voice: Installation, tmp_path: Pat
         assert voice.post(path, {}).json()["code"] == "voice.is_recorded"
         await person.until(lambda: person.of("state")[-1]["recorded"], "the sign that it is recorded")
         await person.say("what videos do I have")
-        await person.until(lambda: person.of("caption") and person.state == "listening", "the answer")
-        before = len(person.of("caption"))
+        # The text of an answer comes before its sound.
+        await person.until(lambda: person.state == "speaking", "the answer")
+        await person.until(lambda: person.state == "listening", "its end")
         await person.socket.send(json.dumps({"type": "say", "text": "Thank you [pause] so much!"}))
-        await person.until(
-            lambda: len(person.of("caption")) > before and person.state == "listening", "the second answer"
-        )
+        await person.until(lambda: person.state == "speaking", "the second answer")
+        await person.until(lambda: person.state == "listening", "its end")
     answers = [one["text"] for one in person.of("caption")]
     queued = voice.post(f"{path}/video", {})
     assert queued.status_code == 202, queued.text

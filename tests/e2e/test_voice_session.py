@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -92,6 +92,42 @@ async def test_who_speaks_while_the_agent_speaks_interrupts_it(voice: Installati
     turns = voice.get(f"/api/chat/sessions/{opened['session_id']}/turns")
     assert [turn["utterance"] for turn in turns] == ["what can you do", "what videos do i have"]
     assert voice.metric("voice_barge_in_seconds_count") >= 1
+
+
+async def test_sentences_that_are_not_in_the_grammar_are_understood(voice: Installation) -> None:
+    def attempts() -> int:
+        return len(person.of("unclear")) + len(person.of("transcript"))
+
+    async def say_until(text: str, done: Callable[[], bool]) -> None:
+        """Says a sentence until it was understood: the model of such sentences is estimated when the worker
+        starts, and the recogniser is not sure of every word while the machine is busy.
+        """
+        while not done():
+            before = attempts()
+            await person.say(text)
+            await person.until(lambda before=before: attempts() > before, f"“{text}”")
+            await person.until(lambda: person.state == "listening", "the end of the answer")
+
+    opened = voice.open()
+    async with voice.talk(opened) as person:
+        await say_until("so which films can you show me", lambda: bool(person.of("transcript")))
+        assert person.of("transcript")[0]["text"] == "so which films can you show me"
+
+        def question() -> str:
+            return str(person.of("unclear")[-1]["text"]) if person.of("unclear") else ""
+
+        # What makes something is asked back first, and done after a yes.
+        await say_until("write me something on fire drills no video yet", lambda: "fire" in question())
+        sentence = question()
+        await say_until("yes please", lambda: len(person.of("transcript")) == 2)
+        assert person.of("transcript")[1]["text"] == sentence
+        # What people say to others leads to nothing.
+        unclear = len(person.of("unclear"))
+        await person.say("my father fixed the roof himself")
+        await person.until(lambda: len(person.of("unclear")) > unclear, "nothing")
+        assert question() == ""
+    turns = voice.get(f"/api/chat/sessions/{opened['session_id']}/turns")
+    assert [turn["tool"] for turn in turns] == ["list_renders", "write_script"]
 
 
 async def test_a_token_opens_one_socket_of_one_session_once(voice: Installation) -> None:

@@ -25,6 +25,7 @@ from pipecat.serializers.base_serializer import FrameSerializer
 
 from agent.events import BRAIN_EVENT, Emit
 from agent.transcription.recognition import TimedWord, Transcript
+from agent.understanding.dialogue import Effect
 from agent.voice.schemas import INPUT_HZ, SHEET, Delay, Expected
 from agent.voice.worker.recorder import Recorder
 from soundstage.tasks import create_task_in
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 SPEECH_TIMEOUT_S = 30.0
 TRANSCRIPTION_TIMEOUT_S = 60.0
+JUDGING_TIMEOUT_S = 5.0
 Send = Callable[[dict[str, Any]], Coroutine[Any, Any, None]]
 
 
@@ -99,7 +101,7 @@ class SessionLink(FrameSerializer):
                     answer.put_nowait(message)
                     if message["type"] == "answered":
                         self.expects = message["expects"]
-            case "sound" | "transcribed":
+            case "sound" | "transcribed" | "judged":
                 waiting = self._waiting.get(message["ref"])
                 if waiting is not None and not waiting.done():
                     waiting.set_result(message)
@@ -163,6 +165,12 @@ class SessionLink(FrameSerializer):
             return Transcript("")
         words = tuple(TimedWord(text, 0, 0, confidence) for text, confidence in found["words"])
         return Transcript(found["text"], words)
+
+    async def judge(self, text: str) -> Effect:
+        """Returns what a sentence would lead to; nothing where the server does not say it in time."""
+        found = await self._request({"type": "judge", "text": text}, JUDGING_TIMEOUT_S)
+        effect: Effect = "" if found is None else found["effect"]
+        return effect
 
     async def _request(self, message: dict[str, Any], timeout_s: float) -> dict[str, Any] | None:
         """Returns the server's answer to a message; None when none comes in time."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
@@ -34,7 +34,15 @@ from agent.voice.spoken_grammar import SpokenGrammar
 from agent.voice.worker.engines import Recognisers
 from agent.voice.worker.link import SessionLink
 from agent.voice.worker.rivals import Choice, find_choice
-from agent.voice.worker.sureness import CHANGING, DOUBTFUL, confidence_needed
+from agent.voice.worker.sureness import (
+    CHANGING,
+    DOUBTFUL,
+    confidence_needed,
+    is_outside,
+    is_sure,
+    is_sure_outside,
+    with_comparison,
+)
 from soundstage.telemetry import get_logger
 
 BEFORE_SPEECH_S = 0.7
@@ -87,12 +95,15 @@ class Listening(FrameProcessor):
         self,
         recognisers: Recognisers,
         grammar: SpokenGrammar,
+        things: Mapping[str, Sequence[str]],
         link: SessionLink,
         say_more: Callable[[], Awaitable[bool]],
     ) -> None:
         super().__init__()
         self._recognisers = recognisers
         self._grammar = grammar
+        self._things = things
+        """Names of what exists, by kind."""
         self._link = link
         self._say_more = say_more
         self._before: deque[bytes] = deque()
@@ -198,7 +209,13 @@ class Listening(FrameProcessor):
                     result = await asyncio.to_thread(recogniser.hear_all)
                     self._utterance = replace(self._utterance, text=result.text)
                 rival = await asyncio.to_thread(find_choice, recogniser, self._grammar, result)
-            if rival and expects != "text" and not self._speaking:
+                wide = None
+                if not rival and not expects and not await self._is_sure(result):
+                    wide = await self._hear_widely(recogniser)
+                    result = result if wide is None else with_comparison(result, wide)
+            if wide is not None and is_outside(result, wide):
+                await self._take_up_wide(wide)
+            elif rival and expects != "text" and not self._speaking:
                 await self._ask_choice(rival, result)
             elif expects and not await self._is_command(result, expects):
                 await self._take_up_free(await self._link.transcribe(pcm))
@@ -290,14 +307,35 @@ class Listening(FrameProcessor):
         else:
             await self._pass_on(result.text, round(result.confidence, 3))
 
+    async def _is_sure(self, result: Recognition) -> bool:
+        """Returns whether a sentence of the grammar is taken up without a question."""
+        if result.text in YES and self._doubtful:
+            return True
+        return await asyncio.to_thread(is_sure, result)
+
+    async def _hear_widely(self, recogniser: CommandRecogniser) -> Recognition | None:
+        """Returns the last sound as a sentence that need not be in the grammar."""
+        async with self._recognisers.use_sentences(self._things) as sentences:
+            if sentences is None:
+                return None
+            return await asyncio.to_thread(recogniser.hear_widely, sentences.decode)
+
+    async def _take_up_wide(self, found: Recognition) -> None:
+        """Has a sentence answered that only reads; one that changes something is asked back first."""
+        self._utterance = replace(self._utterance, text=found.text)
+        effect = await self._link.judge(found.text)
+        if is_sure_outside(found, effect):
+            await self._pass_on(found.text, round(found.confidence, 3))
+        else:
+            await self._ask_back(found if effect else Recognition("", 0.0))
+
     async def _take_up(self, result: Recognition) -> None:
-        text, confidence = result.text, round(result.confidence, 3)
-        if text in YES and self._doubtful:
-            text, confidence = self._doubtful, 1.0
-        elif confidence < await asyncio.to_thread(confidence_needed, text):
+        if not await self._is_sure(result):
             await self._ask_back(result)
-            return
-        await self._pass_on(text, confidence)
+        elif result.text in YES and self._doubtful:
+            await self._pass_on(self._doubtful, 1.0)
+        else:
+            await self._pass_on(result.text, round(result.confidence, 3))
 
     async def _pass_on(self, text: str, confidence: float) -> None:
         """Has an utterance answered."""

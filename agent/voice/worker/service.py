@@ -39,7 +39,7 @@ from agent.voice.worker.speaking import Speaking
 from soundstage.backoff import Backoff
 from soundstage.http import open_client, web_socket_url
 from soundstage.http.sockets import WebSocketException, open_web_socket
-from soundstage.tasks import cancel_all
+from soundstage.tasks import cancel_all, create_task_in
 from soundstage.telemetry import get_logger
 
 RECONNECT = Backoff(first_s=0.5, longest_s=10.0)
@@ -66,6 +66,7 @@ class VoiceWorker:
         self._recognisers = Recognisers()
         self._grammars: dict[str, asyncio.Task[SpokenGrammar]] = {}
         self._sessions: dict[str, asyncio.Task[None]] = {}
+        self._loading: set[asyncio.Task[None]] = set()
         self._next: dict[str, dict[str, Any]] = {}
         """The last request for a session that is served already."""
 
@@ -87,12 +88,13 @@ class VoiceWorker:
                 failures += 1
                 await asyncio.sleep(RECONNECT.delay_s(failures))
         finally:
-            await cancel_all([*self._sessions.values(), *self._grammars.values()])
+            await cancel_all([*self._loading, *self._sessions.values(), *self._grammars.values()])
 
     async def _prepare(self) -> None:
         """Loads the models before the first person speaks."""
         async with self._recognisers.use(await self._grammar({})):
             pass
+        create_task_in(self._loading, self._recognisers.load_sentences())
 
     def _serve(self, message: dict[str, Any]) -> None:
         """Serves a session. One that is served already is served again when that ends: it may be ending, with
@@ -105,7 +107,9 @@ class VoiceWorker:
             self._next[session_id] = message
             return
         task = asyncio.create_task(
-            self._run_session(session_id, message.get("names", {}), message.get("transport"))
+            self._run_session(
+                session_id, message.get("names", {}), message.get("things", {}), message.get("transport")
+            )
         )
         self._sessions[session_id] = task
         task.add_done_callback(lambda ended: self._end(session_id, ended))
@@ -116,9 +120,11 @@ class VoiceWorker:
         if message is not None and not ended.cancelled():
             self._serve(message)
 
-    async def _run_session(self, session_id: str, names: Names, transport: dict[str, Any] | None) -> None:
+    async def _run_session(
+        self, session_id: str, names: Names, things: Names, transport: dict[str, Any] | None
+    ) -> None:
         """Serves a session; `transport` names the one on which its sound goes past the server."""
-        session = _Session(session_id, self._recognisers, await self._grammar(names))
+        session = _Session(session_id, self._recognisers, await self._grammar(names), things)
         log.info("voice.session_began", session=session_id, transport=(transport or {}).get("kind"))
         try:
             if transport is None:
@@ -200,16 +206,21 @@ class VoiceWorker:
 class _Session:
     """Builds the pipelines of a session; a new connection of the person gets a new one."""
 
-    def __init__(self, session_id: str, recognisers: Recognisers, grammar: SpokenGrammar) -> None:
+    def __init__(
+        self, session_id: str, recognisers: Recognisers, grammar: SpokenGrammar, things: Names
+    ) -> None:
         self.link = SessionLink(session_id, self._interrupt)
         self._recognisers = recognisers
         self._grammar = grammar
+        self._things = things
         self._listening: Listening | None = None
 
     def build(self, transport: BaseTransport, *before: FrameProcessor) -> PipelineWorker:
         """Returns the pipeline between the two ends of a transport; sound passes `before` first."""
         speaking = Speaking(self.link)
-        self._listening = Listening(self._recognisers, self._grammar, self.link, speaking.say_more)
+        self._listening = Listening(
+            self._recognisers, self._grammar, self._things, self.link, speaking.say_more
+        )
         detector = VADProcessor(vad_analyzer=SileroVADAnalyzer(params=DETECTOR))
         steps = [transport.input(), *before, detector, self._listening, TwinService(self.link), speaking]
         return PipelineWorker(
