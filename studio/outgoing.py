@@ -88,6 +88,7 @@ def build_outgoing(
         poll_s=poll_s,
         lock=db.leader_lock("publisher", state_dir),
         context=tenant_bypass_context,
+        bring_forward=publisher.bring_forward,
     )
     posts = ItemWorker(
         "webhooks",
@@ -97,6 +98,7 @@ def build_outgoing(
         poll_s=poll_s,
         lock=db.leader_lock("webhooks", state_dir),
         context=tenant_bypass_context,
+        bring_forward=sender.bring_forward,
     )
     return Outgoing(
         webhooks=WebhookService(

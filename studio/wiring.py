@@ -139,8 +139,8 @@ def build_studio(
     events: EventStore,
     blobs: BlobStore,
     scheduler: Scheduler,
+    audit: AuditLog,
     times: RunTimes | None = None,
-    audit: AuditLog | None = None,
     *,
     worker_version: str,
     voices: Scheduler | None = None,
@@ -161,7 +161,7 @@ def build_studio(
     admission = Admission(consents, library, settings.limits, services, listeners)
     making = MakingOptions(out_dir, worker_version, float(settings.worker.timeout_s), signer)
     dispatcher = Dispatcher(
-        db, events, blobs, scheduler, DispatcherOptions(settings.state_dir.absolute(), making), times, audit
+        db, events, blobs, scheduler, DispatcherOptions(settings.state_dir.absolute(), making), audit, times
     )
     thumbnails = Thumbnails(db, blobs)
     renditions = Renditions(db, blobs, scheduler, thumbnails)

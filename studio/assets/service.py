@@ -14,6 +14,7 @@ from soundstage.database import Database, utcnow
 from soundstage.database.storable import storable
 from soundstage.database.tenants import tenant_scope
 from soundstage.errors import Invalid, NotFound
+from soundstage.one_line import printable
 from soundstage.paging import Page, PageRequest
 from soundstage.views import read_view
 from studio.assets.models import Asset, AssetTag
@@ -271,7 +272,7 @@ def plain_name(name: str) -> str:
     becomes a path.
     """
     last = name.replace("\\", "/").rpartition("/")[2]
-    return "".join(char for char in last if char.isprintable())[:255]
+    return printable(last, "")[:255]
 
 
 def view_of(asset: Asset) -> AssetView:

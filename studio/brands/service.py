@@ -32,7 +32,7 @@ class BrandService:
     db: Database
     blobs: BlobStore
     events: EventStore
-    audit: AuditLog | None = None
+    audit: AuditLog
 
     async def find_page(self, criteria: BrandFilter, request: PageRequest) -> Page[BrandView]:
         async with self.db.session() as session:
@@ -105,9 +105,8 @@ class BrandService:
     async def _record(self, session: AsyncSession, row: Brand, kind: str, by: str) -> None:
         facts = {"id": row.id, "name": row.name, "by": by, **tenant_attribute(row.tenant)}
         await self.events.append(session, owner_of(row), kind, facts)
-        if self.audit is not None:
-            line = AuditEntry(kind, by, row.id, tenant=row.tenant, data={"name": row.name})
-            await self.audit.record(session, line)
+        line = AuditEntry(kind, by, row.id, tenant=row.tenant, data={"name": row.name})
+        await self.audit.record(session, line)
 
 
 async def brand_of(session: AsyncSession, ref: str) -> Brand:

@@ -27,7 +27,7 @@ class FirstRunService:
 
     db: Database
     library: PersonaLibrary
-    audit: AuditLog | None = None
+    audit: AuditLog
 
     async def read(self, outside: Outside) -> FirstRunView:
         async with self.db.session() as session:
@@ -55,10 +55,9 @@ class FirstRunService:
             return await _view(runs, row, outside)
 
     async def _record(self, session: AsyncSession, change: FirstRunChange, by: str) -> None:
-        if self.audit is not None:
-            data = change.model_dump(mode="json", exclude_unset=True)
-            line = AuditEntry("first_run.changed", by, tenant=require_tenant(), data=data)
-            await self.audit.record(session, line)
+        data = change.model_dump(mode="json", exclude_unset=True)
+        line = AuditEntry("first_run.changed", by, tenant=require_tenant(), data=data)
+        await self.audit.record(session, line)
 
 
 async def _view(runs: FirstRuns, row: FirstRun | None, outside: Outside) -> FirstRunView:

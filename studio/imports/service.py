@@ -113,7 +113,7 @@ class ImportService:
     max_bytes: int
     added: Callable[[], None]
     journal: ProjectJournal
-    audit: AuditLog | None = None
+    audit: AuditLog
     _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(READ_AT_ONCE))
     _waiting: int = 0
 
@@ -232,12 +232,11 @@ class ImportService:
                 assets=[asset_view(asset) for asset in assets],
                 notices=reading.notices,
             )
-            if self.audit is not None:
-                data = {"kind": reading.kind, "scenes": len(rows), "assets": len(assets)}
-                line = AuditEntry(
-                    "project.imported", principal.name, project.id, tenant=principal.tenant, data=data
-                )
-                await self.audit.record(session, line)
+            data = {"kind": reading.kind, "scenes": len(rows), "assets": len(assets)}
+            line = AuditEntry(
+                "project.imported", principal.name, project.id, tenant=principal.tenant, data=data
+            )
+            await self.audit.record(session, line)
         return result
 
     async def _project(self, projects: Projects, options: ImportOptions) -> Project | None:
@@ -328,6 +327,8 @@ _NAMES: dict[DocumentKind, str] = {
     "docx": "Word document",
     "pptx": "PowerPoint presentation",
 }
+_OFFICE_NAMES: dict[str, DocumentKind] = {".pptx": "pptx", ".docx": "docx"}
+"""By the end of a name; such a file that is no archive is damaged, however much it looks like text."""
 
 
 def kind_of(source: SourceFile) -> DocumentKind:
@@ -352,6 +353,8 @@ def kind_of(source: SourceFile) -> DocumentKind:
         (b"%PDF", b"{\\rtf")
     ):
         raise _unknown_type()
+    if (office := _OFFICE_NAMES.get(Path(source.name).suffix.lower())) is not None:
+        raise _unreadable(_NAMES[office])
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n")[:200].lower()
     if source.media_type in _PAGES or start.startswith((b"<!doctype html", b"<html")):
         return "html"

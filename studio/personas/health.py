@@ -13,6 +13,7 @@ from soundstage.blobs import BlobStore
 from soundstage.database import Database
 from soundstage.errors import SoundstageError
 from soundstage.http import NO_LISTENERS, Bounds, OwnListeners
+from soundstage.one_line import printable
 from studio.consents.service import ConsentService
 from studio.personas.library import PersonaLibrary
 from studio.personas.schemas import HealthCheck, Persona, PersonaHealth
@@ -95,12 +96,10 @@ def _names(listed: Any) -> list[str]:
         entries = listed.get(part)
         for entry in entries if isinstance(entries, list) else []:
             entry_names = [entry.get(key) for key in _KEYS] if isinstance(entry, dict) else [entry]
-            found |= {_plain(name): None for name in entry_names if isinstance(name, str) and name}
+            found |= {
+                printable(name, "?")[:80]: None for name in entry_names if isinstance(name, str) and name
+            }
     return list(found)
-
-
-def _plain(name: str) -> str:
-    return "".join(char if char.isprintable() else "?" for char in name)[:80]
 
 
 def _ill(message: str, hint: str) -> HealthCheck:

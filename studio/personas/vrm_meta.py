@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import get_args
 
 from soundstage.errors import Invalid
+from soundstage.one_line import printable
 from studio.personas.gltf import Gltf, Vrm0, Vrm1, bad_structure
 from studio.personas.vrm import AvatarPermission, CommercialUsage, VrmLicence, VrmNotice, VrmVersion
 
@@ -175,7 +176,7 @@ def _warnings(expressions: Sequence[str], licence: VrmLicence) -> tuple[VrmNotic
 
 
 def _text(value: str | None) -> str:
-    return "".join(char for char in value or "" if char.isprintable()).strip()[:MAX_TEXT]
+    return printable(value or "", "").strip()[:MAX_TEXT]
 
 
 def _texts(values: Sequence[str]) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ class ProjectJournal:
     """
 
     events: EventStore
-    audit: AuditLog | None = None
+    audit: AuditLog
 
     async def record_creation(self, session: AsyncSession, project: Project) -> None:
         """Tells other pages of a new project."""
@@ -43,9 +43,8 @@ class ProjectJournal:
     async def record_fate(self, session: AsyncSession, project: Project, kind: str, by: str) -> None:
         """Records what became of the whole project, and who did it, also in the audit log."""
         await self._append(session, project, kind, {"by": by})
-        if self.audit is not None:
-            line = AuditEntry(kind, by, project.id, tenant=project.tenant, data={"title": project.title})
-            await self.audit.record(session, line)
+        line = AuditEntry(kind, by, project.id, tenant=project.tenant, data={"title": project.title})
+        await self.audit.record(session, line)
 
     async def _append(self, session: AsyncSession, project: Project, kind: str, more: dict[str, Any]) -> None:
         facts = {"id": project.id, "slug": project.slug, "title": project.title, **more}

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -19,7 +19,6 @@ from avatar.spec import Failed
 
 from soundstage.backoff import Backoff
 from soundstage.blobs import BlobStore
-from soundstage.clock_jumps import ClockWatch
 from soundstage.database import Database, utcnow
 from soundstage.errors import SoundstageError, Unavailable
 from soundstage.sealing import Sealer
@@ -75,15 +74,15 @@ class Publisher:
     sealer: Sealer
     settings: YoutubeSettings
     options: PublisherOptions
-    clock: ClockWatch = field(default_factory=lambda: ClockWatch())
+
+    async def bring_forward(self, by: timedelta) -> None:
+        # A wait for YouTube's quota is longer: it ends by YouTube's clock.
+        before = utcnow() + by + timedelta(seconds=LONGEST_WAIT_S)
+        async with self.db.transaction() as session:
+            await Publications(session).bring_forward(by, before)
 
     async def due(self, exclude: Collection[str], limit: int) -> Sequence[str]:
         """Returns the ids of publications to advance now, without those in `exclude`."""
-        if set_back := self.clock.set_back():
-            # A wait for YouTube's quota is longer: it ends by YouTube's clock.
-            before = utcnow() + set_back + timedelta(seconds=LONGEST_WAIT_S)
-            async with self.db.transaction() as session:
-                await Publications(session).bring_forward(set_back, before)
         async with self.db.session() as session:
             return await Publications(session).due(utcnow(), exclude, limit)
 

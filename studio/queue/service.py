@@ -31,15 +31,15 @@ from studio.renders.views import explain_active, explain_queued
 
 @dataclass(frozen=True, slots=True)
 class QueueService:
-    """`dispatcher_running`: whether any process takes renders from the queue; None where nobody knows."""
+    """`dispatcher_running`: whether any process takes renders from the queue."""
 
     db: Database
     renders: RenderService
-    dispatcher_running: Callable[[], Awaitable[bool]] | None = None
+    dispatcher_running: Callable[[], Awaitable[bool]]
 
     async def read(self, limit: int) -> QueueView:
         """Returns all that is made, and at most `limit` of those that wait."""
-        is_driven = self.dispatcher_running is None or await self.dispatcher_running()
+        is_driven = await self.dispatcher_running()
         async with self.db.session() as session:
             renders = Renders(session)
             rows = await renders.list_unfinished_in_order()

@@ -83,8 +83,8 @@ class Dispatcher:
         blobs: BlobStore,
         scheduler: Scheduler,
         options: DispatcherOptions,
+        audit: AuditLog,
         run_durations: RunTimes | None = None,
-        audit: AuditLog | None = None,
     ) -> None:
         """`run_durations` are measured on this installation; without them deadlines are not forecast."""
         self._db = db

@@ -25,8 +25,8 @@ from studio.renders.views import view_of
 class RenderEditing:
     db: Database
     events: EventStore
-    audit: AuditLog | None = None
-    wake: Callable[[], None] = lambda: None
+    audit: AuditLog
+    wake: Callable[[], None]
 
     async def change(self, ref: str, change: RenderChange, *, by: str) -> RenderView:
         """Gives it another title, other tags or another priority. Raises `render.in_trash`, and

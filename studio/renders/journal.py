@@ -29,7 +29,7 @@ class RenderJournal:
     render.cancel_requested, render.forecast, render.changed, render.trashed, render.restored, render.deleted.
     """
 
-    def __init__(self, db: Database, events: EventStore, audit: AuditLog | None = None) -> None:
+    def __init__(self, db: Database, events: EventStore, audit: AuditLog) -> None:
         self.db = db
         self._events = events
         self._audit = audit
@@ -60,16 +60,15 @@ class RenderJournal:
         await self._record(session, render, "render.cancel_requested", by)
 
     async def _record(self, session: AsyncSession, render: Render, kind: str, actor: str) -> None:
-        if self._audit is not None:
-            line = AuditEntry(
-                kind=kind,
-                actor=actor,
-                subject=render.id,
-                trace_id=render.trace_id,
-                tenant=render.tenant,
-                data={"title": render.title, "priority": render.priority},
-            )
-            await self._audit.record(session, line)
+        line = AuditEntry(
+            kind=kind,
+            actor=actor,
+            subject=render.id,
+            trace_id=render.trace_id,
+            tenant=render.tenant,
+            data={"title": render.title, "priority": render.priority},
+        )
+        await self._audit.record(session, line)
 
     async def move(
         self,
@@ -95,6 +94,7 @@ class RenderJournal:
             render.cancel_requested = False
         data: dict[str, Any] = {
             "id": render.id,
+            "kind": render.kind,
             "state": state,
             "attempt": render.attempt,
             "title": render.title,
@@ -106,7 +106,6 @@ class RenderJournal:
         await self.tell(session, render, "render.state", data)
         if state in TERMINAL:
             on_commit(session, lambda: _measure(render, state))
-        if state in TERMINAL and self._audit is not None:
             await self._audit.record(session, await _ending(session, render))
 
     async def move_if(self, render_id: str, expected: frozenset[RenderState], state: RenderState) -> bool:

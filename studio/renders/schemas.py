@@ -206,71 +206,58 @@ class FailedScene(BaseModel):
     editable: bool
 
 
-class RenderSummary(BaseModel):
+class RenderFacts(BaseModel):
+    """The fields of a render in lists and in its detail. `waits` says in one sentence why it does not run
+    yet; `error` how it failed and what to do next.
+    """
+
+    id: str
+    kind: RenderKind
+    state: RenderState
+    title: str
+    personas: list[str]
+    project_id: str | None
+    project_version: int | None
+    requested_by: str
+    attempt: int
+    cancel_requested: bool
+    progress: Progress
+    waits: str
+    error: Failed | None
+    duration_ms: int | None
+    tags: list[str] = []
+    trashed_at: datetime | None = None
+    created_at: datetime
+    finished_at: datetime | None
+
+
+class RenderSummary(RenderFacts):
     """A row of a list; the detail has the rest, such as the engines and, after the end, the latest frame.
     `files`: the roles of the finished files, each at `/api/renders/{id}/files/{role}`. `picture`: the address
     of a small picture; add `&width=`.
     """
 
-    id: str
-    kind: RenderKind
-    state: RenderState
-    title: str
-    personas: list[str]
-    project_id: str | None
-    project_version: int | None
-    requested_by: str
-    attempt: int
-    cancel_requested: bool
-    progress: Progress
-    waits: str
-    error: Failed | None
     failed_scene: FailedScene | None
-    duration_ms: int | None
     files: list[str]
     picture: str | None
-    tags: list[str] = []
-    trashed_at: datetime | None = None
-    created_at: datetime
-    finished_at: datetime | None
 
 
 Offer = Literal["edit_scene", "retry", "read_log"]
 
 
-class RenderView(BaseModel):
-    """A render; each field but `outputs` is read from the column of its name. `waits` says in one sentence
-    why it does not run yet; `error` how it failed and what to do next.
-    """
+class RenderView(RenderFacts):
+    """A render; each field but `outputs` is read from the column of its name."""
 
-    id: str
-    kind: RenderKind
-    state: RenderState
-    title: str
-    personas: list[str]
-    project_id: str | None
-    project_version: int | None
     spec_hash: str
     priority: int
-    requested_by: str
     trace_id: str | None
-    attempt: int
-    cancel_requested: bool
     ready_by: datetime | None = None
     forecast: ForecastView | None = None
-    progress: Progress
-    waits: str
-    error: Failed | None
     warnings: list[Notice]
     lost_face_frames: list[tuple[int, int]]
-    duration_ms: int | None
     outputs: list[OutputView]
     out_files: list[str]
-    tags: list[str] = []
-    trashed_at: datetime | None = None
-    created_at: datetime
     started_at: datetime | None
-    finished_at: datetime | None
 
     @property
     def ended(self) -> bool:

@@ -73,12 +73,12 @@ class RenderService:
     _: KW_ONLY
     out_dir: Path
     discard_renditions: Callable[[Collection[str]], Awaitable[None]]
-    wake: Callable[[], None] = lambda: None
-    dispatcher_running: Callable[[], Awaitable[bool]] | None = None
-    discard_unfinished: Callable[[Collection[str]], Awaitable[None]] | None = None
-    audit: AuditLog | None = None
-    run_durations: RunTimes | None = None
-    worker_version: str = ""
+    wake: Callable[[], None]
+    dispatcher_running: Callable[[], Awaitable[bool]]
+    discard_unfinished: Callable[[Collection[str]], Awaitable[None]]
+    audit: AuditLog
+    run_durations: RunTimes | None
+    worker_version: str
 
     def __post_init__(self) -> None:
         self._journal = RenderJournal(self.db, self.events, self.audit)
@@ -136,9 +136,9 @@ class RenderService:
         except SoundstageError as error:
             return [missing_thing(error)]
         missing = []
-        for scene in film.scenes:
+        for number, scene in enumerate(film.scenes, start=1):
             try:
-                await self._admit_scene(film, scene)
+                await self._admit_scene(film, scene, number)
             except SoundstageError as error:
                 missing.append(missing_thing(error, scene[0]))
         return missing
@@ -148,13 +148,13 @@ class RenderService:
         `scene.not_found`), and what forbids a film of it.
         """
         film, _ = await self._film(ref)
-        for scene in film.scenes:
+        for number, scene in enumerate(film.scenes, start=1):
             if scene[0] == scene_id:
-                return await self._admit_scene(film, scene)
+                return await self._admit_scene(film, scene, number)
         raise scene_not_found(ref, scene_id)
 
-    async def _admit_scene(self, film: Film, scene: tuple[str, str, SceneBody]) -> RenderSpec:
-        spec = spec_of_project(film.title, film.look, [scene], self.library, film.overlays)
+    async def _admit_scene(self, film: Film, scene: tuple[str, str, SceneBody], number: int) -> RenderSpec:
+        spec = spec_of_project(film.title, film.look, [scene], self.library, film.overlays, first=number)
         await check_media(spec, self.blobs, self.db, self._operator_persona_hashes())
         async with self.db.session() as session:
             return await self.admission.admit(session, spec)
@@ -172,8 +172,9 @@ class RenderService:
     async def list(
         self, state: RenderState | None = None, project: str | None = None, limit: int = 50
     ) -> list[RenderView]:
-        """Returns renders, newest first, without those in the trash."""
-        criteria = RenderFilter(states=() if state is None else (state,), project=project)
+        """Returns videos, newest first, without previews of scenes and without those in the trash."""
+        states = () if state is None else (state,)
+        criteria = RenderFilter(states=states, kinds=("video", "lipsync"), project=project)
         async with self.db.session() as session:
             rows = (await select_renders(session, criteria, PageRequest(limit))).items
             outputs = await Renders(session).outputs([row.id for row in rows])
@@ -209,7 +210,7 @@ class RenderService:
             row = await render_of(session, ref)
             if row.state != RenderState.QUEUED:
                 return explain_active(row)
-            is_driven = self.dispatcher_running is None or await self.dispatcher_running()
+            is_driven = await self.dispatcher_running()
             with bypass_tenant_filter():
                 return explain_queued(await Renders(session).ahead_of(row), is_driven=is_driven)
 
@@ -238,7 +239,7 @@ class RenderService:
             else:
                 refuse_cancel(state)
             view = view_of(row, ())
-        if unfinished and self.discard_unfinished is not None:
+        if unfinished:
             await self.discard_unfinished(unfinished)
         self.wake()
         return view

@@ -29,6 +29,7 @@ from studio.personas.library import PersonaLibrary
 from studio.personas.schemas import Persona
 from studio.personas.vrm import require_rendered
 from studio.projects.schemas import Look
+from studio.renders.languages import language_of_script
 from studio.renders.schemas import RenderRequest
 from studio.scenes.schemas import SceneBody, is_filled
 from studio.scenes.speaking_time import speaking_ms
@@ -43,6 +44,8 @@ _MARK = re.compile(
     r"(?<!\\)\[[^\W\d_][^\[\]\n]{0,80}\]|(?<!\\)</?[A-Za-z][^<>]*>|<!--.*?-->|<\?[^<>]*\?>", re.DOTALL
 )
 _EMPHASIS = re.compile(r"(?<![\w*\\])(?P<open>\*{1,2})(?=[^\s*])(?P<body>[^*\n]*?[^\s*\\])(?P=open)(?![\w*])")
+_NUMBER_TITLE = re.compile(r"(?:scene|szene)\s*\d+", re.IGNORECASE)
+"""A title that is a number says nothing, and another one once scenes have moved."""
 _ESCAPE = re.compile(r"\\([\[\]*<>\\])")
 JOINT_MS = 60
 SHORTEST_SCENE_MS = 100
@@ -144,22 +147,23 @@ def spec_of_project(
     library: PersonaLibrary,
     overlays: tuple[Overlay, ...] = (),
     music: Music | None = None,
+    *,
+    first: int = 1,
 ) -> RenderSpec:
-    """`scenes` are (id, title, body) in order; `overlays` lie over all. Raises `project.no_scenes` and
-    `scene.empty`.
+    """`scenes` are (id, title, body) in order; `overlays` lie over all; `first` is the number of the first
+    scene in its project. Raises `project.no_scenes` and `scene.empty`.
     """
     if not scenes:
         raise Invalid(
             "project.no_scenes", f"The project {title!r} has no scenes.", "Add a scene with a script."
         )
     spec_scenes = []
-    for number, (scene_id, scene_title, body) in enumerate(scenes, start=1):
+    for number, (scene_id, scene_title, body) in enumerate(scenes, start=first):
         if not is_filled(body):
-            named = f"{number} ({scene_title})" if scene_title else str(number)
             raise Invalid(
                 "scene.empty",
-                f"Scene {named} says nothing.",
-                "Give it a script or a sound file, or a `duration_ms` as a silent one.",
+                f"{_scene_name(number, scene_title)} has no words yet.",
+                "Write what is said in it, give it a recording, or say how long it stays silent.",
             )
         guests = [library.get(speaker.persona) for speaker in body.speakers]
         spec_scenes.append(scene_of(scene_id, body, library.get(body.persona or look.persona), guests))
@@ -175,6 +179,12 @@ def spec_of_project(
     )
 
 
+def _scene_name(number: int, title: str) -> str:
+    """“Scene 2”, with its title where that says more."""
+    named = f"Scene {number}"
+    return named if not title or _NUMBER_TITLE.fullmatch(title.strip()) else f"{named} ({title})"
+
+
 def scene_of(scene_id: str, body: SceneBody, persona: Persona, guests: Sequence[Persona] = ()) -> Scene:
     """Returns the scene of a spec; what the body leaves open is the persona's. `guests` are the personas of
     its `speakers`.
@@ -188,7 +198,7 @@ def scene_of(scene_id: str, body: SceneBody, persona: Persona, guests: Sequence[
         id=scene_id,
         script=body.script.strip() or None,
         audio=body.audio,
-        language=body.language or persona.style.language,
+        language=body.language or language_of_script(body.script, persona),
         pronunciation={**pronunciation, **persona.style.pronunciation, **body.pronunciation},
         face=require_rendered(persona.face, persona.name),
         voice=persona.voice,

@@ -23,8 +23,9 @@ class SceneSpeaker(BaseModel, extra="forbid"):
 
 
 class SceneBody(BaseModel, extra="forbid"):
-    """Script and looks of a scene. None of `persona`, `language`, `mood`, `layout`, `background`: that of the
-    project or persona; of `camera`, `transition`, `sounds`: the plain ones of the worker.
+    """Script and looks of a scene. None of `persona`, `mood`, `layout`, `background`: that of the project or
+    persona; of `language`: that of the script; of `camera`, `transition`, `sounds`: the plain ones of the
+    worker.
     """
 
     script: str = Field(default="", max_length=MAX_SCRIPT_CHARS)

@@ -74,7 +74,7 @@ class SharedVideo:
 class ShareLinkService:
     db: Database
     blobs: BlobStore
-    audit: AuditLog | None = None
+    audit: AuditLog
     _counted: RateLimiter = field(default_factory=lambda: RateLimiter(COUNTED))
     _recent: OrderedDict[str, None] = field(default_factory=OrderedDict)
 
@@ -205,17 +205,16 @@ class ShareLinkService:
     async def _record(
         self, session: AsyncSession, row: ShareLink, render: Render, kind: str, by: str
     ) -> None:
-        if self.audit is not None:
-            facts = {"link": row.id, "name": row.name, "expires_at": row.expires_at.isoformat()}
-            line = AuditEntry(
-                kind,
-                by,
-                render.id,
-                trace_id=render.trace_id,
-                tenant=render.tenant,
-                data={"title": render.title, **facts},
-            )
-            await self.audit.record(session, line)
+        facts = {"link": row.id, "name": row.name, "expires_at": row.expires_at.isoformat()}
+        line = AuditEntry(
+            kind,
+            by,
+            render.id,
+            trace_id=render.trace_id,
+            tenant=render.tenant,
+            data={"title": render.title, **facts},
+        )
+        await self.audit.record(session, line)
 
 
 def share_link_closed() -> NotFound:

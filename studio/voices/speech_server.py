@@ -27,6 +27,7 @@ import httpx
 
 from soundstage.errors import Invalid, SoundstageError, Unavailable, Upstream
 from soundstage.http import NO_LISTENERS, Bounds, Destinations, OwnListeners, outgoing_client
+from soundstage.one_line import printable
 from soundstage.settings.outgoing import is_loopback_host
 from studio.voices.addresses import address_of
 
@@ -224,7 +225,7 @@ class SpeechServer:
             return ""
         if key := os.environ.get(self.api_key_env or "", "").strip():
             text = text.replace(key, "…")
-        return "".join(char if char.isprintable() else " " for char in text)[:MAX_REASON_CHARS]
+        return printable(text)[:MAX_REASON_CHARS]
 
 
 async def read_short_json(answer: httpx.Response) -> object:

@@ -11,6 +11,7 @@ import httpx
 
 from soundstage.errors import SoundstageError
 from soundstage.http import Bounds, Destinations, outgoing_client, retry_after_of
+from soundstage.one_line import printable
 
 # More than is ever read of an answer here.
 ANSWER_BYTES = 1 << 20
@@ -57,9 +58,9 @@ async def post(
             outgoing_client(destinations, bounds) as client,
             client.stream("POST", url, content=body.encode(), headers=sent) as response,
         ):
-            answer = await _beginning(response, answer_bytes)
-            retry_after = retry_after_of(response)
-            return Posted(took(), response.status_code, _shown(answer), retry_after_s=retry_after)
+            beginning = await _beginning(response, answer_bytes)
+            answer = printable(beginning.decode(errors="replace")).strip()
+            return Posted(took(), response.status_code, answer, retry_after_s=retry_after_of(response))
     except SoundstageError as error:
         return Posted(took(), error=f"{error.code}: {error.message}"[:LONGEST_ERROR_CHARS])
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
@@ -78,8 +79,3 @@ async def _beginning(response: httpx.Response, maximum: int) -> bytes:
                 if len(found) >= maximum:
                     break
     return found[:maximum]
-
-
-def _shown(answer: bytes) -> str:
-    text = answer.decode(errors="replace")
-    return "".join(char if char.isprintable() else " " for char in text).strip()

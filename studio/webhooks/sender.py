@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from soundstage.backoff import jitter
-from soundstage.clock_jumps import ClockWatch
 from soundstage.database import Database, utcnow
 from soundstage.database.tenants import tenant_of
 from soundstage.errors import Unavailable
@@ -60,13 +59,13 @@ class WebhookSender:
         self._options = options
         self._read_to = 0
         self._swept: datetime | None = None
-        self._clock = ClockWatch()
+
+    async def bring_forward(self, by: timedelta) -> None:
+        async with self._db.transaction() as session:
+            await Deliveries(session).bring_forward(by)
 
     async def due(self, without: Collection[str], limit: int) -> Sequence[str]:
         """Ids of deliveries that are due, those of new events included."""
-        if set_back := self._clock.set_back():
-            async with self._db.transaction() as session:
-                await Deliveries(session).bring_forward(set_back)
         while await self._fan_out():
             continue
         await self._sweep()

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from audit_logs import audit_of
 from avatar.spec import Canvas
 from fastapi import FastAPI
 from local_login import log_in_locally
@@ -16,6 +17,7 @@ from local_login import log_in_locally
 import studio.models  # noqa: F401 - the tables
 from farm.local import LocalOptions, LocalScheduler
 from policy import Policy, install_policy
+from policy.audit import AuditLog
 from soundstage.blobs import BlobStore
 from soundstage.database import Database
 from soundstage.errors import install_error_handlers
@@ -97,11 +99,36 @@ async def scheduler(settings: Settings, blobs: BlobStore) -> AsyncIterator[Local
 
 
 @pytest.fixture
-async def studio_rooms(
-    settings: Settings, db: Database, events: EventStore, blobs: BlobStore, scheduler: LocalScheduler
-) -> AsyncIterator[Studio]:
+def audit(db: Database, settings: Settings) -> AuditLog:
+    return audit_of(db, settings)
+
+
+@pytest.fixture
+def new_studio(
+    settings: Settings,
+    db: Database,
+    events: EventStore,
+    blobs: BlobStore,
+    scheduler: LocalScheduler,
+    audit: AuditLog,
+) -> Callable[..., Studio]:
+    """Builds the services, as each process does; what is passed stands in place of what fixtures give."""
+    parts = {
+        "settings": settings,
+        "db": db,
+        "events": events,
+        "blobs": blobs,
+        "scheduler": scheduler,
+        "audit": audit,
+        "worker_version": "1.0",
+    }
+    return lambda **other: build_studio(**parts | other)
+
+
+@pytest.fixture
+async def studio_rooms(new_studio: Callable[..., Studio]) -> AsyncIterator[Studio]:
     """The services; nobody drives renders."""
-    created = build_studio(settings, db, events, blobs, scheduler, worker_version="1.0")
+    created = new_studio()
     yield created
     await created.dispatcher.close()
 
@@ -158,15 +185,15 @@ def render_to_end() -> Callable[..., Awaitable[RenderView]]:
 
 @pytest.fixture
 async def drawing(
-    settings: Settings, db: Database, events: EventStore, blobs: BlobStore
+    settings: Settings, blobs: BlobStore, new_studio: Callable[..., Studio]
 ) -> AsyncIterator[Callable[..., Studio]]:
     """Studios whose worker is the given command."""
     schedulers: list[LocalScheduler] = []
 
-    def build(*command: str) -> Studio:
+    def build(*command: str, **other: Any) -> Studio:
         options = LocalOptions(command, settings.state_dir / "work", worker_cache(settings))
         schedulers.append(LocalScheduler(blobs, options))
-        return build_studio(settings, db, events, blobs, schedulers[-1], worker_version="1.0")
+        return new_studio(scheduler=schedulers[-1], **other)
 
     yield build
     for one in schedulers:

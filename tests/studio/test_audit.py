@@ -2,43 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from contextlib import aclosing
-from pathlib import Path
 
 import pytest
 from avatar.spec import Canvas
 
-from farm.local import LocalScheduler
 from policy.audit import AuditLog
-from policy.audit.head import HeadFile
-from soundstage.blobs import BlobStore
-from soundstage.database import Database
 from soundstage.events import EventStore
-from soundstage.settings import Settings
 from soundstage.telemetry import trace
 from studio.renders.schemas import RenderRequest
 from studio.renders.states import TERMINAL
-from studio.wiring import Studio, build_studio
-
-
-@pytest.fixture
-def audit(db: Database, tmp_path: Path) -> AuditLog:
-    return AuditLog(db, HeadFile(tmp_path))
-
-
-@pytest.fixture
-async def studio_rooms(
-    settings: Settings,
-    db: Database,
-    events: EventStore,
-    blobs: BlobStore,
-    scheduler: LocalScheduler,
-    audit: AuditLog,
-) -> AsyncIterator[Studio]:
-    created = build_studio(settings, db, events, blobs, scheduler, None, audit, worker_version="1.0")
-    yield created
-    await created.dispatcher.close()
+from studio.wiring import Studio
 
 
 async def run_to_end(events: EventStore, render_id: str) -> None:

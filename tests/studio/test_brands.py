@@ -11,12 +11,11 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from farm.local import LocalOptions, LocalScheduler
 from soundstage.database.tenants import tenant_scope
 from studio.brands.schemas import BrandDraft
 from studio.references.repository import References
 from studio.retention.service import RetentionRules
-from studio.wiring import Studio, build_studio, worker_cache
+from studio.wiring import Studio
 
 WORKER = Path(__file__).parents[2] / "avatar" / ".venv" / "bin" / "avatar"
 SMALL = {"width": 320, "height": 180}
@@ -302,14 +301,11 @@ async def test_the_brand_of_another_tenant_is_not_there(client: Any, studio_room
 
 
 @pytest.fixture
-async def real_rooms(settings: Any, db: Any, events: Any, blobs: Any) -> AsyncIterator[Studio]:
+async def real_rooms(drawing: Any) -> AsyncIterator[Studio]:
     assert os.access(WORKER, os.X_OK), "the worker is not installed: run `make setup`"
-    options = LocalOptions((str(WORKER),), settings.state_dir / "work", worker_cache(settings))
-    scheduler = LocalScheduler(blobs, options)
-    created = build_studio(settings, db, events, blobs, scheduler, worker_version="1.0")
+    created = drawing(str(WORKER))
     async with created.dispatcher:
         yield created
-    await scheduler.close()
 
 
 async def test_a_frame_contains_the_logo_and_the_colour_of_the_brand(

@@ -10,13 +10,12 @@ import pytest
 from avatar.spec import RenderSpec
 from waiting import eventually_async
 
-from farm.local import LocalScheduler
 from farm.placement import Retries
 from soundstage.settings import Settings
 from studio.renders.repository import Renders
 from studio.renders.schemas import RenderRequest
 from studio.renders.states import RenderState
-from studio.wiring import Studio, build_studio, worker_cache
+from studio.wiring import Studio, worker_cache
 
 FILES_OF_ONE = 3
 """A part, half of another, and the list of both; see tests/farm/stand_in.py."""
@@ -106,13 +105,7 @@ async def test_a_server_that_stops_keeps_all_and_a_cancel_before_the_next_one_dr
 
 
 async def test_a_cancel_that_a_server_did_not_live_to_pass_on_is_made_good_by_the_next(
-    rooms: Studio,
-    cache_files: Callable[[], int],
-    settings: Settings,
-    db: Any,
-    events: Any,
-    blobs: Any,
-    scheduler: LocalScheduler,
+    rooms: Studio, cache_files: Callable[[], int], db: Any, new_studio: Any
 ) -> None:
     """Two renders of the server that was killed; one of them was cancelled in its last moment."""
     ours, theirs = await begin(rooms, cache_files, "!keep"), await begin(rooms, cache_files, "!keep\nother")
@@ -123,7 +116,7 @@ async def test_a_cancel_that_a_server_did_not_live_to_pass_on_is_made_good_by_th
             assert row is not None
             row.state, row.cancel_requested = RenderState.RUNNING, cancelled
     assert cache_files() == 2 * FILES_OF_ONE
-    next_one = build_studio(settings, db, events, blobs, scheduler, worker_version="1.0")
+    next_one = new_studio()
     async with next_one.dispatcher:
         assert (await next_one.renders.wait(ours)).state is RenderState.CANCELLED
         assert cache_files() == FILES_OF_ONE

@@ -18,20 +18,20 @@ from farm.measured import MeasuredScheduler
 from farm.needs import Needs
 from studio.renders.journal import stream_of
 from studio.renders.schemas import RenderRequest
-from studio.wiring import build_studio, worker_cache
+from studio.wiring import worker_cache
 
 STAND_IN = Path(__file__).parents[1] / "farm" / "stand_in.py"
 RIG = Needs(engine="rig")
 
 
 @pytest.fixture
-async def rooms(settings: Any, db: Any, events: Any, blobs: Any) -> AsyncIterator[Any]:
+async def rooms(settings: Any, db: Any, blobs: Any, new_studio: Any) -> AsyncIterator[Any]:
     """A studio that measures; one worker at a time."""
     times = RunTimes(db)
     command = (sys.executable, "-I", "-S", str(STAND_IN))
     options = LocalOptions(command, settings.state_dir / "work", worker_cache(settings), 1, grace_s=1.0)
     scheduler = MeasuredScheduler(LocalScheduler(blobs, options), blobs, times)
-    created = build_studio(settings, db, events, blobs, scheduler, times, worker_version="1.0")
+    created = new_studio(scheduler=scheduler, times=times)
     await created.dispatcher.start()
     yield created
     await created.dispatcher.close()

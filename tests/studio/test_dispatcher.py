@@ -21,13 +21,14 @@ from studio.renders.journal import stream_of
 from studio.renders.repository import Renders
 from studio.renders.schemas import RenderRequest
 from studio.renders.states import RenderState
-from studio.wiring import build_studio
 
 SERVER = """
 import asyncio, sys
 from pathlib import Path
 import studio.models
 from farm.local import LocalOptions, LocalScheduler
+from policy.audit import AuditLog
+from policy.audit.head import HeadFile
 from soundstage.blobs import BlobStore
 from soundstage.database import Database
 from soundstage.events import EventStore
@@ -43,7 +44,8 @@ async def main(root, stand_in, database_url):
     command = (sys.executable, "-I", "-S", stand_in)
     options = LocalOptions(command, settings.state_dir / "work", worker_cache(settings), concurrency=1)
     scheduler = LocalScheduler(blobs, options)
-    made = build_studio(settings, db, EventStore(db), blobs, scheduler, worker_version="1.0")
+    audit = AuditLog(db, HeadFile(settings.state_dir))
+    made = build_studio(settings, db, EventStore(db), blobs, scheduler, audit, worker_version="1.0")
     await made.dispatcher.start()
     await asyncio.Event().wait()
 
@@ -106,7 +108,7 @@ async def test_a_cancel_that_came_while_nobody_drove_is_carried_out(
 
 
 async def test_closing_puts_renders_back_into_the_queue_and_the_next_one_finishes_them(
-    studio_rooms: Any, ask: Any, settings: Any, db: Any, events: Any, blobs: Any, scheduler: Any
+    studio_rooms: Any, ask: Any, new_studio: Any
 ) -> None:
     view = await studio_rooms.renders.create(ask("!slow 1"))
     await studio_rooms.dispatcher.start()
@@ -117,7 +119,7 @@ async def test_closing_puts_renders_back_into_the_queue_and_the_next_one_finishe
     await eventually_async(running)
     await studio_rooms.dispatcher.close()
     assert (await studio_rooms.renders.get(view.id)).state is RenderState.QUEUED
-    next_one = build_studio(settings, db, events, blobs, scheduler, worker_version="1.0")
+    next_one = new_studio()
     async with next_one.dispatcher:
         assert (await next_one.renders.wait(view.id)).state is RenderState.DONE
 
@@ -144,7 +146,7 @@ async def test_a_render_goes_on_after_its_database_was_away(
 
 
 async def test_a_render_stopped_in_its_assembly_is_finished_by_the_next_one(
-    studio_rooms: Any, ask: Any, settings: Any, db: Any, events: Any, blobs: Any, scheduler: Any
+    studio_rooms: Any, ask: Any, events: Any, new_studio: Any
 ) -> None:
     view = await studio_rooms.renders.create(ask("!assemble-slow 1"))
     await studio_rooms.dispatcher.start()
@@ -156,16 +158,16 @@ async def test_a_render_stopped_in_its_assembly_is_finished_by_the_next_one(
     await eventually_async(assembling)
     await studio_rooms.dispatcher.close()
     assert (await studio_rooms.renders.get(view.id)).state is RenderState.QUEUED
-    next_one = build_studio(settings, db, events, blobs, scheduler, worker_version="1.0")
+    next_one = new_studio()
     async with next_one.dispatcher:
         assert (await next_one.renders.wait(view.id)).state is RenderState.DONE
         assert (await next_one.renders.detail(view.id)).segments[0].attempts == 1
 
 
 async def test_one_of_two_dispatchers_drives_and_the_other_takes_over(
-    studio_rooms: Any, settings: Any, db: Any, events: Any, blobs: Any, scheduler: Any, ask: Any
+    studio_rooms: Any, new_studio: Any, ask: Any
 ) -> None:
-    other = build_studio(settings, db, events, blobs, scheduler, worker_version="1.0")
+    other = new_studio()
     await studio_rooms.dispatcher.start()
 
     async def driving() -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
+from audit_logs import audit_of
 from fastapi import FastAPI
 from local_login import log_in_locally
 from sqlalchemy import update
@@ -42,7 +43,13 @@ async def server(settings: Settings, database_url: str, scheduler: Any) -> Async
     events = EventStore(db)
     app = FastAPI()
     app.state.studio = build_studio(
-        settings, db, events, BlobStore.open(settings.blobs_url), scheduler, worker_version="1.0"
+        settings,
+        db,
+        events,
+        BlobStore.open(settings.blobs_url),
+        scheduler,
+        audit_of(db, settings),
+        worker_version="1.0",
     )
     add_routers(app, *routers())
     policy = Policy.open(settings, db, events)

@@ -242,6 +242,9 @@ def with_entities() -> bytes:
 def refusals() -> Iterator[tuple[bytes, str, str]]:
     yield deck()[:-4000], "deck.pptx", "import.unreadable"
     yield letter()[:6000], "letter.docx", "import.unreadable"
+    yield b"PK nothing", "slides.PPTX", "import.unreadable"
+    yield b"", "slides.pptx", "import.empty"
+    yield b"A letter that is plain text.", "letter.docx", "import.unreadable"
     yield b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "old.ppt", "import.old_format"
     yield b"%PDF-1.7 text", "paper.pdf", "import.unknown_type"
     yield bytes(range(256)), "noise.bin", "import.unknown_type"

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from farm.local import LocalOptions, LocalScheduler
 from policy import Policy, Principal
 from policy.keys.schemas import KeyRequest
 from soundstage.database.tenants import tenant_scope
@@ -22,7 +21,6 @@ from studio.personas import pictures
 from studio.personas.schemas import PersonaDraft
 from studio.references.repository import References
 from studio.thumbnails.service import ThumbnailWidth
-from studio.wiring import build_studio, worker_cache
 
 WORKER = Path(__file__).parents[2] / "avatar" / ".venv" / "bin" / "avatar"
 CONSENT = {"person": "Grace H.", "purpose": "courses", "granted_at": "2026-01-01"}
@@ -103,24 +101,18 @@ async def test_who_may_not_read_personas_and_other_tenants_see_no_picture(
     assert refused.value.code == "persona.not_found"
 
 
-async def test_without_a_worker_it_says_what_is_missing(
-    settings: Any, db: Any, events: Any, blobs: Any, scheduler: Any
-) -> None:
-    studio = build_studio(
-        settings, db, events, blobs, scheduler, worker_version="1.0", speech_worker_binary="no-such-worker"
-    )
+async def test_without_a_worker_it_says_what_is_missing(new_studio: Any) -> None:
+    studio = new_studio(speech_worker_binary="no-such-worker")
     with pytest.raises(SoundstageError) as refused:
         await studio.persona_pictures.open("nova", ThumbnailWidth.SMALL)
     assert (refused.value.code, refused.value.status) == ("persona.no_worker", 503)
 
 
 async def test_the_real_worker_draws_a_drawn_character_once_and_anew_when_its_face_changes(
-    settings: Any, db: Any, events: Any, blobs: Any
+    settings: Any, db: Any, drawing: Any
 ) -> None:
     assert os.access(WORKER, os.X_OK), "the worker is not installed: run `make setup`"
-    options = LocalOptions((str(WORKER),), settings.state_dir / "work", worker_cache(settings))
-    scheduler = LocalScheduler(blobs, options)
-    studio = build_studio(settings, db, events, blobs, scheduler, worker_version="1.0")
+    studio = drawing(str(WORKER))
     drawer = studio.persona_pictures
     first, path = await drawer.open("nova", ThumbnailWidth.MEDIUM)
     drawn = Image.open(path)
@@ -138,7 +130,6 @@ async def test_the_real_worker_draws_a_drawn_character_once_and_anew_when_its_fa
     async with db.session() as session:
         after = dict(await References(session).holds_of_owner("persona:nova"))
     assert len(after) == 2 and not set(after) & set(before), "that of the earlier face is let go"
-    await scheduler.close()
 
 
 async def store(blobs: Any) -> set[str]:

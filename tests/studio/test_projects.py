@@ -207,4 +207,4 @@ async def test_a_project_that_says_nothing_cannot_be_rendered(client: Any, proje
     await scene(client, project, "  ", title="Outro")
     silent = await client.post("/api/renders", json={"project": project})
     assert (silent.status_code, silent.json()["code"]) == (422, "scene.empty")
-    assert "2 (Outro)" in silent.json()["detail"]
+    assert silent.json()["detail"] == "Scene 2 (Outro) has no words yet."

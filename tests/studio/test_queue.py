@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,31 +11,14 @@ from sqlalchemy import insert
 from waiting import eventually_async
 
 from policy.audit import AuditLog
-from policy.audit.head import HeadFile
 from studio.renders.models import Render
 from studio.renders.repository import Renders
 from studio.renders.schemas import RenderChange
 from studio.renders.states import RenderState
-from studio.wiring import Studio, build_studio
 
 pytestmark = pytest.mark.each_database
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-@pytest.fixture
-def audit(db: Any, settings: Any) -> AuditLog:
-    return AuditLog(db, HeadFile(settings.state_dir))
-
-
-@pytest.fixture
-async def studio_rooms(
-    settings: Any, db: Any, events: Any, blobs: Any, scheduler: Any, audit: AuditLog
-) -> AsyncIterator[Studio]:
-    """The services with an audit log; nobody drives renders."""
-    created = build_studio(settings, db, events, blobs, scheduler, None, audit, worker_version="1.0")
-    yield created
-    await created.dispatcher.close()
 
 
 def row(number: int, **more: Any) -> dict[str, Any]:

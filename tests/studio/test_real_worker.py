@@ -16,7 +16,6 @@ from metric_values import metric_value, read_state
 from voice_server import voice_server
 
 from app.server.video_authority import authority_pem, video_signer
-from farm.local import LocalOptions, LocalScheduler
 from soundstage.errors import SoundstageError
 from soundstage.telemetry import Metrics
 from studio.assets.schemas import AssetLabels
@@ -26,22 +25,17 @@ from studio.renders.states import RenderState
 from studio.state_metrics import read_studio_state
 from studio.voices.schemas import VoiceLabels
 from studio.voices.services import SpeechService
-from studio.wiring import Studio, build_studio, worker_cache
+from studio.wiring import Studio
 
 WORKER = Path(__file__).parents[2] / "avatar" / ".venv" / "bin" / "avatar"
 
 
 @pytest.fixture
-async def real_rooms(settings: Any, db: Any, events: Any, blobs: Any) -> AsyncIterator[Studio]:
+async def real_rooms(settings: Any, drawing: Any) -> AsyncIterator[Studio]:
     assert os.access(WORKER, os.X_OK), "the worker is not installed: run `make setup`"
-    options = LocalOptions((str(WORKER),), settings.state_dir / "work", worker_cache(settings))
-    scheduler = LocalScheduler(blobs, options)
-    created = build_studio(
-        settings, db, events, blobs, scheduler, worker_version="1.0", signer=video_signer(settings)
-    )
+    created = drawing(str(WORKER), signer=video_signer(settings))
     async with created.dispatcher:
         yield created
-    await scheduler.close()
 
 
 def boxes(film: bytes) -> list[bytes]:

@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import httpx
 import pytest
 
 from farm.history import RunTimes
-from farm.local import LocalScheduler
-from soundstage.blobs import BlobStore
 from soundstage.database import Database
-from soundstage.events import EventStore
-from soundstage.settings import Settings
 from studio.renders.schemas import RenderRequest
-from studio.wiring import Studio, build_studio
+from studio.wiring import Studio
 
 LOOK = {"canvas": {"width": 320, "height": 180}}
 
 
 @pytest.fixture
-async def studio_rooms(
-    settings: Settings, db: Database, events: EventStore, blobs: BlobStore, scheduler: LocalScheduler
-) -> AsyncIterator[Studio]:
-    created = build_studio(settings, db, events, blobs, scheduler, RunTimes(db), worker_version="1.0")
+async def studio_rooms(db: Database, new_studio: Callable[..., Studio]) -> AsyncIterator[Studio]:
+    created = new_studio(times=RunTimes(db))
     yield created
     await created.dispatcher.close()
 
@@ -59,7 +53,10 @@ async def test_one_changed_word_leaves_one_scene_to_be_made(client: httpx.AsyncC
 
 async def test_all_that_is_missing_is_named_by_scene(client: httpx.AsyncClient) -> None:
     project, ids = await project_with(
-        client, {"script": "One."}, {"script": ""}, {"script": "Three.", "persona": "nobody"}
+        client,
+        {"script": "One."},
+        {"script": "", "title": "Scene 1"},
+        {"script": "Three.", "persona": "nobody"},
     )
     plan = await plan_of(client, project)
     assert [(one["scene"], one["code"]) for one in plan["missing"]] == [
@@ -67,6 +64,7 @@ async def test_all_that_is_missing_is_named_by_scene(client: httpx.AsyncClient) 
         (ids[2], "persona.not_found"),
     ]
     assert all(one["message"] and one["hint"] for one in plan["missing"])
+    assert plan["missing"][0]["message"] == "Scene 2 has no words yet."
     empty = (await client.post("/api/projects", json={"title": "Empty"})).json()["slug"]
     assert [one["code"] for one in (await plan_of(client, empty))["missing"]] == ["project.no_scenes"]
     unknown = await client.post("/api/renders/plan", json={"project": "nothing"})

@@ -228,10 +228,15 @@ async def test_a_render_is_deleted_with_its_files_but_not_while_it_runs(
     assert (last.kind, last.data["id"]) == ("render.deleted", view.id), "open pages hear of it"
 
 
-async def test_a_preview_is_one_task_and_gets_no_name_in_out_dir(rooms: Any, ask: Any, settings: Any) -> None:
+async def test_a_preview_is_one_task_and_gets_no_name_in_out_dir(
+    rooms: Any, ask: Any, settings: Any, events: Any
+) -> None:
     view = await rooms.renders.create(ask("hello", preview=True))
     ended = await rooms.renders.wait(view.id)
     assert (ended.kind, ended.state) == ("preview", RenderState.DONE)
+    assert await rooms.renders.list() == [], "it is no video"
+    states = [one.data for one in await events.read(stream_of(view.id)) if one.kind == "render.state"]
+    assert {one["kind"] for one in states} == {"preview"}, "pages tell it apart"
     assert [output.role for output in ended.outputs] == ["video"]
     assert files_in(settings.out_dir) == []
     with pytest.raises(Invalid, match="no scene 'nine'"):

@@ -12,7 +12,6 @@ from soundstage.errors import Unavailable
 from studio.renders.repository import Segments
 from studio.renders.schemas import RenderRequest
 from studio.renders.states import RenderState
-from studio.wiring import build_studio
 
 pytestmark = pytest.mark.each_database
 
@@ -39,12 +38,10 @@ async def test_an_unchanged_scene_is_not_made_again(rooms: Any) -> None:
     assert [segment.attempts for segment in second.segments] == [1, 1, 1]
 
 
-async def test_another_worker_version_makes_its_own_segments(rooms: Any, settings: Any, db: Any) -> None:
+async def test_another_worker_version_makes_its_own_segments(rooms: Any, new_studio: Any) -> None:
     await render_scene(rooms, spec_of("one"))
     await rooms.dispatcher.close()
-    newer = build_studio(
-        settings, db, rooms.events, rooms.assets.blobs, rooms.personas.scheduler, worker_version="2.0"
-    )
+    newer = new_studio(worker_version="2.0")
     async with newer.dispatcher:
         assert [segment.reused for segment in (await render_scene(newer, spec_of("one"))).segments] == [False]
 

@@ -13,7 +13,6 @@ from sqlalchemy import select
 
 from policy.attempts import PER_SOURCE
 from policy.audit import AuditLog
-from policy.audit.head import HeadFile
 from soundstage.database import Database, utcnow
 from soundstage.database.tenants import bypass_tenant_filter, tenant_scope
 from studio.assets.schemas import AssetLabels
@@ -25,25 +24,11 @@ from studio.share_links import service
 from studio.share_links.models import ShareLink
 from studio.share_links.page import video_page
 from studio.share_links.schemas import ShareLinkDraft
-from studio.wiring import Studio, build_studio
+from studio.wiring import Studio
 
 pytestmark = pytest.mark.each_database
 SMALL = Canvas(width=320, height=180)
 WEEK = timedelta(days=7)
-
-
-@pytest.fixture
-def audit(db: Database, tmp_path: Any) -> AuditLog:
-    return AuditLog(db, HeadFile(tmp_path))
-
-
-@pytest.fixture
-async def studio_rooms(
-    settings: Any, db: Database, events: Any, blobs: Any, scheduler: Any, audit: AuditLog
-) -> AsyncIterator[Studio]:
-    created = build_studio(settings, db, events, blobs, scheduler, None, audit, worker_version="1.0")
-    yield created
-    await created.dispatcher.close()
 
 
 @pytest.fixture

@@ -205,3 +205,37 @@ def test_the_mood_of_a_scene_goes_before_the_personas(library: PersonaLibrary) -
         "sad",
         "serious",
     ]
+
+
+@pytest.mark.parametrize(
+    ("script", "language"),
+    [
+        ("Welcome to the lab.", "en-gb"),
+        ("Guten Abend. Der Zug fährt um acht.", "de"),
+        ("Bonjour à tous, bienvenue au musée.", "fr"),
+        ("Willkommen", "en-gb"),
+        ("San Francisco", "en-gb"),
+        ("Herr Schmidt will see you now.", "en-gb"),
+        ("Milo", "en-gb"),
+    ],
+)
+def test_a_script_that_is_surely_in_another_language_is_read_in_it(
+    library: PersonaLibrary, script: str, language: str
+) -> None:
+    [scene] = spec_of_script(RenderRequest(script=script, persona="ada"), library).scenes
+    assert scene.language == language
+
+
+def test_a_language_that_is_named_holds(library: PersonaLibrary) -> None:
+    script = "Guten Abend. Der Zug fährt um acht."
+    [scene] = spec_of_script(RenderRequest(script=script, persona="ada", language="nl"), library).scenes
+    assert scene.language == "nl"
+
+
+def test_a_voice_of_one_language_reads_all_in_it(tmp_path: Path) -> None:
+    piper = PERSONA.replace("{kind: espeak, voice: en-gb}", "{kind: piper, voice: amy}")
+    (tmp_path / "ada.yaml").write_text(piper)
+    library = PersonaLibrary(tmp_path, tmp_path / "own")
+    script = "Guten Abend. Der Zug fährt um acht."
+    [scene] = spec_of_script(RenderRequest(script=script, persona="ada"), library).scenes
+    assert scene.language == "en-gb"

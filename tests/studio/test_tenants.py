@@ -10,7 +10,6 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.exc import StatementError
 
 from policy.audit import AuditLog
-from policy.audit.head import HeadFile
 from soundstage.database.tenants import (
     NO_TENANT,
     TenantOwned,
@@ -31,20 +30,11 @@ from studio.renders.models import Render, RenderOutput, RenderSegment, Segment
 from studio.renders.segments import segment_key
 from studio.retention.service import RetentionRules
 from studio.webhooks.schemas import WebhookDraft
-from studio.wiring import build_studio
 
 pytestmark = pytest.mark.each_database
 
 PHOTO = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00" + b"grace" * 50
 CONSENT = {"person": "Grace H.", "purpose": "course videos", "granted_at": "2026-01-05"}
-
-
-@pytest.fixture
-async def studio_rooms(settings: Any, db: Any, events: Any, blobs: Any, scheduler: Any, tmp_path: Any) -> Any:
-    audit = AuditLog(db, HeadFile(tmp_path))
-    created = build_studio(settings, db, events, blobs, scheduler, None, audit, worker_version="1.0")
-    yield created
-    await created.dispatcher.close()
 
 
 async def tenants_in(db: Any, table: type[TenantOwned]) -> set[str]:
@@ -54,7 +44,7 @@ async def tenants_in(db: Any, table: type[TenantOwned]) -> set[str]:
 
 
 async def test_a_render_and_all_that_comes_of_it_is_its_tenants(
-    rooms: Any, render_to_end: Any, db: Any, events: Any, tmp_path: Any
+    rooms: Any, render_to_end: Any, db: Any, events: Any, audit: AuditLog
 ) -> None:
     with tenant_scope("acme"):
         view = await render_to_end(rooms, "hello")
@@ -77,7 +67,6 @@ async def test_a_render_and_all_that_comes_of_it_is_its_tenants(
         assert missing.value.code == "render.not_found"
     reported = await events.read(f"render:{view.id}")
     assert {event.data["tenant"] for event in reported} == {"acme"}
-    audit = AuditLog(db, HeadFile(tmp_path))
     assert [line.kind for line in await audit.read(0, 10, "acme")] == ["artefact.made"]
     assert await audit.read(0, 10, "default") == []
 

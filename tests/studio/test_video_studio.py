@@ -13,7 +13,6 @@ from avatar.spec import Canvas
 from fastapi import FastAPI
 from local_login import log_in_locally
 
-from farm.local import LocalOptions, LocalScheduler
 from policy import Policy, install_policy
 from soundstage.errors import install_error_handlers
 from soundstage.routers import add_routers
@@ -21,7 +20,6 @@ from studio.personas.schemas import Persona
 from studio.personas.video_studio import BACKGROUNDS, StudioOrder, request_of
 from studio.renders.schemas import RenderRequest
 from studio.routes import routers
-from studio.wiring import build_studio, worker_cache
 
 WORKER = Path(__file__).parents[2] / "avatar" / ".venv" / "bin" / "avatar"
 SMALL = Canvas(width=320, height=180)
@@ -105,7 +103,7 @@ async def test_the_older_video_studio_knows_no_persona_of_a_name_that_none_can_h
 
 @pytest.fixture
 async def real(
-    settings: Any, db: Any, events: Any, blobs: Any, monkeypatch: pytest.MonkeyPatch
+    settings: Any, db: Any, events: Any, drawing: Any, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[tuple[httpx.AsyncClient, Any]]:
     """The REST API before the real worker, and its renders, in small: their length is what is measured."""
 
@@ -114,9 +112,7 @@ async def real(
 
     monkeypatch.setattr("studio.personas.routes.request_of", request_small)
     assert os.access(WORKER, os.X_OK), "the worker is not installed: run `make setup`"
-    options = LocalOptions((str(WORKER),), settings.state_dir / "work", worker_cache(settings))
-    scheduler = LocalScheduler(blobs, options)
-    studio = build_studio(settings, db, events, blobs, scheduler, worker_version="1.0")
+    studio = drawing(str(WORKER))
     app = FastAPI(openapi_url=None)
     app.state.studio = studio
     add_routers(app, *routers())
@@ -131,7 +127,6 @@ async def real(
         httpx.AsyncClient(transport=transport, base_url=address, headers=headers) as c,
     ):
         yield c, studio.renders
-    await scheduler.close()
 
 
 async def test_the_finished_video_of_the_real_worker_is_as_long_as_it_was_asked_to_be(real: Any) -> None:

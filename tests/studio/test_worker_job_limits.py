@@ -114,7 +114,7 @@ async def test_a_file_that_says_it_is_too_large_is_not_read(client: Any, files: 
 async def test_a_file_for_which_there_is_no_room_is_not_read(
     client: Any, files: Files, blobs: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(blobs, "_quota_bytes", 1000 << 10)
+    monkeypatch.setattr(blobs._quota, "_limit_bytes", 1000 << 10)
     async for url in declare(str(1 << 20)):
         answer = await run(client, {**files.job(consent=CONSENT), "image_url": url})
         assert (answer.status_code, answer.json()["code"]) == (507, "blobs.quota_exceeded"), answer.text

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from loopback_http import Reply, Request, serving
 
-from farm.local import LocalOptions, LocalScheduler
 from policy import Policy, Principal
 from policy.keys.schemas import KeyRequest
 from soundstage.database.tenants import tenant_scope
@@ -21,7 +20,6 @@ from soundstage.errors import SoundstageError
 from soundstage.settings import Settings
 from soundstage.settings.outgoing import DownloadSettings
 from studio.outgoing import download_destinations
-from studio.wiring import build_studio, worker_cache
 from studio.worker_jobs.routes import JobAnswer
 
 JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00" + bytes(range(256)) * 8
@@ -213,23 +211,18 @@ async def test_who_may_make_videos_alone_may_not_bring_files_or_consents(
     assert len(requests) == 2, "only the last one was fetched"
 
 
-async def test_the_real_worker_makes_a_lipsync_only_job(
-    settings: Any, db: Any, events: Any, blobs: Any
-) -> None:
+async def test_the_real_worker_makes_a_lipsync_only_job(drawing: Any) -> None:
     assert os.access(WORKER, os.X_OK), "the worker is not installed: run `make setup`"
     content = {"/face.png": DRAWN.read_bytes(), "/speech.wav": tone(1.2)}
 
     async def answer(request: Request) -> Reply | None:
         return Reply(200, content[request.path])
 
-    options = LocalOptions((str(WORKER),), settings.state_dir / "work", worker_cache(settings))
-    scheduler = LocalScheduler(blobs, options)
-    created = build_studio(settings, db, events, blobs, scheduler, worker_version="1.0")
+    created = drawing(str(WORKER))
     async with created.dispatcher, serving(answer) as url:
         job = lipsync(url, "/face.png", consent=CONSENT, format={"width": 256, "height": 256, "fps": 10})
         view = await created.worker_jobs.run(job, Principal.local_admin())
         done = JobAnswer.of(await created.renders.wait(view.id))
-    await scheduler.close()
     assert done.status == "COMPLETED", done
     assert done.output is not None and abs((done.output.duration_ms or 0) - 1200) <= 100
 

@@ -151,7 +151,7 @@ async def test_a_publication_does_not_wait_longer_because_the_clock_was_set_back
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clock = SetClock()
-    monkeypatch.setattr("studio.publishing.publisher.ClockWatch", clock.watch)
+    monkeypatch.setattr("soundstage.background.ClockWatch", clock.watch)
     youtube.faults["start"] = [Says(503, headers={"retry-after": "90"})]
     async with start() as outgoing:
         publication = await publish(outgoing, render)

@@ -8,7 +8,7 @@ import json
 import sys
 import wave
 from array import array
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,9 @@ from voice_stage import refusal
 
 from farm.local import LocalOptions, LocalScheduler
 from soundstage.blobs import BlobStore
-from soundstage.database import Database
-from soundstage.events import EventStore
 from soundstage.settings import Settings
 from studio.personas.schemas import Persona
-from studio.wiring import Studio, build_studio, worker_cache
+from studio.wiring import Studio, worker_cache
 
 ROOT = Path(__file__).parents[3]
 WORKER = ROOT / "avatar" / ".venv" / "bin" / "avatar"
@@ -49,12 +47,8 @@ async def scheduler(settings: Settings, blobs: BlobStore) -> AsyncIterator[Local
 
 
 @pytest.fixture
-async def studio_rooms(
-    settings: Settings, db: Database, events: EventStore, blobs: BlobStore, scheduler: LocalScheduler
-) -> AsyncIterator[Studio]:
-    created = build_studio(
-        settings, db, events, blobs, scheduler, worker_version="1.0", worker_command=(str(WORKER),)
-    )
+async def studio_rooms(new_studio: Callable[..., Studio]) -> AsyncIterator[Studio]:
+    created = new_studio(worker_command=(str(WORKER),))
     created.library.save(Persona(id="ada", name="Ada"))
     yield created
     await created.dispatcher.close()

@@ -144,7 +144,7 @@ async def test_a_delivery_does_not_wait_longer_because_the_clock_was_set_back(
     start: Any, receiver: Any, happen: Any, db: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = SetClock()
-    monkeypatch.setattr("studio.webhooks.sender.ClockWatch", clock.watch)
+    monkeypatch.setattr("soundstage.background.ClockWatch", clock.watch)
     receiver.answers = [Reply(429, b"", {"retry-after": "120"})]
     async with start() as outgoing:
         webhook = await outgoing.webhooks.create(WebhookDraft(url=receiver.url), created_by="a test")
