@@ -14,6 +14,7 @@ from fastapi.requests import HTTPConnection
 
 from policy.principal import DEFAULT_TENANT, Principal
 from soundstage.errors import Invalid
+from soundstage.one_line import printable
 
 DELEGATION_HEADER = "Soundstage-Acting-For"
 DELEGATION_PERMISSION = "person:represent"
@@ -65,5 +66,5 @@ def set_acting_for(connection: HTTPConnection, caller: Principal) -> None:
             f"The header {DELEGATION_HEADER} is malformed.",
             "Send the id, the name and the tenant of the person, percent-encoded and joined by semicolons.",
         )
-    person = ActingFor(*("".join(char if char.isprintable() else "�" for char in part) for part in parts))
+    person = ActingFor(*(printable(part, "�") for part in parts))
     _acting_for.set(person)

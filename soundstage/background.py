@@ -13,11 +13,13 @@ import os
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from contextvars import Context, copy_context
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Protocol, Self
 
 from soundstage.backoff import Backoff
+from soundstage.clock_jumps import ClockWatch
 from soundstage.errors import SoundstageError
 from soundstage.tasks import cancel_all
 from soundstage.telemetry import get_logger, metrics
@@ -107,7 +109,8 @@ class Worker:
     """Polls at once, after each `wake`, and `poll_s` seconds after the last poll (None: only when woken).
 
     Only one process polls where there is a `lock`; the others wait for it. `context` returns the
-    `contextvars.Context` that it runs in. `retries`: the delays after failed polls.
+    `contextvars.Context` that it runs in. `retries`: the delays after failed polls. `bring_forward` shortens
+    stored waits, before a poll, by as much as the clock of this machine was set back.
     """
 
     def __init__(
@@ -119,9 +122,12 @@ class Worker:
         lock: LeaderLock | None = None,
         retries: Backoff | None = None,
         context: Callable[[], Context] = copy_context,
+        bring_forward: Callable[[timedelta], Awaitable[None]] | None = None,
     ) -> None:
         self.name = name
         self.poll = poll
+        self._clock = ClockWatch()
+        self._bring_forward = bring_forward
         self._poll_s = poll_s
         first_s = 1.0 if poll_s is None else poll_s
         # Never sooner than without the failure.
@@ -201,6 +207,8 @@ class Worker:
     async def _poll_once(self) -> float | None:
         if self._lock is not None and not await self._lock.acquire():
             return LOCK_RETRY_S
+        if self._bring_forward is not None and (set_back := self._clock.set_back()):
+            await self._bring_forward(set_back)
         pause_s = await self.poll()
         return self._poll_s if pause_s is None else pause_s
 
@@ -221,8 +229,16 @@ class ItemWorker(Worker):
         poll_s: float | None = 0.5,
         lock: LeaderLock | None = None,
         context: Callable[[], Context] = copy_context,
+        bring_forward: Callable[[timedelta], Awaitable[None]] | None = None,
     ) -> None:
-        super().__init__(name, self._start_due_items, poll_s=poll_s, lock=lock, context=context)
+        super().__init__(
+            name,
+            self._start_due_items,
+            poll_s=poll_s,
+            lock=lock,
+            context=context,
+            bring_forward=bring_forward,
+        )
         self._due = due
         self._step = step
         self._max_active = max_active

@@ -34,4 +34,14 @@ def one_line(value: object) -> object:
     return " ".join(printable.split())
 
 
+def printable(text: str, instead: str = " ") -> str:
+    """Returns the text with `instead` in place of each character that does not print."""
+    return "".join(char if char.isprintable() else instead for char in text)
+
+
+def shorten(text: str, limit: int) -> str:
+    """Returns at most `limit` characters, the last of a longer text an ellipsis."""
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
 OneLine = Annotated[str, BeforeValidator(one_line)]

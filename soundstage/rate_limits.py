@@ -97,11 +97,6 @@ class RateLimiter:
             self._shared.tokens -= min(cost, self._shared.rate.burst)
         return wait_s
 
-    def wait_s(self, source: str, cost: float = 1.0) -> float:
-        """Return the seconds until `take` would succeed, and take nothing."""
-        own = self._bucket(source_key(source))
-        return own.wait_s(cost) or self._shared_wait_s(cost, quiet=self._is_quiet(own))
-
     def refund(self, source: str, cost: float = 1.0) -> None:
         """Put back what `take` took, for attempts that turned out to be legitimate."""
         for bucket in (self._bucket(source_key(source)), self._shared):

@@ -42,10 +42,6 @@ class InFlightTask:
         return max(found, key=lambda allocation: int(allocation.get("CreateIndex", 0)), default=None)
 
     @property
-    def placed(self) -> bool:
-        return bool(self.allocations)
-
-    @property
     def running_somewhere(self) -> bool:
         """True while a worker of it may still hold resources."""
         return any(

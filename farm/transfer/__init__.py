@@ -3,6 +3,6 @@ reports.
 """
 
 from farm.transfer.routes import TRANSFER_PREFIX, TransferAdmission, transfer_router
-from farm.transfer.service import Listener, TransferService
+from farm.transfer.service import TransferService
 
-__all__ = ["TRANSFER_PREFIX", "Listener", "TransferAdmission", "TransferService", "transfer_router"]
+__all__ = ["TRANSFER_PREFIX", "TransferAdmission", "TransferService", "transfer_router"]

@@ -6,7 +6,6 @@ import hashlib
 import hmac
 import os
 import secrets
-import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -21,7 +20,7 @@ from farm.tasks import SegmentTask, TaskInput
 from farm.transfer.models import FarmTicket
 from farm.transfer.repository import FarmTickets
 from soundstage.blobs import BlobStore
-from soundstage.database import Database, lease_end, utcnow
+from soundstage.database import Database, LocalLeases, lease_end, utcnow
 from soundstage.errors import Conflict, Forbidden, Invalid, NotFound, Unauthorized
 from soundstage.telemetry import metrics
 
@@ -65,8 +64,8 @@ class TransferService:
         self._signed: dict[str, dict[str, int]] = {}
         self._stopping: dict[str, bool] = {}
         """Tasks whose worker shall stop, and whether for good."""
-        self._limits: dict[str, tuple[datetime, float]] = {}
-        """Ends of tokens that this process has set: as the rows have them, and on the monotonic clock."""
+        self._leases = LocalLeases[tuple[str, datetime]]()
+        """Tokens whose end this process has set, with that end as their rows have it."""
 
     async def issue(self, task: SegmentTask, order: WorkOrder, job_id: str, lifetime_s: float) -> str:
         """Returns a new token of a task, this once. The token before is void."""
@@ -80,9 +79,7 @@ class TransferService:
             ticket.task = asdict(task)
             ticket.order = order.model_dump(mode="json")
             ticket.variables = list(task.variables)
-            ticket.expires_at = lease_end(lifetime_s)
-            await tickets.add(ticket)
-            await self._note_limit(session, ticket, lifetime_s)
+            await self._set_end(session, ticket, lifetime_s)
         return token
 
     async def delete_expired(self) -> None:
@@ -107,13 +104,14 @@ class TransferService:
         async with self._db.transaction() as session:
             ticket = await FarmTickets(session).find(task_id)
             if ticket is not None:
-                ticket.expires_at = lease_end(lifetime_s)
-                await session.flush()
-                await self._note_limit(session, ticket, lifetime_s)
+                await self._set_end(session, ticket, lifetime_s)
 
-    async def _note_limit(self, session: AsyncSession, ticket: FarmTicket, lifetime_s: float) -> None:
+    async def _set_end(self, session: AsyncSession, ticket: FarmTicket, lifetime_s: float) -> None:
+        self._leases.release((ticket.task_id, ticket.expires_at))
+        ticket.expires_at = lease_end(lifetime_s)
+        await FarmTickets(session).add(ticket)
         await session.refresh(ticket, ["expires_at"])
-        self._limits[ticket.task_id] = ticket.expires_at, time.monotonic() + lifetime_s
+        self._leases.renew((ticket.task_id, ticket.expires_at), lifetime_s)
 
     async def close(self, task_id: str) -> None:
         """Makes the token void; what still comes is refused."""
@@ -121,12 +119,12 @@ class TransferService:
             ticket = await FarmTickets(session).find(task_id)
             if ticket is not None:
                 ticket.closed = True
+                self._leases.release((task_id, ticket.expires_at))
         self._listeners.pop(task_id, None)
         self._runs.pop(task_id, None)
         self._brought.pop(task_id, None)
         self._signed.pop(task_id, None)
         self._stopping.pop(task_id, None)
-        self._limits.pop(task_id, None)
 
     def listen(self, task_id: str, listener: Listener) -> None:
         """`listener` hears each report once, in its order."""
@@ -149,9 +147,7 @@ class TransferService:
         self._stopping[task_id] = for_good or self._stopping.get(task_id, False)
 
     async def admit(self, task_id: str, token: str) -> None:
-        """Raises unless `token` is the one of this task, and still good. Where this process has set its end,
-        the monotonic clock decides, which nobody sets.
-        """
+        """Raises unless `token` is the one of this task, and still good."""
         async with self._db.session() as session:
             ticket = await FarmTickets(session).find(task_id)
         # Compared also when there is no such task, so that the time tells nothing.
@@ -162,9 +158,8 @@ class TransferService:
                 "This token is not good for this task.",
                 "A worker gets its token with its job; it opens nothing else.",
             )
-        set_to, ends_s = self._limits.get(task_id, (None, 0.0))
-        is_ours = set_to == ticket.expires_at
-        if ticket.closed or (ends_s <= time.monotonic() if is_ours else ticket.expires_at <= utcnow()):
+        has_ended = self._leases.has_ended((task_id, ticket.expires_at))
+        if ticket.closed or (ticket.expires_at <= utcnow() if has_ended is None else has_ended):
             raise Forbidden(
                 "transfer.ended",
                 "This task has ended or its time is over.",

@@ -23,6 +23,7 @@ from policy.principal import DEFAULT_TENANT
 from soundstage.database import Database, in_transaction, on_commit, utcnow
 from soundstage.database.storable import storable
 from soundstage.errors import NotFound
+from soundstage.one_line import printable
 from soundstage.paging import Page, PageRequest
 from soundstage.request_source import request_source
 from soundstage.telemetry.masking import without_secrets
@@ -58,20 +59,17 @@ class AuditEntry:
 
 class AuditLog:
     """The chain of one database, an HMAC of each line under a key that is not in the database. Its head
-    (number and hash of the last line) is recorded in a file. Without a `head` file (tests) lines carry plain
-    hashes, and no head is recorded.
+    (number and hash of the last line) is recorded in a file.
     """
 
-    def __init__(self, db: Database, head: HeadFile | None = None) -> None:
+    def __init__(self, db: Database, head: HeadFile) -> None:
         self._db = db
-        self._recorded_head = None if head is None else RecordedHead(db, ChainHead, head)
+        self._recorded_head = RecordedHead(db, ChainHead, head)
 
     async def start(self) -> None:
         """Moves the recorded head on after a crash, and appends a line about it. Called once the database is
         migrated.
         """
-        if self._recorded_head is None:
-            return
 
         async def record(kind: str, data: Mapping[str, Any]) -> None:
             await self.record_now(AuditEntry(kind, "soundstage", data=data))
@@ -86,12 +84,10 @@ class AuditLog:
         # The transaction holds the write lock, so the head of the chain is read once.
         if _HEAD not in session.info:
             session.info[_HEAD] = await lines.last()
-            if self._recorded_head is not None and await self._recorded_head.contains_head(
-                lines, session.info[_HEAD]
-            ):
-                on_commit(session, lambda: self._committed(session))
+            if await self._recorded_head.contains_head(lines, session.info[_HEAD]):
+                on_commit(session, lambda: self._recorded_head.record_commit(session.info[_HEAD]))
         last: Head | None = session.info[_HEAD]
-        key = self._key()
+        key = self._recorded_head.key
         rows: list[dict[str, Any]] = []
         for entry in entries:
             stored = detach(_storable(entry.redactable)) if entry.redactable else None
@@ -134,19 +130,17 @@ class AuditLog:
         """Adopts the chain of a restored database, which another process has resumed; appends a line that
         says so where the chain does not hold the recorded head.
         """
-        if self._recorded_head is not None and not await self._recorded_head.is_in_chain():
+        if not await self._recorded_head.is_in_chain():
             await self.reset_head(AuditEntry("backup.adopted", "soundstage", data={"restore": restore_id}))
 
     async def reset_head(self, entry: AuditEntry) -> None:
         """Records the head anew from the chain as it is now, and appends a line that says so: after a
         restore, or when an administrator accepts what `verify` reported. Changed lines stay reported.
         """
-        if self._recorded_head is not None:
-            await self._recorded_head.forget()
+        await self._recorded_head.forget()
         async with self._db.transaction() as session:
-            if self._recorded_head is not None:
-                session.info[_HEAD] = await ChainHead(session).last()
-                on_commit(session, lambda: self._committed(session))
+            session.info[_HEAD] = await ChainHead(session).last()
+            on_commit(session, lambda: self._recorded_head.record_commit(session.info[_HEAD]))
             await self.record(session, entry)
 
     async def resume_restored_chain(self, entry: AuditEntry, *, accept_unproven: bool = False) -> Origin:
@@ -156,9 +150,6 @@ class AuditLog:
         `accept_unproven` a person resumes all the same, and the appended line holds the number of unproven
         lines.
         """
-        if self._recorded_head is None:
-            await self.reset_head(entry)
-            return Origin()
         origin = await self._recorded_head.origin(lambda check: self._walk(check, set()))
         if origin.unproven and not accept_unproven:
             return origin
@@ -231,13 +222,10 @@ class AuditLog:
 
         The text of a line may be missing when a later line of the chain records its redaction.
         """
-        check = ChainCheck(self._key())
+        check = ChainCheck(self._recorded_head.key)
         missing_text: set[int] = set()
-        if self._recorded_head is None:
-            verdict = await judge(check, self._walk(check, missing_text))
-        else:
-            walk = partial(self._walk, check, missing_text)
-            verdict = await judge(check, self._recorded_head.verify(check, walk, pinned))
+        walk = partial(self._walk, check, missing_text)
+        verdict = await judge(check, self._recorded_head.verify(check, walk, pinned))
         if missing_text and verdict.broken_at is None:
             return AuditVerdict(
                 lines=check.count,
@@ -263,18 +251,9 @@ class AuditLog:
                     if line.kind == TEXT_REDACTED:
                         missing_text.difference_update(line.data[LINES])
 
-    def _key(self) -> bytes | None:
-        return None if self._recorded_head is None else self._recorded_head.key
-
-    def _committed(self, session: AsyncSession) -> None:
-        """Records the head of the chain; only after the commit, because the lines do not exist before."""
-        if self._recorded_head is not None:
-            self._recorded_head.record_commit(session.info[_HEAD])
-
     def close(self) -> None:
         """Writes the head of the chain to its file; call it before the process ends."""
-        if self._recorded_head is not None:
-            self._recorded_head.close()
+        self._recorded_head.close()
 
 
 def _content(line: Mapping[str, Any]) -> list[Any]:
@@ -304,7 +283,7 @@ def _pages(subjects: Collection[str]) -> Iterator[tuple[str, ...]]:
 
 
 def _plain(text: str) -> str:
-    return "".join(char if char.isprintable() else "�" for char in text)[:200]
+    return printable(text, "�")[:200]
 
 
 def _storable(data: Mapping[str, Any]) -> dict[str, Any]:

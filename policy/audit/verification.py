@@ -24,7 +24,7 @@ class ChainBrokenError(Exception):
 class ChainCheck:
     """Takes the lines of a chain in their order, then its end."""
 
-    def __init__(self, key: bytes | None) -> None:
+    def __init__(self, key: bytes) -> None:
         self._key = key
         self.count = 0
         self.last = GENESIS
@@ -47,7 +47,7 @@ class ChainCheck:
 
         Raises `ChainBrokenError`.
         """
-        if self._key is None or (self.count == 0 and head is None):
+        if self.count == 0 and head is None:
             return
         if head is None:
             raise ChainBrokenError(self.count, "audit.head_missing", "the recorded end of the log is missing")

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
-import time
 from collections.abc import AsyncIterator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
@@ -25,7 +23,9 @@ from soundstage.blobs.bucket import (
     names_no_object,
 )
 from soundstage.blobs.copies import Copies
-from soundstage.blobs.in_flight import InFlightBytes
+from soundstage.blobs.folder import BlobFolder
+from soundstage.blobs.objects import BlobObjects
+from soundstage.blobs.quota import MIB, Quota
 from soundstage.blobs.replicas import READ_BYTES, Replicas
 from soundstage.blobs.schemas import DEFAULT_MEDIA_TYPE, Blob, StoredBlob, is_key, key_of, parse_sha256
 from soundstage.blobs.staging import (
@@ -33,17 +33,9 @@ from soundstage.blobs.staging import (
     check_disk,
     create_staged_file,
     disk_errors,
-    lock_store,
     sweep,
 )
-from soundstage.errors import Invalid, NotFound, SoundstageError, StorageFull, Unavailable, Upstream
-from soundstage.private_files import sync_path
-
-MIB = 1 << 20
-# How long a measured size of the store is believed; other processes write too.
-USAGE_SECONDS = 30.0
-PUT_ATTEMPTS = 3
-PUT_PAUSE_S = 0.2
+from soundstage.errors import Invalid, NotFound, SoundstageError, Unavailable, Upstream
 
 
 class BlobStore:
@@ -73,9 +65,9 @@ class BlobStore:
         self._reached = not buckets
         local = LocalStore(prefix=root)
         self._replicas = Replicas([one.store for one in buckets] or [lambda: local], self._staging)
-        self._quota_bytes = quota_bytes
-        self._usage: tuple[float, int] | None = None
-        self._in_flight = InFlightBytes(self._check_quota)
+        self._quota = Quota(quota_bytes, self._measure)
+        self._folder = BlobFolder(root, self._staging, self._quota)
+        self._objects = BlobObjects(root, self._staging, self._replicas, copies, self._quota, self._head)
 
     @classmethod
     def open(
@@ -142,10 +134,10 @@ class BlobStore:
         it passes the quota together with all that is in flight. `expected_bytes`, where the sender told its
         size, are reserved before the first chunk is read, and must fit on the disk beside `RESERVE_BYTES`.
         """
-        with self._in_flight.reserve() as reserved, create_staged_file(self._staging, max_bytes) as staged:
+        with self._quota.reserve() as reserved, create_staged_file(self._staging, max_bytes) as staged:
             await asyncio.to_thread(reserved.grow_to, expected_bytes)
             if expected_bytes:
-                await asyncio.to_thread(check_disk, self._root, self._in_flight.unwritten)
+                await asyncio.to_thread(check_disk, self._root, self._quota.unwritten)
             async for chunk in chunks:
                 await asyncio.to_thread(reserved.grow_to, staged.bytes + len(chunk))
                 await asyncio.to_thread(staged.write, chunk)
@@ -159,7 +151,7 @@ class BlobStore:
         """
         digits = parse_sha256(sha256)
         if not self._in_bucket:
-            path = self._root / key_of(digits)
+            path = self._folder.path_of(digits)
             if await asyncio.to_thread(path.is_file):
                 return path
             raise _not_found(digits)
@@ -261,7 +253,7 @@ class BlobStore:
         digits = parse_sha256(sha256)
         if self._in_bucket:
             return await self.exists(sha256)
-        return await asyncio.to_thread(self._touch, self._root / key_of(digits))
+        return await asyncio.to_thread(self._folder.touch, digits)
 
     async def exists(self, sha256: str) -> bool:
         """Returns whether the blob is stored, whole."""
@@ -279,8 +271,9 @@ class BlobStore:
         """
         digits = parse_sha256(sha256)
         if self._in_bucket:
-            return await asyncio.to_thread(self._delete_from_bucket, digits, unless_modified_since, strictly)
-        return await asyncio.to_thread(self._delete_file, digits, unless_modified_since)
+            await self._reach()
+            return await asyncio.to_thread(self._objects.delete, digits, unless_modified_since, strictly)
+        return await asyncio.to_thread(self._folder.delete, digits, unless_modified_since)
 
     async def verify(self, sha256: str) -> bool:
         """Returns whether the stored content still has its hash; NotFound when it is not stored. Of several
@@ -307,7 +300,7 @@ class BlobStore:
 
     async def usage_bytes(self) -> int:
         """Returns what all blobs take together, measured anew."""
-        return await asyncio.to_thread(self._measure)
+        return await asyncio.to_thread(self._quota.measure)
 
     @property
     def _staging(self) -> Path:
@@ -320,103 +313,17 @@ class BlobStore:
             )
         with create_staged_file(self._staging) as staged:
             # Refused before a long copy; `_place` asks again with what others have written meanwhile.
-            self._check_quota(path.stat().st_size)
+            self._quota.check(path.stat().st_size)
             staged.copy_from(path)
             return self._place(staged, media_type)
 
     def _place(self, staged: StagedFile, media_type: str) -> Blob:
         digits = staged.finish()
-        final = self._root / key_of(digits)
-        blob = Blob(f"sha256:{digits}", staged.bytes, media_type)
         if self._in_bucket:
-            self._upload(digits, staged)
-            # Its writer is likely to read it: a segment, for the assembly of its video.
-            self._copies.take(staged.path, digits)
-            return blob
-        with disk_errors(self._root), lock_store(self._staging):
-            if final.exists():
-                _touch_now(final)
-                return blob
-            self._check_quota(blob.bytes)
-            final.parent.mkdir(exist_ok=True)
-            staged.path.rename(final)
-            # The content is on the disk already; so must be the names, or a power cut undoes the rename.
-            sync_path(final.parent)
-            sync_path(self._root)
-        self._count(blob.bytes)
-        return blob
-
-    def _touch(self, path: Path) -> bool:
-        with disk_errors(self._root), lock_store(self._staging):
-            try:
-                _touch_now(path)
-            except FileNotFoundError:
-                return False
-        return True
-
-    def _upload(self, digits: str, staged: StagedFile) -> None:
-        """Puts the content even if it is there: its time moves forward, and what is damaged is mended."""
-        if (before := self._head(digits)) is None:
-            self._check_quota(staged.bytes)
-        for attempt in range(PUT_ATTEMPTS):
-            try:
-                self._replicas.put(key_of(digits), staged.path)
-            except (BaseError, FileNotFoundError) as error:
-                known = bucket_error(error)
-                # A gateway over a file system stumbles when a folder goes away that another one empties.
-                if attempt == PUT_ATTEMPTS - 1 or not isinstance(known, Upstream):
-                    raise known from error
-                time.sleep(PUT_PAUSE_S)
-                continue
-            # A collector may have looked before our upload and deleted after it.
-            with lock_store(self._staging):
-                stored = self._head(digits)
-            if stored is not None and stored.bytes == staged.bytes:
-                if before is None:
-                    self._count(staged.bytes)
-                return
-        raise Upstream(
-            "blobs.not_kept",
-            "The S3 server took a file and does not have it.",
-            "See its log; check that nothing else deletes from this bucket.",
-        )
-
-    def _delete_file(self, digits: str, unless_modified_since: datetime | None) -> bool:
-        path = self._root / key_of(digits)
-        # Under the lock that `_place` takes: content that is put again at this moment either moves the time
-        # that we are about to read, or finds the file gone and stores it anew.
-        with disk_errors(self._root), lock_store(self._staging):
-            try:
-                status = path.stat()
-            except FileNotFoundError:
-                return False
-            modified = datetime.fromtimestamp(status.st_mtime, UTC)
-            if unless_modified_since is not None and modified >= unless_modified_since:
-                return False
-            path.unlink()
-        self._count(-status.st_size)
-        return True
-
-    def _delete_from_bucket(
-        self, digits: str, unless_modified_since: datetime | None, strictly: bool
-    ) -> bool:
-        # The lock is for the processes of this machine; see `_upload` for those of others.
-        with disk_errors(self._root), lock_store(self._staging):
-            self._reach_now()
-            with bucket_errors():
-                if strictly:
-                    # All are asked before the first deletes: what one has left would be copied back.
-                    self._replicas.require_all()
-                try:
-                    found = self._replicas.newest(key_of(digits))
-                except FileNotFoundError:
-                    return False
-                if unless_modified_since is not None and found["last_modified"] >= unless_modified_since:
-                    return False
-                self._replicas.delete(key_of(digits), strictly=strictly)
-        self._copies.evict(digits)
-        self._count(-found["size"])
-        return True
+            self._objects.place(staged, digits)
+        else:
+            self._folder.place(staged, digits)
+        return Blob(f"sha256:{digits}", staged.bytes, media_type)
 
     def _head(self, digits: str) -> StoredBlob | None:
         self._reach_now()
@@ -465,40 +372,19 @@ class BlobStore:
         leave less than `RESERVE_BYTES` free on the disk.
         """
         await self.check_quota(more)
-        await asyncio.to_thread(check_disk, self._root, self._in_flight.unwritten + more)
+        await asyncio.to_thread(check_disk, self._root, self._quota.unwritten + more)
 
     async def check_quota(self, more: int) -> None:
         """Raises StorageFull when so many bytes more, with those in flight, would pass the quota."""
-        await asyncio.to_thread(self._check_quota, self._in_flight.total + more)
-
-    def _check_quota(self, more: int) -> None:
-        if self._quota_bytes is None:
-            return
-        measured_at, used = self._usage or (0.0, 0)
-        if self._usage is None or time.monotonic() - measured_at > USAGE_SECONDS:
-            used = self._measure()
-        if used + more > self._quota_bytes:
-            raise StorageFull(
-                "blobs.quota_exceeded",
-                f"{more / MIB:.1f} MiB more would pass the quota of {self._quota_bytes / MIB:.0f} MiB.",
-                "Run `soundstage gc`, delete what is not needed, or raise `blobs.quota_mib`.",
-            )
+        await asyncio.to_thread(self._quota.check_with_in_flight, more)
 
     def _measure(self) -> int:
         self._reach_now()
         try:
-            total = sum(
-                meta["size"] for page in self._replicas.pages() for meta in page if is_key(meta["path"])
-            )
+            pages = self._replicas.pages()
+            return sum(meta["size"] for page in pages for meta in page if is_key(meta["path"]))
         except BaseError as error:
             raise self._failed(error) from error
-        self._usage = (time.monotonic(), total)
-        return total
-
-    def _count(self, change: int) -> None:
-        if self._usage is not None:
-            measured_at, used = self._usage
-            self._usage = (measured_at, used + change)
 
 
 def _local_root(url: str | Path) -> Path | None:
@@ -518,13 +404,6 @@ def blob_not_found(sha256: str) -> NotFound:
     Invalid for what is no hash.
     """
     return _not_found(parse_sha256(sha256))
-
-
-def _touch_now(path: Path) -> None:
-    """By our clock and not by the kernel's for files, which lags some milliseconds behind: what is put again
-    right after a look would seem older than that look.
-    """
-    os.utime(path, ns=(time.time_ns(), time.time_ns()))
 
 
 def _not_found(digits: str) -> NotFound:

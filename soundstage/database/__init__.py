@@ -10,12 +10,13 @@ from soundstage.database.engine import (
     patience,
 )
 from soundstage.database.postgresql import OUTAGES
-from soundstage.database.server_time import lease_end, server_time
+from soundstage.database.server_time import LocalLeases, lease_end, server_time
 
 __all__ = [
     "OUTAGES",
     "Base",
     "Database",
+    "LocalLeases",
     "UtcDateTime",
     "backup_sqlite",
     "check_sqlite",

@@ -6,8 +6,9 @@ SQLite has that of its own machine.
 
 from __future__ import annotations
 
+import time
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, Generic, TypeVar, cast
 
 from sqlalchemy import BindParameter, Float, literal
 from sqlalchemy.ext.compiler import compiles
@@ -31,6 +32,29 @@ class server_time(FunctionElement[datetime]):  # noqa: N801 - named as functions
 def lease_end(in_s: float) -> datetime:
     """Returns the end of a lease of so many seconds, to be assigned to a column of a row."""
     return cast(datetime, server_time(in_s))
+
+
+Key = TypeVar("Key")
+
+
+class LocalLeases(Generic[Key]):
+    """The leases of this process, for which its monotonic clock decides: nobody sets that one."""
+
+    def __init__(self) -> None:
+        self._ends_s: dict[Key, float] = {}
+
+    def renew(self, key: Key, in_s: float) -> datetime:
+        """Returns the end for the row, as `lease_end`."""
+        self._ends_s[key] = time.monotonic() + in_s
+        return lease_end(in_s)
+
+    def has_ended(self, key: Key) -> bool | None:
+        """Returns None for a lease of another process, for which the row decides."""
+        ends_s = self._ends_s.get(key)
+        return None if ends_s is None else ends_s <= time.monotonic()
+
+    def release(self, key: Key) -> None:
+        self._ends_s.pop(key, None)
 
 
 @compiles(server_time, "postgresql")

@@ -16,13 +16,12 @@ from functools import lru_cache
 from typing import Any, cast
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import ColumnElement, String, Table, event
+from sqlalchemy import ColumnElement, String, Table, event, inspect
 from sqlalchemy.orm import (
     Mapped,
     Mapper,
     ORMExecuteState,
     Session,
-    class_mapper,
     mapped_column,
     with_loader_criteria,
 )
@@ -147,7 +146,8 @@ def _owned_mappers() -> Iterator[Mapper[Any]]:
     classes = list(TenantOwned.__subclasses__())
     for one in classes:
         classes += one.__subclasses__()
-        yield class_mapper(one)
+        if (mapper := inspect(one, raiseerr=False)) is not None:
+            yield mapper
 
 
 # The tables of tenants in each statement; the statements of a hot path are module constants.

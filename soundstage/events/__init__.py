@@ -1,7 +1,6 @@
 """Append-only facts in commit order, that pages and calls follow and resume without loss or repetition."""
 
 from soundstage.events.filter import EventFilter
-from soundstage.events.models import EventRow, EventStreamRow
 from soundstage.events.schemas import Event
 from soundstage.events.sse import last_event_id, sse_response
 from soundstage.events.store import EventStore
@@ -9,9 +8,7 @@ from soundstage.events.store import EventStore
 __all__ = [
     "Event",
     "EventFilter",
-    "EventRow",
     "EventStore",
-    "EventStreamRow",
     "last_event_id",
     "sse_response",
 ]

@@ -10,19 +10,13 @@ from soundstage.telemetry.masking import mask_text
 if TYPE_CHECKING:
     from soundstage.telemetry.exposition import Metrics, metrics_router
     from soundstage.telemetry.logs import configure_logging, configure_service_logging, get_logger
-    from soundstage.telemetry.middleware import (
-        QUIET,
-        SHARED_PREFIX,
-        TelemetryMiddleware,
-        install_telemetry,
-    )
-    from soundstage.tracing import new_trace_id, trace, trace_id, traceparent
+    from soundstage.telemetry.middleware import QUIET, SHARED_PREFIX, install_telemetry
+    from soundstage.tracing import new_trace_id, trace, trace_id
 
 __all__ = [
     "QUIET",
     "SHARED_PREFIX",
     "Metrics",
-    "TelemetryMiddleware",
     "configure_logging",
     "configure_service_logging",
     "get_logger",
@@ -32,7 +26,6 @@ __all__ = [
     "new_trace_id",
     "trace",
     "trace_id",
-    "traceparent",
 ]
 
 _MODULES = {
@@ -43,10 +36,9 @@ _MODULES = {
     "get_logger": "logs",
     "Metrics": "exposition",
     "metrics_router": "exposition",
-    "TelemetryMiddleware": "middleware",
     "install_telemetry": "middleware",
 }
-_TRACING = frozenset({"new_trace_id", "trace", "trace_id", "traceparent"})
+_TRACING = frozenset({"new_trace_id", "trace", "trace_id"})
 
 
 def __getattr__(name: str) -> Any:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sentences import SentenceSnapshot
@@ -26,6 +27,12 @@ def head(tmp_path: Path) -> Path:
 @pytest.fixture
 def audit(db: Database, head: Path) -> AuditLog:
     return AuditLog(db, HeadFile(head.parent))
+
+
+class NoKey(HeadFile):
+    """No key, as whoever reaches only the database: the lines carry plain hashes."""
+
+    key: Any = None
 
 
 async def tell(audit: AuditLog, count: int = 5) -> None:
@@ -88,16 +95,18 @@ async def test_lines_written_without_the_key_are_found(
     await tell(audit)
     await spoil(db, "DELETE FROM audit_lines WHERE number > 3")
     # By the very same code: who reaches only the database has no key.
-    await tell(AuditLog(db, None if key == "none" else HeadFile(tmp_path / "elsewhere")), 2)
+    await tell(AuditLog(db, (NoKey if key == "none" else HeadFile)(tmp_path / "elsewhere")), 2)
     verdict = await audit.verify()
     assert (verdict.broken_at, verdict.code) == (4, "audit.line_changed")
 
 
-async def test_a_whole_chain_with_plain_hashes_is_found(audit: AuditLog, db: Database, head: Path) -> None:
+async def test_a_whole_chain_with_plain_hashes_is_found(
+    audit: AuditLog, db: Database, head: Path, tmp_path: Path
+) -> None:
     await tell(audit)
     audit.close()
     await spoil(db, "DELETE FROM audit_lines")
-    await tell(AuditLog(db))
+    await tell(AuditLog(db, NoKey(tmp_path / "elsewhere")))
     assert (await audit.verify()).code == "audit.line_changed"
     await asyncio.to_thread(head.unlink)
     assert (await audit.verify()).code == "audit.line_changed"
@@ -244,8 +253,9 @@ async def test_a_head_kept_elsewhere_shows_a_log_and_a_head_that_were_put_back_t
 
 
 async def test_lines_and_a_head_without_a_key_prove_nothing(db: Database, tmp_path: Path) -> None:
-    await tell(AuditLog(db), 3)
-    last = (await AuditLog(db).newest(1))[0]
+    plain = AuditLog(db, NoKey(tmp_path / "elsewhere"))
+    await tell(plain, 3)
+    last = (await plain.newest(1))[0]
     folder = tmp_path / "old"
     folder.mkdir()
     (folder / "audit-head.json").write_text(json.dumps({"number": 3, "sha256": last.sha256}))

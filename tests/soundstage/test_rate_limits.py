@@ -66,11 +66,10 @@ def test_a_success_is_refunded_and_failures_at_the_same_time_are_counted_before_
     assert [limiter.take("10.0.0.9") > 0 for _ in range(3)] == [False, False, True]
 
 
-def test_waiting_is_told_without_taking(clock: Clock) -> None:
+def test_a_refusal_says_when_the_next_one_is_taken(clock: Clock) -> None:
     limiter = RateLimiter(Rate(burst=1, per_minute=60), clock=clock)
-    assert [limiter.wait_s("10.0.0.1") for _ in range(3)] == [0.0, 0.0, 0.0]
-    limiter.take("10.0.0.1")
-    assert limiter.wait_s("10.0.0.1") == pytest.approx(1)
+    assert limiter.take("10.0.0.1") == 0.0
+    assert [limiter.take("10.0.0.1") for _ in range(2)] == [pytest.approx(1)] * 2
 
 
 def test_sources_are_forgotten_from_the_one_that_was_silent_longest(clock: Clock) -> None:
