@@ -32,7 +32,6 @@ from agent.tools.services import ToolServices
 from agent.tools.wrappers import WrapperServices, standard_toolset
 from agent.transcription.service import TranscriptionService
 from agent.triggers.firing import TriggerWorker
-from agent.triggers.models import Trigger
 from agent.triggers.service import TriggerService
 from agent.turns.render_watch import RenderWatch
 from agent.turns.runner import TurnRunner
@@ -40,6 +39,7 @@ from agent.understanding import Grammar
 from agent.understanding.trained import load_reader
 from agent.vision import ImageDescriptionService
 from agent.vision.model_describer import vision_model
+from agent.voice.broadcasts import Broadcasts
 from agent.voice.recordings import Recordings
 from agent.voice.sessions import VoiceSessions
 from agent.voice.transports.available import Transports
@@ -60,6 +60,7 @@ from policy.audit import AuditEntry, AuditLog
 from policy.audit.head import KEY_FILE, HeadFile
 from policy.audit.recorded_head import Origin
 from policy.audit.watch import AuditWatch
+from policy.owners import PrincipalOwned
 from policy.principal import LOCAL, Kind
 from soundstage.background import Worker
 from soundstage.blobs import BlobStore, BucketAccess
@@ -106,6 +107,7 @@ class Services:
     turns: TurnRunner
     live: LiveSessions
     voice: VoiceSessions
+    broadcasts: Broadcasts
     voice_transports: Transports
     transcription: TranscriptionService
     memory: MemoryService
@@ -150,8 +152,8 @@ def build(settings: Settings) -> Services:
         events,
         blobs,
         scheduler,
-        farm.times,
         audit,
+        farm.times,
         worker_version=worker_version(),
         voices=speech,
         speech_worker_binary=speech_worker_binary(settings, speech),
@@ -187,21 +189,7 @@ def build(settings: Settings) -> Services:
     transcription = TranscriptionService(settings.transcription, listeners, scheduler, blobs, database, audit)
     limits = turn_limits(settings)
     tool_services = ToolServices(
-        renders=studio.renders,
-        render_list=studio.render_list,
-        render_editing=studio.render_editing,
-        queue=studio.queue,
-        assets=studio.assets,
-        persona_library=studio.library,
-        persona_service=studio.personas,
-        people=studio.people,
-        projects=studio.projects,
-        versions=studio.versions,
-        scenes=studio.scenes,
-        brands=studio.brands,
-        imports=studio.imports,
-        publishing=studio.outgoing.publishing,
-        accounts=studio.outgoing.accounts,
+        studio=studio,
         author=None if limits is None else ModelAuthor(experts, limits),
         out_dir=settings.out_dir,
         trash_days=settings.retention.trash_days,
@@ -228,6 +216,29 @@ def build(settings: Settings) -> Services:
         reader=None if reader is None else ReaderAnswers.of(reader, toolset, sessions, tool_services),
     )
     turns = TurnRunner(brain, events)
+    transports = Transports(settings.voice, Sealer(settings.state_dir, settings.sealing), settings.state_dir)
+    voice = VoiceSessions(
+        sessions,
+        turns,
+        studio.library,
+        studio.speech,
+        partial(names_to_hear, studio, snapshots),
+        transports,
+        partial(present_principal, policy),
+        transcription,
+        LiveFaces(database, blobs, studio.speech.admission),
+        Recordings(
+            settings.state_dir / "voice-recordings",
+            studio.library,
+            studio.renders,
+            blobs,
+            database,
+            audit,
+            partial(present_principal, policy),
+            settings.limits.scenes,
+        ),
+        settings.http.cors_origins,
+    )
     services = Services(
         settings=settings,
         database=database,
@@ -260,30 +271,8 @@ def build(settings: Settings) -> Services:
         experts=experts,
         turns=turns,
         live=LiveSessions(database, events, sessions, turns, studio.library, studio.speech),
-        voice=VoiceSessions(
-            sessions,
-            turns,
-            studio.library,
-            studio.speech,
-            partial(names_to_hear, studio, snapshots),
-            transports := Transports(
-                settings.voice, Sealer(settings.state_dir, settings.sealing), settings.state_dir
-            ),
-            partial(present_principal, policy),
-            transcription,
-            LiveFaces(database, blobs, studio.speech.admission),
-            Recordings(
-                settings.state_dir / "voice-recordings",
-                studio.library,
-                studio.renders,
-                blobs,
-                database,
-                audit,
-                partial(present_principal, policy),
-                settings.limits.scenes,
-            ),
-            settings.http.cors_origins,
-        ),
+        voice=voice,
+        broadcasts=Broadcasts(voice, database, partial(find_owner, policy)),
         voice_transports=transports,
         transcription=transcription,
         speech_scheduler=speech,
@@ -329,11 +318,9 @@ async def find_requester(policy: Policy, row: Approval) -> Principal | None:
     return await present_principal(policy, stored)
 
 
-async def find_owner(policy: Policy, row: Trigger) -> Principal | None:
-    """Returns the principal who set a trigger, with the rights of now."""
-    kind = cast(Kind, row.principal_kind)
-    stored = Principal(row.principal_id, row.principal_name, row.principal_role, kind, tenant=row.tenant)
-    return await present_principal(policy, stored)
+async def find_owner(policy: Policy, row: PrincipalOwned) -> Principal | None:
+    """Returns the principal who set a trigger or began a broadcast, with the rights of now."""
+    return await present_principal(policy, row.owner)
 
 
 async def present_principal(policy: Policy, stored: Principal) -> Principal | None:
@@ -420,9 +407,12 @@ async def run_background_workers(
         for worker in workers:
             await worker.start()
         await services.voice.worker.start()
+        await services.broadcasts.worker.start()
     try:
         yield
     finally:
+        if serving:
+            await services.broadcasts.close()
         await services.voice.close()
         await services.live.close()
         if services.speech_scheduler is not services.scheduler:

@@ -33,7 +33,7 @@ class Tree:
     lock_file: str
 
 
-LAST_WITH_ALL_MIGRATIONS = "commit 785e3e66 (22 November 2026)"
+LAST_WITH_ALL_MIGRATIONS = "commit c079f5f2 (30 November 2026)"
 """The last state of the repository that upgrades databases from before the baselines."""
 
 STUDIO = Tree("app", all_tables, "migrate.lock")

@@ -20,6 +20,7 @@ MODEL_MODULES = (
     "agent.memory.models",
     "agent.snapshots.models",
     "agent.triggers.models",
+    "agent.voice.models",
 )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import dataclass
 from datetime import timedelta
 
 from provisioning_api.engines.nomad import NomadNodes
@@ -25,8 +25,6 @@ class Readiness:
     journal: MachineJournal
     nodes: NomadNodes
     timeline: TimelineService
-    _: KW_ONLY
-    limit: timedelta = LIMIT
 
     async def look(self) -> None:
         """Moves machines whose run is over: to ready when Nomad says so, to failed when it never does."""
@@ -50,7 +48,7 @@ class Readiness:
                 begin = now if run is None else run.ended_at or now
                 await self.timeline.note(session, machine.id, "Nomad ready", "nomad", begin, now)
                 await self.journal.move(session, machine, MachineState.READY, by=BY)
-            elif run is not None and run.ended_at is not None and utcnow() - run.ended_at > self.limit:
+            elif run is not None and run.ended_at is not None and utcnow() - run.ended_at > LIMIT:
                 await self.journal.move(
                     session, machine, MachineState.FAILED,
                     by=BY, cause="It was configured, and its Nomad client never became ready.",

@@ -250,6 +250,7 @@ def build_provisioning(settings: Settings, db: Database, events: EventStore) -> 
             max_active=1,
             poll_s=healing_driver.POLL_S,
             lock=db.leader_lock("healing", folder),
+            bring_forward=healer.bring_forward,
         )
         healing.wake = healing_worker.wake
         workers.append(healing_worker)

@@ -8,7 +8,7 @@ from app.archive.machines import (
     has_machines,
     machine_secrets,
 )
-from app.archive.reading import Restored, restore
+from app.archive.reading import restore
 from app.archive.workspace import BackupWorkspace, Claim
 from app.archive.writing import Backup, check_target, save
 
@@ -18,7 +18,6 @@ __all__ = [
     "Claim",
     "Contents",
     "MachineState",
-    "Restored",
     "check_target",
     "close_pending",
     "gather",

@@ -70,6 +70,11 @@ def server_elsewhere(called: Invocation) -> str | None:
     return None
 
 
+def has_studio(called: Invocation) -> bool:
+    """Return whether there is a studio to ask: a server, or a state folder that is there already."""
+    return server_of(called) is not None or _exists(called.settings().state_dir)
+
+
 @asynccontextmanager
 async def studio(called: Invocation) -> AsyncIterator[StudioApi]:
     """A connection to the studio of this command, for as long as the block runs."""

@@ -213,7 +213,7 @@ class ClusterCalls:
     async def _films(self, jobs: Iterable[Json]) -> Mapping[str, tuple[str, str]]:
         """Id and title of the videos behind steps, by trace; those of the reader's tenant alone."""
         traces = {str((job.get("Meta") or {}).get(TRACE) or "") for job in jobs} - {""}
-        return await self.services.renders.find_by_traces(traces)
+        return await self.services.studio.renders.find_by_traces(traces)
 
 
 def _waits(job: Json) -> bool:

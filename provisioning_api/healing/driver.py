@@ -31,7 +31,6 @@ from provisioning_api.machines.repository import Machines
 from provisioning_api.machines.states import MachineState
 from provisioning_api.power.schemas import PowerAction
 from provisioning_api.power.service import PowerService
-from soundstage.clock_jumps import ClockWatch
 from soundstage.database import Database, utcnow
 from soundstage.errors import Conflict, Invalid, SoundstageError
 from soundstage.health import BY_CHECKS, BY_HEALING
@@ -102,13 +101,13 @@ class HealingDriver:
     settings: HealingSettings
     poll_s: float
     _nodes: Mapping[str, NodeFacts] = field(default_factory=dict, init=False)
-    clock: ClockWatch = field(default_factory=lambda: ClockWatch())
+
+    async def bring_forward(self, by: timedelta) -> None:
+        async with self.db.transaction() as session:
+            await HealingCases(session).bring_forward(by)
 
     async def due(self, in_flight: Collection[str], limit: int) -> Sequence[str]:
         """Reads the nodes, opens cases, and returns the cases whose next step is due."""
-        if set_back := self.clock.set_back():
-            async with self.db.transaction() as session:
-                await HealingCases(session).bring_forward(set_back)
         if limit == 0:
             return []
         self._nodes = await self.nodes.nodes()

@@ -18,6 +18,7 @@ from typing import Any
 import ansible_runner
 
 from provisioning_api.runs.schemas import End, Line
+from soundstage.one_line import shorten
 from soundstage.private_files import replace_file
 from soundstage.telemetry.masking import mask_text
 
@@ -91,8 +92,7 @@ def _stats(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _cut(text: str, limit: int) -> str:
-    text = mask_text(text)
-    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+    return shorten(mask_text(text), limit)
 
 
 def main(folder: Path) -> int:

@@ -115,7 +115,7 @@ async def test_a_database_of_a_newer_version_is_left_alone(database: Database, t
         await migrate(database, tmp_path)
 
 
-@pytest.mark.parametrize(("tree", "revision"), [(STUDIO, "0001"), (STUDIO, "0017"), (PROVISIONING, "0006")])
+@pytest.mark.parametrize(("tree", "revision"), [(STUDIO, "0001"), (STUDIO, "0027"), (PROVISIONING, "0007")])
 async def test_a_database_from_before_the_baseline_is_refused_and_left_alone(
     database: Database, tmp_path: Path, tree: Tree, revision: str
 ) -> None:

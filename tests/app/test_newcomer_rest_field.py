@@ -80,7 +80,7 @@ def add_field(copy: Path) -> None:
     priority = '    priority: int = Field(default=0, ge=-100, le=100, description="higher runs sooner")'
     insert(copy / SCHEMAS, "class StoredOptions(", priority, option)
     shown = "    reference: str | None = None"
-    insert(copy / SCHEMAS, "class RenderView(", "    cancel_requested: bool", shown)
+    insert(copy / SCHEMAS, "class RenderView(", "    priority: int", shown)
     (copy / TEST).write_text(TEST_OF_FIELD.lstrip())
     insert(copy / CHANGELOG, "## Unreleased", "### Videos", "- A render carries a `reference` of the caller.")
     run(copy, sys.executable, "-m", "app.migrations.new", "reference of renders")

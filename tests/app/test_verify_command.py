@@ -83,6 +83,19 @@ def test_a_film_of_elsewhere_is_unchanged_and_its_signer_unknown(
     assert shown.json["problems"] == ["signingCredential.untrusted"]
 
 
+def test_where_no_studio_is_a_film_is_looked_at_and_nothing_is_left(
+    cli: Cli, film: Path, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "film.mp4").write_bytes(film.read_bytes())
+    monkeypatch.chdir(elsewhere)
+    monkeypatch.setenv("SOUNDSTAGE_STATE_DIR", str(elsewhere / "state"))
+    shown = cli("verify", "film.mp4", "--json")
+    assert shown.code == 0 and (shown.json["valid"], shown.json["signer"]) == (True, "unknown")
+    assert [one.name for one in elsewhere.iterdir()] == ["film.mp4"]
+
+
 @pytest.mark.parametrize("box", ["moov", "mdat"])
 def test_one_changed_byte_is_caught(cli: Cli, film: Path, box: str) -> None:
     content = bytearray(film.read_bytes())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -12,11 +13,13 @@ from fastapi import FastAPI
 from healing_farm import FakeFarm, KillPoint
 from set_clocks import SetClock
 from sqlalchemy import update
+from waiting import eventually_async
 
 from provisioning_api.engines.node_facts import RESERVED
 from provisioning_api.healing.models import HealingCase
 from provisioning_api.healing.states import HEALING_TRANSITIONS, HealingState, move
 from provisioning_api.machines.repository import Machines
+from soundstage.background import ItemWorker
 from soundstage.database import utcnow
 from soundstage.errors import Conflict, Upstream
 from soundstage.health import BY_HEALING
@@ -77,13 +80,15 @@ async def test_a_case_ends_the_same_wherever_its_process_is_killed(
     assert boundary > 10
 
 
-async def test_a_case_goes_on_after_the_clock_was_set_back(services: Any) -> None:
+async def test_a_case_goes_on_after_the_clock_was_set_back(
+    services: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     clock = SetClock()
+    monkeypatch.setattr("soundstage.background.ClockWatch", clock.watch)
     farm = farm_of(services)
     await farm.add("a")
     farm.fail("a")
     driver = farm.driver()
-    driver.clock = clock.watch()
     (case_id,) = await driver.due((), 8)
     before = await farm.case("a")
     hour = timedelta(hours=1)
@@ -91,8 +96,15 @@ async def test_a_case_goes_on_after_the_clock_was_set_back(services: Any) -> Non
         # As they are by the clock as it was.
         await session.execute(update(HealingCase).values(next_at=utcnow() + hour, since=before.since + hour))
     assert await driver.due((), 8) == []
-    clock.back_s = hour.total_seconds()
-    assert await driver.due((), 8) == [case_id]
+    due: list[str] = []
+
+    async def step(case: str) -> None:
+        due.append(case)
+        await asyncio.Event().wait()
+
+    async with ItemWorker("healing", driver.due, step, bring_forward=driver.bring_forward):
+        clock.back_s = hour.total_seconds()
+        await eventually_async(lambda: due == [case_id])
     assert abs((await farm.case("a")).since - before.since) < timedelta(seconds=1)
 
 

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from app.cli.connection import call_studio
-from app.cli.state import JsonFlag, output
+from app.cli.connection import call_studio, has_studio
+from app.cli.state import JsonFlag, invocation, output
 
 
 def register(cli: typer.Typer) -> None:
@@ -17,7 +17,9 @@ def register(cli: typer.Typer) -> None:
         video: Annotated[Path, typer.Argument(help="An MP4 file.")],
         certificate: Annotated[
             Path | None,
-            typer.Option(help="The authority to trust, as PEM; without it that of the studio."),
+            typer.Option(
+                help="The authority to trust, as PEM; without it that of the studio, if there is one."
+            ),
         ] = None,
         as_json: JsonFlag = False,
     ) -> None:
@@ -25,8 +27,11 @@ def register(cli: typer.Typer) -> None:
         from soundstage.errors import Invalid
         from studio.renders.credentials import Signer, read_credentials
 
+        authority = None
         if certificate is None:
-            authority = call_studio(lambda api: api.text("/api/videos-ca.pem"))
+            # Where there is no studio none is set up to look at a file: its signer stays unknown.
+            if has_studio(invocation()):
+                authority = call_studio(lambda api: api.text("/api/videos-ca.pem"))
         else:
             try:
                 authority = certificate.read_text("ascii")

@@ -1,14 +1,21 @@
-"""All tables of the provisioning API, as migrations 0001 to 0007 left them."""
+"""All tables of the provisioning API, as migrations 0001 to 0008 left them."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0007"
+revision = "0008"
 down_revision = None
 branch_labels = None
 depends_on = None
+
+
+def _part_of(name: str, table: str, **options: Any) -> sa.Column[str]:
+    """Returns a column with the id of a row that this one goes with."""
+    return sa.Column(name, sa.String(40), sa.ForeignKey(f"{table}.id", ondelete="CASCADE"), **options)
 
 
 def upgrade() -> None:
@@ -136,13 +143,7 @@ def upgrade() -> None:
     op.create_table(
         "enrolments",
         sa.Column("id", sa.String(40), primary_key=True),
-        sa.Column(
-            "machine_id",
-            sa.String(40),
-            sa.ForeignKey("machines.id", ondelete="CASCADE"),
-            nullable=False,
-            index=True,
-        ),
+        _part_of("machine_id", "machines", nullable=False, index=True),
         sa.Column("state", sa.String(20), nullable=False),
         sa.Column("macs", sa.JSON(), nullable=False),
         sa.Column("uuid", sa.String(36)),
@@ -156,16 +157,8 @@ def upgrade() -> None:
     op.create_table(
         "failures",
         sa.Column("id", sa.String(40), primary_key=True),
-        sa.Column(
-            "run_id", sa.String(40), sa.ForeignKey("runs.id", ondelete="CASCADE"), nullable=False, index=True
-        ),
-        sa.Column(
-            "machine_id",
-            sa.String(40),
-            sa.ForeignKey("machines.id", ondelete="CASCADE"),
-            nullable=False,
-            index=True,
-        ),
+        _part_of("run_id", "runs", nullable=False, index=True),
+        _part_of("machine_id", "machines", nullable=False, index=True),
         sa.Column("name", sa.String(63), nullable=False),
         sa.Column("task", sa.String(300), nullable=False),
         sa.Column("cause", sa.Text(), nullable=False),
@@ -177,13 +170,7 @@ def upgrade() -> None:
     op.create_table(
         "hardware_reports",
         sa.Column("id", sa.String(40), primary_key=True),
-        sa.Column(
-            "machine_id",
-            sa.String(40),
-            sa.ForeignKey("machines.id", ondelete="CASCADE"),
-            nullable=False,
-            index=True,
-        ),
+        _part_of("machine_id", "machines", nullable=False, index=True),
         sa.Column("sha256", sa.String(64), nullable=False),
         sa.Column("hardware", sa.JSON(), nullable=False),
         sa.Column("changes", sa.JSON(), nullable=False),
@@ -191,9 +178,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "machine_keys",
-        sa.Column(
-            "machine_id", sa.String(40), sa.ForeignKey("machines.id", ondelete="CASCADE"), primary_key=True
-        ),
+        _part_of("machine_id", "machines", primary_key=True),
         sa.Column("agent_key", sa.String(64), primary_key=True),
         sa.Column("source", sa.String(45), nullable=False),
         sa.Column("first_at", sa.DateTime(timezone=True), nullable=False),
@@ -203,36 +188,18 @@ def upgrade() -> None:
     op.create_table(
         "machine_macs",
         sa.Column("mac", sa.String(17), primary_key=True),
-        sa.Column(
-            "machine_id",
-            sa.String(40),
-            sa.ForeignKey("machines.id", ondelete="CASCADE"),
-            nullable=False,
-            index=True,
-        ),
+        _part_of("machine_id", "machines", nullable=False, index=True),
     )
     op.create_table(
         "machine_tokens",
         sa.Column("token_sha256", sa.String(64), primary_key=True),
-        sa.Column(
-            "machine_id",
-            sa.String(40),
-            sa.ForeignKey("machines.id", ondelete="CASCADE"),
-            nullable=False,
-            unique=True,
-        ),
+        _part_of("machine_id", "machines", nullable=False, unique=True),
         sa.Column("issued_at", sa.DateTime(timezone=True), nullable=False),
     )
     op.create_table(
         "run_machines",
-        sa.Column("run_id", sa.String(40), sa.ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
-        sa.Column(
-            "machine_id",
-            sa.String(40),
-            sa.ForeignKey("machines.id", ondelete="CASCADE"),
-            primary_key=True,
-            index=True,
-        ),
+        _part_of("run_id", "runs", primary_key=True),
+        _part_of("machine_id", "machines", primary_key=True, index=True),
         sa.Column("name", sa.String(63), nullable=False),
         sa.Column("result", sa.String(20), nullable=False),
         sa.Column("changed", sa.Integer(), nullable=False),
@@ -240,9 +207,7 @@ def upgrade() -> None:
     op.create_table(
         "spans",
         sa.Column("id", sa.String(40), primary_key=True),
-        sa.Column(
-            "machine_id", sa.String(40), sa.ForeignKey("machines.id", ondelete="CASCADE"), nullable=False
-        ),
+        _part_of("machine_id", "machines", nullable=False),
         sa.Column("name", sa.String(100), nullable=False),
         sa.Column("source", sa.String(20), nullable=False),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
@@ -252,16 +217,8 @@ def upgrade() -> None:
     op.create_table(
         "credentials",
         sa.Column("serial", sa.String(40), primary_key=True),
-        sa.Column(
-            "enrolment_id", sa.String(40), sa.ForeignKey("enrolments.id", ondelete="CASCADE"), nullable=False
-        ),
-        sa.Column(
-            "machine_id",
-            sa.String(40),
-            sa.ForeignKey("machines.id", ondelete="CASCADE"),
-            nullable=False,
-            index=True,
-        ),
+        _part_of("enrolment_id", "enrolments", nullable=False),
+        _part_of("machine_id", "machines", nullable=False, index=True),
         sa.Column("kind", sa.String(20), nullable=False),
         sa.Column("generation", sa.Integer(), nullable=False),
         sa.Column("content", sa.Text(), nullable=False),
@@ -273,4 +230,38 @@ def upgrade() -> None:
         sa.UniqueConstraint(
             "enrolment_id", "kind", "generation", name=op.f("uq_credentials_enrolment_id_kind_generation")
         ),
+    )
+    op.create_table(
+        "healing_cases",
+        sa.Column("id", sa.String(40), primary_key=True),
+        _part_of("machine_id", "machines", nullable=False, index=True),
+        sa.Column("state", sa.String(20), nullable=False, index=True),
+        sa.Column("cause", sa.String(20), nullable=False),
+        sa.Column("finding", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("consent", sa.String(20), nullable=False),
+        sa.Column("errors", sa.Integer(), nullable=False),
+        sa.Column("acted", sa.Boolean(), nullable=False),
+        sa.Column("spare_id", sa.String(40)),
+        sa.Column("trace_id", sa.String(32), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("next_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ended_at", sa.DateTime(timezone=True)),
+    )
+    op.create_index(
+        "uq_healing_cases_open",
+        "healing_cases",
+        ["machine_id"],
+        unique=True,
+        sqlite_where=sa.text("ended_at IS NULL"),
+        postgresql_where=sa.text("ended_at IS NULL"),
+    )
+    op.create_table(
+        "healing_actions",
+        sa.Column("id", sa.String(40), primary_key=True),
+        _part_of("case_id", "healing_cases", nullable=False, index=True),
+        _part_of("machine_id", "machines", nullable=False, index=True),
+        sa.Column("kind", sa.String(20), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False, index=True),
     )

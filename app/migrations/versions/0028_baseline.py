@@ -1,14 +1,21 @@
-"""All tables of the studio, as migrations 0001 to 0018 left them."""
+"""All tables of the studio, as migrations 0001 to 0028 left them."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0018"
+revision = "0028"
 down_revision = None
 branch_labels = None
 depends_on = None
+
+
+def _part_of(name: str, table: str, **options: Any) -> sa.Column[str]:
+    """Returns a column with the id of a row that this one goes with."""
+    return sa.Column(name, sa.String(40), sa.ForeignKey(f"{table}.id", ondelete="CASCADE"), **options)
 
 
 def upgrade() -> None:
@@ -24,6 +31,7 @@ def upgrade() -> None:
         sa.Column("last_project_id", sa.String(40)),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False, index=True),
+        sa.Column("dialogue", sa.Text()),
     )
     op.create_table(
         "api_keys",
@@ -208,6 +216,9 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("tenant", sa.String(80), nullable=False),
+        sa.Column("tags", sa.JSON(), nullable=False),
+        sa.Column("trashed_at", sa.DateTime(timezone=True), index=True),
+        sa.Column("revision", sa.Integer(), nullable=False),
         sa.UniqueConstraint("tenant", "slug", name=op.f("uq_projects_tenant_slug")),
     )
     op.create_table(
@@ -296,12 +307,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "agent_turns",
-        sa.Column(
-            "session_id",
-            sa.String(40),
-            sa.ForeignKey("agent_sessions.id", ondelete="CASCADE"),
-            primary_key=True,
-        ),
+        _part_of("session_id", "agent_sessions", primary_key=True),
         sa.Column("number", sa.Integer(), primary_key=True),
         sa.Column("utterance", sa.Text(), nullable=False),
         sa.Column("tool", sa.String(64)),
@@ -315,9 +321,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "approval_votes",
-        sa.Column(
-            "approval_id", sa.String(40), sa.ForeignKey("approvals.id", ondelete="CASCADE"), primary_key=True
-        ),
+        _part_of("approval_id", "approvals", primary_key=True),
         sa.Column("person", sa.String(80), primary_key=True),
         sa.Column("name", sa.String(100), nullable=False),
         sa.Column("agrees", sa.Boolean(), nullable=False),
@@ -341,12 +345,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "continuations",
-        sa.Column(
-            "session_id",
-            sa.String(40),
-            sa.ForeignKey("agent_sessions.id", ondelete="CASCADE"),
-            primary_key=True,
-        ),
+        _part_of("session_id", "agent_sessions", primary_key=True),
         sa.Column("snapshot_name", sa.String(80), nullable=False),
         sa.Column("after_turn", sa.Integer(), nullable=False),
         sa.Column("turns", sa.JSON(), nullable=False),
@@ -355,9 +354,7 @@ def upgrade() -> None:
     op.create_table(
         "memories",
         sa.Column("id", sa.String(40), primary_key=True),
-        sa.Column(
-            "shelf_id", sa.String(40), sa.ForeignKey("memory_shelves.id", ondelete="CASCADE"), nullable=False
-        ),
+        _part_of("shelf_id", "memory_shelves", nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("text", sa.Text(), nullable=False),
         sa.Column("text_sha256", sa.String(64), nullable=False),
@@ -371,13 +368,7 @@ def upgrade() -> None:
     op.create_table(
         "project_versions",
         sa.Column("id", sa.String(40), primary_key=True),
-        sa.Column(
-            "project_id",
-            sa.String(40),
-            sa.ForeignKey("projects.id", ondelete="CASCADE"),
-            nullable=False,
-            index=True,
-        ),
+        _part_of("project_id", "projects", nullable=False, index=True),
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("content", sa.JSON(), nullable=False),
         sa.Column("content_hash", sa.String(71), nullable=False),
@@ -418,18 +409,15 @@ def upgrade() -> None:
         sa.Column("started_at", sa.DateTime(timezone=True)),
         sa.Column("finished_at", sa.DateTime(timezone=True)),
         sa.Column("tenant", sa.String(80), nullable=False),
+        sa.Column("parent_span_id", sa.String(16)),
+        sa.Column("tags", sa.JSON(), nullable=False),
+        sa.Column("trashed_at", sa.DateTime(timezone=True), index=True),
     )
     op.create_index("ix_renders_queue", "renders", ["state", "priority", "created_at"])
     op.create_table(
         "scenes",
         sa.Column("id", sa.String(40), primary_key=True),
-        sa.Column(
-            "project_id",
-            sa.String(40),
-            sa.ForeignKey("projects.id", ondelete="CASCADE"),
-            nullable=False,
-            index=True,
-        ),
+        _part_of("project_id", "projects", nullable=False, index=True),
         sa.Column("position", sa.Integer(), nullable=False),
         sa.Column("title", sa.String(200), nullable=False),
         sa.Column("body", sa.JSON(), nullable=False),
@@ -440,13 +428,7 @@ def upgrade() -> None:
     op.create_table(
         "webhook_deliveries",
         sa.Column("id", sa.String(40), primary_key=True),
-        sa.Column(
-            "webhook_id",
-            sa.String(40),
-            sa.ForeignKey("webhooks.id", ondelete="CASCADE"),
-            nullable=False,
-            index=True,
-        ),
+        _part_of("webhook_id", "webhooks", nullable=False, index=True),
         sa.Column("kind", sa.String(100), nullable=False),
         sa.Column("body", sa.Text(), nullable=False),
         sa.Column("state", sa.String(20), nullable=False),
@@ -459,17 +441,13 @@ def upgrade() -> None:
     op.create_index("ix_webhook_deliveries_due", "webhook_deliveries", ["state", "next_at"])
     op.create_table(
         "asset_tags",
-        sa.Column(
-            "asset_id", sa.String(40), sa.ForeignKey("assets.id", ondelete="CASCADE"), primary_key=True
-        ),
+        _part_of("asset_id", "assets", primary_key=True),
         sa.Column("tag", sa.String(60), primary_key=True, index=True),
         sa.Column("tenant", sa.String(80), nullable=False),
     )
     op.create_table(
         "memory_tellings",
-        sa.Column(
-            "memory_id", sa.String(40), sa.ForeignKey("memories.id", ondelete="CASCADE"), primary_key=True
-        ),
+        _part_of("memory_id", "memories", primary_key=True),
         sa.Column("session_id", sa.String(40), primary_key=True),
         sa.Column("turn", sa.Integer(), primary_key=True),
     )
@@ -509,9 +487,7 @@ def upgrade() -> None:
     op.create_index("ix_publications_due", "publications", ["state", "next_at"])
     op.create_table(
         "render_outputs",
-        sa.Column(
-            "render_id", sa.String(40), sa.ForeignKey("renders.id", ondelete="CASCADE"), primary_key=True
-        ),
+        _part_of("render_id", "renders", primary_key=True),
         sa.Column("role", sa.String(20), primary_key=True),
         sa.Column("name", sa.String(255), nullable=False),
         sa.Column("sha256", sa.String(71), nullable=False),
@@ -521,9 +497,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "render_segments",
-        sa.Column(
-            "render_id", sa.String(40), sa.ForeignKey("renders.id", ondelete="CASCADE"), primary_key=True
-        ),
+        _part_of("render_id", "renders", primary_key=True),
         sa.Column("position", sa.Integer(), primary_key=True),
         sa.Column("scene_id", sa.String(64), nullable=False),
         sa.Column("segment_key", sa.String(120), nullable=False, index=True),
@@ -533,17 +507,83 @@ def upgrade() -> None:
     op.create_table(
         "webhook_tries",
         sa.Column("id", sa.String(40), primary_key=True),
-        sa.Column(
-            "delivery_id",
-            sa.String(40),
-            sa.ForeignKey("webhook_deliveries.id", ondelete="CASCADE"),
-            nullable=False,
-            index=True,
-        ),
+        _part_of("delivery_id", "webhook_deliveries", nullable=False, index=True),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("duration_ms", sa.Integer(), nullable=False),
         sa.Column("status", sa.Integer()),
         sa.Column("answer", sa.String(500), nullable=False),
         sa.Column("error", sa.String(500), nullable=False),
         sa.Column("tenant", sa.String(80), nullable=False),
+    )
+    op.create_table(
+        "triggers",
+        sa.Column("id", sa.String(40), primary_key=True),
+        sa.Column("principal_id", sa.String(80), nullable=False, index=True),
+        sa.Column("principal_name", sa.String(100), nullable=False),
+        sa.Column("principal_kind", sa.String(20), nullable=False),
+        sa.Column("principal_role", sa.String(40), nullable=False),
+        _part_of("session_id", "agent_sessions", nullable=False),
+        sa.Column("after_id", sa.String(40)),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("condition", sa.JSON(), nullable=False),
+        sa.Column("calls", sa.JSON(), nullable=False),
+        sa.Column("state", sa.String(20), nullable=False, index=True),
+        sa.Column("result", sa.Text(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("claimed_until", sa.DateTime(timezone=True)),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("fires_at", sa.DateTime(timezone=True)),
+        sa.Column("fired_at", sa.DateTime(timezone=True)),
+        sa.Column("tenant", sa.String(80), nullable=False),
+    )
+    op.create_table(
+        "persona_files",
+        sa.Column("tenant", sa.String(80), primary_key=True),
+        sa.Column("name", sa.String(200), primary_key=True),
+        sa.Column("sha256", sa.String(64), nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
+    )
+    op.create_table(
+        "pronunciations",
+        sa.Column("id", sa.String(40), primary_key=True),
+        sa.Column("key", sa.String(200), nullable=False),
+        sa.Column("word", sa.String(64), nullable=False),
+        sa.Column("spoken", sa.String(200), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("tenant", sa.String(80), nullable=False),
+        sa.UniqueConstraint("tenant", "key", name=op.f("uq_pronunciations_tenant_key")),
+    )
+    op.create_table(
+        "brands",
+        sa.Column("id", sa.String(40), primary_key=True),
+        sa.Column("key", sa.String(800), nullable=False),
+        sa.Column("name", sa.String(80), nullable=False),
+        sa.Column("kit", sa.JSON(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("tenant", sa.String(80), nullable=False),
+        sa.UniqueConstraint("tenant", "key", name=op.f("uq_brands_tenant_key")),
+    )
+    op.create_table(
+        "share_links",
+        sa.Column("id", sa.String(40), primary_key=True),
+        _part_of("render_id", "renders", nullable=False, index=True),
+        sa.Column("name", sa.String(100), nullable=False),
+        sa.Column("token_sha256", sa.String(64), nullable=False, unique=True),
+        sa.Column("created_by", sa.String(200), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("revoked_at", sa.DateTime(timezone=True)),
+        sa.Column("last_used_at", sa.DateTime(timezone=True)),
+        sa.Column("uses", sa.Integer(), nullable=False),
+        sa.Column("tenant", sa.String(80), nullable=False),
+    )
+    op.create_table(
+        "first_runs",
+        sa.Column("id", sa.String(40), primary_key=True),
+        sa.Column("presenter", sa.String(80)),
+        sa.Column("marks", sa.JSON(), nullable=False),
+        sa.Column("dismissed", sa.Boolean(), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("tenant", sa.String(80), nullable=False, unique=True),
     )
