@@ -10,7 +10,7 @@ const LOCALES = "src/locales";
 const ALLOWED = "texts_allowed.txt";
 const SKIPPED = /schema\.d\.ts$|^src\/api\/limits\.ts$|^src\/face\/|^src\/locales\//;
 /** Attributes that are read or heard. `name` is one of a component, and a key of a form in HTML. */
-const READ = /^(label|title|placeholder|alt|about|tip|legend|confirmLabel|last|textValue|words|empty|always|patternWords|aria-label|name)$/;
+const READ = /^(label|title|placeholder|alt|about|tip|legend|confirmLabel|last|textValue|words|empty|always|none|patternWords|aria-label|name)$/;
 const WORD = /\p{L}{2}/u;
 const SENTENCE = /^\p{Lu}\p{Ll}+(\s.*)?$|\p{L}+\s\p{L}+\s\p{L}+/u;
 const problems = [];

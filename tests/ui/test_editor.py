@@ -269,6 +269,17 @@ def test_axe_finds_nothing_in_the_create_room(
         assert page.evaluate("document.documentElement.scrollWidth") <= width, view
 
 
+def test_a_scene_without_words_is_named_once_in_plain_words(
+    visiting: Visiting, operator: httpx.Client
+) -> None:
+    project = create_project(operator, "One.", "Two.", "")
+    page = visiting().open(f"projects/{project}")
+    notice = page.get_by_role("list", name="Before the video").get_by_role("listitem")
+    expect(notice).to_have_text(
+        "Scene 3 has no words yet. Write what is said in it, or delete it.", timeout=PATIENCE_MS
+    )
+
+
 def test_a_scene_moves_before_its_video_is_made(visiting: Visiting, operator: httpx.Client) -> None:
     project = create_project(operator, "The tide comes in.", "And goes out again.")
     page = visiting(bypass_csp=True).open(f"projects/{project}")
@@ -282,6 +293,8 @@ def test_a_scene_moves_before_its_video_is_made(visiting: Visiting, operator: ht
     query = {"project": project, "kind": "preview"}
     assert [one["state"] for one in operator.get("/api/renders", params=query).json()] == ["done"]
     assert operator.get("/api/renders", params={"project": project, "kind": "video"}).json() == []
+    assert page.locator(".toast").count() == 0, "it is no video that is ready"
+    expect(page.get_by_role("button", name="Inbox", exact=True)).to_be_visible()
     # Another word is another picture; what is drawn for the former one ends.
     field(page, 2).fill(" ".join(["It goes out again, and comes back in the evening."] * 12))
     expect(page.locator(".canvas video")).to_have_count(0)

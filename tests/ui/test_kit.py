@@ -95,6 +95,28 @@ def test_a_single_key_can_be_switched_off(visiting: Visiting) -> None:
     expect(page.get_by_role("dialog", name="Go to, or do")).to_be_visible()
 
 
+COVERED = """() => [
+    ...document.querySelectorAll(".bar :is(a, button), .rooms a, .view .row.apart :is(a, button)")
+  ].filter((one) => {
+    const box = one.getBoundingClientRect();
+    const over = document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);
+    return over?.closest(".toasts");
+  }).map((one) => one.textContent)"""
+
+
+def test_no_view_is_longer_than_the_window_and_a_dialog_dims_all_of_it(visiting: Visiting) -> None:
+    page = visiting().open("create")
+    expect(page.get_by_role("button", name="Import a document")).to_be_visible(timeout=PATIENCE_MS)
+    for width in (1440, 820, 390):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate("document.documentElement.scrollHeight") == 900
+        page.get_by_role("button", name="Import a document").click()
+        expect(page.locator(".overlay")).to_have_count(1, timeout=PATIENCE_MS)
+        assert page.locator(".overlay").bounding_box() == {"x": 0, "y": 0, "width": width, "height": 900}
+        page.keyboard.press("Escape")
+        expect(page.locator(".overlay")).to_have_count(0)
+
+
 def test_a_film_that_ends_is_told_where_it_is_not_shown_and_stays_in_the_inbox(
     visiting: Visiting, workless_studio: Studio
 ) -> None:
@@ -107,6 +129,9 @@ def test_a_film_that_ends_is_told_where_it_is_not_shown_and_stays_in_the_inbox(
     toast = page.locator(".toast")
     expect(toast).to_contain_text("“Ebb” has failed", timeout=PATIENCE_MS)
     assert breaches(page) == []
+    for width in (1440, 820, 390):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate(COVERED) == [], f"behind the toast at {width}"
     toast.get_by_role("button", name="Close").click()
     expect(toast).to_have_count(0)
     page.get_by_role("button", name="Inbox, 1 new").click()

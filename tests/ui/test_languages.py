@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import httpx
 import pytest
 from playwright.sync_api import Page, expect
@@ -23,6 +25,16 @@ RAIL = [
     "Gespräch",
     "Publikationen",
 ]
+SCROLLBAR_PX = 15
+CASES = re.compile(r"\b(von|durch|mit|bei|für|an) \{0\}")
+"""Prepositions with a case that a name put in does not have."""
+
+
+def test_people_are_named_where_a_name_needs_no_case() -> None:
+    entries = (REPOSITORY / "ui" / "src" / "locales" / "de.po").read_text().split("\n\n")
+    named = [one for one in entries if "placeholder {0}: personWords(" in one]
+    assert len(named) == 3
+    assert [one for one in named if CASES.search(one.partition("msgstr")[2])] == []
 
 
 @pytest.fixture(scope="module")
@@ -52,9 +64,20 @@ def test_a_german_browser_gets_the_page_in_german(german: Visit, project: str) -
     expect(page.locator("html")).to_have_attribute("lang", "de")
     expect(page.get_by_role("heading", name="Was soll gesagt werden?")).to_be_visible(timeout=PATIENCE_MS)
     assert page.locator(".tab-name").all_inner_texts()[: len(RAIL)] == RAIL
+    # Room for a scrollbar, which this browser hides.
+    right = page.locator(".bar nav").evaluate("nav => nav.getBoundingClientRect().right")
+    ends = page.locator(".tab-name").evaluate_all(
+        "all => all.map(one => { const range = document.createRange(); range.selectNodeContents(one);"
+        " return range.getBoundingClientRect().right })"
+    )
+    assert max(ends) + SCROLLBAR_PX <= right
+    assert page.locator(".bar nav").evaluate("nav => getComputedStyle(nav).overflowX") == "hidden"
+    expect(page.get_by_role("group", name="Beispiele").get_by_role("button").first).to_contain_text(
+        "Willkommen"
+    )
     page = german.open(f"projects/{project}")
     expect(page.get_by_role("heading", name="Szene 1").first).to_be_visible(timeout=PATIENCE_MS)
-    expect(page.get_by_text("1 Szene · etwa 2 s")).to_be_visible()
+    expect(page.get_by_text("1 Szene · etwa 3 s")).to_be_visible()
     expect(page.get_by_role("button", name="Betonung")).to_be_visible()
     mood = page.get_by_label("Stimmung")
     assert mood.locator("option").all_inner_texts()[:2] == ["Wie beim Sprecher", "neutral"]

@@ -121,6 +121,24 @@ def test_the_picture_shows_the_scene_at_the_word_of_the_caret(
     expect(words).to_contain_text("Layout of scene 1")
 
 
+def test_while_an_overlay_is_edited_the_picture_is_where_it_is_seen(
+    visiting: Visiting, operator: httpx.Client, project: str
+) -> None:
+    page = visiting().open(f"projects/{project}")
+    script = page.get_by_label("Script of scene 1", exact=True)
+    expect(script).to_have_value(SCRIPT, timeout=PATIENCE_MS)
+    caret = "(field, at) => { field.focus(); field.setSelectionRange(at, at); }"
+    script.evaluate(caret, SCRIPT.index("goes"))
+    page.get_by_role("button", name="Add ▾").click()
+    page.get_by_role("menuitem", name="Title").click()
+    script.evaluate(caret, 0)
+    words = page.locator(".layout figcaption span")
+    expect(words).to_have_text("Scene 1 at “The”", timeout=PATIENCE_MS)
+    page.get_by_label("Title 1: title").click()
+    expect(words).to_have_text("Scene 1 at “goes”", timeout=PATIENCE_MS)
+    expect(page.locator(".layout img")).to_have_attribute("src", re.compile(r"/still\?word=7&"))
+
+
 def test_a_picture_is_uploaded_put_on_a_word_and_chosen_again(
     visiting: Visiting, operator: httpx.Client, project: str, tmp_path: Path
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import httpx
 import pytest
+from editor_page import create_project, make_film
 from playwright.sync_api import expect
 from studio_page import PATIENCE_MS, Visiting, breaches
 
@@ -35,3 +36,18 @@ def test_a_deleted_project_is_restored_and_then_deleted_for_good(
     page.get_by_role("dialog").get_by_role("button", name="Delete for good").click()
     expect(row).to_have_count(0, timeout=PATIENCE_MS)
     assert operator.get(address).status_code == 404
+
+
+def test_a_restored_video_is_on_the_wall_again(visiting: Visiting, operator: httpx.Client) -> None:
+    project = create_project(operator, "Restored.", title="Harbour of the trash")
+    video = make_film(operator, project)
+    operator.delete(f"/api/renders/{video}").raise_for_status()
+    visit = visiting()
+    page = visit.open("trash")
+    row = page.get_by_role("region", name="Videos").get_by_role("row").filter(has_text="Harbour of the trash")
+    row.get_by_role("button", name="Restore").click(timeout=PATIENCE_MS)
+    expect(row).to_have_count(0, timeout=PATIENCE_MS)
+    page.get_by_role("navigation").get_by_role("link", name="Videos").click()
+    expect(page.locator(f'.tile[href$="{video}"]')).to_be_visible(timeout=PATIENCE_MS)
+    page.wait_for_timeout(1000)
+    assert visit.complaints == []

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import httpx
 import pytest
 from avatar.spec import RenderSpec, Scene
 from playwright.sync_api import Page, Route, expect
@@ -21,6 +22,7 @@ from studio_page import (
     run_in_thread,
     studio_up,
 )
+from waiting import eventually
 
 from app.composition import open_services
 from soundstage.settings import Settings
@@ -266,3 +268,19 @@ def test_a_view_that_cannot_be_drawn_says_so_and_the_others_stay(visiting: Visit
     expect(page.locator(".view .problem code")).to_have_text("page.uncaught", timeout=PATIENCE_MS)
     page.get_by_role("link", name="Videos", exact=True).click()
     expect(page.locator(".view h1")).to_have_text("Videos")
+
+
+def test_the_picture_of_a_vertical_video_is_cut_to_its_tile_at_the_face(
+    visiting: Visiting, operator: httpx.Client
+) -> None:
+    order = {"script": "Hello.", "title": "Upright", "canvas": {"width": 180, "height": 320, "fps": 10}}
+    video = operator.post("/api/renders", json=order).raise_for_status().json()["id"]
+    eventually(
+        lambda: operator.get(f"/api/renders/{video}").json()["state"] == "done", "its end", PATIENCE_MS / 1000
+    )
+    page = visiting().open("videos")
+    tile = page.locator(".tile", has_text="Upright")
+    expect(tile.locator("img")).to_have_js_property("complete", True, timeout=PATIENCE_MS)
+    image, frame = tile.locator("img").bounding_box(), tile.locator(".picture").bounding_box()
+    assert image is not None and image == frame
+    assert tile.locator("img").evaluate("one => one.naturalHeight > one.naturalWidth")

@@ -55,6 +55,8 @@ def test_a_word_of_the_transcript_plays_from_there_and_is_marked(visit: Visit) -
     page = visit.page
     lines = page.locator(".lines li")
     expect(lines).to_have_count(3)
+    assert float(page.locator(".lines .at").first.get_attribute("data-at") or 1) < 1
+    expect(page.locator(".lines .at").first).to_have_text("0:00")
     assert [line.inner_text().split() for line in lines.all()][1][-7:] == [
         "The", "tide", "comes", "in", "twice", "a", "day.",
     ]  # fmt: skip

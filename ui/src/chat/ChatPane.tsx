@@ -8,6 +8,7 @@ import { ChatRequest } from "../api/limits";
 import { Field } from "../kit/Field";
 import { keysText } from "../kit/keys";
 import { ErrorNotice } from "../kit/kit";
+import { Select } from "../kit/Select";
 import { goTo } from "../shell/session";
 import { onSuggestion, takeSuggestion } from "./suggestion";
 import { TurnView } from "./TurnView";
@@ -25,7 +26,7 @@ export function ChatPane({ takesFocus, onClose }: { takesFocus: boolean; onClose
   const last = talk.turns.at(-1);
   // biome-ignore lint/correctness/useExhaustiveDependencies: they say that the conversation has grown
   useEffect(() => {
-    end.current?.scrollIntoView({ block: "end" });
+    if (last || talk.asking !== null) end.current?.scrollIntoView({ block: "end" });
   }, [talk.turns.length, talk.asking, last?.text, last?.steps.length, last?.ended]);
   // biome-ignore lint/correctness/useExhaustiveDependencies: only when it appears
   useEffect(() => {
@@ -59,14 +60,14 @@ export function ChatPane({ takesFocus, onClose }: { takesFocus: boolean; onClose
         <h1 id="chat-title">{t`Chat`}</h1>
         <div className="row">
           {(sessions.data?.length ?? 0) > 0 && (
-            <select aria-label={t`Conversation`} value={talk.session} onChange={(event) => goTo(event.target.value)}>
-              <option value="">{t`New conversation`}</option>
-              {sessions.data?.map((one) => (
-                <option key={one.id} value={one.id}>
-                  {one.title || t`Without words`}
-                </option>
-              ))}
-            </select>
+            <Select
+              bare
+              label={t`Conversation`}
+              value={talk.session}
+              onChange={goTo}
+              none={t`New conversation`}
+              of={sessions.data?.map((one) => [one.id, one.title || t`Without words`]) ?? []}
+            />
           )}
           {talk.session && <button type="button" className="plain" onClick={() => goTo("")}>{t`New chat`}</button>}
           {onClose && (

@@ -6,7 +6,7 @@ import type { Approval } from "../api/client";
 import { useApprovals } from "../approvals/useApprovals";
 import { Blocks } from "../kit/Blocks";
 import { callWords } from "../kit/calls";
-import { State } from "../kit/kit";
+import { ownWords, State } from "../kit/kit";
 import { Marked } from "../kit/Marked";
 import { stateWords } from "../kit/State";
 import { useMe } from "../shell/me";
@@ -178,7 +178,9 @@ function VideoCard({ id }: { id: string }) {
         {!["done", "failed", "cancelled"].includes(render.state) && (
           <progress max={total || 1} value={done} aria-label={t`Progress of ${render.title}`} />
         )}
-        {render.state === "failed" && render.error && <span className="quiet">{render.error.message}</span>}
+        {render.state === "failed" && render.error && (
+          <span className="quiet">{ownWords(render.error)?.[0] ?? render.error.message}</span>
+        )}
       </span>
       <State of={render.state}>
         {render.waits ? t`waiting` : render.state === "running" ? stageWords(stage ?? "running") : stateWords(render.state)}

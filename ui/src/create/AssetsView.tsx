@@ -9,11 +9,12 @@ import { ConfirmedAction } from "../kit/ConfirmedAction";
 import { Field } from "../kit/Field";
 import { FileDrop } from "../kit/FileDrop";
 import { FileInput } from "../kit/FileInput";
-import { ErrorNotice, NoRows, Options } from "../kit/kit";
+import { ErrorNotice, NoRows } from "../kit/kit";
 import { RenameField } from "../kit/RenameField";
+import { Select } from "../kit/Select";
 import { useSettled } from "../kit/useSettled";
 import { usePrincipal } from "../shell/me";
-import { clock, mebibytes, when } from "../videos/words";
+import { lengthOf, mebibytes, when } from "../videos/words";
 import { Thumbnail } from "./MediaDialog";
 import { UploadNote } from "./UploadNote";
 import { ACCEPTED, useUpload } from "./useAssets";
@@ -52,10 +53,7 @@ export function AssetsView() {
         <h1>{t`Assets`}</h1>
         <div className="row filters">
           {assets.data?.length === MAX_SHOWN && <span className="quiet">{t`the newest ${MAX_SHOWN}`}</span>}
-          <select aria-label={t`Kind`} value={kind} onChange={(event) => setKind(event.target.value as Kind | "")}>
-            <option value="">{t`Every kind`}</option>
-            <Options of={KINDS} />
-          </select>
+          <Select bare label={t`Kind`} value={kind} onChange={setKind} none={t`Every kind`} of={KINDS} />
           <Field
             bare
             type="search"
@@ -152,7 +150,7 @@ function Card({ asset, me }: { asset: Asset; me: Me }) {
       <span className="quiet">
         {[
           i18n.t(KINDS[asset.kind]),
-          asset.duration_ms !== null && asset.duration_ms > 0 ? clock(asset.duration_ms) : "",
+          asset.duration_ms !== null && asset.duration_ms > 0 ? lengthOf(asset.duration_ms) : "",
           mebibytes(asset.bytes),
           ...asset.tags,
         ]

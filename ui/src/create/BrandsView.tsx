@@ -1,6 +1,6 @@
 /** Brand kits: colours, fonts, logo and cards that projects take where they have none of their own. */
 
-import { t } from "@lingui/core/macro";
+import { msg, t } from "@lingui/core/macro";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { api, type Brand, body } from "../api/client";
@@ -10,6 +10,7 @@ import { Field } from "../kit/Field";
 import { Form, FormError } from "../kit/Form";
 import { NoRows } from "../kit/kit";
 import { Modal } from "../kit/Modal";
+import { Select } from "../kit/Select";
 import { usePrincipal } from "../shell/me";
 import { BrandSample } from "./BrandSample";
 import { FileField, MusicField } from "./MusicField";
@@ -36,6 +37,12 @@ const CORNERS = {
   bottom_right: [0.86, 0.83],
   bottom_left: [0.04, 0.83],
 } as const;
+const CORNER_NAMES = {
+  top_right: msg`top right`,
+  top_left: msg`top left`,
+  bottom_right: msg`bottom right`,
+  bottom_left: msg`bottom left`,
+};
 const FALLBACK = { text: "#ffffff", accent: "#3347d1", panel: "#10202c" };
 
 export function BrandsView() {
@@ -254,22 +261,17 @@ function LogoField({ logo, onChange }: { logo: Brand["logo"]; onChange: (logo: B
       <legend className="visually-hidden">{t`Logo`}</legend>
       <FileField kind="image" label={t`Logo`} uploadLabel={t`Upload a logo`} sha256={logo?.image.sha256} onChoose={choose} />
       {logo && (
-        <label className="field">
-          <span>{t`Corner`}</span>
-          <select
-            value={corner}
-            onChange={(event) => {
-              const [x, y] = CORNERS[event.target.value as keyof typeof CORNERS];
-              onChange({ ...logo, box: { ...logo.box, x, y } });
-            }}
-          >
-            {corner === "" && <option value="">{t`as it is`}</option>}
-            <option value="top_right">{t`top right`}</option>
-            <option value="top_left">{t`top left`}</option>
-            <option value="bottom_right">{t`bottom right`}</option>
-            <option value="bottom_left">{t`bottom left`}</option>
-          </select>
-        </label>
+        <Select
+          label={t`Corner`}
+          value={corner}
+          onChange={(chosen) => {
+            const [x, y] = CORNERS[chosen];
+            onChange({ ...logo, box: { ...logo.box, x, y } });
+          }}
+          of={CORNER_NAMES}
+        >
+          {corner === "" && <option value="">{t`as it is`}</option>}
+        </Select>
       )}
     </fieldset>
   );

@@ -8,8 +8,7 @@ import { usePrincipal } from "../shell/me";
 import { duration } from "../videos/words";
 import { Faces } from "./PresenterPicker";
 import { ProjectsList } from "./ProjectsView";
-import { spokenSeconds } from "./script";
-import { SAMPLES } from "./start";
+import { samples, secondsOfText } from "./start";
 import { useNewProject } from "./useNewProject";
 import "./create.css";
 
@@ -59,7 +58,7 @@ export function CreateView() {
           />
         </div>
         <fieldset className="row samples" aria-label={t`Samples`}>
-          {SAMPLES.map((one) => (
+          {samples().map((one) => (
             <button key={one} type="button" onClick={() => setText(one)}>
               {one.replaceAll("*", "")}
             </button>
@@ -68,7 +67,7 @@ export function CreateView() {
         {make.error && <ErrorNotice error={make.error} />}
         <div className="row apart">
           <span className="quiet" role="status">
-            {text.trim() ? t`about ${duration(spokenSeconds(text))}` : t`Type what should be said, or take a sample.`}
+            {text.trim() ? t`about ${duration(secondsOfText(text))}` : t`Type what should be said, or take a sample.`}
           </span>
           <div className="row">
             <button type="button" {...prefetch(loadImport)} onClick={() => setImporting(true)}>{t`Import a document`}</button>

@@ -340,8 +340,7 @@ function PlanNotices({ plan, doc }: { plan: RenderPlan | undefined; doc: Doc }) 
     <ul className="notices" aria-label={t`Before the video`}>
       {missing.map((one) => (
         <li key={`${one.scene} ${one.code}`}>
-          {numberOf(one.scene) > 0 && `${t`Scene ${numberOf(one.scene)}`}: `}
-          <Reason of={one} />
+          <MissingWords of={one} number={numberOf(one.scene)} />
         </li>
       ))}
       {unanchored.map((one) => (
@@ -350,6 +349,17 @@ function PlanNotices({ plan, doc }: { plan: RenderPlan | undefined; doc: Doc }) 
         </li>
       ))}
     </ul>
+  );
+}
+
+function MissingWords({ of, number }: { of: RenderPlan["missing"][number]; number: number }) {
+  if (number > 0 && of.code === "scene.empty")
+    return t`Scene ${number} has no words yet. Write what is said in it, or delete it.`;
+  return (
+    <>
+      {number > 0 && `${t`Scene ${number}`}: `}
+      <Reason of={of} />
+    </>
   );
 }
 

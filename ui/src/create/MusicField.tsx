@@ -2,7 +2,7 @@
 import { msg, t } from "@lingui/core/macro";
 import type { Project } from "../api/client";
 import { FileInput } from "../kit/FileInput";
-import { Options } from "../kit/kit";
+import { Select } from "../kit/Select";
 import { UploadNote } from "./UploadNote";
 import { ACCEPTED, type MediaKind, useAssets, useUpload } from "./useAssets";
 
@@ -22,17 +22,13 @@ export function FileField({ kind, label, uploadLabel, sha256, onChoose }: FilePr
   const upload = useUpload((asset) => onChoose(asset.sha256));
   return (
     <>
-      <label className="field">
-        <span>{label}</span>
-        <select value={sha256 ?? ""} onChange={(event) => onChoose(event.target.value)}>
-          <option value="">{t`none`}</option>
-          {files.data?.map((one) => (
-            <option key={one.id} value={one.sha256}>
-              {one.name}
-            </option>
-          ))}
-        </select>
-      </label>
+      <Select
+        label={label}
+        value={sha256 ?? ""}
+        onChange={onChoose}
+        none={t`none`}
+        of={files.data?.map((one) => [one.sha256, one.name]) ?? []}
+      />
       <FileInput label={uploadLabel} accept={ACCEPTED[kind]} disabled={upload.isPending} onFile={(file) => upload.mutate(file)} />
       <UploadNote of={upload} />
     </>
@@ -56,13 +52,9 @@ export function MusicField({ music, onChange }: { music: Music; onChange: (music
         onChoose={(sha256) => onChange(sha256 ? { ...MUSIC, ...music, audio: { sha256 } } : null)}
       />
       {music && (
-        <label className="field">
-          <span>{t`Volume`}</span>
-          <select value={level} onChange={(event) => onChange({ ...music, level_db: Number(event.target.value) })}>
-            {!(level in LEVELS) && <option value={level}>{t`as it is`}</option>}
-            <Options of={LEVELS} />
-          </select>
-        </label>
+        <Select label={t`Volume`} value={level} onChange={(db) => onChange({ ...music, level_db: Number(db) })} of={LEVELS}>
+          {!(level in LEVELS) && <option value={level}>{t`as it is`}</option>}
+        </Select>
       )}
       {/* biome-ignore lint/a11y/useMediaCaption: music has no words */}
       {file && <audio controls preload="none" src={file.url} aria-label={file.name} />}

@@ -14,6 +14,7 @@ import { Form, FormError } from "../kit/Form";
 import { ErrorNotice } from "../kit/kit";
 import { Modal } from "../kit/Modal";
 import { fetchPart } from "../kit/part";
+import { Select } from "../kit/Select";
 import { usePrincipal } from "../shell/me";
 import { HearButton } from "../voices/HearButton";
 import { useOwnVoice } from "../voices/ownVoice";
@@ -193,24 +194,18 @@ export function NewPresenter({ onClose, onCreated }: Props) {
           <Field of={PersonaDraft} name="name" label={t`Name`} value={name} onChange={setName} />
           <Field of={PersonaDraft} name="title" label={t`Role`} value={title} onChange={setTitle} />
           <div className="row voice">
-            <label className="field">
-              {t`Voice`}
-              <select
-                value={own ? OWN : (like?.id ?? "")}
-                onChange={({ target }) => {
-                  setVoiceOf(target.value);
-                  // The sentence that is agreed to is another one with an own voice.
-                  if (own !== (target.value === OWN)) agreeAnew();
-                }}
-              >
-                {ownVoice.services.length > 0 && !avatar && <option value={OWN}>{t`their own, cloned`}</option>}
-                {personas.map((one) => (
-                  <option key={one.id} value={one.id}>
-                    {t`like ${one.persona?.name ?? one.id}`}
-                  </option>
-                ))}
-              </select>
-            </label>
+            <Select
+              label={t`Voice`}
+              value={own ? OWN : (like?.id ?? "")}
+              onChange={(chosen) => {
+                setVoiceOf(chosen);
+                // The sentence that is agreed to is another one with an own voice.
+                if (own !== (chosen === OWN)) agreeAnew();
+              }}
+              of={personas.map((one) => [one.id, t`like ${one.persona?.name ?? one.id}`])}
+            >
+              {ownVoice.services.length > 0 && !avatar && <option value={OWN}>{t`their own, cloned`}</option>}
+            </Select>
             {!own && <HearButton presenter={like} about={like?.persona?.name ?? ""} />}
           </div>
         </div>
@@ -234,14 +229,12 @@ export function NewPresenter({ onClose, onCreated }: Props) {
             }}
           />
           {own && ownVoice.services.length > 1 && (
-            <label className="field">
-              {t`Speech service`}
-              <select value={service} onChange={({ target }) => setService(target.value)}>
-                {ownVoice.services.map((one) => (
-                  <option key={one}>{one}</option>
-                ))}
-              </select>
-            </label>
+            <Select
+              label={t`Speech service`}
+              value={service}
+              onChange={setService}
+              of={ownVoice.services.map((one) => [one, one])}
+            />
           )}
           <blockquote>{statement}</blockquote>
           <label className="row">

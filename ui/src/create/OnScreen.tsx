@@ -6,8 +6,8 @@ import { Button, Menu, MenuItem, MenuTrigger, Popover } from "react-aria-compone
 import type { Asset } from "../api/client";
 import { ArrowOverlay, ListItem, ListOverlay, LowerThirdOverlay, TextOverlay, TitleOverlay } from "../api/limits";
 import { Field } from "../kit/Field";
-import { Options } from "../kit/kit";
 import { isRequired, type Limit, listFault } from "../kit/rules";
+import { Select } from "../kit/Select";
 import { type Anchor, anchorAt, type Overlay, placeOf } from "./anchors";
 import { boxOf, type Format, safeArea } from "./boxes";
 import { changeScene, type SceneDoc } from "./document";
@@ -361,14 +361,13 @@ interface FrameProps {
 function FrameLook({ overlay, label, onChange }: FrameProps) {
   return (
     <>
-      <select
-        aria-label={t`${label}: shape`}
+      <Select
+        bare
+        label={t`${label}: shape`}
         value={overlay.shape}
-        onChange={(event) => onChange({ ...overlay, shape: event.target.value === "ellipse" ? "ellipse" : "rectangle" })}
-      >
-        <option value="rectangle">{t`Rectangle`}</option>
-        <option value="ellipse">{t`Ellipse`}</option>
-      </select>
+        onChange={(shape) => onChange({ ...overlay, shape })}
+        of={{ rectangle: t`Rectangle`, ellipse: t`Ellipse` }}
+      />
       <label className="row">
         <input
           type="checkbox"
@@ -397,17 +396,15 @@ function Media({ overlay, label, onChange }: MediaProps) {
         <Thumbnail asset={assets.data?.find((one) => one.sha256 === file.sha256)} />
         <span className="name">{file.name}</span>
       </div>
-      <select
-        aria-label={t`${label}: place`}
+      <Select
+        bare
+        label={t`${label}: place`}
         value={place ?? ""}
-        onChange={(event) => {
-          const chosen = event.target.value as Place;
-          onChange({ ...overlay, box: BOXES[chosen], fit: chosen === "whole" ? "cover" : "contain" });
-        }}
+        onChange={(chosen) => onChange({ ...overlay, box: BOXES[chosen], fit: chosen === "whole" ? "cover" : "contain" })}
+        of={PLACES}
       >
         {!place && <option value="">{t`as it is`}</option>}
-        <Options of={PLACES} />
-      </select>
+      </Select>
       {overlay.kind === "video" && (
         <label className="row">
           <input
@@ -438,27 +435,21 @@ export function Moment({ label, name, anchor, words, edge, always, onChange }: M
   const gone = anchor?.at === "word" && place < 0;
   const timed = anchor?.at === "time" && anchor.ms > 0;
   return (
-    <label className={gone ? "moment gone" : "moment"}>
-      {name}
-      <select
-        aria-label={label}
-        aria-invalid={gone}
-        value={gone ? "gone" : timed ? "time" : place < 0 ? "" : String(place)}
-        onChange={(event) => {
-          const value = event.target.value;
-          if (value === "") onChange(null);
-          else if (value !== "gone" && value !== "time") onChange({ ...anchorAt(words, Number(value)), edge });
-        }}
-      >
-        <option value="">{always}</option>
-        {gone && <option value="gone">{t`“${anchor.word}” is gone: choose a word`}</option>}
-        {timed && <option value="time">{t`${anchor.ms / 1000} s`}</option>}
-        {words.map((word, at) => (
-          <option key={at} value={at}>
-            {at + 1} · {word}
-          </option>
-        ))}
-      </select>
-    </label>
+    <Select
+      className={gone ? "moment gone" : "moment"}
+      label={name}
+      aria-label={label}
+      aria-invalid={gone}
+      value={gone ? "gone" : timed ? "time" : place < 0 ? "" : place}
+      onChange={(chosen) => {
+        if (chosen === "") onChange(null);
+        else if (chosen in words) onChange({ ...anchorAt(words, Number(chosen)), edge });
+      }}
+      none={always}
+      of={words.map((word, at) => [at, `${at + 1} · ${word}`])}
+    >
+      {gone && <option value="gone">{t`“${anchor.word}” is gone: choose a word`}</option>}
+      {timed && <option value="time">{t`${anchor.ms / 1000} s`}</option>}
+    </Select>
   );
 }

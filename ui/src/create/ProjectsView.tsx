@@ -14,7 +14,7 @@ import { RenameField } from "../kit/RenameField";
 import { useSettled } from "../kit/useSettled";
 import { usePrincipal } from "../shell/me";
 import { pictureUrl } from "../videos/picture";
-import { clock, when } from "../videos/words";
+import { lengthOf, when } from "../videos/words";
 import { Face } from "./PresenterPicker";
 import { usePersonas } from "./usePersonas";
 import "./create.css";
@@ -97,7 +97,7 @@ function Card({ project, me, isBrief }: { project: ProjectSummary; me: Me; isBri
     <li className="card project">
       <span className="frame">
         {picture ? <img src={picture} alt="" loading="lazy" /> : <Face entry={presenter} width={160} />}
-        {project.duration_ms != null && <span className="length">{clock(project.duration_ms)}</span>}
+        {project.duration_ms != null && <span className="length">{lengthOf(project.duration_ms)}</span>}
       </span>
       <div className="words">
         {renaming ? (

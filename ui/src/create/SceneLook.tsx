@@ -1,11 +1,10 @@
 /** How the selected scene and the whole film look: mood, background, format, size, captions. */
-import { i18n } from "@lingui/core";
 import { msg, t } from "@lingui/core/macro";
 import { useLingui } from "@lingui/react";
 import { useQuery } from "@tanstack/react-query";
 import { memo, useState } from "react";
 import { type Asset, api, body, type Project } from "../api/client";
-import { Options } from "../kit/kit";
+import { Select } from "../kit/Select";
 import { usePrincipal } from "../shell/me";
 import { type Box, type Format, formatOf } from "./boxes";
 import { changeScene, type Doc, type SceneBody, type SceneDoc } from "./document";
@@ -110,28 +109,25 @@ export function SceneLook({ scene, number, editor }: { scene: SceneDoc; number: 
     <fieldset className="card look">
       <legend className="visually-hidden">{t`Look of scene ${number}`}</legend>
       <h2>{t`Scene ${number}`}</h2>
-      <label>
-        {t`Mood`}
-        <select
-          value={body.mood ?? ""}
-          onChange={(event) => change(t`Mood`, { mood: codeOf(MOODS, event.target.value) ?? null })}
-        >
-          <option value="">{t`Of the presenter`}</option>
-          <Options of={MOODS} />
-        </select>
-      </label>
-      <label>
-        {t`Background`}
-        <select value={kind} onChange={(event) => choose(event.target.value)}>
-          <option value="">{t`Of the presenter`}</option>
-          <Options of={SETS} />
-          <option value="colour">{t`Colour`}</option>
-          {(kind === "image" || kind === "video" || kind === "source") && (
-            <option value={kind}>{i18n.t(BACKGROUNDS[kind])}</option>
-          )}
-          <option value={MEDIA}>{t`Picture or clip`}…</option>
-        </select>
-      </label>
+      <Select
+        label={t`Mood`}
+        value={body.mood ?? ""}
+        onChange={(mood) => change(t`Mood`, { mood: mood || null })}
+        none={t`Of the presenter`}
+        of={MOODS}
+      />
+      <Select
+        label={t`Background`}
+        value={kind}
+        onChange={choose}
+        none={t`Of the presenter`}
+        of={{
+          ...SETS,
+          colour: t`Colour`,
+          ...((kind === "image" || kind === "video" || kind === "source") && { [kind]: BACKGROUNDS[kind] }),
+          [MEDIA]: `${t`Picture or clip`}…`,
+        }}
+      />
       {choosing && <MediaDialog onChoose={chooseMedia} onClose={() => setChoosing(false)} />}
       {background?.kind === "colour" && (
         <label>
@@ -150,27 +146,22 @@ export function SceneLook({ scene, number, editor }: { scene: SceneDoc; number: 
         </label>
       )}
       {body.speakers.length === 0 && (
-        <label>
-          {t`Framing`}
-          <select value={isInCorner ? LEFT_CORNER : (body.camera?.framing ?? "")} onChange={(event) => frame(event.target.value)}>
-            <option value="">{t`Automatic`}</option>
-            <Options of={FRAMINGS} />
-            <option value={LEFT_CORNER}>{t`In the left corner`}</option>
-          </select>
-        </label>
+        <Select
+          label={t`Framing`}
+          value={isInCorner ? LEFT_CORNER : (body.camera?.framing ?? "")}
+          onChange={frame}
+          none={t`Automatic`}
+          of={{ ...FRAMINGS, [LEFT_CORNER]: t`In the left corner` }}
+        />
       )}
-      <label>
-        {t`Begins with`}
-        <select
-          value={body.transition?.kind ?? "cut"}
-          onChange={(event) => {
-            const kind = event.target.value as keyof typeof TRANSITIONS;
-            change(t`Transition`, { transition: { duration_ms: 600, direction: "left", ...body.transition, kind } });
-          }}
-        >
-          <Options of={TRANSITIONS} />
-        </select>
-      </label>
+      <Select
+        label={t`Begins with`}
+        value={body.transition?.kind ?? "cut"}
+        onChange={(kind) =>
+          change(t`Transition`, { transition: { duration_ms: 600, direction: "left", ...body.transition, kind } })
+        }
+        of={TRANSITIONS}
+      />
     </fieldset>
   );
 }
@@ -181,20 +172,13 @@ function BrandField({ brand, edit }: Pick<FilmProps, "brand" | "edit">) {
   const brands = useQuery({ queryKey: ["brands"], queryFn: () => body(api.GET("/api/brands")), enabled: mayRead });
   if (!brands.data?.length) return null;
   return (
-    <label>
-      {t`Brand kit`}
-      <select
-        value={brand ?? ""}
-        onChange={(event) => edit(t`Brand kit`, (doc) => ({ ...doc, brand: event.target.value || null }))}
-      >
-        <option value="">{t`none`}</option>
-        {brands.data.map((one) => (
-          <option key={one.id} value={one.id}>
-            {one.name}
-          </option>
-        ))}
-      </select>
-    </label>
+    <Select
+      label={t`Brand kit`}
+      value={brand ?? ""}
+      onChange={(chosen) => edit(t`Brand kit`, (doc) => ({ ...doc, brand: chosen || null }))}
+      none={t`none`}
+      of={brands.data.map((one) => [one.id, one.name])}
+    />
   );
 }
 
@@ -234,82 +218,49 @@ export const FilmLook = memo(function FilmLook({ brand, canvas, music, output, p
       </div>
       <BrandField brand={brand} edit={edit} />
       <MusicField music={music ?? null} onChange={(chosen) => edit(t`Music`, (doc) => ({ ...doc, music: chosen }))} />
-      <label>
-        {t`Format`}
-        <select
-          value={format}
-          onChange={(event) =>
-            edit(t`Format`, (doc) => ({
-              ...doc,
-              canvas: sized(doc.canvas, event.target.value as keyof typeof FORMATS, size),
-            }))
-          }
-        >
-          <option value="16:9">{t`16:9 wide`}</option>
-          <option value="9:16">{t`9:16 upright`}</option>
-          <option value="1:1">{t`1:1 square`}</option>
-        </select>
-      </label>
-      <label>
-        {t`Size`}
-        <select
-          value={size}
-          onChange={(event) =>
-            edit(t`Size`, (doc) => ({ ...doc, canvas: sized(doc.canvas, format, Number(event.target.value)) }))
-          }
-        >
-          {[...new Set([...SIZES, size])].map((one) => (
-            <option key={one} value={one}>
-              {one}p
-            </option>
-          ))}
-        </select>
-      </label>
-      <label>
-        {t`Captions`}
-        <select
-          value={captions.mode}
-          onChange={(event) =>
-            edit(t`Captions`, (doc) => ({
-              ...doc,
-              output: { ...doc.output, captions: { ...doc.output.captions, mode: event.target.value as keyof typeof CAPTIONS } },
-            }))
-          }
-        >
-          <Options of={CAPTIONS} />
-        </select>
-      </label>
+      <Select
+        label={t`Format`}
+        value={format}
+        onChange={(chosen) => edit(t`Format`, (doc) => ({ ...doc, canvas: sized(doc.canvas, chosen, size) }))}
+        of={{ "16:9": t`16:9 wide`, "9:16": t`9:16 upright`, "1:1": t`1:1 square` }}
+      />
+      <Select
+        label={t`Size`}
+        value={size}
+        onChange={(chosen) => edit(t`Size`, (doc) => ({ ...doc, canvas: sized(doc.canvas, format, Number(chosen)) }))}
+        of={[...new Set([...SIZES, size])].map((one) => [one, `${one}p`])}
+      />
+      <Select
+        label={t`Captions`}
+        value={captions.mode}
+        onChange={(mode) =>
+          edit(t`Captions`, (doc) => ({ ...doc, output: { ...doc.output, captions: { ...doc.output.captions, mode } } }))
+        }
+        of={CAPTIONS}
+      />
       {burned && (
         <>
-          <label>
-            {t`Caption position`}
-            <select
-              value={captions.style.place}
-              onChange={(event) => style(t`Place of captions`, { place: event.target.value as keyof typeof PLACES })}
-            >
-              <Options of={PLACES} />
-            </select>
-          </label>
-          <label>
-            {t`Caption size`}
-            <select
-              value={captions.style.size}
-              onChange={(event) => style(t`Size of captions`, { size: Number(event.target.value) })}
-            >
-              {!(captions.style.size in LETTERS) && <option value={captions.style.size}>{captions.style.size}</option>}
-              <Options of={LETTERS} />
-            </select>
-          </label>
-          <label>
-            {t`Highlight the spoken word`}
-            <select
-              value={captions.style.highlight ? "on" : ""}
-              onChange={(event) => style(t`Spoken word`, { highlight: event.target.value ? SPOKEN_COLOUR : null })}
-            >
-              <option value="">{t`No`}</option>
-              <option value="on">{t`Yes`}</option>
-            </select>
-          </label>
+          <Select
+            label={t`Caption position`}
+            value={captions.style.place}
+            onChange={(place) => style(t`Place of captions`, { place })}
+            of={PLACES}
+          />
+          <Select
+            label={t`Caption size`}
+            value={captions.style.size}
+            onChange={(chosen) => style(t`Size of captions`, { size: Number(chosen) })}
+            of={LETTERS}
+          >
+            {!(captions.style.size in LETTERS) && <option value={captions.style.size}>{captions.style.size}</option>}
+          </Select>
+          <Select
+            label={t`Highlight the spoken word`}
+            value={captions.style.highlight ? "on" : ""}
+            onChange={(chosen) => style(t`Spoken word`, { highlight: chosen ? SPOKEN_COLOUR : null })}
+            none={t`No`}
+            of={{ on: t`Yes` }}
+          />
         </>
       )}
     </fieldset>

@@ -2,7 +2,8 @@
 import { t } from "@lingui/core/macro";
 import { useEffect, useRef, useState } from "react";
 import { ErrorNotice } from "../kit/kit";
-import { type Box, formatOf } from "./boxes";
+import { type Overlay, placeOf } from "./anchors";
+import { type Box, formatOf, isShownAt } from "./boxes";
 import { CanvasLayers } from "./CanvasLayers";
 import type { Doc, SceneDoc } from "./document";
 import { overlayEdits } from "./OnScreen";
@@ -32,7 +33,8 @@ export function ScenePicture({ projectId, doc, scene, number, editor, selected, 
   const { data } = usePersonas();
   const entry = data?.find((one) => one.id === (scene.body.persona ?? doc.persona));
   const words = spokenWords(scene.body.script);
-  const word = Math.max(0, Math.min(useCaretWord(scene), words.length - 1));
+  const caret = Math.max(0, Math.min(useCaretWord(scene), words.length - 1));
+  const word = wordOfPicture(scene.body.overlays[selected ?? -1], words, caret);
   const isReady = !hidden && editor.saveState === "saved" && words.length > 0;
   const { scenes: _, ...look } = doc;
   const path = `/api/projects/${projectId}/scenes/${scene.key}/still?word=${word}`;
@@ -99,6 +101,12 @@ export function ScenePicture({ projectId, doc, scene, number, editor, selected, 
       </figcaption>
     </figure>
   );
+}
+
+/** That of the caret, or, while an overlay is edited that is not there then, the one that it comes with. */
+function wordOfPicture(overlay: Overlay | undefined, words: readonly string[], caret: number): number {
+  if (!overlay || isShownAt(overlay, words, caret) || overlay.start?.at !== "word") return caret;
+  return Math.max(0, placeOf(overlay.start, words));
 }
 
 /** Place of the spoken word at the caret of a scene's script; 0 until the caret was there. */

@@ -2,6 +2,7 @@
 import { i18n } from "@lingui/core";
 import { msg, t } from "@lingui/core/macro";
 import type { PersonaEntry } from "../api/client";
+import { Select } from "../kit/Select";
 import { anchorAt, type Move } from "./anchors";
 import type { Box } from "./boxes";
 import { changeScene, type SceneBody, type SceneDoc } from "./document";
@@ -167,21 +168,14 @@ function anchorAtCaret({ key, body }: SceneDoc, words: readonly string[]): Move[
 function PlaceChoice(props: { label: string; box: Box; whole: string; onChange: (box: Box) => void }) {
   const value = placeName(props.box);
   return (
-    <select
-      aria-label={props.label}
+    <Select
+      bare
+      label={props.label}
       value={value}
-      onChange={({ target }) => PLACES[target.value] && props.onChange(PLACES[target.value] as Box)}
+      onChange={(chosen) => PLACES[chosen] && props.onChange(PLACES[chosen])}
+      of={{ ...NAMES, whole: props.whole }}
     >
-      <option value="whole">{props.whole}</option>
-      {Object.entries(NAMES).map(
-        ([one, name]) =>
-          one !== "whole" && (
-            <option key={one} value={one}>
-              {i18n.t(name)}
-            </option>
-          ),
-      )}
       {value === CUSTOM && <option value={CUSTOM}>{t`As it was dragged`}</option>}
-    </select>
+    </Select>
   );
 }

@@ -40,8 +40,22 @@ export const wordKey = (word: string) =>
     .replaceAll("ß", "ss")
     .replace(/[^\p{L}\p{N}\p{M}\p{S}]/gu, "");
 
-const WORDS_PER_SECOND = 2.5;
-export const spokenSeconds = (script: string) => spokenWords(script).length / WORDS_PER_SECOND;
+/** As `studio/scenes/speaking_time.py` estimates it. */
+const WORDS_PER_SECOND = 160 / 60;
+const SENTENCE_PAUSE_S = 0.35;
+/** Before and after what is said in a scene: `lead_in_ms` and `tail_ms` of a RenderSpec. */
+const SCENE_EDGES_S = 0.8;
+
+/** Of one scene, as long as its video; 0 where nothing is said. */
+export function spokenSeconds(script: string): number {
+  const words = spokenWords(script).length;
+  if (words === 0) return 0;
+  const pauses = [...script.matchAll(/\[pause\s+(\d+(?:\.\d+)?)\s*(ms|s)\]/gi)].map(
+    ([, length, unit]) => Number(length) / (unit?.toLowerCase() === "ms" ? 1000 : 1),
+  );
+  const ends = script.match(/[.!?…](?=[\s*]|$)|[。！？]/g)?.length ?? 0;
+  return words / WORDS_PER_SECOND + ends * SENTENCE_PAUSE_S + pauses.reduce((sum, one) => sum + one, 0) + SCENE_EDGES_S;
+}
 
 const lengths = new WeakMap<SceneBody, number>();
 

@@ -3,15 +3,17 @@ import { t } from "@lingui/core/macro";
 import { api, body } from "../api/client";
 import type { Change } from "./changes";
 import { checkLengths, sendChanges } from "./save";
-import { EMPTY_BODY } from "./script";
+import { EMPTY_BODY, spokenSeconds } from "./script";
 
 const TITLE_CHARS = 60;
 
-export const SAMPLES = [
-  "Welcome to the team. Here is what your first *week* looks like.",
-  "Good morning. The tide comes in twice a day, and the moon is why.",
-  "Our new release is out. It is faster, smaller and easier to set up.",
-] as const;
+/** Texts to begin with, in the language of the page: a voice that speaks it reads them. */
+export const samples = () =>
+  [
+    t`Welcome to the team. Here is what your first *week* looks like.`,
+    t`Good morning. The tide comes in twice a day, and the moon is why.`,
+    t`Our new release is out. It is faster, smaller and easier to set up.`,
+  ] as const;
 
 /** The first words of a script, without marks, cut at a word. */
 export function titleOf(script: string): string {
@@ -29,6 +31,9 @@ export const paragraphsOf = (text: string) =>
     .split(/\n\s*\n/)
     .map((one) => one.trim())
     .filter(Boolean);
+
+/** Of its video, about. */
+export const secondsOfText = (text: string) => paragraphsOf(text).reduce((sum, one) => sum + spokenSeconds(one), 0);
 
 export async function createProject(text: string, persona: string, title = titleOf(text)): Promise<string> {
   const paragraphs = paragraphsOf(text);

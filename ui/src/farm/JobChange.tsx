@@ -11,6 +11,7 @@ import { NoPlan } from "../kit/kit";
 import { Modal } from "../kit/Modal";
 import { PlanChanges } from "../kit/PlanChanges";
 import { faultOf } from "../kit/rules";
+import { Select } from "../kit/Select";
 import { useSettled } from "../kit/useSettled";
 
 interface Props {
@@ -71,14 +72,7 @@ export function JobChange({ job, action, onClose }: Props) {
       {action === "scale" && (
         <div className="row">
           {job.groups.length > 1 && (
-            <label className="field">
-              {t`Group`}{" "}
-              <select value={group} onChange={({ target }) => setGroup(target.value)}>
-                {job.groups.map((one) => (
-                  <option key={one.name}>{one.name}</option>
-                ))}
-              </select>
-            </label>
+            <Select label={t`Group`} value={group} onChange={setGroup} of={job.groups.map((one) => [one.name, one.name])} />
           )}
           <Field type="number" of={JobScale} name="count" label={t`How many`} required value={typed} onChange={setTyped} />
         </div>

@@ -8,6 +8,7 @@ import { api, body, type Me, type Run, type RunTask } from "../api/client";
 import { ConfirmedAction } from "../kit/ConfirmedAction";
 import { ErrorNotice, NoRows, State, Table } from "../kit/kit";
 import { personWords } from "../kit/person";
+import { Select } from "../kit/Select";
 import { useRefreshedBy } from "../live/useRefreshedBy";
 import { timeText } from "../log/tree";
 import { usePrincipal } from "../shell/me";
@@ -98,14 +99,14 @@ function Tasks({ of }: { of: readonly RunTask[] }) {
     <section className="stack" aria-labelledby="tasks-title">
       <div className="row apart">
         <h2 id="tasks-title">{plural(of.length, { one: "# task", other: "# tasks" })}</h2>
-        <label>
-          {t`Show`}{" "}
-          <select value={only} onChange={(event) => setOnly(event.target.value as typeof only)}>
-            <option value="">{t`all`}</option>
-            <option value="failed">{t`what failed`}</option>
-            <option value="changed">{t`what changed something`}</option>
-          </select>
-        </label>
+        <Select
+          className=""
+          label={t`Show`}
+          value={only}
+          onChange={setOnly}
+          none={t`all`}
+          of={{ failed: t`what failed`, changed: t`what changed something` }}
+        />
       </div>
       {shown.length === 0 && <p className="empty">{t`No such task.`}</p>}
       {shown.length > 0 && (

@@ -5,6 +5,7 @@ import { useCallback, useEffect, useRef, useState } from "react";
 import { api, body } from "../api/client";
 import { problemOf } from "../api/problem";
 import { ErrorNotice } from "../kit/kit";
+import { Select } from "../kit/Select";
 
 type Stream = "stderr" | "stdout";
 /** What is followed is cut at its beginning: a browser keeps no more of it. */
@@ -45,19 +46,16 @@ export function TaskLog({ allocation, task, running }: Props) {
   return (
     <div className="stack task-log">
       <div className="row">
-        <label className="row">
-          <span className="quiet">{t`Shows`}</span>
-          <select
-            value={stream}
-            onChange={({ target }) => {
-              setStream(target.value as Stream);
-              setFollowing(false);
-            }}
-          >
-            <option value="stderr">{t`what is wrong (stderr)`}</option>
-            <option value="stdout">{t`what it says (stdout)`}</option>
-          </select>
-        </label>
+        <Select
+          className="row quiet"
+          label={t`Shows`}
+          value={stream}
+          onChange={(chosen) => {
+            setStream(chosen);
+            setFollowing(false);
+          }}
+          of={{ stderr: t`what is wrong (stderr)`, stdout: t`what it says (stdout)` }}
+        />
         <button type="button" disabled={tail.isFetching || following} onClick={() => void tail.refetch()}>{t`Read again`}</button>
         {running && (
           <button type="button" aria-pressed={following} onClick={() => (following ? stop() : setFollowing(true))}>

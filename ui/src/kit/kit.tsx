@@ -1,5 +1,4 @@
 /** Small parts that every view uses. */
-import { i18n, type MessageDescriptor } from "@lingui/core";
 import { t } from "@lingui/core/macro";
 import type { ReactNode } from "react";
 import { Problem } from "../api/problem";
@@ -30,9 +29,10 @@ export function Reason({ of }: { of: { message: string; hint: string; code: stri
   );
 }
 
-/** Of problems that come without words, since a worker may find them. */
-function ownWords({ code, message }: { code: string; message: string }): [message: string, hint: string] | undefined {
+/** Of problems that come without words, since a worker may find them, and of those that are in every list. */
+export function ownWords({ code, message }: { code: string; message: string }): [message: string, hint: string] | undefined {
   if (code === "page.offline") return [t`The server does not answer.`, t`Is \`soundstage up\` still running?`];
+  if (code === "render.cancelled") return [t`The work was cancelled.`, t`Retry it when you want it again.`];
   if (code === "page.no_answer") return [t`The server answered ${message}.`, ""];
   return undefined;
 }
@@ -57,13 +57,4 @@ export function NoPlan({ of }: { of: { data: unknown; error: Error | null } }) {
 
 export function Empty({ children }: { children: ReactNode }) {
   return <p className="empty">{children}</p>;
-}
-
-/** The options of a select, by value. */
-export function Options({ of }: { of: Record<string, MessageDescriptor> }) {
-  return Object.entries(of).map(([value, words]) => (
-    <option key={value} value={value}>
-      {i18n.t(words)}
-    </option>
-  ));
 }

@@ -6,8 +6,9 @@ import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { api, nextCursor } from "../api/client";
 import { getAudit } from "../api/limits";
 import { Field } from "../kit/Field";
-import { NoRows, Options, Table } from "../kit/kit";
+import { NoRows, Table } from "../kit/kit";
 import { personWords } from "../kit/person";
+import { Select } from "../kit/Select";
 import { ShortId } from "../kit/ShortId";
 import { useSettled } from "../kit/useSettled";
 import { when } from "../videos/words";
@@ -90,10 +91,7 @@ export function AuditView() {
       <div className="row apart">
         <h1>{t`Audit`}</h1>
         <search className="row">
-          <select aria-label={t`What`} value={kind} onChange={({ target }) => choose({ kind: target.value })}>
-            <option value="">{t`Everything`}</option>
-            <Options of={GROUPS} />
-          </select>
+          <Select bare label={t`What`} value={kind} onChange={(kind) => choose({ kind })} none={t`Everything`} of={GROUPS} />
           <Field
             bare
             type="search"

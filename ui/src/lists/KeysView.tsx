@@ -1,6 +1,6 @@
 /** Keys of programs: created with a role and an end, shown once, rotated and revoked. */
 
-import { t } from "@lingui/core/macro";
+import { msg, t } from "@lingui/core/macro";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { api, body, type Key } from "../api/client";
@@ -10,6 +10,7 @@ import { ConfirmedAction } from "../kit/ConfirmedAction";
 import { Field } from "../kit/Field";
 import { Form, FormError } from "../kit/Form";
 import { ErrorNotice, State } from "../kit/kit";
+import { Select } from "../kit/Select";
 import { usePrincipal } from "../shell/me";
 import { when } from "../videos/words";
 import { List } from "./ListViews";
@@ -17,6 +18,12 @@ import { type Secret, useSecrets } from "./SecretOnce";
 import "./lists.css";
 
 const ROLES = ["viewer", "editor", "operator", "admin"];
+const LIFETIMES = [
+  ["7", msg`in a week`],
+  ["90", msg`in 90 days`],
+  ["365", msg`in a year`],
+  ["", msg`never`],
+] as const;
 const DAY_MS = 86_400_000;
 
 export function KeysView() {
@@ -81,23 +88,8 @@ function NewKey({ onCreated }: { onCreated: (name: string, key: string) => void 
   return (
     <Form className="card row new-thing" error={create.error} onSubmit={create.mutate}>
       <Field className="wide" of={KeyRequest} name="name" label={t`What the new key is for`} value={name} onChange={setName} />
-      <label className="field">
-        {t`Role`}
-        <select value={role} onChange={({ target }) => setRole(target.value)}>
-          {ROLES.map((one) => (
-            <option key={one}>{one}</option>
-          ))}
-        </select>
-      </label>
-      <label className="field">
-        {t`Ends`}
-        <select value={days} onChange={({ target }) => setDays(target.value)}>
-          <option value="7">{t`in a week`}</option>
-          <option value="90">{t`in 90 days`}</option>
-          <option value="365">{t`in a year`}</option>
-          <option value="">{t`never`}</option>
-        </select>
-      </label>
+      <Select label={t`Role`} value={role} onChange={setRole} of={ROLES.map((one) => [one, one])} />
+      <Select label={t`Ends`} value={days} onChange={setDays} of={LIFETIMES} />
       <button type="submit" className="primary" disabled={create.isPending}>{t`Create key`}</button>
       <FormError />
     </Form>

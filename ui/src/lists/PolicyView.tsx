@@ -8,6 +8,7 @@ import { PolicyQuestion } from "../api/limits";
 import { Field } from "../kit/Field";
 import { Form, FormError } from "../kit/Form";
 import { ErrorNotice, State } from "../kit/kit";
+import { Select } from "../kit/Select";
 import { usePrincipal } from "../shell/me";
 import "./lists.css";
 
@@ -54,17 +55,14 @@ export function PolicyView() {
       {(actions.error ?? keys.error) && <ErrorNotice error={actions.error ?? keys.error} />}
       <Form className="card stack new-thing" error={test.error} onSubmit={test.mutate}>
         <div className="row">
-          <label className="field wide">
-            {t`May the key`}
-            <select value={key} onChange={({ target }) => setKey(target.value)}>
-              <option value="">{t`${me.name} (you)`}</option>
-              {keys.data?.map((one) => (
-                <option key={one.id} value={one.id}>
-                  {one.name} · {one.role} · {one.tenant}
-                </option>
-              ))}
-            </select>
-          </label>
+          <Select
+            className="field wide"
+            label={t`May the key`}
+            value={key}
+            onChange={setKey}
+            none={t`${me.name} (you)`}
+            of={keys.data?.map((one) => [one.id, `${one.name} · ${one.role} · ${one.tenant}`]) ?? []}
+          />
           <Field className="wide" of={PolicyQuestion} name="action" label={t`do`} list={list} value={name} onChange={setName} />
           <Field
             of={PolicyQuestion}

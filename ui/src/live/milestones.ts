@@ -13,7 +13,7 @@ export function announceProgress(found: ServerEvent): string {
     const { stage, frames_done: done, frames_total: total } = found.data as Record<string, number | string>;
     const quarter = Number(total) ? Math.floor((Number(done) / Number(total)) * 4) * 25 : 0;
     sentence = t`${stageWords(String(stage))}, ${quarter} percent`;
-  } else if (found.kind === "render.state") {
+  } else if (found.kind === "render.state" && found.data.kind !== "preview") {
     const title = String(found.data.title);
     const ends: Record<string, string> = {
       done: t`“${title}” is ready.`,

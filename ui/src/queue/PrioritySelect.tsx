@@ -1,9 +1,9 @@
 /** The priority of one that waits: a few steps with names; another one that a program has set stands beside them. */
-import { i18n } from "@lingui/core";
 import { msg, t } from "@lingui/core/macro";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { api, type QueueEntry } from "../api/client";
 import { ErrorNotice } from "../kit/kit";
+import { Select } from "../kit/Select";
 import { useLive } from "../live/Live";
 
 const STEPS = [
@@ -26,22 +26,17 @@ export function PrioritySelect({ of }: { of: QueueEntry }) {
   const named = STEPS.some(([priority]) => priority === shown);
   return (
     <>
-      <label className="row priority">
-        <span className="quiet">{t`Priority`}</span>
-        <select
-          aria-label={t`When ${of.title} runs`}
-          value={shown}
-          disabled={of.cancel_requested}
-          onChange={({ target }) => change.mutate(Number(target.value))}
-        >
-          {!named && <option value={shown}>{t`priority ${shown}`}</option>}
-          {STEPS.map(([priority, name]) => (
-            <option key={priority} value={priority}>
-              {i18n.t(name)}
-            </option>
-          ))}
-        </select>
-      </label>
+      <Select
+        className="row quiet priority"
+        label={t`Priority`}
+        aria-label={t`When ${of.title} runs`}
+        value={shown}
+        disabled={of.cancel_requested}
+        onChange={(priority) => change.mutate(Number(priority))}
+        of={STEPS}
+      >
+        {!named && <option value={shown}>{t`priority ${shown}`}</option>}
+      </Select>
       {change.error && <ErrorNotice error={change.error} />}
     </>
   );

@@ -47,8 +47,10 @@ export function SettingsView() {
               </div>
             )}
             <p className="quiet">
-              <Marked text={t`\`soundstage config check\` explains every bad value; then restart \`soundstage up\`.`} />{" "}
-              {me.permissions.includes("system:read") && <Link to="/run/doctor">{t`Doctor`}</Link>}{" "}
+              <Marked text={t`\`soundstage config check\` explains every bad value; then restart \`soundstage up\`.`} />
+            </p>
+            <p className="row">
+              {me.permissions.includes("system:read") && <Link to="/run/doctor">{t`Doctor`}</Link>}
               {me.permissions.includes("project:read") && (
                 <Link to="/pronunciations">{t`Pronunciations of the installation`}</Link>
               )}

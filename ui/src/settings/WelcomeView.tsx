@@ -5,7 +5,7 @@ import { Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
 import type { FirstRun } from "../api/client";
 import { Faces } from "../create/PresenterPicker";
-import { SAMPLES } from "../create/start";
+import { samples } from "../create/start";
 import { useNewProject } from "../create/useNewProject";
 import { usable, usePersonas } from "../create/usePersonas";
 import { Checks } from "../health/Checks";
@@ -185,7 +185,8 @@ function Film({ run }: { run: FirstRun }) {
   const persona = presenter?.id ?? FALLBACK;
   const mayMake = me.permissions.includes("project:create") && me.permissions.includes("render:create");
   const hasFilm = run.steps.some((one) => one.step === "film" && one.state === "done");
-  const sample = SAMPLES[1].replaceAll("*", "");
+  const text = samples()[1];
+  const sample = text.replaceAll("*", "");
   if (!mayMake) return <p className="quiet">{t`Your key has no right to make videos.`}</p>;
   return (
     <>
@@ -195,7 +196,7 @@ function Film({ run }: { run: FirstRun }) {
           type="button"
           className={hasFilm ? "" : "primary"}
           disabled={make.isPending}
-          onClick={() => make.mutate({ text: SAMPLES[1], persona, film: true })}
+          onClick={() => make.mutate({ text, persona, film: true })}
         >
           {make.isPending ? t`One moment` : t`Make this video`}
         </button>

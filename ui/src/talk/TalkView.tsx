@@ -2,11 +2,12 @@
 import { i18n } from "@lingui/core";
 import { t } from "@lingui/core/macro";
 import { useQueryClient } from "@tanstack/react-query";
-import { Suspense, useEffect, useId, useRef, useState } from "react";
+import { Suspense, useEffect, useRef, useState } from "react";
 import { PresenterButton } from "../create/PresenterPicker";
 import { PERSONAS, PRESENTER, usable, usePersonas } from "../create/usePersonas";
 import { Reason } from "../kit/kit";
 import { lazyPart, prefetch } from "../kit/part";
+import { Select } from "../kit/Select";
 import { useFrames } from "../kit/useFrames";
 import { useSession } from "../shell/session";
 import { personWords, REFUSED, stateOf, WORDS } from "../sound/state";
@@ -299,29 +300,19 @@ function DeviceChoice({ kind, label, devices, choose }: Choice) {
   const key = deviceKey(kind);
   const [value, setValue] = useState(() => localStorage.getItem(key) ?? "");
   const shown = devices.some((one) => one.id === value) ? value : "";
-  const id = useId();
   return (
-    <div className="stack tight">
-      <label htmlFor={id}>{label}</label>
-      <select
-        id={id}
-        value={shown}
-        onChange={({ target }) => {
-          localStorage.setItem(key, target.value);
-          setValue(target.value);
-          void choose(target.value).catch(() => undefined);
-        }}
-      >
-        <option value="">{t`As the browser chooses`}</option>
-        {devices
-          .filter((one) => one.id !== "default")
-          .map((one) => (
-            <option key={one.id} value={one.id}>
-              {one.name}
-            </option>
-          ))}
-      </select>
-    </div>
+    <Select
+      className="stack tight"
+      label={label}
+      value={shown}
+      onChange={(chosen) => {
+        localStorage.setItem(key, chosen);
+        setValue(chosen);
+        void choose(chosen).catch(() => undefined);
+      }}
+      none={t`As the browser chooses`}
+      of={devices.filter((one) => one.id !== "default").map((one) => [one.id, one.name])}
+    />
   );
 }
 

@@ -11,9 +11,10 @@ import { Problem } from "../api/problem";
 import { Facts } from "../kit/Facts";
 import { Field } from "../kit/Field";
 import { Form, FormError } from "../kit/Form";
-import { ErrorNotice, Options } from "../kit/kit";
+import { ErrorNotice } from "../kit/kit";
 import { Modal } from "../kit/Modal";
 import { listFault } from "../kit/rules";
+import { Select } from "../kit/Select";
 import { usePrincipal } from "../shell/me";
 import { PRIVACIES } from "./Publications";
 import { mebibytes, number, when } from "./words";
@@ -156,17 +157,14 @@ function Details({ wishes, channels, error, onChange, onNext }: DetailsProps) {
     <Form id="publish" className="stack publish" error={error} onSubmit={onNext}>
       {channels.length === 1 && <p className="quiet">{t`Channel: ${channels[0]?.title ?? ""}`}</p>}
       {channels.length > 1 && (
-        <label className="field">
-          {t`Channel`}
-          <select value={wishes.account ?? ""} required onChange={({ target }) => onChange({ account: target.value || null })}>
-            <option value="">{t`choose one`}</option>
-            {channels.map((one) => (
-              <option key={one.id} value={one.id}>
-                {one.title}
-              </option>
-            ))}
-          </select>
-        </label>
+        <Select
+          label={t`Channel`}
+          required
+          value={wishes.account ?? ""}
+          onChange={(account) => onChange({ account: account || null })}
+          none={t`choose one`}
+          of={channels.map((one) => [one.id, one.title])}
+        />
       )}
       <Field of={Limits} name="title" label={t`Title`} value={wishes.title ?? ""} onChange={(title) => onChange({ title })} />
       <Field
@@ -179,18 +177,12 @@ function Details({ wishes, channels, error, onChange, onNext }: DetailsProps) {
       />
       <TagsField tags={wishes.tags ?? []} onChange={(tags) => onChange({ tags })} />
       <div className="row">
-        <label className="field">
-          {t`Who may see it`}
-          <select
-            value={wishes.privacy}
-            onChange={({ target }) => {
-              const privacy = target.value as PublishRequest["privacy"];
-              onChange(privacy === "private" ? { privacy } : { privacy, publish_at: null });
-            }}
-          >
-            <Options of={PRIVACIES} />
-          </select>
-        </label>
+        <Select
+          label={t`Who may see it`}
+          value={wishes.privacy}
+          onChange={(privacy) => onChange(privacy === "private" ? { privacy } : { privacy, publish_at: null })}
+          of={PRIVACIES}
+        />
         {wishes.privacy === "private" && (
           <Field
             type="datetime-local"

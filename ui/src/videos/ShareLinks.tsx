@@ -10,8 +10,9 @@ import { ConfirmedAction } from "../kit/ConfirmedAction";
 import { CopyField } from "../kit/CopyField";
 import { Field } from "../kit/Field";
 import { Form, FormError } from "../kit/Form";
-import { ErrorNotice, Options, State } from "../kit/kit";
+import { ErrorNotice, State } from "../kit/kit";
 import { personWords } from "../kit/person";
+import { Select } from "../kit/Select";
 import { when } from "./words";
 
 const DAY_MS = 86_400_000;
@@ -120,12 +121,7 @@ function NewLink({ render, onCreated }: { render: Render; onCreated: (link: Crea
           value={name}
           onChange={setName}
         />
-        <label className="field">
-          {t`It works for`}
-          <select value={lifetime} onChange={({ target }) => setLifetime(target.value as keyof typeof LIFETIMES)}>
-            <Options of={LIFETIMES} />
-          </select>
-        </label>
+        <Select label={t`It works for`} value={lifetime} onChange={setLifetime} of={LIFETIMES} />
         {lifetime === "date" && (
           <Field type="date" of={ShareLinkDraft} name="expires_at" label={t`Last day`} value={date} onChange={setDate} />
         )}

@@ -1,13 +1,14 @@
 /** All videos: found by words, state and presenter, in an order of one's own, and fetched as one comes near their end. */
 import { plural, t } from "@lingui/core/macro";
 import { Link, useLocation, useNavigate, useSearch } from "@tanstack/react-router";
-import { type ReactNode, useEffect, useLayoutEffect, useRef, useState } from "react";
+import { useEffect, useLayoutEffect, useRef, useState } from "react";
 import type { Me, RenderSummary } from "../api/client";
 import { getRenders } from "../api/limits";
 import { useNear } from "../create/useNear";
 import { usePersonas } from "../create/usePersonas";
 import { Field } from "../kit/Field";
-import { NoRows, State } from "../kit/kit";
+import { NoRows, ownWords, State } from "../kit/kit";
+import { Select } from "../kit/Select";
 import { useSettled } from "../kit/useSettled";
 import { Icon } from "../shell/Icon";
 import { ENDED, Making } from "./Making";
@@ -77,27 +78,30 @@ function Choices({ asked, choose }: { asked: Facets; choose: (facets: Facets) =>
   const select = (change: Record<string, string>) => choose(facetsOf({ ...asked, ...change }));
   return (
     <>
-      <Choice label={t`State`} value={state} choose={(value) => select({ state: value })}>
-        <option value="">{t`Every state`}</option>
-        <option value="done">{t`Ready`}</option>
-        <option value="working">{t`In work`}</option>
-        <option value="failed">{t`Failed`}</option>
-        <option value="cancelled">{t`Cancelled`}</option>
-      </Choice>
-      <Choice label={t`Presenter`} value={presenter} choose={(value) => select({ presenter: value })}>
-        <option value="">{t`Every presenter`}</option>
-        {personas.data?.map((one) => (
-          <option key={one.id} value={one.id}>
-            {one.persona?.name ?? one.id}
-          </option>
-        ))}
-      </Choice>
-      <Choice label={t`Order`} value={sort} choose={(value) => select({ sort: value })}>
-        <option value="">{t`Newest first`}</option>
-        <option value="created">{t`Oldest first`}</option>
-        <option value="title">{t`By title`}</option>
-        <option value="-duration">{t`Longest first`}</option>
-      </Choice>
+      <Select
+        bare
+        label={t`State`}
+        value={state}
+        onChange={(state) => select({ state })}
+        none={t`Every state`}
+        of={{ done: t`Ready`, working: t`In work`, failed: t`Failed`, cancelled: t`Cancelled` }}
+      />
+      <Select
+        bare
+        label={t`Presenter`}
+        value={presenter}
+        onChange={(presenter) => select({ presenter })}
+        none={t`Every presenter`}
+        of={personas.data?.map((one) => [one.id, one.persona?.name ?? one.id]) ?? []}
+      />
+      <Select
+        bare
+        label={t`Order`}
+        value={sort}
+        onChange={(sort) => select({ sort })}
+        none={t`Newest first`}
+        of={{ created: t`Oldest first`, title: t`By title`, "-duration": t`Longest first` }}
+      />
       <Field
         bare
         type="search"
@@ -109,14 +113,6 @@ function Choices({ asked, choose }: { asked: Facets; choose: (facets: Facets) =>
         onChange={(value) => choose({ ...facetsOf({ ...asked, q: "" }), ...(value && { q: value }) })}
       />
     </>
-  );
-}
-
-function Choice(props: { label: string; value: string; choose: (value: string) => void; children: ReactNode }) {
-  return (
-    <select aria-label={props.label} value={props.value} onChange={({ target }) => props.choose(target.value)}>
-      {props.children}
-    </select>
   );
 }
 
@@ -183,7 +179,7 @@ function Tile({ row }: { row: RenderSummary }) {
             {row.title}
           </span>
           <span className="quiet">{row.failed_scene ? t`Scene ${row.failed_scene.index + 1} failed` : facts(row)}</span>
-          {row.error && <span className="quiet why">{row.error.message}</span>}
+          {row.error && <span className="quiet why">{ownWords(row.error)?.[0] ?? row.error.message}</span>}
         </span>
       </Link>
     </li>

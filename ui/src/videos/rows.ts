@@ -72,8 +72,8 @@ export class RenderRows {
 
   private replace(id: string, change: (row: RenderSummary) => RenderSummary | undefined): void {
     this.queries.setQueryData<RenderSummary | null>(["render-row", id], (one) => (one ? (change(one) ?? null) : one));
-    this.queries.setQueriesData<RenderPages>({ queryKey: ["renders"] }, (list) => {
-      if (!list?.pages.some((page) => page.rows.some((one) => one.id === id))) return list;
+    this.queries.setQueriesData<unknown>({ queryKey: ["renders"] }, (list: unknown) => {
+      if (!isPages(list) || !list.pages.some((page) => page.rows.some((one) => one.id === id))) return list;
       const pages = list.pages.map((page) => ({
         ...page,
         rows: page.rows.flatMap((one) => (one.id === id ? (change(one) ?? []) : one)),
@@ -87,13 +87,17 @@ export class RenderRows {
   private add(row: RenderSummary): void {
     if (row.kind === "preview") return;
     this.queries.setQueryData<RenderPages>(["renders", ""], (list) => {
-      const first = list?.pages[0];
-      if (!list || !first || list.pages.some((page) => page.rows.some((one) => one.id === row.id))) return list;
+      if (!isPages(list)) return list;
+      const first = list.pages[0];
+      if (!first || list.pages.some((page) => page.rows.some((one) => one.id === row.id))) return list;
       if (first.rows[0] && first.rows[0].id > row.id) return list;
       const pages = [{ ...first, rows: [row, ...first.rows] }, ...list.pages.slice(1)];
       return { ...list, pages: pages.map((page) => ({ ...page, total: page.total + 1 })) };
     });
   }
 }
+
+/** Other lists have the same first part of their key: the trash is one without pages. */
+const isPages = (list: unknown): list is RenderPages => Array.isArray((list as RenderPages | undefined)?.pages);
 
 const count = (pages: RenderPage[]) => pages.reduce((sum, page) => sum + page.rows.length, 0);

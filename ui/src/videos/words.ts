@@ -23,10 +23,14 @@ export function duration(seconds: number): string {
   return t`${minutes} min ${rest} s`;
 }
 
+/** A place in a video, from 0:00. */
 export function clock(milliseconds: number): string {
-  const seconds = Math.max(1, Math.floor(milliseconds / 1000));
+  const seconds = Math.floor(milliseconds / 1000);
   return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
 }
+
+/** Of something that is there: never 0:00. */
+export const lengthOf = (milliseconds: number) => clock(Math.max(1000, milliseconds));
 
 export const when = (iso: string) => new Date(iso).toLocaleString(i18n.locales, { dateStyle: "medium", timeStyle: "short" });
 
@@ -57,4 +61,4 @@ export const drawnBy = (uses: { engine: string; mode: string }[]) => [
 ];
 
 export const facts = (one: { duration_ms: number | null; created_at: string }) =>
-  [one.duration_ms ? clock(one.duration_ms) : "", when(one.created_at)].filter(Boolean).join(" · ");
+  [one.duration_ms ? lengthOf(one.duration_ms) : "", when(one.created_at)].filter(Boolean).join(" · ");

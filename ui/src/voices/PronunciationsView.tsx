@@ -8,6 +8,7 @@ import { usable, usePersonas } from "../create/usePersonas";
 import { Field } from "../kit/Field";
 import { Form, FormError } from "../kit/Form";
 import { ErrorNotice, NoRows, Table } from "../kit/kit";
+import { Select } from "../kit/Select";
 import { usePrincipal } from "../shell/me";
 import { HearButton } from "./HearButton";
 import "./voices.css";
@@ -37,16 +38,13 @@ export function PronunciationsView() {
       <div className="row apart">
         <h1>{t`Pronunciations`}</h1>
         {mayHear && presenters.length > 0 && (
-          <label className="row quiet">
-            {t`Spoken by`}
-            <select value={presenter?.id} onChange={(event) => choose(event.target.value)}>
-              {presenters.map((one) => (
-                <option key={one.id} value={one.id}>
-                  {one.persona?.name}
-                </option>
-              ))}
-            </select>
-          </label>
+          <Select
+            className="row quiet"
+            label={t`Spoken by`}
+            value={presenter?.id ?? ""}
+            onChange={choose}
+            of={presenters.map((one) => [one.id, one.persona?.name ?? ""])}
+          />
         )}
       </div>
       <p className="quiet">{t`They hold in every video, unless its project, presenter or scene has another. Write how a word sounds (“shi-vawn”), or its IPA between slashes (“/ʃɪˈvɔːn/”).`}</p>
