@@ -27,6 +27,7 @@ from agent.turns.log import LogWriteFailed, TurnLog
 from agent.turns.render_watch import RenderWatch
 from agent.turns.tool_call import ToolCaller
 from agent.understanding import Grammar, HelpEntry, NotUnderstood, Understanding
+from agent.understanding.asides import HOW
 from agent.understanding.decision import Decision
 from agent.understanding.language import DEFAULT
 from soundstage.errors import SoundstageError, internal_error
@@ -257,9 +258,12 @@ class Brain:
 def help_text(entries: Sequence[HelpEntry], topic: str, replies: Replies) -> str:
     """Returns the overview, or the purposes and examples of the grammar that fit a topic.
 
+    A topic may be intents that somebody asks how to reach: an example of each.
     The overview is also the answer to a topic that nothing fits. “Everything” fits all.
     """
     tools = [entry for entry in entries if entry.tool]
+    if topic.startswith(HOW) and (examples := replies.examples(topic.removeprefix(HOW).split(","))):
+        return "\n".join([replies.text("help", "how"), *(f"  • {one}" for one in examples)])
     stem = replies.help_subject(topic)
     fitting = (
         tools

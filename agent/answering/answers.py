@@ -30,17 +30,51 @@ from agent.turns.tool_call import ToolCaller
 from agent.understanding import NotUnderstood, Understanding
 from agent.understanding.corrections import wants_both
 from agent.understanding.decision import Decision
-from agent.understanding.dialogue import INSTEAD, CallRecord, Dialogue, Question
-from agent.understanding.intents import NEEDS_YES
+from agent.understanding.dialogue import (
+    INSTEAD,
+    SHOWN,
+    YES_OR_NO,
+    CallRecord,
+    Dialogue,
+    Effect,
+    Question,
+)
+from agent.understanding.intents import NEEDS_YES, READS
 from agent.understanding.interpreter import Interpreter
 from agent.understanding.language import language_of
 from agent.understanding.reader import Reader
 from agent.understanding.wording import EMPTY_LINE
+from policy import Principal
 from soundstage.database import utcnow
 from soundstage.errors import Invalid
 
+SURE_ENOUGH_TO_ASK = 0.6
+"""From this sureness on words that may be somebody else's are asked back; from `CERTAIN` on, what reads is
+answered.
+"""
 MAKES_VIDEOS = frozenset({"make_render", "write_script.film"})
+_LISTED: Mapping[str, tuple[tuple[str, str, str], ...]] = {
+    "list_renders": (("renders", "render", "render_id"),),
+    "list_machines": (("machines", "machine", "name"),),
+    "list_projects": (("scenes", "scene", "number"), ("projects", "project", "title")),
+    "list_personas": (("personas", "persona", "name"),),
+    "cluster_status": (("nodes", "machine", "node"), ("jobs", "job", "job")),
+    "edit_project": (("scenes", "scene", "number"),),
+}
+"""Fields of a result with a list that is shown, the kind of its things, and what they are called by."""
+_LISTS_ONLY = frozenset(_LISTED) - {"edit_project"}
 CORRECTIONS = frozenset({"correction", "more", "change"})
+
+
+def effect_of(decision: Decision) -> Effect:
+    """Returns what a decision about words leads to that may be somebody else's, or not what was said."""
+    if decision.kind not in ("calls", "ask", "plan"):
+        return ""
+    sure = min((one.sureness for one in decision.candidates[: max(1, len(decision.calls))]), default=1.0)
+    if sure < SURE_ENOUGH_TO_ASK:
+        return ""
+    reads = decision.kind == "calls" and all(one.intent in READS for one in decision.calls)
+    return "read" if reads and sure >= CERTAIN else "change"
 
 
 class ReaderAnswers(AnsweringServices):
@@ -53,6 +87,20 @@ class ReaderAnswers(AnsweringServices):
         """Returns the answers by a trained reader."""
         worlds = Worlds(services, reader.common_words)
         return cls(Interpreter(reader), toolset, sessions, services, worlds)
+
+    async def names(self, principal: Principal) -> dict[str, list[str]]:
+        """Returns the names of what a caller may name, by kind."""
+        return (await self.worlds.of(principal, farm=True)).names()
+
+    async def effect_of(self, principal: Principal, dialogue: str | None, text: str) -> Effect:
+        """Returns what a text would lead to, without doing it. `dialogue`: that of the session."""
+        state = ConversationState.from_json(dialogue, utcnow()).dialogue
+        world = await self.worlds.of(principal, farm=True)
+        decision = None
+        if state.question is not None:
+            decision = self.interpreter.answer(text, world, state, utcnow())
+        decision = decision or self.interpreter.interpret(text, world, state, utcnow())
+        return effect_of(decision)
 
     def open(self, caller: ToolCaller, turn: OpenTurn, utterance: str, log: TurnLog) -> ReaderTurn:
         """Returns the answer to one utterance, which begins with the state of its session."""
@@ -106,6 +154,10 @@ class ReaderTurn(AskingTurn):
                 await self._confirm()
             case "chat" if decision.about == "yes":
                 await self._confirm()
+            case "chat" if decision.about == "did":
+                await self._list_changes()
+            case "chat" if decision.about == "why_asked":
+                await self._explain_question()
             case "chat" if decision.about == "who_spoke":
                 await self._say("chat", "who_spoke", persona=self._name_of("persona", decision.topic))
             case "chat" if self.replies.has("chat", decision.about):
@@ -145,7 +197,15 @@ class ReaderTurn(AskingTurn):
                 Proposal(event.tool, event.arguments, event.token) for event in self.log.result.proposals
             )
             return replace(state, proposals=proposals, pending_since=utcnow(), approval_id=None, waiting=None)
+        if self._waiting is not None:
+            # “It” is what waits from now on.
+            spoken = state.dialogue.after_calls((self._waiting,))
+            dialogue = replace(state.dialogue, last=spoken.last, recent_kind=spoken.recent_kind)
+            state = replace(state, dialogue=dialogue)
         approval_id = self.log.result.approval_id
+        if approval_id is None and not self._closed and not self._changes():
+            # What only looks or asks leaves it waiting.
+            return state
         return replace(state, approval_id=approval_id, waiting=self._waiting if approval_id else None)
 
     def _changes(self) -> tuple[CallRecord, ...]:
@@ -206,6 +266,27 @@ class ReaderTurn(AskingTurn):
         if changes and decision.about != "undo":
             await self.log.emit(Text(text=self.replies.text("undo")))
 
+    async def _list_changes(self) -> None:
+        """Tells what the last answer that changed something has done."""
+        if self.state.approval_id is not None:
+            await self._say("chat", "did_waits")
+            return
+        if not self.state.changes:
+            await self._say("chat", "did_nothing")
+            return
+        lines = [f"\n• {words_of(call, self.world, self.replies)}" for call in self.state.changes]
+        back = self.replies.text("undo") if any(map(undo_of, self.state.changes)) else ""
+        await self._say("chat", "did", calls="".join(lines), undo=back and f"\n{back}")
+
+    async def _explain_question(self) -> None:
+        """Tells why it asked or waits, and puts an open question once more."""
+        question = self.state.dialogue.question
+        if question is not None:
+            name = "why_yes" if question.about in YES_OR_NO else "why_asked"
+            await self._question(self.replies.text("chat", name), question, self.state.choices)
+        else:
+            await self._say("chat", "why_asks" if self.state.approval_id is None else "waits")
+
     async def _run(self, call: ToolCall, intent: str) -> None:
         await self.log.emit(Understood(intent=intent, tool=call.tool.name))
         outcome = await self.caller.run(call, self.log.emit)
@@ -218,6 +299,7 @@ class ReaderTurn(AskingTurn):
         """Takes back what waits for an approval, or has been done since; nothing before it is meant."""
         state = await self.answers.services.withdraw(approval_id, self.caller.principal)
         waiting = self.state.waiting
+        self._closed = True
         if state == "void":
             await self._say("chat", "withdrawn")
         elif state == "done" and waiting is not None:
@@ -316,7 +398,17 @@ def _with_result(dialogue: Dialogue, call: CallRecord, result: Mapping[str, Any]
     elif result.get("project_id"):
         kind = "project"
     dialogue = replace(dialogue, last=last, recent_kind=kind)
-    shown = result.get("renders")
-    if call.intent == "list_renders" and isinstance(shown, list):
-        dialogue = dialogue.showing("render", [str(one["render_id"]) for one in shown if "render_id" in one])
-    return dialogue
+    return _with_list(dialogue, call.intent.partition(".")[0], result)
+
+
+def _with_list(dialogue: Dialogue, tool: str, result: Mapping[str, Any]) -> Dialogue:
+    """Returns the dialogue with the names of what a tool has listed, in the order in which it was shown."""
+    lists = {
+        kind: tuple(str(one[name]) for one in listed if name in one and not one.get("talk_only"))
+        for field, kind, name in _LISTED.get(tool, ())
+        if isinstance(listed := result.get(field), list) and listed
+    }
+    if not lists:
+        return dialogue
+    kind = next(iter(lists)) if tool in _LISTS_ONLY else dialogue.recent_kind
+    return replace(dialogue, shown={one: names[:SHOWN] for one, names in lists.items()}, recent_kind=kind)

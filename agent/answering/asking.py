@@ -11,7 +11,7 @@ from rapidfuzz import fuzz, process
 
 from agent.answering.calls import prepare_record, undo_of, words_of, words_of_thing
 from agent.answering.deciding import DecidingTurn
-from agent.answering.planning import calls_of, words_of_plan
+from agent.answering.planning import calls_of, with_words_of_now, words_of_plan
 from agent.events import Failure, Text
 from agent.tools.plan import Change
 from agent.understanding import NotUnderstood, Understanding
@@ -91,13 +91,14 @@ class AskingTurn(DecidingTurn):
             await self._ask_unsure(decision, parsed)
         elif decision.about == "missing":
             slot = question.missing[0]
-            names = [_name(one) for one in self._things_for(question.intent, slot)][:CHOICES]
-            await self._question(
-                replies.text("missing", slot if replies.has("missing", slot) else "about"), question, names
-            )
+            there = dict.fromkeys(_name(one) for one in self._things_for(question.intent, slot))
+            names = [*there][:CHOICES]
+            await self._question(self._words_of_missing(slot, question), question, names)
         elif question.intent == UNDO:
             await self._ask_to_take_back(question)
         elif question.about in YES_OR_NO:
+            choices = tuple(with_words_of_now(one, self.world, replies) for one in question.choices)
+            question = replace(question, choices=choices)
             which = self._ambiguous(replace(decision, calls=question.choices))
             if which is None:
                 await self._ask_yes_or_no(question)
@@ -108,6 +109,13 @@ class AskingTurn(DecidingTurn):
         else:
             labels = [words_of(call, self.world, replies) for call in question.choices]
             await self._question(replies.text("ask", "which"), question, labels)
+
+    def _words_of_missing(self, slot: str, question: Question) -> str:
+        """Returns the question for an argument; for a text with the name of who speaks it."""
+        persona = question.arguments.get("persona")
+        if slot == "script" and persona:
+            return self.replies.text("missing", "script_of", persona=self._name_of("persona", str(persona)))
+        return self.replies.text("missing", slot if self.replies.has("missing", slot) else "about")
 
     async def _ask_to_take_back(self, question: Question) -> None:
         """Asks whether the changes of the last answer shall be taken back, with the ids of what they made."""

@@ -18,7 +18,9 @@ _BY_ID: Mapping[str, str] = {"render": "render", "video": "render", "account": "
 """Arguments that a tool takes by id, and the kind of thing that each names."""
 
 
+LAST = "last"
 _VERSION = "version_before"
+_NEW_PROJECT = "project_made"
 """Of an edited project: the version that was kept before the edit."""
 LOOK = frozenset({"quality", "shape", "captions", "persona"})
 """Arguments of a video that are its project's, where it has one."""
@@ -71,6 +73,8 @@ def with_ids(call: CallRecord, result: Mapping[str, Any]) -> CallRecord:
         arguments[_VERSION] = result.get("version")
         if action == "add_scene" and isinstance(scene := result.get("scene_id"), str):
             arguments["scene"] = scene
+    if call.intent == "write_script.draft" and "project" not in arguments:
+        arguments[_NEW_PROJECT] = result.get("project_id")
     if call.intent == "trash.restore_project":
         arguments["project"] = result.get("project_id")
     if call.intent == "triggers.create":
@@ -83,6 +87,8 @@ def with_ids(call: CallRecord, result: Mapping[str, Any]) -> CallRecord:
 def undo_of(call: CallRecord) -> list[CallRecord]:
     """Returns the calls that take one of `with_ids` back; none where it cannot be taken back."""
     reversed_calls = reverse_of(call)
+    if call.intent == "write_script.draft" and call.arguments.get(_NEW_PROJECT):
+        return [CallRecord("edit_project.delete", {"project": call.arguments[_NEW_PROJECT]})]
     if call.intent == "ansible":
         return [CallRecord("cancel_run", {"run": call.arguments["run"]})]
     if call.intent == "edit_project.add_scene" and "scene" in call.arguments:
@@ -118,6 +124,11 @@ def words_of(call: CallRecord, world: World, replies: Replies) -> str:
             arguments[name] = ""
         if name == "scene" and str(value).startswith("scn_"):
             arguments[name] = ""
+        if name == "scene" and value == LAST:
+            count = len(world.scenes_of(str(call.arguments.get("project"))))
+            arguments[name] = str(count) if count else ""
+        if name == "publish_at" and value:
+            arguments[name] = replies.time(datetime.fromisoformat(str(value)))
         if name == "background" and str(value).startswith("#"):
             arguments[name] = nearest_colour(str(value))
     return replies.call(CallRecord(call.intent, arguments))

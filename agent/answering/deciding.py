@@ -17,6 +17,7 @@ from agent.turns.log import TurnLog
 from agent.turns.tool_call import ToolCaller
 from agent.understanding import NotUnderstood, Understanding
 from agent.understanding.agreement import NAMED, agreement, choose, exists
+from agent.understanding.asides import HOW
 from agent.understanding.changes import matches, replacement_in
 from agent.understanding.decision import Decision
 from agent.understanding.dialogue import YES_OR_NO, CallRecord, Dialogue, Question
@@ -110,7 +111,8 @@ class DecidingTurn:
         if parsed.tool is None:
             # Help is the grammar's answer to a greeting, too.
             decision = await self._interpret()
-            return decision if decision.kind == "chat" and decision.about in GREETINGS else None
+            is_talk = decision.about in GREETINGS or decision.topic.startswith(HOW)
+            return decision if decision.kind == "chat" and is_talk else None
         intent = _intent(parsed)
         if intent == "memory.recall" and matches("about_me", str(parsed.arguments.get("about", ""))):
             return Decision("calls", calls=(CallRecord(intent, {}),))

@@ -12,7 +12,7 @@ from agent.tools.toolset import Toolset
 from agent.tools.triggers import check_plannable
 from agent.understanding.dialogue import CallRecord
 from agent.understanding.plans import LATEST, PREVIOUS, Step
-from agent.understanding.when import Condition
+from agent.understanding.when import DAYS, Condition
 from agent.understanding.world import World, fold
 from policy import Principal
 
@@ -61,19 +61,34 @@ def words_of_condition(condition: Condition, world: World, replies: Replies) -> 
     if condition.kind == "now":
         return replies.text("when", "now")
     if condition.at is not None:
-        at = condition.at
-        day = replies.text("weekdays", f"{at:%A}".lower())
-        month = replies.text("months", f"{at:%B}".lower())
-        return replies.text("when", "time", day=day, date=at.day, month=month, clock=f"{at:%H:%M}")
+        at = replies.time(condition.at)
+        return at[:1].upper() + at[1:]
     if condition.every is not None:
+        group: str = "weekdays" if condition.days == DAYS[:5] else condition.every
         days = ", ".join(replies.text("weekdays", day) for day in condition.days)
-        return replies.text("when", condition.every, days=days, clock=condition.clock)
+        return replies.text("when", group, days=days, clock=condition.clock)
     named = {thing.id: thing.name for thing in world.things if thing.id and thing.name}
     name = named.get(condition.name, condition.name)
     group = f"{condition.of}_{condition.becomes}"
     if name in (LATEST, PREVIOUS):
         return replies.text("when", f"that_{group}")
     return replies.text("when", group, name=name)
+
+
+def with_words_of_now(call: CallRecord, world: World, replies: Replies) -> CallRecord:
+    """Returns a call that plans, whose times were changed, with words for the times of now."""
+    if call.intent != CREATE:
+        return call
+    steps = []
+    for step in call.arguments["steps"]:
+        when, done = step["when"], str(step["text"]).partition(": ")[2]
+        at = datetime.fromisoformat(str(when["at"])).replace(tzinfo=None) if when.get("at") else None
+        if done and (at or when.get("every")):
+            days, clock = tuple(when.get("days", ())), str(when.get("time", ""))
+            condition = Condition("repeat", at=at, every=when.get("every"), days=days, clock=clock)
+            step = {**step, "text": f"{words_of_condition(condition, world, replies)}: {done}"}
+        steps.append(step)
+    return CallRecord(CREATE, {**call.arguments, "steps": steps})
 
 
 def when_of(condition: Condition, world: World) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -11,9 +12,14 @@ from agent.sentences import read_folder
 from agent.understanding.dialogue import CallRecord
 from agent.understanding.language import DEFAULT
 from agent.understanding.wording import Wording
+from soundstage.one_line import shorten
 
 SHOWN_CHARS = 60
 """Of an argument in the words of a call."""
+
+
+QUOTED = frozenset({"script", "title", "heading", "description"})
+"""Arguments that are somebody's words."""
 
 
 class Replies:
@@ -43,22 +49,31 @@ class Replies:
         """Returns what a call does, in a few words."""
         template = self._texts["calls"].get(call.intent) or self._fallback["calls"].get(call.intent, "")
         arguments = {
-            name: _brief(self.value(name, value))
+            name: shorten(" ".join(str(self.value(name, value)).split()), SHOWN_CHARS)
             for name, value in call.arguments.items()
             if value not in (None, "")
         }
         words = Wording(say=template).sentence(arguments) or template.partition("[")[0].strip()
         others = [
-            label if call.arguments[name] is True else f"{label} {arguments[name]}"
+            label if call.arguments[name] is True else f"{label} {self._quoted(name, arguments[name])}"
             for name, label in self._group("arguments").items()
             if name in arguments and f"{{{name}}}" not in template
         ]
         return ", ".join([words or call.intent, *others])
 
+    def time(self, at: datetime) -> str:
+        """Returns a time within a sentence: “on Friday 4 December at 08:00”."""
+        day = self.text("weekdays", f"{at:%A}".lower())
+        month = self.text("months", f"{at:%B}".lower())
+        return self.text("when", "time", day=day, date=at.day, month=month, clock=f"{at:%H:%M}")
+
     def value(self, name: str, value: object) -> object:
         """Returns the word for a fixed value of an argument: “hochkant” for vertical."""
         words = self._texts.get("values", {}).get(name, {})
         return words.get(str(value), value)
+
+    def _quoted(self, name: str, value: str) -> str:
+        return self.text("quoted", text=value) if name in QUOTED else value
 
     def _group(self, name: str) -> Mapping[str, str]:
         found: Mapping[str, str] = self._texts.get(name, self._fallback[name])
@@ -68,6 +83,11 @@ class Replies:
         """Returns what a topic is called in the grammar's purposes: its stem, or the word given for it."""
         stem = topic.lower().strip(" ?.!")
         return str(self._texts["help"].get("subjects", {}).get(stem, stem.rstrip("s")))
+
+    def examples(self, intents: Sequence[str]) -> list[str]:
+        """Returns a sentence for each of some intents, where there is one."""
+        some = self._texts.get("examples", {})
+        return [str(some[intent]) for intent in intents if intent in some]
 
     def kind(self, kind: str) -> str:
         """Returns the noun of a kind of things."""
@@ -83,11 +103,6 @@ def is_assent(text: str) -> bool:
     words = re.findall(r"\w+", text.lower())
     only_words = re.fullmatch(r"[\w\s,.!'’-]*", text) is not None and "\n" not in text.strip()
     return only_words and any(set(words) <= set(one["assent"].split()) for one in _texts().values() if words)
-
-
-def _brief(value: object) -> str:
-    text = " ".join(str(value).split())
-    return text if len(text) <= SHOWN_CHARS else f"{text[: SHOWN_CHARS - 1]}…"
 
 
 @cache

@@ -67,7 +67,7 @@ class Worlds:
             return world
         scenes = [
             Thing("scene", one.title, parent=found.name, number=number, text=one.script)
-            for number, one in enumerate(await self.services.scenes.list(found.id), start=1)
+            for number, one in enumerate(await self.services.studio.scenes.list(found.id), start=1)
         ]
         others = tuple(one for one in world.things if one.kind != "scene" or one.parent != found.name)
         return World((*others, *scenes), self.common_words)
@@ -95,22 +95,22 @@ class Worlds:
         return things
 
     async def _of_studio(self, principal: Principal) -> tuple[Thing, ...]:
-        found: list[Thing] = []
+        studio, found = self.services.studio, list[Thing]()
         if principal.may("persona:read"):
-            found += [Thing("persona", one.name, one.id) for one in self.services.persona_library.list()]
+            found += [Thing("persona", one.name, one.id) for one in studio.library.list()]
         if principal.may("render:read"):
-            renders = await self.services.renders.list(limit=MOST)
+            renders = await studio.renders.list(limit=MOST)
             found += [
                 Thing("render", one.title, one.id, _STATES.get(one.state, str(one.state))) for one in renders
             ]
-            trashed = await self.services.render_list.find_page(RenderFilter(trash=True), PageRequest(MOST))
+            trashed = await studio.render_list.find_page(RenderFilter(trash=True), PageRequest(MOST))
             found += [Thing("trashed_render", one.title, one.id) for one in trashed.items]
         if principal.may("project:read"):
             found += await self._projects(principal)
         if principal.may("publication:read"):
             found += [
                 Thing("channel", one.title or one.channel_id, one.id)
-                for one in await self.services.accounts.all()
+                for one in await studio.outgoing.accounts.all()
             ]
         return tuple(found)
 
@@ -122,12 +122,13 @@ class Worlds:
         return tuple(Thing("snapshot", one.name, one.name) for one in saved[:MOST])
 
     async def _projects(self, principal: Principal) -> list[Thing]:
-        projects = await self.services.projects.list(MOST)
+        studio = self.services.studio
+        projects = await studio.projects.list(MOST)
         found = [Thing("project", one.title, one.id) for one in projects]
-        trashed = await self.services.projects.find_page(ProjectFilter(trash=True), PageRequest(MOST))
+        trashed = await studio.projects.find_page(ProjectFilter(trash=True), PageRequest(MOST))
         found += [Thing("trashed_project", one.title, one.id) for one in trashed.items]
         if projects and principal.may("scene:read"):
-            titles = await self.services.scenes.titles([one.id for one in projects[:PROJECTS_WITH_SCENES]])
+            titles = await studio.scenes.titles([one.id for one in projects[:PROJECTS_WITH_SCENES]])
             found += [
                 Thing("scene", title, parent=project.title, number=number)
                 for project in projects[:PROJECTS_WITH_SCENES]

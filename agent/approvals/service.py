@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -22,7 +21,7 @@ from agent.tools.toolset import ToolCall
 from policy import Principal
 from policy.audit import AuditEntry, AuditLog
 from policy.decisions import Decision
-from soundstage.database import Database, lease_end, new_id, utcnow
+from soundstage.database import Database, LocalLeases, new_id, utcnow
 from soundstage.errors import Conflict, Forbidden, NotFound, SoundstageError
 from soundstage.events import EventStore
 from soundstage.paging import Page, PageRequest
@@ -56,8 +55,7 @@ class ApprovalService:
     events: EventStore
     audit: AuditLog
     lifetime: timedelta = timedelta(hours=24)
-    _running: dict[str, float] = field(default_factory=dict, init=False)
-    """When the leases of calls that run here end, on the monotonic clock."""
+    _leases: LocalLeases[str] = field(default_factory=LocalLeases, init=False)
 
     async def request(
         self, context: ToolContext, call: ToolCall, decision: Decision, plan: Plan
@@ -157,8 +155,7 @@ class ApprovalService:
                 await self._end(session, row, ApprovalState.VOID, "the policy asks for more people now")
             elif row.plan_sha256 == plan.sha256:
                 row.state = move(ApprovalState(row.state), ApprovalState.RUNNING)
-                row.alive_until = lease_end(RUNNING_FOR.total_seconds())
-                self._running[row.id] = time.monotonic() + RUNNING_FOR.total_seconds()
+                row.alive_until = self._leases.renew(row.id, RUNNING_FOR.total_seconds())
                 await self._record(session, row, "approval.running", context.principal.name, {})
                 return row.id
             else:
@@ -238,11 +235,8 @@ class ApprovalService:
             await self._sweep(session)
 
     async def _overdue(self, session: AsyncSession) -> Sequence[Approval]:
-        """Returns those to end. Of calls that run here the monotonic clock decides, which nobody sets."""
-        now_s = time.monotonic()
-        self._running = {one: ends_s for one, ends_s in self._running.items() if now_s < ends_s}
         found = await Approvals(session).overdue(utcnow())
-        return [row for row in found if row.id not in self._running]
+        return [row for row in found if self._leases.has_ended(row.id) is not False]
 
     async def _sweep(self, session: AsyncSession) -> bool:
         overdue = await self._overdue(session)
@@ -270,7 +264,7 @@ class ApprovalService:
             await self._record(session, row, "approval.voted", by.name, vote)
 
     async def _end(self, session: AsyncSession, row: Approval, state: ApprovalState, outcome: str) -> None:
-        self._running.pop(row.id, None)
+        self._leases.release(row.id)
         row.state = move(ApprovalState(row.state), state)
         row.ended_at, row.alive_until, row.outcome = utcnow(), None, mask_text(outcome[:OUTCOME_CHARS])
         row.arguments = without_secrets(row.arguments)

@@ -17,6 +17,7 @@ from agent.dossiers.problems import BadDossier, Problem
 from agent.dossiers.reading import read_json
 from agent.dossiers.safe_names import safe_names
 from agent.dossiers.schemas import Compiled, Step, StepCall, Workflow
+from soundstage.one_line import printable
 from studio.personas.schemas import PERSONA_ID, Persona
 from studio.slugs import slug_of
 
@@ -161,4 +162,4 @@ def _persona(dossier: Dossier, persona_id: str) -> Persona:
 
 def _line(text: str) -> str:
     """One line without control characters, as a persona's name must be."""
-    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    return " ".join(printable(text).split())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
@@ -57,7 +57,6 @@ class ConsulExperts:
     """
 
     settings: ExpertSettings
-    clock: Callable[[], float] = time.monotonic
     listeners: OwnListeners = NO_LISTENERS
     _found: list[Candidate] = field(default_factory=list, init=False)
     _looked_at: float | None = field(default=None, init=False)
@@ -68,7 +67,7 @@ class ConsulExperts:
         if self.settings.consul_url is None:
             return ()
         async with self._looking:
-            now = self.clock()
+            now = time.monotonic()
             if self._looked_at is None or now - self._looked_at >= self.settings.refresh_s:
                 self._looked_at = now
                 await self._poll(str(self.settings.consul_url).rstrip("/"))

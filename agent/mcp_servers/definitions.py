@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from soundstage.errors import Invalid
-from soundstage.one_line import harmless
+from soundstage.one_line import harmless, shorten
 
 SEPARATOR = "__"
 MAX_DESCRIPTION_CHARS = 1000
@@ -63,8 +63,7 @@ _DEFINING = frozenset({"name", "title", "description", "inputSchema", "outputSch
 
 def clean_text(text: str, limit: int) -> str:
     """Returns text of others without control and invisible characters, cut to a length."""
-    cleaned = _INVISIBLE.sub("", harmless(text)).strip()
-    return cleaned if len(cleaned) <= limit else f"{cleaned[: limit - 1]}…"
+    return shorten(_INVISIBLE.sub("", harmless(text)).strip(), limit)
 
 
 def full_name(server: str, tool: str) -> str:

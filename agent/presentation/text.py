@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from typing import assert_never
 
 from agent.presentation.blocks import MAX_ROWS, Block, Id, Inline, Items, Link, Paragraph, StateLabel, Table
-from soundstage.one_line import harmless
+from soundstage.one_line import harmless, shorten
 from soundstage.telemetry import mask_text
 
 NUMBERS = (
@@ -41,7 +41,7 @@ def aligned(rows: Iterable[Sequence[str]], *, maximum: int = MAX_ROWS, more: int
 def last_lines(text: str, maximum: int) -> str:
     """Returns the last lines of a log, harmless, without keys and passwords, each cut to what people read."""
     lines = mask_text(harmless(text)).splitlines()[-maximum:]
-    return "\n".join(line if len(line) <= _LINE else f"{line[: _LINE - 1]}…" for line in lines)
+    return "\n".join(shorten(line, _LINE) for line in lines)
 
 
 def join_names(names: Sequence[str], maximum: int = 5) -> str:
@@ -96,5 +96,4 @@ def _text(part: Inline) -> str:
 
 def _cell(text: str) -> str:
     """Returns one line: words of machines may hold line breaks."""
-    text = " ".join(harmless(text).split())
-    return text if len(text) <= _CELL else f"{text[: _CELL - 1]}…"
+    return shorten(" ".join(harmless(text).split()), _CELL)

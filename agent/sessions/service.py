@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, field
 
@@ -16,7 +15,7 @@ from agent.sessions.repository import SessionRepository, no_session
 from agent.sessions.schemas import INTERRUPTED, SessionOut, TurnOut
 from policy import Principal
 from policy.audit import AuditEntry, AuditLog
-from soundstage.database import Database, enable_secure_delete, lease_end, new_id, utcnow
+from soundstage.database import Database, LocalLeases, enable_secure_delete, new_id, utcnow
 from soundstage.database.storable import storable
 from soundstage.errors import Conflict, NotFound
 from soundstage.events import EventStore
@@ -76,13 +75,10 @@ class TurnEnd:
 
 @dataclass(slots=True)
 class _Running:
-    """A turn that runs here, and the redactions of its owner since it began. `lease_ends_s`: on the monotonic
-    clock.
-    """
+    """A turn that runs here, and the redactions of its owner since it began."""
 
     tenant: str
     principal_id: str
-    lease_ends_s: float
     redactions: list[Redaction] = field(default_factory=list)
 
 
@@ -102,10 +98,11 @@ class SessionService:
 
     database: Database
     events: EventStore
-    audit: AuditLog | None = None
+    audit: AuditLog
     _: KW_ONLY
     lease_s: float = LEASE_S
     _running: dict[Turn, _Running] = field(default_factory=dict, init=False)
+    _leases: LocalLeases[Turn] = field(default_factory=LocalLeases, init=False)
 
     async def open(
         self,
@@ -176,23 +173,21 @@ class SessionService:
                 request_id=request_id,
                 started_at=now,
             )
-            if self.audit is not None:
-                entry = AuditEntry(
-                    kind=UTTERANCE,
-                    actor=conversation.principal.name,
-                    subject=f"{begun.session_id}:{begun.number}",
-                    session_id=begun.session_id,
-                    tenant=conversation.principal.tenant,
-                    data={"principal": conversation.principal.id, **({"source": source} if source else {})},
-                    redactable={"text": utterance},
-                )
-                await self.audit.record(session, entry)
+            entry = AuditEntry(
+                kind=UTTERANCE,
+                actor=conversation.principal.name,
+                subject=f"{begun.session_id}:{begun.number}",
+                session_id=begun.session_id,
+                tenant=conversation.principal.tenant,
+                data={"principal": conversation.principal.id, **({"source": source} if source else {})},
+                redactable={"text": utterance},
+            )
+            await self.audit.record(session, entry)
         if lost:
             await self._close_lost_turns(begun.session_id)
         requester = conversation.principal
-        self._running[begun.session_id, begun.number] = _Running(
-            requester.tenant, requester.id, time.monotonic() + self.lease_s
-        )
+        self._running[begun.session_id, begun.number] = _Running(requester.tenant, requester.id)
+        self._leases.renew((begun.session_id, begun.number), self.lease_s)
         return begun
 
     async def turn_of_request(self, principal: Principal, request_id: str) -> tuple[str, int] | None:
@@ -214,13 +209,11 @@ class SessionService:
                     "This answer was given up, because nothing was heard of it for too long.",
                     "Look what it has done before you ask again.",
                 )
-            row.alive_until = lease_end(self.lease_s)
+            row.alive_until = self._leases.renew((turn.session_id, turn.number), self.lease_s)
             row.reply, row.tool = storable(so_far.reply), so_far.tool
             await self._write(session, turn, events)
             await self._forget(session, turn)
             await self._set_referents(session, turn, so_far)
-        if running := self._running.get((turn.session_id, turn.number)):
-            running.lease_ends_s = time.monotonic() + self.lease_s
 
     async def end_turn(self, turn: OpenTurn, end: TurnEnd, new_events: Sequence[BrainEvent] = ()) -> None:
         try:
@@ -229,6 +222,7 @@ class SessionService:
                 await self._forget(session, turn)
         finally:
             self._running.pop((turn.session_id, turn.number), None)
+            self._leases.release((turn.session_id, turn.number))
 
     async def note_played(self, principal: Principal, session_id: str, number: int, words: str) -> None:
         """Notes at the reply of an interrupted turn how far the person heard it. Raises as `turn` does."""
@@ -348,17 +342,9 @@ class SessionService:
             await self._write_lost(session, session_id)
 
     async def _list_lost(self, session: AsyncSession, session_id: str) -> Sequence[int]:
-        """Returns the numbers of turns whose process is gone. Of turns that run here the monotonic clock
-        decides: the other one may have been set.
-        """
+        """Returns the numbers of turns whose process is gone."""
         lost = await SessionRepository(session).list_lost(session_id)
-        now_s = time.monotonic()
-        here = {
-            number
-            for (of, number), one in self._running.items()
-            if of == session_id and now_s < one.lease_ends_s
-        }
-        return [number for number in lost if number not in here]
+        return [number for number in lost if self._leases.has_ended((session_id, number)) is not False]
 
     async def _write_lost(self, session: AsyncSession, session_id: str) -> None:
         """Ends turns whose process is gone, with an error. Nothing is retried."""

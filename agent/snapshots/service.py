@@ -29,6 +29,7 @@ from agent.snapshots.schemas import (
 from policy import Principal
 from soundstage.database import Database, new_id, utcnow
 from soundstage.errors import Conflict, Invalid, NotFound
+from soundstage.one_line import shorten
 from soundstage.paging import Page, PageRequest
 from studio.projects.service import ProjectService
 from studio.renders.service import RenderService
@@ -62,7 +63,9 @@ def _turns(before: State, after: State) -> Iterator[Difference]:
         lost = f"{count(len(gone), 'turn')} of the snapshot {'is' if len(gone) == 1 else 'are'} not in it."
         yield Difference(kind="turns", sentence=lost)
     if added:
-        lines = [f"  • {_short(turn.utterance)}" for turn in added[:MAX_LISTED]]
+        lines = [
+            f"  • {shorten(' '.join(turn.utterance.split()), LISTED_CHARS)}" for turn in added[:MAX_LISTED]
+        ]
         if len(added) > MAX_LISTED:
             lines.append(f"  • and {len(added) - MAX_LISTED} more")
         listing = "\n".join([f"{count(len(added), 'turn')} came after it:", *lines])
@@ -107,11 +110,6 @@ def _state(then: Referent | None, now: Referent | None) -> Iterator[Difference]:
 
 def _is_same(one: SnapshotTurn, other: SnapshotTurn) -> bool:
     return (one.started_at, one.utterance) == (other.started_at, other.utterance)
-
-
-def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= LISTED_CHARS else f"{line[:LISTED_CHARS]}…"
 
 
 def _id(referent: Referent | None) -> str | None:

@@ -1,13 +1,12 @@
 """The tools of the agent: typed verbs with one record each; called by the Brain through `tools.wrappers`."""
 
 from agent.tools.catalogue import ALL_TOOLS
-from agent.tools.record import Tool, ToolContext, ToolResult, tool
+from agent.tools.record import ToolContext, ToolResult, tool
 from agent.tools.toolset import DirectToolset, ToolCall, Toolset
 
 __all__ = [
     "ALL_TOOLS",
     "DirectToolset",
-    "Tool",
     "ToolCall",
     "ToolContext",
     "ToolResult",

@@ -101,7 +101,7 @@ async def _requesting_trace(context: ToolContext, render_id: str) -> str | None:
     """The trace of the sentence that asked for a video; None for one that is not there."""
     context.principal.require("render:read")
     try:
-        return (await context.services.renders.get(render_id)).trace_id
+        return (await context.studio.renders.get(render_id)).trace_id
     except NotFound:
         return None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from inspect import cleandoc
-from typing import Any, Generic, Literal, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, get_type_hints
 
 from pydantic import BaseModel
 
@@ -15,6 +15,9 @@ from agent.tools.services import ToolServices
 from policy import Principal
 from policy.audit import AuditEntry
 from policy.decisions import Decision
+
+if TYPE_CHECKING:
+    from studio.wiring import Studio
 
 Effect = Literal["read", "write", "destructive"]
 LONGEST_S = 300.0
@@ -63,6 +66,10 @@ class ToolContext:
     """What was planned for this very call, before people were asked or their yes was used."""
     approval_id: str | None = None
     """Set when the call is made because people have agreed to it: then it runs on that yes or not at all."""
+
+    @property
+    def studio(self) -> Studio:
+        return self.services.studio
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,43 +18,15 @@ from agent.vision import ImageDescriptionService
 from policy import Principal
 from policy.audit import AuditLog
 from soundstage.health import InstallationHealth
-from studio.assets.service import AssetService
-from studio.brands.service import BrandService
-from studio.imports.service import ImportService
-from studio.people.service import PeopleService
-from studio.personas.library import PersonaLibrary
-from studio.personas.service import PersonaService
-from studio.projects.service import ProjectService
-from studio.projects.versions import VersionService
-from studio.publishing.accounts import AccountService
-from studio.publishing.service import PublishingService
-from studio.queue.service import QueueService
-from studio.renders.editing import RenderEditing
-from studio.renders.listing import RenderList
-from studio.renders.service import RenderService
-from studio.scenes.service import SceneService
 
 if TYPE_CHECKING:
     from agent.writing.model_author import ModelAuthor
+    from studio.wiring import Studio
 
 
 @dataclass(frozen=True, slots=True)
 class ToolServices:
-    renders: RenderService
-    render_list: RenderList
-    render_editing: RenderEditing
-    queue: QueueService
-    assets: AssetService
-    persona_library: PersonaLibrary
-    persona_service: PersonaService
-    people: PeopleService
-    projects: ProjectService
-    versions: VersionService
-    scenes: SceneService
-    brands: BrandService
-    imports: ImportService
-    publishing: PublishingService
-    accounts: AccountService
+    studio: Studio
     out_dir: Path
     """Where finished videos lie under people's names."""
     trash_days: int | None

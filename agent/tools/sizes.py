@@ -10,9 +10,9 @@ Quality = Literal["360p", "480p", "720p", "1080p", "1440p", "2160p"]
 Shape = Literal["landscape", "square", "vertical"]
 
 
-def canvas_for(quality: Quality, shape: Shape, fps: float = 25) -> Canvas:
+def canvas_for(quality: Quality, shape: Shape) -> Canvas:
     """The quality names the short side in pixels; landscape is 16:9, vertical 9:16, sides are even."""
-    return _canvas(int(quality.removesuffix("p")), shape, fps)
+    return _canvas(int(quality.removesuffix("p")), shape, fps=25)
 
 
 def resize(canvas: Canvas, quality: Quality | None, shape: Shape | None) -> Canvas:

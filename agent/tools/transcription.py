@@ -11,6 +11,7 @@ from agent.tools.record import Act, ToolContext, ToolRequest, ToolResult, tool
 from agent.tools.renders.lines import FINISHED, video_of
 from agent.vision import not_found
 from soundstage.errors import NotFound
+from soundstage.one_line import shorten
 from soundstage.paging import PageRequest
 from soundstage.views import read_view
 from studio.assets.repository import AssetFilter
@@ -63,7 +64,7 @@ class TranscribedRecording(ToolResult):
             return page(f"{self.name}: no words in {self.seconds:g} s of sound.")
         unsure = f"Words that are not sure: {', '.join(self.unsure)}." if self.unsure else ""
         content = self.text if self.captions is None else self.captions
-        shown = content if len(content) <= SHOWN_CHARS else f"{content[:SHOWN_CHARS]}…"
+        shown = shorten(content, SHOWN_CHARS)
         return page(
             f"{self.name}, {self.seconds:g} s, recognised by {self.recogniser}:",
             shown if self.captions is not None else f"“{shown}”",
@@ -96,16 +97,16 @@ async def _stored(context: ToolContext, request: Transcribe) -> tuple[str, str, 
         view, sha256 = await video_of(context, request.video or FINISHED)
         return f"“{view.title}”", sha256, view.id
     if request.recording.startswith("sha256:"):
-        if not await services.assets.may_see(context.principal, request.recording):
+        if not await services.studio.assets.may_see(context.principal, request.recording):
             raise not_found()
         return "The recording", request.recording, request.recording
     if request.recording == LATEST:
-        newest = await services.assets.find_page(AssetFilter(kinds=RECORDINGS), PageRequest(1))
+        newest = await services.studio.assets.find_page(AssetFilter(kinds=RECORDINGS), PageRequest(1))
         if not newest.items:
             raise NotFound(
                 "transcription.no_recording", "No sound or video was uploaded yet.", "Upload one first."
             )
         asset = newest.items[0]
     else:
-        asset = await services.assets.get(request.recording)
+        asset = await services.studio.assets.get(request.recording)
     return asset.name or asset.id, asset.sha256, asset.id

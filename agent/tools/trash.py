@@ -43,13 +43,13 @@ def retention_words(days: int | None) -> str:
 
 async def videos_in_trash(context: ToolContext) -> Sequence[RenderSummary]:
     """Returns the videos in the trash, what came in last first."""
-    found = await context.services.render_list.find_page(RenderFilter(trash=True), PageRequest(MOST))
+    found = await context.studio.render_list.find_page(RenderFilter(trash=True), PageRequest(MOST))
     return _last_first(found.items)
 
 
 async def projects_in_trash(context: ToolContext) -> Sequence[ProjectView]:
     """Returns the projects in the trash, what came in last first."""
-    found = await context.services.projects.find_page(ProjectFilter(trash=True), PageRequest(MOST))
+    found = await context.studio.projects.find_page(ProjectFilter(trash=True), PageRequest(MOST))
     return _last_first(found.items)
 
 
@@ -160,11 +160,11 @@ async def trash(context: ToolContext, request: TrashRequest) -> TrashAnswer:
     match request.action:
         case "restore_video":
             video = await find_video_in_trash(context, request.render)
-            await context.services.render_editing.restore(video.id, by=context.principal.name)
+            await context.studio.render_editing.restore(video.id, by=context.principal.name)
             return TrashAnswer(action=request.action, title=video.title, render_id=video.id)
         case "restore_project":
             project = await find_project_in_trash(context, request.project)
-            await context.services.projects.restore(project.id, by=context.principal.name)
+            await context.studio.projects.restore(project.id, by=context.principal.name)
             return TrashAnswer(action=request.action, title=project.title, project_id=project.id)
     return TrashAnswer(action="list", things=await _list(context), days=context.services.trash_days)
 

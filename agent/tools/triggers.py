@@ -155,7 +155,7 @@ def check_plannable(principal: Principal, call: ToolCall) -> None:
     if call.act.effect == "destructive":
         raise Invalid(
             "trigger.destructive",
-            f"What {call.rule} would do cannot be undone, so it is not done without you.",
+            "That cannot be undone, or stops what runs, so it is not done without you.",
             "Say it again when the time has come.",
         )
     if not principal.may(call.act.permission):
@@ -189,7 +189,7 @@ async def _bound_when(context: ToolContext, when: When, *, first: bool) -> When:
         reference = context.last_render_id if name == LATEST else name
         if reference is None:
             raise Invalid("trigger.no_video", "It is not clear which video is meant.", "Name the video.")
-        name = (await context.services.renders.get(reference)).id
+        name = (await context.studio.renders.get(reference)).id
     elif when.of == "run":
         async with context.services.machines(context.principal) as api:
             name = (await find_run(api, name)).id

@@ -173,11 +173,11 @@ async def _stored(context: ToolContext, request: LookAt) -> tuple[str, str]:
         view, sha256 = await video_of(context, request.video or FINISHED)
         return f"“{view.title}”", sha256
     if request.image.startswith("sha256:"):
-        if not await context.services.assets.may_see(context.principal, request.image):
+        if not await context.studio.assets.may_see(context.principal, request.image):
             raise not_found()
         return "The picture", request.image
     if request.image.startswith("ast_"):
-        asset = await context.services.assets.get(request.image)
+        asset = await context.studio.assets.get(request.image)
         return asset.name or asset.id, asset.sha256
     if not context.local_files:
         raise Forbidden(

@@ -16,7 +16,6 @@ from soundstage.tasks import cancel_all
 
 IDLE_S = 300.0
 """A process that was not needed for so long ends, and its memory is free."""
-START_TIMEOUT_S = 120.0
 MAX_LINE = 64 << 20
 MODEL_FILES = ("model.bin", "config.json", "tokenizer.json")
 PACKAGES = {"embedded": "pocketsphinx", "whisper": "faster_whisper"}

@@ -70,7 +70,7 @@ class Conditions:
 
     async def _render(self, tenant: str, condition: When) -> tuple[Answer, str]:
         with tenant_scope(tenant):
-            view = await self.services.renders.get(condition.name)
+            view = await self.services.studio.renders.get(condition.name)
         state = RenderState(view.state)
         if state not in TERMINAL:
             return "no", ""

@@ -8,11 +8,11 @@ from typing import Any
 from sqlalchemy import JSON, ForeignKey, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from policy.owners import PrincipalOwned
 from soundstage.database import Base, UtcDateTime
-from soundstage.database.tenants import TenantOwned
 
 
-class Trigger(TenantOwned, Base):
+class Trigger(PrincipalOwned, Base):
     """Calls that wait for a time or an event. `fires_at` is empty while it waits for an event.
 
     `attempts` counts claims: each is the idempotency key of one turn.
@@ -22,9 +22,6 @@ class Trigger(TenantOwned, Base):
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     principal_id: Mapped[str] = mapped_column(String(80), index=True)
-    principal_name: Mapped[str] = mapped_column(String(100))
-    principal_kind: Mapped[str] = mapped_column(String(20))
-    principal_role: Mapped[str] = mapped_column(String(40))
     session_id: Mapped[str] = mapped_column(ForeignKey("agent_sessions.id", ondelete="CASCADE"))
     after_id: Mapped[str | None] = mapped_column(String(40))
     """The trigger whose result this one waits for; until that has fired, this one is not looked at."""

@@ -70,11 +70,7 @@ class TriggerService:
                 condition = draft.condition
                 row = Trigger(
                     id=new_id("trg"),
-                    tenant=principal.tenant,
-                    principal_id=principal.id,
-                    principal_name=principal.name,
-                    principal_kind=principal.kind,
-                    principal_role=principal.role,
+                    owner=principal,
                     session_id=session_id,
                     after_id=rows[-1].id if condition.name == PREVIOUS and rows else None,
                     text=draft.text,

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
+from agent.answering.answers import ReaderAnswers
 from agent.brain import Brain
 from agent.events import BRAIN_EVENT, BrainEvent, Done, Failure
 from agent.sessions.schemas import CANCELLED
@@ -84,6 +85,11 @@ class TurnRunner:
         self._running: set[_RunningTurn] = set()
         self._by_turn: dict[tuple[str, int], _RunningTurn] = {}
         self._by_request: dict[tuple[str, str, str], _RunningTurn] = {}
+
+    @property
+    def reader(self) -> ReaderAnswers | None:
+        """Returns the answers by the reader, where there is one."""
+        return self._brain.reader
 
     async def ask(
         self,

@@ -58,13 +58,13 @@ class ToolCaller:
     def persona(self) -> Persona | None:
         """The persona of the conversation, from its present file. Raises `persona.not_found`."""
         persona_id = self._conversation.persona_id
-        return None if persona_id is None else self._services.persona_library.get(persona_id)
+        return None if persona_id is None else self._services.studio.library.get(persona_id)
 
     @property
     def trusts_persona(self) -> bool:
         """Returns whether the texts of the persona are the operator's own and not a user's."""
         persona_id = self._conversation.persona_id
-        return persona_id is None or self._services.persona_library.origin(persona_id) == "shipped"
+        return persona_id is None or self._services.studio.library.origin(persona_id) == "shipped"
 
     def may_use(self, tool: str) -> bool:
         """Returns whether the present file of the persona allows this tool."""

@@ -14,12 +14,14 @@ from agent.sentences import read_folder
 from agent.understanding import values
 
 WHOLE = frozenset({
-    "about_me", "also_that", "complains", "corrects", "films_it", "instead_of", "sets_time", "takes_back",
-    "what_do_you_mean", "who_spoke"
+    "about_me", "also_that", "complains", "corrects", "films_it", "forgets_it", "instead_of", "other_name",
+    "sets_time", "swaps", "which_language", "takes_back", "what_did_you_do", "what_do_you_mean", "who_spoke",
+    "why_do_you_ask"
 })  # fmt: skip
 """Patterns that an utterance matches from its beginning to its end; the others are found within it."""
 UNBOUNDED = frozenset({
-    "several_texts", "indirect", "numbered", "greets", "ends_courteously", "ends_with_that", "opens",
+    "several_texts", "indirect", "how_to", "numbered", "greets", "ends_courteously", "ends_with_that",
+    "opens", "denies_name", "leads_scene", "retitles",
 })  # fmt: skip
 """Patterns that say themselves where they begin and end; the others do at the ends of words."""
 LEAST_STATEMENT_WORDS = 5
@@ -28,6 +30,7 @@ SHORT_WORDS = 9
 """More words before a colon are no lead to a text; a longer utterance is no correction by itself."""
 PACES = ("slowest", "slow", "normal", "fast", "fastest")
 LOOK = ("pace", "captions", "shape", "quality", "background")
+_NAME_SENTENCE = re.compile(r":\s+([^.!?:\n\"“„«]{2,80})[.!?]+\s+(?=[^\W\d_])")
 _QUOTED = re.compile(r"\"[^\"]*\"|“[^”]*”|„[^“”]*[“”]|«[^»]*»")
 
 
@@ -203,10 +206,31 @@ def also_that(text: str) -> str | None:
     return None if found is None else next((one for one in found.groups() if one), "").strip(" .") or None
 
 
+def how_to(text: str) -> str | None:
+    """Returns what a question asks how to do: “publish a video” of “how do I publish a video?”."""
+    found = change_words().patterns["how_to"].match(text)
+    return None if found is None else " ".join(one for one in found.groups() if one).strip(" ?.!")
+
+
 def place_in_list(text: str) -> int | None:
     """Returns the place that an ordinal in words names, -1 for the last: “the second one, slower”."""
     table = values.words().ordinals
     return next((table[word] for word in values.WORD.findall(text.lower()) if word in table), None)
+
+
+def place_of_thing(text: str) -> int | None:
+    """Returns the place that “the second one” names; none for “to the front” and for the last one."""
+    table = values.words().ordinals
+    found = change_words().patterns["place_of_thing"].finditer(text.lower())
+    places = (table.get(next(filter(None, one.groups())), 0) for one in found)
+    return next((place for place in places if place > 0), None)
+
+
+def without_place(text: str) -> str:
+    """Returns a text without “the second one” and “scene 2”."""
+    pattern = change_words().patterns["place_of_thing"].pattern
+    scene = values.words().patterns["scene_word"].pattern
+    return re.sub(rf"{pattern}|{scene} \d+\b", " ", text, flags=re.IGNORECASE)
 
 
 def is_indirect(text: str, script: str) -> bool:
@@ -249,6 +273,12 @@ def replacement_in(text: str) -> tuple[str, str] | None:
     return None
 
 
+def new_title(text: str) -> str | None:
+    """Returns the title that something shall get: “change the title to Our bakery”."""
+    found = change_words().patterns["retitles"].search(text)
+    return None if found is None else next(one for one in found.groups() if one).strip()
+
+
 def texts_by_number(text: str) -> list[tuple[int, str]]:
     """Returns texts with their numbers: “scene 1: Good morning. scene 2: Goodbye.”."""
     found = list(change_words().patterns["numbered"].finditer(text))
@@ -271,6 +301,22 @@ def without_courtesy(text: str) -> str:
 def spares(text: str) -> bool:
     """Returns whether a text leaves out what it names: “all but bolt”, “everything except the last one”."""
     return matches("all_but", without_quotations(text))
+
+
+def name_in_sentence(text: str) -> tuple[str, str] | None:
+    """Returns a text up to the end of the name that follows a colon, and what comes after its sentence: “Call
+    it: Harbour tour. And render it”. None where nothing does.
+    """
+    for match in _NAME_SENTENCE.finditer(text):
+        if change_words().patterns["names_it"].search(text[: match.start()].rpartition(". ")[2]):
+            return text[: match.end(1)], _without_joiner(text[match.end() :])
+    return None
+
+
+def _without_joiner(text: str) -> str:
+    """Returns a sentence without “and then” and the like at its beginning."""
+    joiners = "|".join(map(re.escape, sorted(values.words().groups["joiners"], key=len, reverse=True)))
+    return re.sub(rf"^(?:(?:{joiners})\b[\s,]*)+", "", text, flags=re.IGNORECASE)
 
 
 def without_greeting(text: str) -> str:

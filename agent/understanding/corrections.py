@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Any
 
-from agent.understanding import calculations, changes, moments, values
+from agent.understanding import calculations, changes, values
+from agent.understanding.asides import about_conversation, restart_of_machine, swap_scenes
 from agent.understanding.candidates import plain
 from agent.understanding.changes import LOOK, text_after_colon
 from agent.understanding.decision import SURE_OTHER, Decision, ask_about
 from agent.understanding.dialogue import INSTEAD, CallRecord, Question
 from agent.understanding.intents import READS
+from agent.understanding.open_changes import with_other_offer
 from agent.understanding.reader import Candidate
 from agent.understanding.sentence import quotations
 from agent.understanding.tokens import tokenize
@@ -60,13 +60,17 @@ class Corrections(Turn):
         if reports_speech(text):
             return None
         return (
-            self._talk(text)
-            or self._plan_at_another_time(text)
+            about_conversation(self, text)
+            or restart_of_machine(self, text)
+            or self._talk(text)
+            or with_other_offer(self, text)
+            or swap_scenes(self, text)
             or self.call_with_words(text)
             or self._call_with_other_words(text)
             or self._call_for_each(text)
             or self._other_version(text)
             or self._call_with_look(text)
+            or self.film_with_title(text)
             or self._what_instead(text)
         )
 
@@ -146,6 +150,8 @@ class Corrections(Turn):
                 return Decision("calls", calls=(CallRecord(last.intent, {"code": code}),), about="more")
         if last is not None and last.intent == "memory.remember":
             also = changes.also_that(text)
+            if changes.matches("forgets_it", text):
+                return self.take_back()
             if also is not None:
                 call = CallRecord(last.intent, {**last.arguments, "text": also})
                 return Decision("calls", calls=(call,), about="also")
@@ -271,24 +277,6 @@ class Corrections(Turn):
             return None
         return _confirm(CallRecord(film.intent, {**film.arguments, "script": fresh}))
 
-    def _plan_at_another_time(self, text: str) -> Decision | None:
-        """Returns the plan that waits for a yes with another time of day: “change the time to ten”."""
-        question = self.dialogue.question
-        calls = () if question is None or question.about != "confirm_all" else question.choices
-        plan = next((one for one in calls if one.intent == "triggers.create"), None)
-        if (
-            plan is None
-            or len(text.split()) > MOST_CORRECTION_WORDS
-            or not changes.matches("sets_time", text)
-        ):
-            return None
-        at = moments.moment(text, self.now)
-        steps = [] if at is None else [_step_at(step, at) for step in plan.arguments["steps"]]
-        if at is None or steps == plan.arguments["steps"]:
-            return None
-        changed = tuple(replace(one, arguments={"steps": steps}) if one is plan else one for one in calls)
-        return ask_about("confirm", changed, question="confirm_all")
-
     def _call_for_each(self, text: str) -> Decision | None:
         """Returns the last video once for each of several presenters: “one with Nova and one with Vera”."""
         film = self.dialogue.film
@@ -312,6 +300,8 @@ class Corrections(Turn):
         if not changes.matches("other_version", text) or text_after_colon(text) is not None:
             return None
         named = [one for one in self._named(text) if one.kind in ("render", "project")]
+        if not named and self.dialogue.film is None and changes.matches("last_video", text):
+            named = self.world.of_kind("render")[:1]
         if [one.kind for one in named] != ["render"] or values.matches("negation", text):
             return None
         filled = self.fill_as("make_render", text)
@@ -348,10 +338,10 @@ class Corrections(Turn):
             or values.matches("time", text)
         ):
             return None
-        if changes.says_only_look(text) is not is_whole:
+        if changes.says_only_look(changes.without_place(text)) is not is_whole:
             return None
         film, last = self.dialogue.film, self.dialogue.last
-        if values.asks(text) and not changes.matches("requests", text):
+        if (values.asks(text) and not changes.matches("requests", text)) or changes.matches("to_see", text):
             return None
         if film is not None:
             return self._film_with(film, look, text, is_whole=is_whole)
@@ -387,6 +377,16 @@ class Corrections(Turn):
             return None
         names = [one for one in self._named(text) if one.name != film.arguments.get("persona")]
         return None if names else _confirm(call)
+
+    def film_with_title(self, text: str) -> Decision | None:
+        """Returns the last video with a title: “call it Tides”."""
+        film, title = self.dialogue.film, values.new_name(text)
+        if film is None or title is None or film.arguments.get("project") or ":" in title:
+            return None
+        if self.dialogue.recent_kind != "render" or changes.matches("names_project", text):
+            return None
+        film = self._proposed(film) or film
+        return _confirm(CallRecord(film.intent, {**film.arguments, "title": title}))
 
     def _proposed(self, film: CallRecord) -> CallRecord | None:
         """Returns the change of the last video that waits for a yes: what comes now changes that, too."""
@@ -435,19 +435,6 @@ def _orders_end_of(title: str, text: str) -> bool:
     verb, _, rest = _ASKS_FOR.sub("", before).strip().partition(" ")
     is_order = bool(found) and values.is_whole("stops", verb) and _BEFORE_TITLE.fullmatch(rest) is not None
     return is_order and _ENDS_CLAUSE.match(after) is not None
-
-
-def _step_at(step: Mapping[str, Any], at: datetime) -> Mapping[str, Any]:
-    """Returns a step of a plan at another time of day."""
-    when, clock = dict(step["when"]), f"{at:%H:%M}"
-    if when.get("at"):
-        planned = datetime.fromisoformat(str(when["at"]))
-        when["at"] = planned.replace(hour=at.hour, minute=at.minute).isoformat()
-    elif when.get("time"):
-        when["time"] = clock
-    else:
-        return step
-    return {**step, "when": when, "text": re.sub(r"\b\d{1,2}:\d{2}\b", clock, str(step["text"]), count=1)}
 
 
 def _confirm(call: CallRecord) -> Decision:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from agent.understanding.slots import Focus
 
@@ -12,6 +12,9 @@ SHOWN = 20
 CALLS = 6
 QUESTION_TURNS = 2
 """An open question is dropped after so many utterances that do not answer it."""
+
+Effect = Literal["", "read", "change"]
+"""What an utterance leads to: "" is nothing that somebody wants done, "change" may be a question first."""
 
 YES_OR_NO = frozenset({"sure", "confirm", "confirm_all"})
 """Questions that nothing but a yes or a no answers."""
@@ -35,6 +38,17 @@ FOCUS_SLOTS: Mapping[str, str] = {
     "scene": "scene",
     "run": "run",
 }
+
+
+ADDS_TO_LIST: Mapping[str, str] = {
+    "make_render": "render",
+    "write_script.film": "render",
+    "cancel_render.delete": "render",
+    "edit_project.create": "project",
+    "edit_project.delete": "project",
+    "write_script.draft": "project",
+}
+"""Intents after which a list of things of a kind has others in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +98,11 @@ class Dialogue:
 
     def after_calls(self, calls: Sequence[CallRecord]) -> Dialogue:
         """Returns the state after an answer that made calls."""
-        last = dict(self.last)
+        last, shown = dict(self.last), dict(self.shown)
         kind = self.recent_kind
         for call in calls:
+            # A list from before is not what its places are of any more.
+            shown.pop(ADDS_TO_LIST.get(call.intent, ""), None)
             for slot, named in FOCUS_SLOTS.items():
                 value = call.arguments.get(slot)
                 if isinstance(value, str) and value and "," not in value:
@@ -113,7 +129,9 @@ class Dialogue:
             if call.intent == "change_machine.accept" and call.arguments.get("name"):
                 last["machine"] = str(call.arguments["name"])
                 kind = "machine"
-        return replace(self, last=last, calls=tuple(calls)[-CALLS:], question=None, recent_kind=kind)
+        return replace(
+            self, last=last, shown=shown, calls=tuple(calls)[-CALLS:], question=None, recent_kind=kind
+        )
 
     def asking(self, question: Question) -> Dialogue:
         return replace(self, question=question)

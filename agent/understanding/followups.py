@@ -16,7 +16,7 @@ from agent.understanding.candidates import (
 from agent.understanding.changes import LOOK, SHORT_WORDS, text_after_colon
 from agent.understanding.corrections import Corrections, reports_speech, wants_both
 from agent.understanding.decision import SURE_CHANGED, SURE_INTENT, SURE_OTHER, Decision, ask_about
-from agent.understanding.dialogue import INSTEAD, YES_OR_NO, CallRecord, Question
+from agent.understanding.dialogue import FOCUS_SLOTS, INSTEAD, YES_OR_NO, CallRecord, Question
 from agent.understanding.intents import DESTRUCTIVE, NEEDS_WORD, READS, SHOWS
 from agent.understanding.labels import fields, has_other_label
 from agent.understanding.open_questions import Fit, fit_of, is_bare_choice
@@ -36,6 +36,11 @@ NAMED_LIKE_TEXT = frozenset({"project", "render", "scene"})
 PUBLISHES = "publish_render.publish"
 LOOSE_BESIDE_TEXT = ("title", "persona", "topic")
 """What a script names more often than it means: “Hello, I am Nova” is all text."""
+ADD_SCENE = "edit_project.add_scene"
+ORDINAL = re.compile(
+    r"\b\d+(?:st|nd|rd|th)\b|#\s?\d|\b(?:number|no\.|nummer|nr\.?|scene|szene|\d\.) ?\w", re.IGNORECASE
+)
+"""What says a place in a list, beside ordinals in words."""
 _TWINS = {
     "machine": "machines",
     "machines": "machine",
@@ -85,11 +90,17 @@ class FollowUp(Corrections):
 
     def choice_from_list(self, text: str) -> Decision | None:
         """Returns the call that shows a chosen thing of the last list."""
-        if values.matches("ends", text):
-            # “The last one can go” asks for more than to see it.
+        bare = is_bare_choice(text)
+        if not bare and (values.matches("ends", text) or changes.look_of(text)):
+            # “The last one can go” and “the second one slower” ask for more than to see it.
             return None
+        # “Closed with two s” chooses nothing.
+        place = values.ordinal(text) if bare or ORDINAL.search(text) else changes.place_in_list(text)
         for kind, names in self.dialogue.shown.items():
-            place = values.ordinal(text)
+            if kind == "persona" and bare and place is not None and 0 < abs(place) <= len(names):
+                chosen = {"persona": names[place - 1 if place > 0 else place]}
+                question = Question("missing", "make_render", chosen, ("script", "project"))
+                return Decision("ask", about="missing", question=question)
             if place is not None and names and abs(place) <= len(names) and place != 0 and kind in SHOWS:
                 intent, slot = SHOWS[kind]
                 arguments = {slot: names[place - 1 if place > 0 else place]}
@@ -176,7 +187,9 @@ class FollowUp(Corrections):
         if not question.missing:
             return None
         asks_text = any(name in FREE_TEXTS for name in question.missing) and not quotations(text)
-        if asks_text and changes.says_only_look(text):
+        if asks_text and (
+            changes.says_only_look(text) or ("script" in question.missing and self._only_speaker(text))
+        ):
             return self._with_look(question, text, best)
         fit = fit_of(question, text, best, self.world)
         is_exact = bool(quotations(text)) or ":" in text
@@ -220,6 +233,17 @@ class FollowUp(Corrections):
             found is not None and changes.change_words().patterns["says"].match(text, found.end()) is not None
         )
 
+    def _only_speaker(self, text: str) -> str | None:
+        """Returns the presenter whom an answer names and says nothing else: “with Milo, please”."""
+        named = {one.name for one in self._named(text) if one.kind == "persona"}
+        if len(named) != 1:
+            return None
+        [name] = named
+        rest = changes.without_look(re.sub(re.escape(name), " ", text, flags=re.IGNORECASE))
+        only = changes.change_words().patterns["only_look"]
+        is_only = all(map(only.fullmatch, values.WORD.findall(rest.lower())))
+        return name if is_only and not text.rstrip().endswith(("!", ".")) else None
+
     def _names_it(self, question: Question, text: str) -> bool:
         """Returns whether an answer repeats what the one call that was asked about is for: “bolt”, or the
         presenter of the last video. Nothing is deleted for a name alone.
@@ -235,7 +259,9 @@ class FollowUp(Corrections):
     def _with_look(self, question: Question, text: str, best: Candidate) -> Decision | None:
         """Notes how something shall look whose text is still missing; None where it has no such look."""
         slots = set(self.reader.slots.get(question.intent, ()))
-        look = {slot: value for slot, value in changes.look_of(text).items() if slot in slots}
+        look: dict[str, Any] = {slot: value for slot, value in changes.look_of(text).items() if slot in slots}
+        if "persona" in slots and (name := self._only_speaker(text)) is not None:
+            look["persona"] = name
         if not look:
             return None
         return self.call_or_ask(Candidate(question.intent, {**question.arguments, **look}, 1.0, text), text)
@@ -397,6 +423,11 @@ class FollowUp(Corrections):
         ):
             return None
         last = self.dialogue.calls[-1]
+        if last.intent in READS and self._names_other_kind(last.intent, text):
+            return None
+        if values.asks(text) and last.intent not in READS:
+            # “What does the second one say?” changes nothing.
+            return None
         if last.intent in NEEDS_WORD and values.matches("negation", text):
             return None
         if reports_speech(text):
@@ -418,6 +449,13 @@ class FollowUp(Corrections):
         if merged is None:
             return None
         call = CallRecord(last.intent, merged)
+        if last.intent == ADD_SCENE and best.intent == "act.correction":
+            # The scene that was added is corrected, and none is added.
+            changed = {name: value for name, value in merged.items() if last.arguments.get(name) != value}
+            if not changed.keys() - {"project", "scene"}:
+                return None
+            beside = {"project": merged.get("project"), "scene": merged.get("scene", "last")}
+            return self._confirm_again(CallRecord("edit_project.change_scene", beside | changed), best, text)
         if last.intent not in READS and (
             not self._is_same_by_words(call, filled, best, text)
             or (best.sureness < SURE_CHANGED and not _says_only_values(filled))
@@ -429,6 +467,14 @@ class FollowUp(Corrections):
             return self._confirm_again(call, best, text)
         about = best.intent.partition(".")[2] if best.tool is None else "change"
         return Decision("calls", calls=(call,), about=about, candidates=(best,))
+
+    def _names_other_kind(self, intent: str, text: str) -> bool:
+        """Returns whether a text has a noun for things that an intent is not about: “the last video” after a
+        project.
+        """
+        kinds = values.words().values["kind"]
+        named = {kinds[word] for word in values.WORD.findall(text.lower()) if word in kinds}
+        return bool(named) and not named & {FOCUS_SLOTS.get(one) for one in self.reader.slots.get(intent, ())}
 
     def _is_same_by_words(self, call: CallRecord, filled: Filled, best: Candidate, text: str) -> bool:
         """Returns whether the n-grams alone find the same changes of the last call."""
@@ -476,7 +522,9 @@ class FollowUp(Corrections):
                     lower_words[target] = value
         if "script" in slots and (after := text_after_colon(text)) is not None:
             lower_words["script"] = after
-        changed = {name: value for name, value in lower_words.items() if last.arguments.get(name) != value}
+        changed = {
+            name: value for name, value in lower_words.items() if str(last.arguments.get(name)) != str(value)
+        }
         if not changed:
             return None
         arguments = {**last.arguments, **changed}

@@ -140,6 +140,9 @@ def reverse_of(call: CallRecord) -> list[CallRecord]:
         # After a renaming the project is found by its new title.
         project = call.arguments.get("title" if action == "rename" else "project")
         return [CallRecord("edit_project.restore", {"project": project} if project else {})]
+    if call.intent == "write_script.draft" and not call.arguments.get("project"):
+        # It made the project that it filled.
+        return [CallRecord("edit_project.delete", {"project": call.arguments.get("title", "latest")})]
     intent = _REVERSED.get(call.intent)
     if intent is None or call.arguments.get("forever"):
         return []

@@ -12,6 +12,7 @@ from agent.understanding.candidates import (
     plain,
     waits,
 )
+from agent.understanding.coordination import on_each, together
 from agent.understanding.decision import (
     SURE_KIND,
     SURE_NOTHING,
@@ -25,12 +26,13 @@ from agent.understanding.decision import (
     ask_about,
 )
 from agent.understanding.dialogue import UNDO, YES_OR_NO, CallRecord, Dialogue, Question
+from agent.understanding.groups import group_in
 from agent.understanding.intents import READS, SHOWS, TEXTS_OF, change_anything
 from agent.understanding.judgement import Judgement, may_be_meant
-from agent.understanding.plans import UnknownName, read_steps
+from agent.understanding.plans import UnknownName, read_steps, steps_of_unlisted
 from agent.understanding.reader import Candidate, Reader
-from agent.understanding.several_things import all_but, on_each_machine, several_things
-from agent.understanding.when import asks_to_wait, waits_for_event
+from agent.understanding.several_things import all_but, scenes_of_speakers, several_things, speaker_of_each
+from agent.understanding.when import asks_to_wait, waits_for_event, without_deadline
 from agent.understanding.world import World, fold
 
 WHOLE_TEXTS = frozenset({"script", "text", "topic", "about", "code", "command"})
@@ -76,6 +78,9 @@ class Interpreter:
 
     def interpret(self, utterance: str, world: World, dialogue: Dialogue, now: datetime) -> Decision:
         """Returns the decision on an utterance. Nothing that it names is looked up outside `world`."""
+        return _planned(self._interpret(utterance, world, dialogue, now))
+
+    def _interpret(self, utterance: str, world: World, dialogue: Dialogue, now: datetime) -> Decision:
         if utterance.lstrip()[:1] in ("{", "[") and '"' in utterance:
             return Decision("ask", about="not_words")
         if not any(char.isalnum() for char in utterance):
@@ -116,6 +121,8 @@ class Interpreter:
             place = utterance.lower().find(error.name)
             unknown = {error.kind: utterance[place : place + len(error.name)] if place >= 0 else error.name}
             return Decision("ask", about="unknown", candidates=decision.candidates, unknown=unknown)
+        if not steps and (rest := without_deadline(utterance)) != utterance:
+            return self._interpret(rest, world, dialogue, now)
         if not steps:
             return replace(decision, kind="plan", about="condition", question=None) if waits else decision
         calls = tuple(call for step in steps for call in step.calls)
@@ -127,7 +134,8 @@ class Interpreter:
         if question is None or not any(char.isalnum() for char in utterance):
             return None
         candidates = self.reader.by_words.read(utterance, world, dialogue.focus(), now)
-        return _Turn(self.reader, world, dialogue, now).answer(question, utterance, candidates)
+        answered = _Turn(self.reader, world, dialogue, now).answer(question, utterance, candidates)
+        return None if answered is None else _planned(answered)
 
     def next_dialogue(self, dialogue: Dialogue, decision: Decision, world: World) -> Dialogue:
         """Returns the state after the decision was carried out."""
@@ -161,6 +169,14 @@ class _Turn(Judgement):
         return None if is_change else self.what_is_missing(utterance, decision.candidates)
 
     def interpret(self, utterance: str) -> Decision:
+        scenes = scenes_of_speakers(self, utterance) or speaker_of_each(self, utterance)
+        if scenes is not None:
+            return scenes
+        if (group := group_in(utterance, self.world, self.dialogue)) is not None:
+            self.reader.prepare(group.texts, self.world)
+            found = together(group, [self._one(one) for one in group.texts])
+            if found is not None:
+                return found
         parts = self.reader.divide(utterance, self.world)
         if len(parts) == 1:
             parts = self._two_orders(utterance) or parts
@@ -169,7 +185,7 @@ class _Turn(Judgement):
         else:
             self.reader.prepare(parts, self.world)
             decision = self._several(parts, utterance)
-        return on_each_machine(decision, utterance, self.world)
+        return on_each(decision, utterance, self.world, self.dialogue)
 
     def _two_orders(self, text: str) -> list[str] | None:
         """Returns the two orders of a text that the trained divider left whole: “rename it to Tides and
@@ -193,7 +209,7 @@ class _Turn(Judgement):
         is_sure = True
         for part in parts:
             turn = _Turn(self.reader, self.world, dialogue, self.now, is_alone=False)
-            decision = turn.film_it(part) or turn._one(part)
+            decision = turn.film_it(part) or turn.film_with_title(part) or turn._one(part)
             if _asks_for_nothing(part, decision):
                 # “I'm not good with computers” is no wish to see them.
                 is_sure = False
@@ -202,6 +218,8 @@ class _Turn(Judgement):
                 dialogue = dialogue.after_calls(decision.calls)
                 calls = [one for one in calls if not any(_is_part_of(one, call) for call in decision.calls)]
                 calls += [call for call in decision.calls if not any(_is_part_of(call, one) for one in calls)]
+            elif waiting := _offered(decision):
+                dialogue = dialogue.after_calls(waiting)
             found.append(decision)
         if not found:
             return self._one(utterance)
@@ -316,6 +334,8 @@ class _Turn(Judgement):
             least = LEAST_CHOICE_OF_FARM if candidate.tool in FARM_CHANGES else LEAST_CHOICE
             if candidate.tool is not None and candidate.sureness >= least:
                 arguments = plain(candidate.arguments)
+                for group in missing(candidate.intent, arguments):
+                    arguments.update([listed] if (listed := self.from_list(group, candidate.text)) else ())
                 if not candidate.unknown and not missing(candidate.intent, arguments):
                     choices.append(CallRecord(candidate.intent, arguments))
         return ask_about("unsure", choices[:3], tuple(candidates))
@@ -377,9 +397,18 @@ class _Turn(Judgement):
             kind = "render"
             name = next((one.name for one in self.world.of_kind(kind) if one.state == "failed"), None)
         if not name:
-            return Decision("chat", about="why")
+            return Decision("chat", about="why_asked" if self.dialogue.question else "why")
         intent, slot = SHOWS[kind]
         return Decision("calls", calls=(CallRecord(intent, {slot: name}),), about="why", candidates=(best,))
+
+
+def _planned(decision: Decision) -> Decision:
+    """Returns a decision on a publication as a plan, where this studio has to wait for its time."""
+    calls = decision.calls if decision.kind == "calls" else ()
+    if decision.question is not None and decision.question.about in YES_OR_NO:
+        calls = decision.question.choices
+    steps = steps_of_unlisted(calls)
+    return replace(decision, kind="plan", steps=steps, calls=calls, question=None) if steps else decision
 
 
 def _is_spoken(greeting: str, decision: Decision) -> bool:

@@ -22,7 +22,7 @@ from agent.understanding.intents import DESTRUCTIVE, NEEDS_WORD
 from agent.understanding.reader import MOST_CHARS, Candidate
 from agent.understanding.references import KINDS_OF_SLOT, is_of_other_kind
 from agent.understanding.slots import FREE_TEXTS
-from agent.understanding.world import fold
+from agent.understanding.world import Thing, fold
 
 RISKY = DESTRUCTIVE | {"publish_render.publish", "ansible", "cancel_run"}
 RISKY_TOOLS = frozenset({"change_machine", "change_job"})
@@ -66,6 +66,7 @@ class Judgement(FollowUp):
             or (best.intent in CREATES and _says_several(best.rest))
             or (best.intent in COMPUTES and not _is_code(str(best.arguments.get("code", ""))))
             or _may_be_past(best)
+            or _is_gone_already(best)
             or ("captions" in slot_names and _denies_captions(best))
             or (
                 (best.intent in RISKY or best.tool in RISKY_TOOLS)
@@ -184,6 +185,13 @@ def _may_be_past(best: Candidate) -> bool:
     # “Check how verify did on ember” is no dry run.
     is_dry = best.arguments.get("check") is True and changes.matches("tries", best.text)
     return best.intent == "ansible" and not is_dry and changes.matches("happened", best.text)
+
+
+def _is_gone_already(best: Candidate) -> bool:
+    """Returns whether a deletion names what is in the trash: “Old promo is in the trash” may only say so."""
+    things = [one for one in best.arguments.values() if isinstance(one, Thing)]
+    is_deletion = best.intent in ("cancel_render.delete", "edit_project.delete")
+    return is_deletion and "forever" not in best.arguments and any(one.is_trashed for one in things)
 
 
 def _denies_captions(best: Candidate) -> bool:

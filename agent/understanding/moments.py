@@ -13,6 +13,19 @@ _CLOCK = re.compile(
 _ISO = re.compile(r"\b(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2}))?")
 _DOTTED = re.compile(r"\b(\d{1,2})[./](\d{1,2})[./](?:(\d{4}))?")
 _YEAR = re.compile(r"\b20\d\d\b")
+_PART_OF_HOUR = re.compile(
+    r"\b(half past|halb|quarter past|viertel nach|quarter to|viertel vor|dreiviertel)\s+(\d{1,2}|\w+)\b"
+)
+_PARTS = {
+    "half past": 30,
+    "quarter past": 15,
+    "viertel nach": 15,
+    "quarter to": -15,
+    "viertel vor": -15,
+    "dreiviertel": -15,
+    "halb": -30,
+}
+"""Minutes to add to the hour that is named after the words."""
 FIRST_OF_NIGHT = 6
 """“At eleven at night” is late, and “at two at night” is not."""
 LEAP_YEARS = 8
@@ -107,12 +120,12 @@ def _day(lower: str, spoken: list[str], now: datetime) -> tuple[datetime | None,
                     year = _YEAR.search(lower)
                     day = _date(now, year and year[0], table.months[word], date)
                     return day, lower.replace(near[0], " ").replace(year[0] if year else "\0", " ")
-    for word in spoken:
+    for place, word in enumerate(spoken):
         if word in table.weekdays:
             ahead = (table.weekdays[word] - now.weekday()) % 7
             return now + timedelta(days=ahead or 7), lower.replace(word, " ")
-        if word in table.days:
-            # “Tonight” says the time, too.
+        if word in table.days and "am" not in spoken[place - 1 : place]:
+            # “Am Morgen” is no tomorrow; “tonight” says the time, too.
             rest = lower if word in table.clock else lower.replace(word, " ", 1)
             return now + timedelta(days=table.days[word]), rest
     return None, lower
@@ -124,9 +137,17 @@ def _clock(text: str) -> tuple[int, int] | None:
     marks = {word.strip(".") for word in spoken}
     is_late, is_night = marks & table.groups["afternoon"], marks & table.groups["night"]
     first_late = 0 if is_late else FIRST_OF_NIGHT if is_night else 24
+    part = _PART_OF_HOUR.search(text)
+    if part and 0 < (named := table.numbers.get(part[2]) or number(part[2]) or 0) <= 24:
+        total = (_of_day(named, first_late, is_night=bool(is_night))) * 60 + _PARTS[part[1]]
+        return total // 60 % 24, total % 60
     for found in _CLOCK.finditer(text):
         hour, minute = int(found[1]), int(found[2] or found[4] or 0)
         mark = (found[3] or "").lower()
+        after = WORD.findall(text[found.end() :])[:1]
+        if mark == "am" and (set(after) & table.clock.keys() or _is_german(text[: found.start()])):
+            # “Um 8 am Abend”, and no hour before noon.
+            mark = ""
         if (
             hour < 24
             and minute < 60
@@ -138,20 +159,9 @@ def _clock(text: str) -> tuple[int, int] | None:
                 or len(spoken) < 4
             )
         ):
-            later = (mark.startswith("p") or (hour >= first_late and not mark.startswith("a"))) and hour < 12
-            return (hour + 12 if later else 0 if mark.startswith("a") and hour == 12 else hour), minute
-    half = re.search(r"\b(half past|halb|quarter past|viertel nach|quarter to|viertel vor)\s+(\w+)", text)
-    if half and (hour_ := table.numbers.get(half[2])):
-        shift = {
-            "half past": 30,
-            "quarter past": 15,
-            "viertel nach": 15,
-            "quarter to": -15,
-            "viertel vor": -15,
-            "halb": -30,
-        }[half[1]]
-        total = (hour_ + (12 if first_late <= hour_ < 12 else 0)) * 60 + shift
-        return total // 60 % 24, total % 60
+            if mark.startswith(("a", "p")):
+                return hour % 12 + (12 if mark.startswith("p") else 0) if hour <= 12 else hour, minute
+            return _of_day(hour, first_late, is_night=bool(is_night)), minute
     for place, word in enumerate(spoken):
         if word in table.clock and not any(other in table.numbers for other in spoken):
             hour_text, minute_text = table.clock[word].split(":")
@@ -161,5 +171,17 @@ def _clock(text: str) -> tuple[int, int] | None:
             follows = " ".join(spoken[place + 1 : place + 2])
             minute = table.numbers.get(follows, 0)
             minute = minute if 10 <= minute < 60 else 0
-            return (hour + 12 if first_late <= hour < 12 else hour % 24), minute
+            return _of_day(hour, first_late, is_night=bool(is_night)), minute
     return None
+
+
+def _of_day(hour: int, first_late: int, *, is_night: bool) -> int:
+    """Returns an hour of 24, by the words for a part of the day beside it."""
+    if hour == 12 and is_night:
+        return 0
+    return hour + 12 if first_late <= hour < 12 else hour % 24
+
+
+def _is_german(before: str) -> bool:
+    """Returns whether an hour is led by a German preposition, so that “am” after it is one, too."""
+    return re.search(r"\b(?:um|gegen|ab)\s*$", before) is not None

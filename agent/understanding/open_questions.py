@@ -18,12 +18,14 @@ from agent.understanding.world import SURE_NAME, World
 
 SPOKEN = frozenset({"script", "text"})
 """Texts that may be any sentence: a question, an order to those who watch, thanks."""
+OF_CONVERSATION = ("what_do_you_mean", "what_did_you_do", "why_do_you_ask", "which_language")
 SHORT_ACTS = frozenset({"act.thanks", "act.goodbye"})
 TALK = frozenset({"act.help", "act.why", "act.undo", "act.correction", "act.more", "act.out_of_scope"})
 SURE_QUESTION = 0.3
 """From here on a question that only reads is answered, and is no text."""
 SURE_ACT = 0.3
 MOST_THANKS_WORDS = 3
+MOST_NAME_WORDS = 6
 MOST_ORDER_WORDS = 14
 """Longer utterances are texts, unless they name something of the studio."""
 _OURS = frozenset({"render", "project", "scene", "machine", "job", "run", "snapshot"})
@@ -44,7 +46,7 @@ def fit_of(question: Question, text: str, best: Candidate, world: World) -> Fit:
     complains, or orders a change of what exists is no text; where both may be meant it is unclear.
     """
     free = [name for name in question.missing if name in FREE_TEXTS]
-    if changes.matches("what_do_you_mean", text):
+    if any(changes.matches(name, text) for name in OF_CONVERSATION) or changes.how_to(text) is not None:
         return Fit.OTHER
     if changes.matches("takes_back", text) or (best.intent == "act.undo" and best.sureness > SURE_OTHER):
         return Fit.OTHER
@@ -61,7 +63,8 @@ def fit_of(question: Question, text: str, best: Candidate, world: World) -> Fit:
         is_other = best.tool is not None and best.intent != question.intent
         asks = values.asks(text) and best.intent in READS
         says_else = changes.matches("complains", text) or changes.replacement_in(text) is not None
-        least = SURE_WRITE if changes.matches("ours", text) else SURE_OTHER
+        is_order = changes.matches("ours", text) or changes.matches("orders", text)
+        least = SURE_WRITE if is_order else SURE_OTHER
         if asks or says_else or (is_other and best.sureness >= least):
             return Fit.OTHER
         look = changes.look_of(text).keys() - set(question.missing)
@@ -88,6 +91,8 @@ def _fit_of_speech(question: Question, text: str, best: Candidate, world: World)
     if changes.look_of(text) and (ours or changes.matches("requests", text)):
         # Of the video that is asked about, it is noted by the caller.
         return Fit.ANSWER if changes.says_only_look(text) else Fit.OTHER
+    if not ours and changes.matches("orders", text) and changes.matches("film_words", text):
+        return Fit.UNCLEAR
     if not ours or values.text_after_lead(text) is not None:
         return Fit.ANSWER
     if text.rstrip().endswith("?") and (values.asks(text) or changes.matches("requests", text)):
@@ -124,6 +129,8 @@ def _fit_of_name(question: Question, text: str, best: Candidate, world: World) -
 def _is_talk(best: Candidate, text: str, *, spoken: bool) -> bool:
     """Returns whether an utterance is talk with the agent, as thanks and a call for help are."""
     words = len(text.split())
+    if best.intent == "act.thanks" and not spoken and words <= MOST_NAME_WORDS:
+        return best.sureness > SURE_OTHER
     if best.intent in SHORT_ACTS:
         return words < MOST_THANKS_WORDS and best.sureness > SURE_INTENT and (not spoken or _is_thanks(best))
     if best.intent == "act.greeting":

@@ -82,6 +82,28 @@ def read_steps(
         return ()
 
 
+def steps_of_unlisted(calls: Sequence[CallRecord]) -> tuple[Step, ...]:
+    """Returns the steps of calls of which one publishes as unlisted at a time, which YouTube cannot wait for:
+    it makes public what it publishes later. None for all others.
+    """
+    if not any(_waits_unlisted(call) for call in calls):
+        return ()
+    steps: list[Step] = []
+    for call in calls:
+        condition = NOW
+        if _waits_unlisted(call):
+            at = datetime.fromisoformat(str(call.arguments["publish_at"]))
+            condition = Condition("time", at=at)
+            rest = {name: value for name, value in call.arguments.items() if name != "publish_at"}
+            call = CallRecord(call.intent, rest)
+        steps.append(Step(condition, (call,)))
+    return tuple(steps)
+
+
+def _waits_unlisted(call: CallRecord) -> bool:
+    return bool(call.arguments.get("publish_at")) and call.arguments.get("privacy") == "unlisted"
+
+
 def _pieces(text: str, found: Sequence[Found]) -> list[_Piece]:
     """Returns the parts between the conditions, each with the one that governs it."""
     hidden = mask_text(text)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.understanding import values
+from agent.understanding import changes, values
 from agent.understanding.classifier import Classifier, hashes
 from agent.understanding.clauses import PERHAPS, SURE, Boundary, Divider, boundaries, features_at, parts_of
 from agent.understanding.corpus import SLOT_KINDS
@@ -170,8 +170,18 @@ class Reader:
         """Returns the clauses that each ask for something; quotations and what follows a colon stay whole."""
         if self.divider is None or len(text) > MOST_CHARS:
             return [text]
+        named = changes.name_in_sentence(text)
+        if named is not None and self._asks(named[1], world):
+            return [*self.divide(named[0], world), *self.divide(named[1], world)]
         sentence = self.best_sentence(text, text, world)
         return parts_of(sentence, [place for place, sure in self.cuts(text, world) if sure > SURE])
+
+    def _asks(self, text: str, world: World) -> bool:
+        """Returns whether a sentence is a wish of its own."""
+        probabilities = self.probabilities(text, world)
+        best = int(probabilities.argmax())
+        is_call = not self.classifier.labels[best].startswith(("act.", "plan."))
+        return is_call and float(probabilities[best]) > PERHAPS
 
     def may_divide(self, text: str, world: World) -> bool:
         """Returns whether a clause perhaps has a second wish, although `divide` left it whole."""

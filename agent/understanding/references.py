@@ -65,6 +65,9 @@ def with_referent(call: CallRecord, text: str, dialogue: Dialogue) -> CallRecord
     persona = dialogue.last.get("persona")
     if persona and values.says("person_pronouns", str(call.arguments.get("persona") or "")):
         call = CallRecord(call.intent, {**call.arguments, "persona": persona})
+    elif str(call.arguments.get("persona") or "").lower() in values.words().groups["pronouns"]:
+        # “Make it say …” names nobody.
+        return None
     slot = slot_of_latest(call)
     if (
         call.intent in READS

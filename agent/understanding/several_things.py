@@ -4,21 +4,34 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 
 from agent.understanding import changes, values
 from agent.understanding.candidates import own, plain
-from agent.understanding.decision import Decision, ask_about
+from agent.understanding.decision import SURE_INTENT, Decision, ask_about
 from agent.understanding.dialogue import CallRecord
+from agent.understanding.groups import MOST
 from agent.understanding.intents import READS, TEXTS_OF
 from agent.understanding.reader import Candidate
+from agent.understanding.slots import FIXED
 from agent.understanding.tokens import tokenize
+from agent.understanding.turn import Turn
 from agent.understanding.world import SURE_NAME, Thing, World
 
-MOST = 8
 SCENE_TEXTS = frozenset(
     {"edit_project.add_scene", "edit_project.change_scene", "make_render", "write_script.draft"}
 )
+OF_SCENES = frozenset({
+    "edit_project.create", "edit_project.add_scene", "make_render", "write_script.film", "write_script.draft"
+})  # fmt: skip
+"""What a text asks for in front of what several presenters say."""
+MOST_TITLE = 60
+_ONE_MORE = (
+    r"\b(?:and|und|plus)\s+(?:another|one|eins|eine?n?)\b(?! (?:scene|shot|slide|szene|folie))"
+    r"[^.!?:]{{0,40}}\b(?:{})"
+)
+"""What leads to another video, and not to another scene: “… And one with Vera”."""
+MOST_BESIDE = 6
+"""Words beside scenes and their presenters."""
 _LINK = re.compile(r"[\s,;.]+(?:and|und|then|dann)?\s*\Z", re.IGNORECASE)
 
 
@@ -33,6 +46,9 @@ def several_things(best: Candidate, text: str, world: World, project: str = "") 
         return None
     arguments = plain(best.arguments)
     script = str(arguments.get(slot) or "")
+    if len(texts_of_others(whole := text.partition(": ")[2], world)) > 1 and whole.startswith(script):
+        # The text ends where the next one begins, and not with its first sentence.
+        script = whole
     if len(spoken_by := texts_of_others(script, world)) > 1:
         first, *others = spoken_by
         calls = [CallRecord(best.intent, {**arguments, slot: first[1]})]
@@ -70,6 +86,78 @@ def several_things(best: Candidate, text: str, world: World, project: str = "") 
     return Decision("refuse", about="one_video", candidates=(best,))
 
 
+def scenes_of_speakers(turn: Turn, text: str) -> Decision | None:
+    """Returns the question whether scenes shall be made of what several presenters say: “a project Owls: Vera
+    says …, Milo says …”; for a video it is made of them at once. None for any other text, and for one video
+    each.
+    """
+    names = list(dict.fromkeys(one.name for one in turn.world.of_kind("persona") if one.name))
+    texts = _texts_by_presenter(text, names)
+    if len({name for name, _ in texts}) < len(texts) or not 1 < len(texts) <= MOST:
+        return None
+    if re.search(_ONE_MORE.format("|".join(map(re.escape, names))), text, re.IGNORECASE):
+        return None
+    head = text[: _speeches(text, names)[0].start()]
+    if not any(map(str.isalnum, head)):
+        return None
+    found = [one for part in (head, text) if (one := turn.read(part)[0]).intent in OF_SCENES]
+    best = max(found, key=lambda one: one.sureness, default=None)
+    if best is None or best.sureness < SURE_INTENT:
+        return None
+    if changes.one_video_each(head) or values.matches("negation", head) or values.asks(head):
+        return None
+    named = plain(turn.fill_as("edit_project.create", head).arguments)
+    title = str(named.get("title") or texts[0][1])[:MOST_TITLE]
+    project = str(plain(best.arguments).get("project") or turn.dialogue.last.get("project", ""))
+    is_there = best.intent == "edit_project.add_scene" and bool(project)
+    project = project if is_there else title
+    calls = [] if is_there else [CallRecord("edit_project.create", {"title": title})]
+    calls += [
+        CallRecord("edit_project.add_scene", {"project": project, "persona": name, "script": script})
+        for name, script in texts
+    ]
+    if best.tool in ("make_render", "write_script"):
+        looks = {name: value for name, value in plain(best.arguments).items() if name in FIXED}
+        calls.append(CallRecord("make_render", {"project": title, **looks}))
+    return _ask(calls, best)
+
+
+def speaker_of_each(turn: Turn, text: str) -> Decision | None:
+    """Returns the question whether scenes get their own presenters: “the first scene with Milo and the second
+    with Zuri”.
+    """
+    names = {one.name.lower(): one.name for one in turn.world.of_kind("persona") if one.name}
+    ordinals = values.words().ordinals
+    if not names:
+        return None
+    place, named = ("|".join(map(re.escape, some)) for some in (ordinals, names))
+    nouns = "|".join(word for word, kind in values.words().values["kind"].items() if kind == "scene")
+    scene = rf"(?:(?P<place>{place})(?: \w+)?|(?:{nouns}) (?P<number>\d+))"
+    by = r"(?:should be |is |soll |wird )?(?:\w+ )?(?:with|by|to|for|mit|von)"
+    pattern = rf"(?<!\w){scene} {by} (?P<name>{named})(?!\w)"
+    found = list(re.finditer(pattern, text.lower()))
+    rest = re.sub(pattern, " ", text.lower()).split()
+    project = turn.dialogue.last.get("project", "")
+    if len(found) < 2 or len(rest) > MOST_BESIDE or not project or changes.text_after_colon(text):
+        return None
+    best = turn.read(text)[0]
+    if best.intent not in ("edit_project.change_scene", "edit_project.change", "make_render"):
+        return None
+    calls = [
+        CallRecord(
+            "edit_project.change_scene",
+            {
+                "project": project,
+                "scene": one["number"]
+                or ("last" if ordinals[one["place"]] < 0 else str(ordinals[one["place"]])),
+                "persona": names[one["name"]],
+            },
+        )
+        for one in found[:MOST]
+    ]
+    return _ask(calls, best)
+
+
 def all_but(best: Candidate, text: str, world: World) -> Decision | None:
     """Returns the question whether all others shall be stopped, where a change spares what it names: “cancel
     all but the Welcome clip”; None where it spares nothing.
@@ -83,21 +171,10 @@ def all_but(best: Candidate, text: str, world: World) -> Decision | None:
     return ask_about("unsure", (), (best,))
 
 
-def on_each_machine(decision: Decision, text: str, world: World) -> Decision:
-    """Returns the calls for all machines that a text names, where a command runs on one of them."""
-    if decision.kind != "calls" or [one.intent for one in decision.calls] != ["ssh"]:
-        return decision
-    named = [one.thing for one in world.mentions(tokenize(text)) if one.sureness >= SURE_NAME]
-    names = dict.fromkeys(one.name for one in named if one.kind == "machine")
-    calls = [CallRecord("ssh", {**decision.calls[0].arguments, "machine": name}) for name in names]
-    return replace(decision, calls=tuple(calls[:MOST])) if len(calls) > 1 else decision
-
-
 def _scenes(numbered: Sequence[tuple[int, str]], project: str, world: World) -> list[CallRecord]:
     """Returns a call for each numbered text: the scenes that are there are changed, the others are new."""
-    named = next((one for one in world.of_kind("project") if project in (one.id, one.name)), None)
-    title = named.name if named is not None else project
-    there = {one.number for one in world.of_kind("scene") if one.parent == title}
+    title = world.title_of(project)
+    there = {one.number for one in world.scenes_of(project)}
     return [
         CallRecord("edit_project.change_scene", {"project": title, "scene": str(number), "script": text})
         if number in there
@@ -113,7 +190,9 @@ def texts_of_others(script: str, world: World) -> list[tuple[str, str]]:
     names = [one.name for one in world.of_kind("persona") if one.name]
     if ":" not in script or not names:
         return [("", script)]
-    pattern = rf"(?<=[.!?])\s+[^.!?:]{{0,40}}?(?<!\w)({'|'.join(map(re.escape, names))})\s*:\s+"
+    says = changes.change_words().patterns["says"].pattern
+    named = "|".join(map(re.escape, names))
+    pattern = rf"(?<=[.!?])\s+[^.!?:]{{0,40}}?(?<!\w)({named})\s*(?:{says})?\s*:\s+"
     found = list(re.finditer(pattern, script, re.IGNORECASE))
     ends = [*(match.start() for match in found), len(script)]
     parts = [("", script[: ends[0]].strip())]
@@ -126,19 +205,27 @@ def texts_of_others(script: str, world: World) -> list[tuple[str, str]]:
 
 def _texts_by_presenter(text: str, presenters: Sequence[str]) -> list[tuple[str, str]]:
     """Returns who says what, where each says something else: “Vera says hello and Milo says goodbye”."""
-    if not presenters:
-        return []
-    names = "|".join(map(re.escape, presenters))
-    says = rf"(?<!\w)({names}) (?:{changes.change_words().patterns['says'].pattern})[:,]? *"
-    found = list(re.finditer(says, text, re.IGNORECASE))
+    found = _speeches(text, presenters)
     if not found:
         return []
     ends = [*(match.start() for match in found[1:]), len(text)]
     canonical = {name.lower(): name for name in presenters}
+    lead = changes.change_words().patterns["leads_scene"]
+    parts = [lead.sub("", text[match.end() : end]) for match, end in zip(found, ends, strict=True)]
     return [
-        (canonical[match[1].lower()], _LINK.sub("", text[match.end() : end]).strip(' "“”„,;'))
-        for match, end in zip(found, ends, strict=True)
+        (canonical[match[1].lower()], _LINK.sub("", part).strip(' "“”„,;'))
+        for match, part in zip(found, parts, strict=True)
     ]
+
+
+def _speeches(text: str, presenters: Sequence[str]) -> list[re.Match[str]]:
+    """Returns what stands before the words of each presenter: “Vera says”, “Milo:”."""
+    if not presenters:
+        return []
+    names = "|".join(map(re.escape, presenters))
+    says = changes.change_words().patterns["says"].pattern
+    pattern = rf"(?<!\w)({names})(?: (?:{says})[:,]?|\s?:) *"
+    return list(re.finditer(pattern, text, re.IGNORECASE))
 
 
 def _ask(calls: list[CallRecord], best: Candidate) -> Decision:

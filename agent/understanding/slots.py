@@ -13,7 +13,7 @@ from agent.understanding import calculations, changes, moments, values
 from agent.understanding.corpus import NEW_NAMES, SLOT_KINDS
 from agent.understanding.sentence import Sentence
 from agent.understanding.when import clock_time
-from agent.understanding.world import Mention, Thing, World, fold, kind_of_live
+from agent.understanding.world import SURE_NAME, Mention, Thing, World, fold, kind_of_live
 
 KINDS_OF_INTENT: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "trash.restore_video": {"render": ("trashed_render",)},
@@ -52,6 +52,7 @@ _MAIN_TEXT: Mapping[str, Sequence[str]] = {
 }
 """The argument that a single quotation is, by intent."""
 
+DENIAL_CHARS = 24
 _ENDS = " \t\n.,;:!?"
 _LEADING = re.compile(
     r"^(?:that|dass|daß|titled|called|named|namens|about|über|zum thema|to)\s+", re.IGNORECASE
@@ -180,7 +181,9 @@ class SlotFiller:
         if slot in FIXED:
             return values.constant_value(slot, text) or known
         if slot in NUMBERS:
-            return values.number(known or text)
+            following = self.sentence.text[self.sentence.tokens[end - 1].end :]
+            is_time = slot in COUNTED and values.begins_with_unit(following)
+            return None if is_time else values.number(known or text)
         if slot == "at_s":
             return values.seconds(known or text)
         if slot in MOMENTS:
@@ -238,18 +241,39 @@ class SlotFiller:
             self._fill_machines(filled, text, start, end, known)
             return
         if inside:
-            self._choose(filled, slot, inside)
+            self._choose(filled, slot, self._without_denied(inside))
             return
         if self.sentence.tokens[start].text == "<text>":
             named = [thing for thing in self.world.of_kind(*kinds) if fold(thing.name) == fold(text)]
             if named:
                 filled.arguments[slot] = named[0]
                 return
+        if (
+            known == "latest"
+            and text.lower() in values.words().groups["pronouns"]
+            and self.focus.last.get(kinds[0])
+        ):
+            # What was spoken of last, which need not be the newest.
+            known = None
         value = self._described(slot, kinds, known or text)
         if value is not None:
             filled.arguments[slot] = value
         else:
             filled.unknown[slot] = text.strip(_ENDS)
+
+    def _without_denied(self, mentions: Sequence[Mention]) -> Sequence[Mention]:
+        """Returns mentions of what a text names instead of those that it denies: “not Nova, Vera”."""
+        pattern = changes.change_words().patterns["denies_name"]
+
+        def is_denied(one: Mention) -> bool:
+            before = self.sentence.text[: self.sentence.tokens[one.start].start]
+            return pattern.search(before[-DENIAL_CHARS:]) is not None
+
+        if not all(map(is_denied, mentions)):
+            return mentions
+        kinds = {one.thing.kind for one in mentions}
+        others = [one for one in self.sentence.mentions if one.thing.kind in kinds and not is_denied(one)]
+        return [one for one in others if one.sureness >= SURE_NAME] or mentions
 
     def _choose(self, filled: Filled, slot: str, mentions: Sequence[Mention]) -> None:
         surest = max(one.sureness for one in mentions)

@@ -13,7 +13,7 @@ from agent.understanding.candidates import is_two_kinds, missing, own, plain
 from agent.understanding.changes import text_after_colon
 from agent.understanding.decision import Decision, ask_about
 from agent.understanding.dialogue import FOCUS_SLOTS, CallRecord, Dialogue, Question
-from agent.understanding.intents import DESTRUCTIVE, TEXTS_OF, reverse_of
+from agent.understanding.intents import DESTRUCTIVE, READS, TEXTS_OF, reverse_of
 from agent.understanding.reader import Candidate, Reader
 from agent.understanding.references import OF_VIDEOS
 from agent.understanding.slots import Filled
@@ -26,6 +26,7 @@ _AMONG: Mapping[str, frozenset[str]] = {"project": frozenset({"project", "scene"
 NAMES = frozenset({"title", "heading", "name"})
 COURTEOUS = NAMES | {"topic", "about", "text", "description", "purpose", "person"}
 """Texts that do not end with thanks."""
+OF_LISTS = frozenset({"render", "project", "machine", "machines", "node", "job"})
 STEM_CHARS = 6
 """Of a word that is looked for in a script: “helmet” is found in “helmets”."""
 
@@ -90,7 +91,8 @@ class Turn:
                 CallRecord("cancel_render.delete", {"render": name}),
             )
             return ask_about("which", choices, (candidate,))
-        if candidate.intent == "edit_project.rename" and (title := values.new_name(text)) is not None:
+        title = values.new_name(text) or changes.new_title(text)
+        if candidate.intent == "edit_project.rename" and title is not None:
             arguments["title"] = title
             if fold(str(arguments.get("project", ""))) in fold(title):
                 arguments.pop("project", None)
@@ -103,12 +105,22 @@ class Turn:
             ):
                 arguments |= scene
                 continue
+            listed = self.from_list(group, text)
             name, last = self._from_conversation(group)
-            if last is None or (candidate.intent in DESTRUCTIVE and self.dialogue.recent_kind != name):
+            if listed is not None:
+                name, last = listed
+            if listed is None and name in OF_LISTS and changes.place_of_thing(text) is not None:
+                # Of a list that nobody has seen: another one than the last is meant.
+                last = None
+            may_end = listed is not None or candidate.intent not in DESTRUCTIVE
+            if last is None or not (may_end or self.dialogue.recent_kind == name):
                 question = Question("missing", candidate.intent, arguments, tuple(group))
                 return Decision("ask", about="missing", candidates=(candidate,), question=question)
             arguments[name] = last
         self._from_focus(candidate, arguments, text)
+        if (left_out := self._slot_of_place(candidate.intent, arguments, text)) is not None:
+            question = Question("missing", candidate.intent, arguments, (left_out,))
+            return Decision("ask", about="missing", candidates=(candidate,), question=question)
         for name in COURTEOUS & {*candidate.loose} & arguments.keys():
             arguments[name] = changes.without_courtesy(str(arguments[name]))
         if arguments.get("publish_at") and arguments.get("privacy") == "public":
@@ -120,6 +132,10 @@ class Turn:
             # Thanks may be spoken, too.
             choices = (CallRecord(candidate.intent, {**arguments, "script": shorter}), call)
             return ask_about("unsure", choices, (candidate,))
+        is_listed = self.from_list([*arguments], text) is not None
+        if is_listed and candidate.intent not in READS and not candidate.arguments.keys() & OF_LISTS:
+            # What it is about was shown, and not named.
+            return ask_about("confirm", [call], (candidate,))
         return Decision("calls", calls=(call,), candidates=(candidate,))
 
     def _scene_with_words(self, candidate: Candidate, arguments: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -145,6 +161,24 @@ class Turn:
             return None
         project = str(arguments.get("project") or self.dialogue.last.get("project") or "")
         return {"scene": str(scenes[0].number), "project": project or scenes[0].parent}
+
+    def _slot_of_place(self, intent: str, arguments: Mapping[str, Any], text: str) -> str | None:
+        """Returns the argument for which a text names a place in a list that nobody has seen."""
+        tool = intent.partition(".")[0]
+        slot = "render" if tool in {"show_render", "queue", *OF_VIDEOS} else ""
+        is_left_out = slot in self.reader.slots.get(intent, ()) and slot not in arguments
+        return slot if is_left_out and changes.place_of_thing(text) is not None else None
+
+    def from_list(self, group: Sequence[str], text: str) -> tuple[str, str] | None:
+        """Returns the argument of a group that a place in the last list is, and its value: “drain the second
+        one”.
+        """
+        place = changes.place_of_thing(text)
+        for name in group:
+            names = self.dialogue.shown.get(FOCUS_SLOTS.get(name, ""), ())
+            if place is not None and 0 < place <= len(names):
+                return name, names[place - 1]
+        return None
 
     def _from_conversation(self, group: Sequence[str]) -> tuple[str, str | None]:
         """Returns the argument of a group that the conversation can fill, and its value."""
@@ -182,8 +216,14 @@ class Turn:
             "machine": tool == "list_machines" and is_machine,
             "node": tool == "cluster_status" and is_machine,
         }
+        place = changes.place_of_thing(text)
         for slot, is_meant in refers.items():
-            if is_meant and slot not in arguments and (last := self.dialogue.last.get(FOCUS_SLOTS[slot])):
+            if slot in arguments or slot not in slots:
+                continue
+            is_placed = slot in OF_LISTS - {"project"} and place is not None
+            if is_placed and is_meant and (listed := self.from_list((slot,), text)) is not None:
+                arguments[slot] = listed[1]
+            elif is_meant and not is_placed and (last := self.dialogue.last.get(FOCUS_SLOTS[slot])):
                 arguments[slot] = last
 
     def take_back(self, *candidates: Candidate) -> Decision:

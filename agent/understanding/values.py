@@ -99,6 +99,13 @@ def words() -> Words:
     )
 
 
+def begins_with_unit(text: str) -> bool:
+    """Returns whether a text begins with a unit of time: “10 second video” has no ten scenes."""
+    word = WORD.search(text)
+    is_next = word is not None and not text[: word.start()].strip(" -–")
+    return word is not None and is_next and word[0].lower() in words().units
+
+
 def number(text: str) -> int | None:
     """Returns the number that a text begins with or consists of: “12”, “two”, “fünf”, “twenty three”."""
     digits = re.search(r"\d+", text)
@@ -240,8 +247,9 @@ def new_name(text: str) -> str | None:
     """Returns the name that something shall have: “call it Night school”; None where a text says none so."""
     match = words().patterns["renames"].search(text)
     found = next((name.strip(" .!") for name in match.groups() if name), "") if match else ""
-    # After “and” there may be a second wish.
-    return None if not found or re.search(r" (?:and|und) ", found) else found
+    # After “and” there may be a second wish, unless the name follows a colon; after a sentence there is one.
+    goes_on = r"[.!?] " if re.search(rf":\s*{re.escape(found)}", text) else r" (?:and|und) |[.!?] "
+    return None if not found or re.search(goes_on, found) else found
 
 
 def new_words(text: str) -> str | None:

@@ -135,7 +135,7 @@ def _candidates(hidden: str, now: datetime) -> Iterator[Found]:
     for name in ("span", "time"):
         for match in compiled[name].finditer(hidden):
             condition = _time(match[0], now)
-            if condition is not None:
+            if condition is not None and _start_of_deadline(hidden, match) is None:
                 yield Found(condition, match.start(), match.end())
     for match in compiled["event"].finditer(hidden):
         state = next(name for name in ("empty", "failed", "done") if match[name] is not None)
@@ -144,6 +144,25 @@ def _candidates(hidden: str, now: datetime) -> Iterator[Found]:
             Condition("event", of=_thing_of(f"{subject} {match[state]}"), becomes=state),
             match.start(), match.end(), subject.strip(" ,")
         )  # fmt: skip
+
+
+def without_deadline(text: str) -> str:
+    """Returns a text without “for tomorrow”, which says when something is needed."""
+    hidden = mask_text(text)
+    for match in _compiled()["time"].finditer(hidden):
+        if (start := _start_of_deadline(hidden, match)) is not None:
+            return f"{text[:start].rstrip()}{text[match.end() :]}"
+    return text
+
+
+def _start_of_deadline(hidden: str, match: re.Match[str]) -> int | None:
+    """Returns where the words begin that say when something is needed, “for tomorrow”; None for a time at
+    which it shall be made.
+    """
+    found = patterns()
+    led = re.search(rf"\b{found['deadline']}\s+\Z", hidden[: match.start()])
+    is_time = re.search(found["clock"], match[0]) or re.search(found["plans"], hidden)
+    return None if led is None or is_time else led.start()
 
 
 def _thing_of(subject: str) -> Thing:
@@ -179,8 +198,6 @@ def _time(text: str, now: datetime) -> Condition | None:
         return None
     if (at.hour, at.minute) == (0, 0) and not re.search(patterns()["clock"], spoken):
         at = at.replace(hour=DEFAULT_CLOCK[0], minute=DEFAULT_CLOCK[1])
-    if at.hour < 12 and re.search(patterns()["late"], spoken) and re.search(patterns()["clock"], spoken):
-        at += timedelta(hours=12)
     if at <= now:
         at += timedelta(days=1)
     return Condition("time", at=at)

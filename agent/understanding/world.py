@@ -33,6 +33,8 @@ IN_WORK = ("queued", "rendering")
 TRASHED = "trashed_"
 """What the kind of a thing in the trash begins with, before its kind outside."""
 
+_SCENE_NUMBER = re.compile(r"(?:scene|szene)\d*")
+"""Titles that scenes have by their place: in a sentence they say the place, in whatever project."""
 _NOT_WORD = re.compile(r"[\W_]+")
 _POSSESSIVE = re.compile(r"['’]s$")
 
@@ -96,6 +98,24 @@ class World:
     def of_kind(self, *kinds: str) -> list[Thing]:
         return [thing for thing in self.things if thing.kind in kinds]
 
+    def names(self) -> dict[str, list[str]]:
+        """Returns the names of things by their kind, those in the trash left out."""
+        found: dict[str, list[str]] = {}
+        for thing in self.things:
+            if not thing.kind.startswith("trashed_"):
+                found.setdefault(thing.kind, []).append(thing.name)
+        return found
+
+    def title_of(self, project: str) -> str:
+        """Returns the title of a project that is named by its id or its title."""
+        named = (one.name for one in self.of_kind("project") if project in (one.id, one.name))
+        return next(named, project)
+
+    def scenes_of(self, project: str) -> list[Thing]:
+        """Returns the scenes of a project that is named by its id or its title."""
+        title = self.title_of(project)
+        return [one for one in self.of_kind("scene") if one.parent == title]
+
     def films_in_work(self) -> list[Thing]:
         """Returns the videos that wait or are being made."""
         return [one for one in self.of_kind("render") if one.state in IN_WORK]
@@ -109,7 +129,8 @@ class World:
         found: dict[str, list[Thing]] = defaultdict(list)
         for thing in self.things:
             for name in {fold(thing.name), fold(thing.id)} - {""}:
-                found[name].append(thing)
+                if not (thing.kind == "scene" and _SCENE_NUMBER.fullmatch(name)):
+                    found[name].append(thing)
         return found
 
     @cached_property
@@ -127,7 +148,7 @@ class World:
         found: dict[str, list[tuple[Thing, float]]] = defaultdict(list)
         for thing in self.things:
             words = [word for word in (fold(part) for part in re.split(r"[\s_-]+", thing.name)) if word]
-            if len(words) > 1:
+            if len(words) > 1 and not (thing.kind == "scene" and _SCENE_NUMBER.fullmatch("".join(words))):
                 for word in set(words):
                     if len(word) >= PART_CHARS or word.isdigit():
                         found[word].append((thing, 1 / len(words)))
@@ -208,7 +229,15 @@ def _may_be_misspelt(name: str) -> bool:
 
 
 def _longest(mentions: list[Mention]) -> list[Mention]:
-    """Leaves out what a longer or surer mention of any thing covers."""
+    """Leaves out what a longer or surer mention of any thing covers, and what has the whole name of the same
+    thing in it: “Arrival of” is no misspelt “Arrival”.
+    """
+    whole = {(one.thing, one.start) for one in mentions if one.sureness == 1}
+    mentions = [
+        one
+        for one in mentions
+        if one.sureness == 1 or not any((one.thing, place) in whole for place in range(one.start, one.end))
+    ]
     best: list[Mention] = []
     for one in sorted(mentions, key=lambda one: (-one.length * one.sureness, one.start)):
         overlapping = [other for other in best if one.start < other.end and other.start < one.end]

@@ -120,7 +120,7 @@ class Stage:
         }
 
     async def _projects(self) -> list[State]:
-        studio = self.services.tool_services
+        studio = self.services.tool_services.studio
         return [
             {
                 "id": one.id,
@@ -222,9 +222,9 @@ async def open_stage(dialogue: Dialogue, folder: Path) -> AsyncIterator[Stage]:
 
 async def _set_up(services: Services, world: Mapping[str, Any]) -> None:
     for project in world.get("projects", ()):
-        view = await services.tool_services.projects.create(ProjectDraft(title=project["title"]))
+        view = await services.studio.projects.create(ProjectDraft(title=project["title"]))
         for scene in project["scenes"]:
-            await services.tool_services.scenes.create(view.id, SceneDraft(**scene))
+            await services.studio.scenes.create(view.id, SceneDraft(**scene))
     for render in world.get("renders", ()):
         await _add_render(services, **render)
     if world.get("channel"):

@@ -44,7 +44,7 @@ async def give_answer(services: Services, answer: str) -> list[BrainEvent]:
     """Makes a video whose title some answers resemble, and answers the question for the next script."""
     talk = Conversing(services)
     await talk.say("Make a video where Nova says: Welcome to the lab.")
-    assert "said" in await talk.told("I need a short clip spoken by Vera")
+    assert await talk.told("I need a short clip spoken by Vera") == "What should Vera say?"
     return await talk.say(answer)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from table_templates import CreateTables
@@ -12,6 +13,7 @@ from agent.sessions.service import SessionService, TurnEnd
 from app.tables import all_tables
 from policy import Principal
 from policy.audit import AuditEntry, AuditLog
+from policy.audit.head import HeadFile
 from soundstage.database import Database
 from soundstage.events import EventStore
 
@@ -29,8 +31,8 @@ async def database(database_url: str, create_tables: CreateTables) -> AsyncItera
     await database_copy.close()
 
 
-async def test_a_turn_is_written_with_what_was_said_and_answered(database: Database) -> None:
-    events, audit = EventStore(database), AuditLog(database)
+async def test_a_turn_is_written_with_what_was_said_and_answered(database: Database, tmp_path: Path) -> None:
+    events, audit = EventStore(database), AuditLog(database, HeadFile(tmp_path))
     sessions = SessionService(database, events, audit)
     conversation = await sessions.open(ADA)
     turn = await sessions.begin_turn(conversation, "what is in\x00 the file?")
@@ -47,8 +49,10 @@ async def test_a_turn_is_written_with_what_was_said_and_answered(database: Datab
     assert [line.kind for line in await audit.read(0, 10, ADA.tenant)] == ["utterance.said"]
 
 
-async def test_the_audit_log_of_a_tenant_can_be_read_whatever_a_tool_was_given(database: Database) -> None:
-    audit = AuditLog(database)
+async def test_the_audit_log_of_a_tenant_can_be_read_whatever_a_tool_was_given(
+    database: Database, tmp_path: Path
+) -> None:
+    audit = AuditLog(database, HeadFile(tmp_path))
     data = {"arguments": {"code": "print('\x00')"}, "a\x00b": ["\x00"]}
     await audit.record_now(AuditEntry("tool.called", "Ada", "code_runner", data=data))
     await audit.record_now(AuditEntry("tool.called", "Bob", "help", tenant="other"))

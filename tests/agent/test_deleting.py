@@ -72,7 +72,7 @@ async def test_a_video_goes_to_the_trash_with_its_files_when_somebody_else_has_a
     render_id, file = await done_video(talk)
     reply = await talk.told("Delete the last video")
     # The last line names the approval.
-    assert reply.rpartition("\n")[0] == snapshot("waits", id=render_id, file=file)
+    assert reply.rpartition("\n")[0] == snapshot("waits", id=render_id, file=file.name)
     assert file.exists()
     assert await agreed(talk, f"Delete the video {render_id}") == snapshot("deleted", id=render_id)
     assert file.exists() and (await talk.services.studio.renders.get(render_id)).trashed_at is not None
@@ -126,7 +126,7 @@ async def test_a_dry_run_of_a_deletion_asks_nobody(talk: Conversing, snapshot: S
     render_id, file = await done_video(talk)
     planned = await called(talk.services, ADA, "cancel_render", True, action="delete", render=render_id)
     reply = planned.sentence()
-    assert reply == snapshot("dry_run", id=render_id, file=file)
+    assert reply == snapshot("dry_run", id=render_id, file=file.name)
     assert file.exists() and (await talk.services.studio.renders.get(render_id)).state == "done"
 
 

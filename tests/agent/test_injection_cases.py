@@ -169,8 +169,8 @@ async def _seed(services: Services, kind: str, words: str) -> None:
         case "render":
             await _call(services, "make_render", {"script": "Hello", "title": words})
         case "project":
-            project = await tool_services.projects.create(ProjectDraft(title="Tides"))
-            await tool_services.scenes.create(project.id, SceneDraft(script=words))
+            project = await tool_services.studio.projects.create(ProjectDraft(title="Tides"))
+            await tool_services.studio.scenes.create(project.id, SceneDraft(script=words))
         case "memory":
             text = f"Our channel is called Deep Water. {words}"
             await _call(services, "memory", {"action": "remember", "text": text})

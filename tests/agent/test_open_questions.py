@@ -71,6 +71,9 @@ SENTENCES = (
     'change "supervisor" to "shift leader"',
     "what do you mean?",
     "was meinst du damit?",
+    "what did you just do?",
+    "warum fragst du?",
+    "how do I publish a video?",
 )
 ANSWERS = {
     "script": ("Welcome to our open day.", "Bitte setzen Sie die Schutzbrille auf."),
@@ -138,3 +141,9 @@ def test_of_a_text_that_may_be_a_question_it_is_asked(
     assert decision is not None and decision.question is not None
     assert not decision.calls
     assert "Are you ready for summer?" in decision.question.choices[0].arguments.values()
+
+
+@pytest.mark.parametrize("name", ["project name", "snapshot"])
+@pytest.mark.parametrize("sentence", ["thank you so much", "vielen lieben Dank dir"])
+def test_longer_thanks_are_no_name(interpreter: Interpreter, world: World, name: str, sentence: str) -> None:
+    assert decide(interpreter, world, QUESTIONS[name], sentence) is None

@@ -141,7 +141,7 @@ async def test_what_is_missing_is_asked_for_and_the_answer_survives_a_restart(se
     async with open_services(settings) as services:
         talk = Conversing(services)
         prompt = question(await talk.say("Make a video with Milo, vertical"))
-        assert "said" in prompt.text
+        assert "say?" in prompt.text or "said" in prompt.text
         session_id = talk.session_id
     async with open_services(settings) as services:
         talk = Conversing(services)

@@ -266,7 +266,7 @@ async def test_a_clock_that_is_set_neither_ends_an_answer_nor_keeps_that_of_a_de
 ) -> None:
     async with open_services(settings) as services:
         here = services.brain.sessions
-        elsewhere = SessionService(here.database, here.events)
+        elsewhere = SessionService(here.database, here.events, here.audit)
         conversation = await here.open(ME)
         with monkeypatch.context() as patch:
             patch.setattr("agent.sessions.service.utcnow", lambda: utcnow() + timedelta(hours=hours))
@@ -290,7 +290,7 @@ async def test_an_answer_outlives_a_jump_of_the_clock_of_the_database_in_its_own
             await session.execute(update(AgentTurn).values(alive_until=utcnow() - timedelta(hours=1)))
         assert (await here.turn(ME, *of(turn))).state == "running"
         await here.append_events(turn, [], TurnEnd())
-        elsewhere = SessionService(here.database, here.events)
+        elsewhere = SessionService(here.database, here.events, here.audit)
         assert (await elsewhere.turn(ME, *of(turn))).state == "running", "its lease is renewed"
 
 

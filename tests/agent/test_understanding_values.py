@@ -6,7 +6,8 @@ from datetime import datetime
 
 import pytest
 
-from agent.understanding import calculations, moments, values
+from agent.understanding import calculations, changes, moments, values
+from agent.understanding.when import conditions
 
 NOW = datetime(2026, 11, 22, 10, 0)  # a Sunday
 
@@ -61,6 +62,17 @@ def test_ordinals(text: str, place: int | None) -> None:
         ("next Monday 7pm", "2026-11-23T19:00"),
         ("24.12. um 18 Uhr", "2026-12-24T18:00"),
         ("2026-12-24 18:00", "2026-12-24T18:00"),
+        ("um 8 am Abend", "2026-11-22T20:00"),
+        ("morgen um 7 am Nachmittag", "2026-11-23T19:00"),
+        ("morgen um 8 am Morgen", "2026-11-23T08:00"),
+        ("heute um 11 Uhr am Morgen", "2026-11-22T11:00"),
+        ("um 12 am Dienstag", "2026-11-24T12:00"),
+        ("12 am on Tuesday", "2026-11-24T00:00"),
+        ("um 12 Uhr nachts", "2026-11-23T00:00"),
+        ("at 12 at night", "2026-11-23T00:00"),
+        ("um halb 9", "2026-11-23T08:30"),
+        ("um viertel vor 8 abends", "2026-11-22T19:45"),
+        ("dreiviertel neun", "2026-11-23T08:45"),
         ("31 February", None),
         ("45 o'clock", None),
         ("soon", None),
@@ -69,6 +81,55 @@ def test_ordinals(text: str, place: int | None) -> None:
 def test_times(text: str, time: str | None) -> None:
     found = moments.moment(text, NOW)
     assert (None if found is None else found.strftime("%Y-%m-%dT%H:%M")) == time
+
+
+@pytest.mark.parametrize(
+    ("text", "time"),
+    [
+        ("half past seven in the evening", "2026-11-22T19:30"),
+        ("at quarter to nine at night", "2026-11-22T20:45"),
+        ("halb neun", "2026-11-23T08:30"),
+        ("um 8 am Abend", "2026-11-22T20:00"),
+        ("um 8 Uhr am Morgen", "2026-11-23T08:00"),
+        ("noon on Friday", "2026-11-27T12:00"),
+        ("um 12 nachts", "2026-11-23T00:00"),
+    ],
+)
+def test_a_condition_has_the_whole_time(text: str, time: str) -> None:
+    [found] = conditions(text, NOW)
+    assert found.condition.at is not None
+    assert found.condition.at.strftime("%Y-%m-%dT%H:%M") == time
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("call it: Ebb and flow", "Ebb and flow"),
+        ("call it Ebb and render it", None),
+        ("rename the video to Ebb", "Ebb"),
+        ("call it Ebb. And tell me how long it is", None),
+        ("nenn es: Ebbe", "Ebbe"),
+        ("nenne das Projekt Tides in Alter Hafen um", "Alter Hafen"),
+        ("nenne es in Alter Hafen um", "Alter Hafen"),
+        ("nenne das Projekt Tides um in Alter Hafen", "Alter Hafen"),
+    ],
+)
+def test_new_names(text: str, name: str | None) -> None:
+    assert values.new_name(text) == name
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("Call it: Harbour tour. And then add a scene.", ("Call it: Harbour tour", "add a scene.")),
+        ("nenn es: Ebbe und Flut. Und wie lang ist es?", ("nenn es: Ebbe und Flut", "wie lang ist es?")),
+        ("Have Nova say: Good morning. Call me later.", None),
+        ("Call it: Harbour tour.", None),
+        ("Rename it. Nova says: My name is Nova. Hello.", None),
+    ],
+)
+def test_a_name_after_a_colon_ends_with_its_sentence(text: str, parts: tuple[str, str] | None) -> None:
+    assert changes.name_in_sentence(text) == parts
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from sqlalchemy import update
 
 from app.composition import Services
 from studio.renders.models import Render, RenderSegment, Segment
+from studio.renders.schemas import RenderRequest
 
 CARD = {
     "code": "farm.no_card",
@@ -98,3 +99,15 @@ async def test_it_is_the_project_when_that_was_spoken_of_last(talk: Conversing) 
     assert failure(await talk.say("Cancel it")).code == "project.not_filmed"
     [render] = await talk.services.studio.renders.list()
     assert render.state == "queued"
+
+
+async def test_a_preview_of_a_scene_is_not_the_video_of_its_project(talk: Conversing) -> None:
+    await talk.say("Create a project called Ferry from this text: The ferry leaves.")
+    request = RenderRequest(project="ferry", preview=True)
+    preview = await talk.services.studio.renders.create(request)
+    await put(talk.services, preview.id, state="done", duration_ms=5100)
+    assert "is done" not in await talk.told("is Ferry done?")
+    assert (
+        await talk.told("list my videos")
+        == "There are no videos yet. Say “Make a video where Nova says: Hello”."
+    )

@@ -104,7 +104,7 @@ class Cluster(ToolResult):
                 node.node,
                 StateLabel(state=node.state, text=_NODE_STATES.get(node.state, "")),
                 ", ".join(node.card_states),
-                join_names(node.jobs, 4) if node.jobs else "idle",
+                join_names(node.jobs, 4) if node.jobs else StateLabel(state="idle"),
             )
             for node in self.nodes
         )

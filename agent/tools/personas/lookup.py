@@ -12,7 +12,7 @@ def persona_named(context: ToolContext, reference: str) -> Persona:
     """By id, else by name without regard to case; a near miss is told, never guessed, nor is it where several
     have the name.
     """
-    personas = context.services.persona_library.list()
+    personas = context.studio.library.list()
     folded = reference.strip().casefold()
     by_id = [one for one in personas if one.id == folded]
     found = by_id or [one for one in personas if one.name.casefold() == folded]
@@ -26,12 +26,12 @@ def persona_named(context: ToolContext, reference: str) -> Persona:
     if names := sorted(persona.name for persona in personas):
         hint = name_hint(reference.strip().title(), names)
     else:
-        folder = context.services.persona_library.shipped
+        folder = context.studio.library.shipped
         hint = f"There are none in {folder}; set personas_dir to a folder with some."
     raise NotFound("persona.not_found", f"There is no persona called {reference.strip()!r}.", hint)
 
 
 def name_of(context: ToolContext, persona_id: str) -> str:
     """Returns the name of a persona, or the id of a deleted one."""
-    known = (one.name for one in context.services.persona_library.list() if one.id == persona_id)
+    known = (one.name for one in context.studio.library.list() if one.id == persona_id)
     return next(known, persona_id)

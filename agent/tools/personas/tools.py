@@ -48,7 +48,7 @@ _MAX_LINES = 100
 async def plan_words(context: ToolContext, given: str, wanted: PersonaChange) -> Plan:
     """Each word that changes, with the old one; a persona of the operator's is refused, as the act does."""
     persona = persona_named(context, given)
-    changed = await context.services.persona_service.update(persona.id, wanted, dry_run=True)
+    changed = await context.studio.personas.update(persona.id, wanted, dry_run=True)
     changes = []
     for field in wanted.changes():
         old, new = getattr(persona, field), getattr(changed, field)
@@ -61,7 +61,7 @@ async def plan_words(context: ToolContext, given: str, wanted: PersonaChange) ->
 async def plan_deletion(context: ToolContext, given: str) -> Plan:
     """Everything that goes, by name; a persona of the operator's is refused, as the act refuses it."""
     persona = persona_named(context, given)
-    plan = await context.services.people.erase_persona(persona.id, dry_run=True)
+    plan = await context.studio.people.erase_persona(persona.id, dry_run=True)
     changes = [
         change(
             "Delete the face and the voice for good, with all made of them", _called(persona), deletes=True
@@ -84,7 +84,7 @@ def plan_reload(context: ToolContext, given: str | None) -> Plan:
 
 def reload_personas(context: ToolContext, given: str | None) -> str:
     """How their files stand now: a broken one is told with line and column, and the last good one stays."""
-    found = [context.services.persona_library.reload(one.id) for one in _entries(context, given)]
+    found = [context.studio.library.reload(one.id) for one in _entries(context, given)]
     bad = [f"  {status.file} is {status.state}: {status.error}" for status in found if status.error]
     read = f"{count(len(found), 'file')} read again"
     if not bad:
@@ -94,7 +94,7 @@ def reload_personas(context: ToolContext, given: str | None) -> str:
 
 def _entries(context: ToolContext, given: str | None) -> list[PersonaEntry]:
     """All, or the one that is named; a broken file, in which no name can be read, is called by its id."""
-    entries = context.services.persona_library.entries()
+    entries = context.studio.library.entries()
     if given is None:
         return entries
     wanted = given.strip().casefold()
@@ -154,7 +154,7 @@ class PersonaLines(ToolResult):
 @tool(Act("read", "persona:read"))
 async def list_personas(context: ToolContext, request: ListPersonas) -> PersonaLines:
     """List who can speak."""
-    return PersonaLines(personas=tuple(_line(persona) for persona in context.services.persona_library.list()))
+    return PersonaLines(personas=tuple(_line(persona) for persona in context.studio.library.list()))
 
 
 class CreatePersona(ToolRequest):
@@ -235,7 +235,7 @@ async def _plan_create(context: ToolContext, request: CreatePersona) -> Plan:
     consent = _consent(request)
     path = await _path(context, request.photo)
     draft = PersonaDraft(name=request.name, media=request.photo, consent=consent)
-    persona_id = await context.services.persona_service.plan(draft, stored=path is None)
+    persona_id = await context.studio.personas.plan(draft, stored=path is None)
     agreed = f"{consent.person}, on {consent.granted_at}, for {consent.purpose}"
     changes = [
         change(
@@ -267,7 +267,7 @@ async def create_persona(context: ToolContext, request: CreatePersona) -> Person
     """Make a persona from a photo with the consent of the person shown, change its words, or delete it."""
     if request.action == "change":
         persona, words = persona_named(context, request.persona or ""), request.words()
-        now = await context.services.persona_service.update(persona.id, words)
+        now = await context.studio.personas.update(persona.id, words)
         fields = [*words.changes()]
         done = f"{' and '.join(fields)} of {now.name} {'is' if len(fields) == 1 else 'are'} changed."
         return PersonaResult(persona_id=now.id, name=now.name, done=f"The {done}")
@@ -275,19 +275,15 @@ async def create_persona(context: ToolContext, request: CreatePersona) -> Person
         return PersonaResult(persona_id=None, name="", done=reload_personas(context, request.persona))
     if request.action == "delete":
         gone = persona_named(context, request.persona or "")
-        plan = await context.services.people.erase_persona(gone.id)
+        plan = await context.studio.people.erase_persona(gone.id)
         done = f"{gone.name} is deleted{_with(plan)}. Nothing of the face is left."
         return PersonaResult(persona_id=gone.id, name=gone.name, done=done)
     consent = _consent(request)
     async with _media(context, request.photo) as media:
         draft = PersonaDraft(name=request.name, media=media, consent=consent)
-        created = await context.services.persona_service.create(draft)
+        created = await context.studio.personas.create(draft)
     persona = created.persona
-    named = [
-        one
-        for one in context.services.persona_library.list()
-        if one.name.casefold() == persona.name.casefold()
-    ]
+    named = [one for one in context.studio.library.list() if one.name.casefold() == persona.name.casefold()]
     call = persona.name if len(named) < 2 else persona.id
     return PersonaResult(
         persona_id=persona.id, name=persona.name, call=call, warnings=tuple(created.warnings)
@@ -334,11 +330,11 @@ async def _media(context: ToolContext, photo: str) -> AsyncIterator[str]:
         yield photo
         return
     labels = AssetLabels(kind=AssetKind.IMAGE, name=path.name)
-    asset = await context.services.assets.upload(_chunks(path), labels)
+    asset = await context.studio.assets.upload(_chunks(path), labels)
     try:
         yield asset.id
     except (SoundstageError, asyncio.CancelledError):
-        await context.services.assets.delete(asset.id)
+        await context.studio.assets.delete(asset.id)
         raise
 
 

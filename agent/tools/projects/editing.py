@@ -156,7 +156,7 @@ async def _planned(context: ToolContext, request: EditProject) -> Plan:
         return Plan(changes=(change(f"Make a project “{request.title}” with {persona.name}"),))
     project = await _named(context, request)
     where = f"project “{project.title}” ({project.id})"
-    scenes = await context.services.scenes.list(project.id)
+    scenes = await context.studio.scenes.list(project.id)
     if request.persona is not None:
         persona_named(context, request.persona)
     if request.action in ("add_scene", "move_scene"):
@@ -215,7 +215,7 @@ async def edit_project(context: ToolContext, request: EditProject) -> ProjectEdi
 
 async def _create(context: ToolContext, request: EditProject) -> ProjectEdited:
     persona = persona_named(context, request.persona or "nova")
-    project = await context.services.projects.create(
+    project = await context.studio.projects.create(
         ProjectDraft(
             title=request.title or "",
             persona=persona.id,
@@ -228,8 +228,8 @@ async def _create(context: ToolContext, request: EditProject) -> ProjectEdited:
 
 async def _rename(context: ToolContext, request: EditProject) -> ProjectEdited:
     project = await project_named(context, request.project)
-    saved = await context.services.versions.keep(project.id, "before it got another name")
-    renamed = await context.services.projects.change(project.id, ProjectChange(title=request.title))
+    saved = await context.studio.versions.keep(project.id, "before it got another name")
+    renamed = await context.studio.projects.change(project.id, ProjectChange(title=request.title))
     return await _edited(
         context,
         renamed,
@@ -264,8 +264,8 @@ async def _change(context: ToolContext, request: EditProject) -> ProjectEdited:
         parts.append("no brand is used" if brand is None else f"the brand “{brand.name}” is used")
     if request.pace is not None:
         parts.append(f"all scenes are spoken {_SPOKEN[request.pace]}")
-    saved = await context.services.versions.keep(project.id, "before its look was changed")
-    changed = await context.services.projects.change(project.id, ProjectChange(**fields))
+    saved = await context.studio.versions.keep(project.id, "before its look was changed")
+    changed = await context.studio.projects.change(project.id, ProjectChange(**fields))
     await _change_all(context, project, request)
     done = f"In “{project.title}” {' and '.join(parts)} now."
     return await _edited(context, changed, done, version=saved.number, shown=False)
@@ -274,28 +274,28 @@ async def _change(context: ToolContext, request: EditProject) -> ProjectEdited:
 async def _brand(context: ToolContext, name: str) -> BrandView | None:
     """Returns the brand of that name; None for “none”. Raises NotFound `brand.not_found`."""
     context.principal.require("brand:read")
-    return None if name.casefold() in NO_BRAND else await context.services.brands.get(name)
+    return None if name.casefold() in NO_BRAND else await context.studio.brands.get(name)
 
 
 async def _change_all(context: ToolContext, project: ProjectView, request: EditProject) -> None:
     if request.background is None and request.pace is None:
         return
-    for scene in await context.services.scenes.list(project.id):
+    for scene in await context.studio.scenes.list(project.id):
         fields: dict[str, Any] = {}
         if request.background is not None:
             fields["background"] = background_of(request.background)
         if request.pace is not None and scene.script:
             fields["script"] = with_pace(scene.script, request.pace)
         if fields:
-            await context.services.scenes.change(project.id, scene.id, SceneDraft(**fields))
+            await context.studio.scenes.change(project.id, scene.id, SceneDraft(**fields))
 
 
 async def _add_scene(context: ToolContext, request: EditProject) -> ProjectEdited:
     project = await project_named(context, request.project)
-    scenes = await context.services.scenes.list(project.id)
+    scenes = await context.studio.scenes.list(project.id)
     place = _place(project, scenes, request)
     persona = None if request.persona is None else persona_named(context, request.persona).id
-    created = await context.services.scenes.create(
+    created = await context.studio.scenes.create(
         project.id,
         SceneDraft(
             title=request.title or "",
@@ -327,8 +327,8 @@ async def _change_scene(context: ToolContext, request: EditProject) -> ProjectEd
         fields["background"] = background_of(request.background)
     if request.heading is not None:
         fields["overlays"] = (*_without_heading(scene.overlays), *_headings(request.heading))
-    saved = await context.services.versions.keep(project.id, "before a scene was changed")
-    await context.services.scenes.change(project.id, scene.id, SceneDraft(**fields))
+    saved = await context.studio.versions.keep(project.id, "before a scene was changed")
+    await context.studio.scenes.change(project.id, scene.id, SceneDraft(**fields))
     done = f"Scene {scene.position + 1} of “{project.title}” is changed."
     return await _edited(context, project, done, version=saved.number)
 
@@ -347,16 +347,16 @@ async def _move_scene(context: ToolContext, request: EditProject) -> ProjectEdit
         index = len(others) if target is None else [one.id for one in others].index(target)
     order = [one.id for one in others]
     order.insert(index, scene.id)
-    saved = await context.services.versions.keep(project.id, "before a scene was moved")
-    await context.services.scenes.reorder(project.id, order)
+    saved = await context.studio.versions.keep(project.id, "before a scene was moved")
+    await context.studio.scenes.reorder(project.id, order)
     done = f"Scene {scene.position + 1} of “{project.title}” is scene {index + 1} now."
     return await _edited(context, project, done, version=saved.number)
 
 
 async def _delete_scene(context: ToolContext, request: EditProject) -> ProjectEdited:
     project, _, scene = await _scene(context, request)
-    saved = await context.services.versions.keep(project.id, "before a scene was deleted")
-    await context.services.scenes.delete(project.id, scene.id)
+    saved = await context.studio.versions.keep(project.id, "before a scene was deleted")
+    await context.studio.scenes.delete(project.id, scene.id)
     done = f"Scene {scene.position + 1} of “{project.title}” is deleted."
     return await _edited(context, project, done, version=saved.number, lost=True)
 
@@ -365,8 +365,8 @@ async def _restore(context: ToolContext, request: EditProject) -> ProjectEdited:
     project = await project_named(context, request.project)
     # Before anything is kept: what is kept would itself be found as the version that was meant.
     version = await _version(context, project, request)
-    saved = await context.services.versions.keep(project.id, "before an earlier version came back")
-    restored = await context.services.versions.restore(project.id, version)
+    saved = await context.studio.versions.keep(project.id, "before an earlier version came back")
+    restored = await context.studio.versions.restore(project.id, version)
     done = f"“{restored.title}” is as it was in version {version}."
     return await _edited(
         context, restored, done, version=None if saved.number == version else saved.number, lost=True
@@ -377,18 +377,18 @@ async def _version(context: ToolContext, project: ProjectView, request: EditProj
     """Returns the version that is meant. Raises `project.version_not_found` for one that was not kept."""
     number = request.version
     if number is None:
-        number = max((one.number for one in await context.services.versions.list(project.id)), default=1)
-    return (await context.services.versions.get(project.id, number)).number
+        number = max((one.number for one in await context.studio.versions.list(project.id)), default=1)
+    return (await context.studio.versions.get(project.id, number)).number
 
 
 async def _delete(context: ToolContext, request: EditProject) -> ProjectEdited:
     services, by = context.services, context.principal.name
     project = await _named(context, request)
     if request.forever:
-        await services.projects.delete(project.id, by=by)
+        await services.studio.projects.delete(project.id, by=by)
         done = f"The project “{project.title}” is deleted. Its videos stay."
         return ProjectEdited(project_id=None, project=project.title, done=done)
-    await services.projects.trash(project.id, by=by)
+    await services.studio.projects.trash(project.id, by=by)
     done = (
         f"The project “{project.title}” is in the trash. Its videos stay. "
         f"It can be restored {retention_words(services.trash_days)}: "
@@ -431,7 +431,7 @@ async def _scene(
     context: ToolContext, request: EditProject
 ) -> tuple[ProjectView, list[SceneView], SceneView]:
     project = await project_named(context, request.project)
-    scenes = await context.services.scenes.list(project.id)
+    scenes = await context.studio.scenes.list(project.id)
     return project, scenes, scene_named(project, scenes, request.scene or "")
 
 
@@ -444,7 +444,7 @@ async def _edited(
     lost: bool = False,
     shown: bool = True,
 ) -> ProjectEdited:
-    scenes = await context.services.scenes.list(project.id) if shown else []
+    scenes = await context.studio.scenes.list(project.id) if shown else []
     return ProjectEdited(
         project_id=project.id,
         project=project.title,

@@ -76,7 +76,7 @@ class ImportedDocument(ToolResult):
 
 async def _planned(context: ToolContext, request: ImportDocument) -> Plan:
     async with _source(context, request) as (source, options):
-        outline = await context.services.imports.plan(source, options)
+        outline = await context.studio.imports.plan(source, options)
     project = None if request.project is None else await project_named(context, request.project)
     where = f"project “{outline.title if project is None else project.title}”"
     changes = [] if project is not None else [Change(what="Make a project", where=where)]
@@ -97,7 +97,7 @@ async def import_document(context: ToolContext, request: ImportDocument) -> Impo
     for needed in ("project:create", "scene:create", "asset:create"):
         context.principal.require(needed)
     async with _source(context, request) as (source, options):
-        result = await context.services.imports.create(source, options, context.principal)
+        result = await context.studio.imports.create(source, options, context.principal)
     return ImportedDocument(
         project_id=result.project.id,
         project=result.project.title,
@@ -112,7 +112,7 @@ async def import_document(context: ToolContext, request: ImportDocument) -> Impo
 async def _source(
     context: ToolContext, request: ImportDocument
 ) -> AsyncIterator[tuple[SourceFile, ImportOptions]]:
-    imports = context.services.imports
+    imports = context.studio.imports
     persona = None if request.persona is None else persona_named(context, request.persona).id
     project = None if request.project is None else (await project_named(context, request.project)).id
     options = ImportOptions(

@@ -184,7 +184,7 @@ async def write_script(context: ToolContext, request: WriteScript) -> ScriptResu
             scenes, written_by = written.scene_plan(), "model"
             title = request.title or (title if plot.project is not None else written.title)
     project = plot.project or await _project(context, request, plot.persona, title)
-    filled = await context.services.scenes.fill(project.id, [_draft(scene, request) for scene in scenes])
+    filled = await context.studio.scenes.fill(project.id, [_draft(scene, request) for scene in scenes])
     result = ScriptResult(
         project_id=project.id,
         project=project.title,
@@ -224,7 +224,7 @@ async def _remembered(context: ToolContext, topic: str) -> str:
 async def _filmed(context: ToolContext, result: ScriptResult) -> ScriptResult:
     """With the render; where that cannot be made, the scenes stay and the reason is told."""
     try:
-        render = await context.services.renders.create(
+        render = await context.studio.renders.create(
             RenderRequest(project=result.project_id), requested_by=context.principal.name
         )
     except SoundstageError as error:
@@ -236,11 +236,11 @@ async def _filmed(context: ToolContext, result: ScriptResult) -> ScriptResult:
 
 async def _project(context: ToolContext, request: WriteScript, persona: Persona, title: str) -> ProjectView:
     """A new project, or the one of that title that has no words yet: asking twice makes no second one."""
-    for known in await context.services.projects.list():
+    for known in await context.studio.projects.list():
         same = known.title == title and known.persona == persona.id
-        if same and not any(map(is_filled, await context.services.scenes.list(known.id))):
+        if same and not any(map(is_filled, await context.studio.scenes.list(known.id))):
             return known
-    return await context.services.projects.create(
+    return await context.studio.projects.create(
         ProjectDraft(
             title=title,
             persona=persona.id,

@@ -112,11 +112,11 @@ class ProjectLines(ToolResult):
 async def list_projects(context: ToolContext, request: ListProjects) -> ProjectLines:
     """List the projects, or show the scenes of one."""
     if request.project is None and request.scene is None:
-        found = await context.services.projects.list(request.limit)
+        found = await context.studio.projects.list(request.limit)
         return ProjectLines(projects=tuple(project_line(context, one) for one in found))
     context.principal.require("scene:read")
     project = await project_named(context, request.project or LATEST)
-    scenes = await context.services.scenes.list(project.id)
+    scenes = await context.studio.scenes.list(project.id)
     if request.scene is not None:
         scenes = [scene_named(project, scenes, request.scene)]
     return ProjectLines(
@@ -131,7 +131,7 @@ async def project_named(context: ToolContext, reference: str) -> ProjectView:
     """By id, slug or title; “latest”: what the conversation is about. A near miss is told, never guessed."""
     if reference == LATEST:
         return await _latest(context)
-    projects = await context.services.projects.list(MAX_PROJECTS)
+    projects = await context.studio.projects.list(MAX_PROJECTS)
     folded = reference.strip().casefold()
     for one in projects:
         if folded in (one.id.casefold(), one.slug):
@@ -160,15 +160,15 @@ def scene_named(project: ProjectView, scenes: Sequence[SceneView], reference: st
     if len(found) == 1:
         return found[0]
     have = (
-        "has no scenes"
+        "It has no scenes yet."
         if not scenes
-        else f"has scenes 1 to {len(scenes)}"
+        else f"It has scenes 1 to {len(scenes)}; say its number."
         if len(scenes) > 1
-        else "has one scene"
+        else "It has one scene."
     )
-    raise NotFound(
-        "scene.not_found", f"“{project.title}” has no one scene {reference!r}.", f"It {have}; say its number."
-    )
+    several = f"“{project.title}” has several scenes called {reference!r}."
+    missing = f"“{project.title}” has no scene {reference!r}."
+    raise NotFound("scene.not_found", several if found else missing, have)
 
 
 def project_line(context: ToolContext, project: ProjectView) -> ProjectLine:
@@ -203,11 +203,11 @@ def scene_list(scenes: Sequence[SceneLine]) -> Items:
 
 async def _latest(context: ToolContext) -> ProjectView:
     """Returns the project of the conversation, of its last video, or the only one there is."""
-    projects = context.services.projects
+    projects = context.studio.projects
     if context.last_project_id is not None:
         return await projects.get(context.last_project_id)
     if context.last_render_id is not None:
-        render = await context.services.renders.get(context.last_render_id)
+        render = await context.studio.renders.get(context.last_render_id)
         if render.project_id is not None:
             return await projects.get(render.project_id)
     known = await projects.list(MAX_PROJECTS)

@@ -117,7 +117,7 @@ def message_of(view: RenderView) -> str:
 
 async def explain_render(context: ToolContext, view: RenderView) -> RenderLine:
     """With the real reason: of waiting from the queue and the farm, of failing from the scene that failed."""
-    renders = context.services.renders
+    renders = context.studio.renders
     line = RenderLine.of(view, context.services.out_dir)
     if view.state is RenderState.FAILED:
         return line.model_copy(update={"message": _why_failed(await renders.detail(view.id))})
@@ -148,7 +148,7 @@ def _why_failed(detail: RenderDetail) -> str:
 
 async def render_of(context: ToolContext, reference: str) -> RenderView:
     """An id or the end of one; else what "it" means: what the conversation was about, or the newest."""
-    renders = context.services.renders
+    renders = context.studio.renders
     if reference not in (LATEST, FINISHED):
         return await renders.get(reference)
     if context.last_render_id is not None:
@@ -171,7 +171,7 @@ async def render_of(context: ToolContext, reference: str) -> RenderView:
 async def video_of(context: ToolContext, reference: str) -> tuple[RenderView, str]:
     """Returns a render whose video is there, and the hash of that. Raises `vision.no_video_yet`."""
     context.principal.require("render:read")
-    done = await context.services.renders.list(RenderState.DONE, limit=1) if reference == FINISHED else ()
+    done = await context.studio.renders.list(RenderState.DONE, limit=1) if reference == FINISHED else ()
     view = done[0] if done else await render_of(context, reference)
     video = view.output("video")
     if video is None:
@@ -185,8 +185,8 @@ async def video_of(context: ToolContext, reference: str) -> tuple[RenderView, st
 
 async def not_filmed(context: ToolContext, project_id: str) -> Conflict:
     """Explains why a project has no video: scenes without words, or no request."""
-    project = await context.services.projects.get(project_id)
-    scenes = await context.services.scenes.list(project_id)
+    project = await context.studio.projects.get(project_id)
+    scenes = await context.studio.scenes.list(project_id)
     silent = [str(scene.position + 1) for scene in scenes if not is_filled(scene)]
     if not scenes:
         why, hint = "it has no scenes", f"Say “Add a scene to {project.title} where Nova says: Hello”."

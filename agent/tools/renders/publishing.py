@@ -11,7 +11,7 @@ from agent.presentation import Blocks, page
 from agent.tools.plan import Change, Plan
 from agent.tools.record import Act, ToolContext, ToolRequest, ToolResult, tool
 from agent.tools.renders.lines import LATEST, render_of
-from soundstage.errors import Conflict, NotFound
+from soundstage.errors import Conflict, Invalid, NotFound
 from soundstage.moments import Moment
 from studio.publishing.schemas import (
     TITLE_CHARS,
@@ -90,7 +90,7 @@ class PublicationLine(ToolResult):
 async def _planned(context: ToolContext, request: PublishRender) -> Plan:
     """To the letter what leaves the house: anything else afterwards voids what people agreed to."""
     render, publish_request = await _publish_request(context, request)
-    plan = await context.services.publishing.plan(render, publish_request)
+    plan = await context.studio.outgoing.publishing.plan(render, publish_request)
     return Plan(
         changes=tuple(Change(what=what, where=f"YouTube channel {_channel(plan)}") for what in _sent(plan))
     )
@@ -112,13 +112,13 @@ async def _planned(context: ToolContext, request: PublishRender) -> Plan:
 )
 async def publish_render(context: ToolContext, request: PublishRender) -> PublicationLine:
     """Publish a finished video on YouTube, or show how far that is. People agree to it first."""
-    accounts = await context.services.accounts.all()
+    accounts = await context.studio.outgoing.accounts.all()
     if request.action == "show":
         # Viewers see videos, and not what becomes of them outside.
         context.principal.require("publication:read")
         return _line_of(await _last(context, request), accounts)
     render, publish_request = await _publish_request(context, request)
-    publication = await context.services.publishing.publish(
+    publication = await context.studio.outgoing.publishing.publish(
         render, publish_request, requested_by=context.principal.name
     )
     return _line_of(publication, accounts)
@@ -128,8 +128,14 @@ async def _publish_request(context: ToolContext, request: PublishRender) -> tupl
     """The id of the render and what YouTube is told. That it is synthetic is not to be left out from here."""
     render = await render_of(context, request.render)
     account = None
+    if request.publish_at is not None and request.privacy != "private":
+        raise Invalid(
+            "publication.public_at_time",
+            "At a time YouTube can only make a private video public.",
+            "Leave out the privacy, or plan it: “On Friday at noon publish it unlisted”.",
+        )
     if request.account is not None:
-        account = _account_named(await context.services.accounts.all(), request.account).id
+        account = _account_named(await context.studio.outgoing.accounts.all(), request.account).id
     return render.id, PublishRequest(
         account=account,
         title=request.title,
@@ -185,7 +191,7 @@ def _channel(plan: PublicationPlan) -> str:
 async def _last(context: ToolContext, request: PublishRender) -> PublicationView:
     """The newest publication of the video that is meant."""
     render = await render_of(context, request.render)
-    found = await context.services.publishing.page(render.id, limit=1)
+    found = await context.studio.outgoing.publishing.page(render.id, limit=1)
     if not found:
         raise Conflict(
             "publication.none",

@@ -114,13 +114,13 @@ async def queue(context: ToolContext, request: QueueRequest) -> QueueAnswer:
     by = context.principal.name
     match request.action:
         case "show":
-            return _answer(await context.services.queue.read(SHOWN))
+            return _answer(await context.studio.queue.read(SHOWN))
         case "cancel_waiting":
             return await _cancel(context, request, by)
     video, priority = await _moved(context, request)
     if priority != video.priority:
-        await context.services.render_editing.change(video.id, RenderChange(priority=priority), by=by)
-    after = await context.services.queue.read(MAX_CANCELLED)
+        await context.studio.render_editing.change(video.id, RenderChange(priority=priority), by=by)
+    after = await context.studio.queue.read(MAX_CANCELLED)
     position = next((one.position for one in after.waiting if one.id == video.id), None)
     return QueueAnswer(action=request.action, render_id=video.id, title=video.title, position=position)
 
@@ -129,13 +129,13 @@ async def _cancel(context: ToolContext, request: QueueRequest, by: str) -> Queue
     waiting = {one.id: one.title for one in await _waiting(context, request)}
     if not waiting:
         return QueueAnswer(action=request.action)
-    done = await context.services.queue.cancel(CancelRequest(renders=[*waiting]), by=by)
+    done = await context.studio.queue.cancel(CancelRequest(renders=[*waiting]), by=by)
     return QueueAnswer(action=request.action, cancelled=tuple(waiting[one] for one in done.cancelled))
 
 
 async def _waiting(context: ToolContext, request: QueueRequest) -> list[QueueEntry]:
     """Returns what waits, or those of the requested ones that still do."""
-    waiting = (await context.services.queue.read(MAX_CANCELLED)).waiting
+    waiting = (await context.studio.queue.read(MAX_CANCELLED)).waiting
     return [one for one in waiting if not request.renders or one.id in request.renders]
 
 
@@ -148,7 +148,7 @@ async def _moved(context: ToolContext, request: QueueRequest) -> tuple[RenderVie
         raise Conflict(
             "render.ended", f"This render is {video.state} already.", "Retry it, or make a new one."
         )
-    waiting = (await context.services.queue.read(MAX_CANCELLED)).waiting
+    waiting = (await context.studio.queue.read(MAX_CANCELLED)).waiting
     others = [one.priority for one in waiting if one.id != video.id]
     if not others:
         return video, video.priority

@@ -49,11 +49,14 @@ async def _plan_deletion(context: ToolContext, video: RenderView, *, forever: bo
             raise already_there("video", video.title)
         how_long = retention_words(context.services.trash_days)
         changes = [change(f"Move the video to the trash, where it can be restored {how_long}", where)]
-        files = (str(context.services.out_dir / name) for name in video.out_files)
-        changes += [change("Keep the file for as long as the video is there", name) for name in files]
+        if video.out_files:
+            changes.append(
+                change("Keep its files for as long as the video is there", ", ".join(video.out_files))
+            )
         return Plan(changes=(*changes, *await _published(context, video)))
     changes = [change("Delete the video for good; it cannot be had back", where, deletes=True)]
-    changes += [change("Delete the file", str(context.services.out_dir / name)) for name in video.out_files]
+    if video.out_files:
+        changes.append(change("Delete its files", ", ".join(video.out_files)))
     if video.outputs:
         mib = sum(output.bytes for output in video.outputs) / MIB
         freed = f"{len(video.outputs)} files, {mib:.1f} MiB"
@@ -64,7 +67,7 @@ async def _plan_deletion(context: ToolContext, video: RenderView, *, forever: bo
 
 async def _published(context: ToolContext, video: RenderView) -> list[Change]:
     """Returns the copies on YouTube, which stay: only YouTube Studio deletes them."""
-    found = await context.services.publishing.page(video.id, limit=_MAX_PUBLICATIONS)
+    found = await context.studio.outgoing.publishing.page(video.id, limit=_MAX_PUBLICATIONS)
     return [
         change("It stays on YouTube, where only YouTube Studio deletes it", one.url)
         for one in found
@@ -173,7 +176,7 @@ async def _request_like(context: ToolContext, request: MakeRender, named: str) -
     Raises:
         Conflict: `render.no_single_script`: it has several scenes, or a recording in place of a script.
     """
-    video = await context.services.renders.detail((await render_of(context, named)).id)
+    video = await context.studio.renders.detail((await render_of(context, named)).id)
     spec = video.spec
     if (
         not isinstance(spec, RenderSpec)
@@ -205,7 +208,7 @@ async def _request_like(context: ToolContext, request: MakeRender, named: str) -
 async def _plan_make(context: ToolContext, request: MakeRender) -> Plan:
     """Refuses what the act would: scenes without words, faces without consent, a full queue."""
     render_request = await _request_of(context, request)
-    estimate = await context.services.renders.plan(render_request)
+    estimate = await context.studio.renders.plan(render_request)
     speakers = join_words([name_of(context, persona) for persona in estimate.personas])
     scenes = count(estimate.scenes, "scene")
     changes = [change(f"Make a video of {scenes} with {speakers}, {estimate.size}", f"“{estimate.title}”")]
@@ -220,7 +223,7 @@ async def _plan_make(context: ToolContext, request: MakeRender) -> Plan:
 async def make_render(context: ToolContext, request: MakeRender) -> Ticket:
     """Make a video of a script, a project, or what another video says. Answers at once with a ticket."""
     target = await _request_of(context, request)
-    view = await context.services.renders.create(target, requested_by=context.principal.name)
+    view = await context.studio.renders.create(target, requested_by=context.principal.name)
     speakers = join_words([name_of(context, persona) for persona in view.personas])
     return Ticket.of(view, context.services.out_dir).model_copy(update={"speaker": speakers})
 
@@ -252,7 +255,7 @@ class RenderLines(ToolResult):
 @tool(Act("read", "render:read"))
 async def list_renders(context: ToolContext, request: ListRenders) -> RenderLines:
     """List the videos, newest first."""
-    views = await context.services.renders.list(limit=request.limit)
+    views = await context.studio.renders.list(limit=request.limit)
     return RenderLines(renders=tuple(RenderLine.of(view, context.services.out_dir) for view in views))
 
 
@@ -267,7 +270,7 @@ class OneRender(ToolRequest):
 @tool(Act("read", "render:read"))
 async def show_render(context: ToolContext, request: OneRender) -> RenderLine:
     """Show one video: how far it is, why it waits or failed, and where its files are."""
-    renders = context.services.renders
+    renders = context.studio.renders
     if request.render != FINISHED:
         return await explain_render(context, await render_of(context, request.render))
     done = await renders.list(RenderState.DONE, limit=1)
@@ -318,16 +321,16 @@ async def cancel_render(context: ToolContext, request: EndRender) -> Cancelled:
     services = context.services
     target = await render_of(context, request.render)
     if request.action == "delete" and request.forever:
-        await services.renders.delete(target.id)
+        await services.studio.renders.delete(target.id)
         return Cancelled.of(target, services.out_dir).model_copy(update={"deleted": True, "files": ()})
     if request.action == "delete":
         if target.trashed_at is not None:
             raise already_there("video", target.title)
-        await services.render_editing.trash(target.id, by=context.principal.name)
+        await services.studio.render_editing.trash(target.id, by=context.principal.name)
         return Cancelled.of(target, services.out_dir).model_copy(
             update={"trashed": True, "days": services.trash_days}
         )
-    view = await services.renders.cancel(target.id)
+    view = await services.studio.renders.cancel(target.id)
     return Cancelled.of(view, services.out_dir)
 
 
@@ -340,7 +343,7 @@ class Repeated(RenderLine):
 async def _plan_retry(context: ToolContext, request: OneRender) -> Plan:
     """Refuses what has not failed; scenes that are finished are not counted."""
     video = await render_of(context, request.render)
-    seconds = await context.services.renders.plan_retry(video.id)
+    seconds = await context.studio.renders.plan_retry(video.id)
     where = f"“{video.title}” ({video.id})"
     what = f"Make the video again, its try number {video.attempt + 1}; finished scenes are used"
     return Plan(changes=(change(what, where),), seconds=seconds)
@@ -350,7 +353,7 @@ async def _plan_retry(context: ToolContext, request: OneRender) -> Plan:
 async def retry_render(context: ToolContext, request: OneRender) -> Repeated:
     """Try a failed or cancelled video again. What was finished is not made a second time."""
     target = await render_of(context, request.render)
-    view = await context.services.renders.retry(target.id)
+    view = await context.studio.renders.retry(target.id)
     return Repeated.of(view, context.services.out_dir)
 
 

@@ -1,0 +1,84 @@
+"""Understands questions about the conversation itself: “how do I …?”, “what did you just do?”."""
+
+from __future__ import annotations
+
+import re
+
+from agent.understanding import changes, values
+from agent.understanding.changes import SHORT_WORDS
+from agent.understanding.decision import Decision
+from agent.understanding.dialogue import CallRecord
+from agent.understanding.reader import Candidate
+from agent.understanding.references import is_bare
+from agent.understanding.tokens import tokenize
+from agent.understanding.turn import Turn
+from agent.understanding.world import SURE_NAME
+
+SURE_HOW = 0.15
+"""From here on an intent is explained."""
+MOST_HOW = 3
+HOW = "how:"
+"""In front of the intents that an answer explains."""
+
+
+def about_conversation(turn: Turn, text: str) -> Decision | None:
+    """Returns the answer to a question about the conversation or how something is done; None for others."""
+    if changes.matches("what_did_you_do", text):
+        return Decision("chat", about="did")
+    if changes.matches("which_language", text):
+        return Decision("chat", about="language")
+    if changes.matches("why_do_you_ask", text):
+        return Decision("chat", about="why_asked", question=turn.dialogue.question)
+    if (request := changes.how_to(text)) is not None:
+        found = [one.intent for one in turn.read(request) if _is_explained(one)]
+        if changes.look_of(request) or changes.matches("background_words", request):
+            found = ["edit_project.change"]
+        return Decision("chat", about="help", topic=HOW + ",".join(found[:MOST_HOW])) if found else None
+    return None
+
+
+def _is_explained(candidate: Candidate) -> bool:
+    is_known = candidate.tool is not None or candidate.intent == "act.undo"
+    return is_known and candidate.sureness >= SURE_HOW
+
+
+def restart_of_machine(turn: Turn, text: str) -> Decision | None:
+    """Returns that a machine is not restarted here: what sounds like it would write it anew, or only switch
+    it on.
+    """
+    if not changes.matches("restarts", changes.without_quotations(text)) or len(text.split()) > SHORT_WORDS:
+        return None
+    if changes.text_after_colon(text) is not None:
+        return None
+    named = {one.thing.kind for one in turn.world.mentions(tokenize(text)) if one.sureness >= SURE_NAME}
+    is_last = not named and turn.dialogue.recent_kind == "machine" and is_bare(text)
+    return Decision("refuse", about="restart_machine") if is_last or named == {"machine"} else None
+
+
+def swap_scenes(turn: Turn, text: str) -> Decision | None:
+    """Returns the calls that swap two scenes: “swap the two scenes”, “swap the first and the last scene”."""
+    match = changes.change_words().patterns["swaps"].match(text)
+    project = turn.dialogue.last.get("project")
+    if match is None or not project or turn.dialogue.recent_kind not in ("project", "scene"):
+        return None
+    count = len(turn.world.scenes_of(project))
+    ordinals = values.words().ordinals
+    places = [
+        int(word) if word.isdigit() else ordinals[word]
+        for word in re.findall(r"\w+", match[0].lower())
+        if word.isdigit() or word in ordinals
+    ]
+    numbers = sorted({count + 1 + one if one < 0 else one for one in places}) or [1, 2]
+    is_clear = bool(places) or count == len(numbers)
+    if len(numbers) != 2 or numbers[0] < 1 or numbers[1] > count or not is_clear:
+        return None
+    first, second = numbers
+    moves = [(second, first)]
+    if second - first > 1:
+        # The first one stands one place further now.
+        moves.append((first + 1, second))
+    calls = tuple(
+        CallRecord("edit_project.move_scene", {"project": project, "scene": str(scene), "to": str(to)})
+        for scene, to in moves
+    )
+    return Decision("calls", calls=calls, about="swap")
