@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from farm_in_lab import ANSIBLE, ROOT, Run, run_ansible, sha256
+from farm_in_lab import ANSIBLE, ROOT, Run, of_engines, run_ansible
 from provisioning_in_lab import KEY, ProvisioningInLab, provisioning_in
 
 from lab.farm_in_a_box import Lab
@@ -74,10 +74,8 @@ def farm_by_the_api(
     ping = {"hosts": "all", "gather_facts": False, "tasks": [{"ansible.builtin.ping": {}}]}
     (project / "nothing.yaml").write_text(yaml.safe_dump([ping]))
     variables: dict[str, Any] = {"farm__secrets": str(folder / "secrets"), "nomad__memory_total_mib": 2048}
-    for engine, program in engines.items():
-        variables |= {f"{engine}__source": "file", f"{engine}__file": str(program)}
-        variables[f"{engine}__file_sha256"] = sha256(program)
-    (variables_folder / "all.yaml").write_text(yaml.safe_dump(variables | (given or {})))
+    variables |= of_engines(engines) | (given or {})
+    (variables_folder / "all.yaml").write_text(yaml.safe_dump(variables))
     settings = {
         "SOUNDSTAGE_PROVISIONING__PROJECT_DIR": str(project),
         "SOUNDSTAGE_PROVISIONING__ANSIBLE_BIN": str(ANSIBLE),

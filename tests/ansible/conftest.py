@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "lab_fixture"))
 
 from agent_in_lab import packed_program
 from control_machines_in_lab import MACHINES, STORE, STUDIOS
-from farm_in_lab import ANSIBLE, ROOT, Carried, LabFarm, Run, sha256, whats_carried
+from farm_in_lab import ANSIBLE, ROOT, STUDIO, Carried, LabFarm, Run, sha256, whats_carried
 from lab_machines import lab_names as lab_names
 
 from lab.bake import bake
@@ -127,8 +127,7 @@ def build_control_farm(
         both, lab = carried | packed_program(folder), lab_names(name)
         members = {"control": list(MACHINES), "agent": list(STUDIOS), **groups}
         lab.up(machines_named(list(MACHINES)), groups=members, layers=[baked_layer])
-        variables = {"nomad__gpu_plugin": False, "nomad__drivers": ["exec"], "agent__tls_port": 8443, **more}
-        return LabFarm(lab, folder / "farm", engines, both, variables=variables)
+        return LabFarm(lab, folder / "farm", engines, both, variables=STUDIO | more)
 
     return build
 

@@ -76,6 +76,10 @@ EGRESS_CLOSED = {
 }
 
 
+# A studio on machines without cards.
+STUDIO = {"nomad__gpu_plugin": False, "nomad__drivers": ["exec"], "agent__tls_port": 8443}
+
+
 class LabFarm:
     """A lab, the inventory of its farm, and the farm's secrets. `folder` keeps what belongs to it."""
 
@@ -195,9 +199,6 @@ class Carried:
 def whats_carried(folder: Path, suite: str = SUITE) -> Carried:
     """The worker and the device plugin, packed here because the lab's network has no way to a package index,
     and some weights. `suite`: the Debian of the machines."""
-    weights = folder / "models" / "lips" / "tiny.safetensors"
-    weights.parent.mkdir(parents=True)
-    weights.write_bytes(WEIGHTS)
     worker = packed_worker(folder / "avatar", suite)
     plugin = pack_plugin(suite)
     return Carried(
@@ -205,17 +206,23 @@ def whats_carried(folder: Path, suite: str = SUITE) -> Carried:
         {
             **worker.variables,
             **plugin,
-            "models__from": str(folder / "models"),
-            "models__manifest": [
-                {
-                    "path": "lips/tiny.safetensors",
-                    "sha256": hashlib.sha256(WEIGHTS).hexdigest(),
-                    "source": "https://example.org/lips",
-                    "licence": "research only",
-                }
-            ],
+            **write_weights(folder / "models"),
         },
     )
+
+
+def write_weights(models: Path) -> dict[str, Any]:
+    """Writes some weights, and returns the variables of the role models."""
+    weights = models / "lips" / "tiny.safetensors"
+    weights.parent.mkdir(parents=True)
+    weights.write_bytes(WEIGHTS)
+    entry = {
+        "path": "lips/tiny.safetensors",
+        "sha256": hashlib.sha256(WEIGHTS).hexdigest(),
+        "source": "https://example.org/lips",
+        "licence": "research only",
+    }
+    return {"models__from": str(models), "models__manifest": [entry]}
 
 
 def pack_plugin(suite: str = SUITE) -> dict[str, Any]:
@@ -261,14 +268,19 @@ def write_inventory(
     """The lab's inventory, and beside it the engines to install, `variables` for all, and those of groups."""
     folder.mkdir(parents=True)
     (folder / "10-lab.yaml").symlink_to(lab.paths.inventory)
-    everything: dict[str, Any] = dict(variables)
-    for engine, program in programs.items():
-        everything[f"{engine}__source"] = "file"
-        everything[f"{engine}__file"] = str(program)
-        everything[f"{engine}__file_sha256"] = sha256(program)
+    everything = variables | of_engines(programs)
     wanted = {name: {"vars": given} for name, given in (groups or {}).items()}
     (folder / "20-farm.yaml").write_text(yaml.safe_dump({"all": {"vars": everything}, **wanted}))
     return folder
+
+
+def of_engines(programs: dict[str, Path]) -> dict[str, Any]:
+    """Returns the variables of roles that install these files."""
+    variables: dict[str, Any] = {}
+    for engine, program in programs.items():
+        variables |= {f"{engine}__source": "file", f"{engine}__file": str(program)}
+        variables[f"{engine}__file_sha256"] = sha256(program)
+    return variables
 
 
 def sha256(path: Path) -> str:

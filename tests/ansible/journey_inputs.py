@@ -18,5 +18,5 @@ FARM = (
 PROGRAM = (
     *program_inputs.PROGRAM,
     *("README.md", "LICENSE", "ansible.cfg", "playbook.yaml"),
-    *("ansible", "inventory", "lab", "pxe", "scripts"),
+    *("ansible", "inventory", "lab", "scripts"),
 )

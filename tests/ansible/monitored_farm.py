@@ -35,16 +35,24 @@ QUICKLY = (
 LATER = {"ClockOff": {"for": "12s"}, "TargetDown": {"for": "20s"}}
 
 
-def of_monitoring() -> dict[str, Any]:
-    """Variables of the farm."""
+def quick_monitoring(overrides: dict[str, dict[str, str]]) -> dict[str, Any]:
+    """Returns the variables with which alerts come within seconds, to the receiver at `PORT`."""
     return {
-        "nomad__drivers": ["raw_exec"],
         "monitoring__filesystems_left_out": FILESYSTEMS,
         "monitoring__every_s": 2,
         "monitoring__first_wait": "1s",
         "monitoring__resend": "5s",
+        "monitoring__overrides": overrides,
+        "monitoring__webhooks": [{"url": f"http://{GATEWAY}:{PORT}/alerts"}],
+    }
+
+
+def of_monitoring() -> dict[str, Any]:
+    """Variables of the farm."""
+    return {
+        "nomad__drivers": ["raw_exec"],
         # The clock of the monitoring machine before those of the others, as the alerts themselves have it.
-        "monitoring__overrides": {name: {"for": "4s"} for name in QUICKLY} | LATER,
+        **quick_monitoring({name: {"for": "4s"} for name in QUICKLY} | LATER),
         "monitoring__webhooks": [
             {"url": f"http://{GATEWAY}:{PORT}/alerts", "token": "monitoring/webhook.token"},
             {"url": f"http://{GATEWAY}:{BROKEN_PORT}/"},

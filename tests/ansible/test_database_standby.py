@@ -16,7 +16,7 @@ import pytest
 from control_machines_in_lab import MACHINES, STUDIOS, Studio, ask_for_video, query
 from farm_in_lab import LabFarm, Run
 from journey_inputs import FARM, PROGRAM
-from monitored_farm import FILESYSTEMS, PORT, Prometheus, Receiver
+from monitored_farm import PORT, Prometheus, Receiver, quick_monitoring
 from numbered_writers import NumberedWriters, Repeated
 from standby_in_lab import (
     AS_POSTGRES,
@@ -31,8 +31,6 @@ from standby_in_lab import (
 )
 from studio_in_lab import eventually
 
-from lab.plan import GATEWAY
-
 pytestmark = [
     pytest.mark.root,
     pytest.mark.slow,
@@ -40,14 +38,7 @@ pytestmark = [
     pytest.mark.cached(*FARM, *PROGRAM, "tests/servers/alert_receiver.py"),
 ]
 GOAL_S = 30
-MONITORING = {
-    "monitoring__filesystems_left_out": FILESYSTEMS,
-    "monitoring__every_s": 2,
-    "monitoring__first_wait": "1s",
-    "monitoring__resend": "5s",
-    "monitoring__overrides": {"DatabaseStandbyMissing": {"for": "4s"}, "TargetDown": {"for": f"{GOAL_S}s"}},
-    "monitoring__webhooks": [{"url": f"http://{GATEWAY}:{PORT}/alerts"}],
-}
+MONITORING = quick_monitoring({"DatabaseStandbyMissing": {"for": "4s"}, "TargetDown": {"for": f"{GOAL_S}s"}})
 STANDBY_MISSING = "No standby follows PostgreSQL"
 T = TypeVar("T")
 SCENES = 6

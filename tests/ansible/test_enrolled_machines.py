@@ -15,11 +15,17 @@ import pytest
 import waiting
 from api_farm_in_lab import ApiFarm, farm_by_the_api
 from enrolling_in_lab import enrol
+from journey_inputs import FARM
 
 from lab.farm_in_a_box import Lab
 from lab.plan import machines_named
 
-pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.timeout(2400)]
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.slow,
+    pytest.mark.timeout(2400),
+    pytest.mark.cached(*FARM, "provisioning_api", "soundstage", "policy", "bench/simulated_fleet"),
+]
 PATIENCE_S = 180
 CONSUL, NOMAD = ("https://127.0.0.1:8501", "X-Consul-Token"), ("https://127.0.0.1:4646", "X-Nomad-Token")
 eventually = partial(waiting.eventually, within_s=PATIENCE_S, pause_s=0.5)

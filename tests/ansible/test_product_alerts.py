@@ -18,14 +18,14 @@ from agent_in_lab import MACHINE, of_the_agent, packed_program
 from control_machines_in_lab import STATE, Studio, ask_for_video
 from farm_in_lab import Carried, LabFarm
 from journey_inputs import FARM, PROGRAM
-from monitored_farm import FILESYSTEMS, PORT, Prometheus, Receiver
+from monitored_farm import PORT, Prometheus, Receiver, quick_monitoring
 from studio_in_lab import PATIENCE_S, PERSONA, eventually
 
 from lab.cards.catalogue import read_gpus
 from lab.cards.machine_view import read_card_file, write_card_file
 from lab.farm_in_a_box import Lab
 from lab.inventory import OF_ROLES
-from lab.plan import GATEWAY, machines_named
+from lab.plan import machines_named
 
 pytestmark = [
     pytest.mark.root,
@@ -81,12 +81,7 @@ def farm(
         "bootstrap_agent__jobs": [],
         "bootstrap_agent__questions": [],
         "agent__extra": f'[services.tts_openai]\nbase_url = "{SPEECH_URL}"',
-        "monitoring__filesystems_left_out": FILESYSTEMS,
-        "monitoring__every_s": 2,
-        "monitoring__first_wait": "1s",
-        "monitoring__resend": "5s",
-        "monitoring__overrides": {name: {"for": "4s"} for name in QUICKLY},
-        "monitoring__webhooks": [{"url": f"http://{GATEWAY}:{PORT}/alerts"}],
+        **quick_monitoring({name: {"for": "4s"} for name in QUICKLY}),
     }
     built = LabFarm(
         lab,

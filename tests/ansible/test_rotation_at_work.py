@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from agent_in_lab import packed_program
 from control_machines_in_lab import Studio, ask_for_video
-from farm_in_lab import Carried, LabFarm
+from farm_in_lab import STUDIO, Carried, LabFarm
 from journey_inputs import FARM, PROGRAM
 
 from lab.farm_in_a_box import Lab
@@ -36,9 +36,8 @@ def farm(
 ) -> LabFarm:
     folder, lab = tmp_path_factory.mktemp("work"), lab_names("work")
     lab.up(machines_named([MACHINE]), groups={group: [MACHINE] for group in GROUPS}, layers=[baked_layer])
-    variables = {"nomad__gpu_plugin": False, "nomad__drivers": ["exec"], "agent__tls_port": 8443}
     both = carried | packed_program(folder)
-    lab_farm = LabFarm(lab, folder / "farm", engines, both, variables=variables)
+    lab_farm = LabFarm(lab, folder / "farm", engines, both, variables=STUDIO)
     # Earlier versions had workers trust by the bundle of the system.
     lab_farm.on(MACHINE, "sh", "-c", f"mkdir -p $(dirname {OF_THE_BUNDLE}) && : > {OF_THE_BUNDLE}")
     lab_farm.converge()

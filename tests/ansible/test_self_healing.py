@@ -42,7 +42,7 @@ pytestmark = [
     pytest.mark.root,
     pytest.mark.slow,
     pytest.mark.timeout(2400),
-    pytest.mark.cached(*FARM, "provisioning_api", "soundstage", "policy"),
+    pytest.mark.cached(*FARM, "provisioning_api", "soundstage", "policy", "bench/simulated_fleet"),
 ]
 HEAD, FAILING, WORKING, SILENT, SPARE = "head", "worker-1", "worker-2", "worker-3", "spare-1"
 NODES = (FAILING, WORKING, SILENT, SPARE)

@@ -5,7 +5,6 @@ The short form of this is tests/node_health/test_farm_report.py, on recorded ans
 
 from __future__ import annotations
 
-import hashlib
 import re
 import shutil
 import subprocess
@@ -15,15 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from farm_in_lab import ROOT, Run, run_ansible, write_inventory
+from farm_in_lab import ROOT, Run, run_ansible, write_inventory, write_weights
+from journey_inputs import FARM
 from seeded_faults import TEN
 
 from lab.cards.catalogue import read_gpus
 from lab.farm_in_a_box import Lab
 from lab.plan import machines_named
 
-pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.timeout(7200)]
-WEIGHTS = b"weights of the lips\n"
+pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.timeout(7200), pytest.mark.cached(*FARM)]
 UV = Path.home() / ".cache" / "soundstage"
 
 
@@ -33,9 +32,6 @@ class WholeFarm:
     def __init__(self, lab: Lab, folder: Path, engines: dict[str, Path]) -> None:
         self.lab = lab
         self._folder = folder
-        models = folder / "models" / "lips" / "tiny.safetensors"
-        models.parent.mkdir(parents=True)
-        models.write_bytes(WEIGHTS)
         # A copy: what is packed outside the lab is what the playbook must find, whatever is edited meanwhile.
         left_out = shutil.ignore_patterns(".venv", "__pycache__", ".*_cache")
         shutil.copytree(ROOT / "avatar", folder / "avatar", ignore=left_out)
@@ -56,15 +52,7 @@ class WholeFarm:
                 "gpu__kernel_log": "/opt/soundstage-lab/gpu/kernel.log",
                 "gpu__memory_test_mib": 0,
                 "nomad__memory_total_mib": 2048,
-                "models__from": str(folder / "models"),
-                "models__manifest": [
-                    {
-                        "path": "lips/tiny.safetensors",
-                        "sha256": hashlib.sha256(WEIGHTS).hexdigest(),
-                        "source": "https://example.org/lips",
-                        "licence": "research only",
-                    }
-                ],
+                **write_weights(folder / "models"),
             },
         )
 

@@ -8,5 +8,5 @@ from __future__ import annotations
 # Packages with their locks, the worker, jobs, presenters, and the engines with their patches.
 PROGRAM = (
     *("pyproject.toml", "uv.lock", "soundstage", "policy", "studio", "provisioning_api", "farm", "agent"),
-    *("app", "jobs", "avatar", "personas", "tools"),
+    *("app", "jobs", "avatar", "personas", "tools", "pxe"),
 )

@@ -29,9 +29,9 @@ ROOM_INPUTS = {
     "monitoring": ("ansible", "tests/monitoring"),
     # Journeys: they start the programs as users do, with Chromium, Nomad or Ansible.
     "ui": (*PROGRAM, "ui", "tests/servers"),
-    "e2e": (*PROGRAM, "pxe", "tests/e2e", "tests/servers"),
+    "e2e": (*PROGRAM, "tests/e2e", "tests/servers"),
     "jobs": (
-        *(*PROGRAM, "pxe", "tests/jobs", "tests/servers"),
+        *(*PROGRAM, "tests/jobs", "tests/servers"),
         *("tests/avatar/photo/fixtures", "tests/avatar/speech"),
     ),
     "farm": (
