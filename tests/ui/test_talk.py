@@ -138,7 +138,7 @@ def speak(page: Page, microphone: Microphone, sentence: str) -> None:
     """Says a sentence into another device, which the person chooses for it."""
     microphone.hears(sentence)
     page.get_by_role("button", name="Devices").click()
-    choice = page.get_by_label("Microphone", exact=True)
+    choice = page.get_by_role("combobox", name="Microphone", exact=True)
     # The browser lists its devices a moment after the dialog is open.
     expect(choice.locator("option").nth(1)).to_be_attached(timeout=PATIENCE_MS)
     names = choice.locator("option").all_inner_texts()
