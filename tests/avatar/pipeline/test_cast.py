@@ -149,6 +149,17 @@ def test_an_overlay_on_a_word_of_the_second_speaker_comes_with_it(
     assert top[1][1] > 150 > top[0][1], "green comes with the word"
 
 
+def test_upright_each_speaker_is_before_a_room_of_their_own(small_spec: Any, tmp_path: Path) -> None:
+    room = {"kind": "set", "name": "office"}
+    canvas = {"width": 180, "height": 320, "fps": 25}
+    spec = RenderSpec.model_validate(small_spec(talk(background=room), canvas=canvas))
+    make_still(spec, "a", 0, tmp_path / "still.png", Context(cache=tmp_path / "cache"))
+    picture = np.asarray(Image.open(tmp_path / "still.png").convert("RGB")).astype(int)
+    upper, lower = (part[:60, :20] for part in (picture[4:], picture[164:]))
+    assert np.abs(upper - lower).max() <= 6, "beside their heads both see the same room"
+    assert picture[159:161, :20].max() < 40, "a line parts the rooms"
+
+
 def test_a_box_goes_to_its_place_and_eases(small_spec: Any, tmp_path: Path) -> None:
     right = {"x": 0.5, "y": 0.0, "width": 0.5, "height": 1.0}
     move = {"at": {"at": "time", "ms": 600}, "box": right, "ms": 400}

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from avatar.compose.blend import Sprite
 from avatar.compose.cues import Cue, CueWord
 from avatar.compose.fonts import Fonts
-from avatar.compose.layout import safe_area
+from avatar.compose.layout import Rect, line_chars, safe_area
 from avatar.compose.text import Run, TextStyle, drawable, text_lines
 from avatar.spec import Canvas, Captions
 
 WIDTH_PER_CHAR = 0.58
 """Mean width of a bold letter in font sizes."""
+LINE_HEIGHT = 1.35
+"""Of a line in its box, in font sizes."""
+Place = Literal["bottom", "middle", "top"]
 
 
 class BurnedCaptions:
@@ -20,11 +24,12 @@ class BurnedCaptions:
     passed; with a highlight once for each of its words.
     """
 
-    def __init__(self, cues: Sequence[Cue], form: Captions, canvas: Canvas, fonts: Fonts) -> None:
+    def __init__(
+        self, cues: Sequence[Cue], form: Captions, canvas: Canvas, fonts: Fonts, faces: Sequence[Rect] = ()
+    ) -> None:
         self._cues = cues
         self._fonts = fonts
         look = form.style
-        self._place = look.place
         self._highlight = look.highlight
         self._style = TextStyle(
             colour=form.colour,
@@ -34,11 +39,15 @@ class BurnedCaptions:
             outline=look.outline,
             outline_width=look.outline_width,
         )
-        self._area = safe_area(canvas)
+        safe = safe_area(canvas)
+        # In the middle of the picture, also where one side is less safe than the other.
+        margin = max(safe.x, canvas.width - safe.x - safe.width)
+        self._area = Rect(margin, safe.y, canvas.width - 2 * margin, safe.height)
         self._size_px = min(
             look.size * max(canvas.height, 0.6 * canvas.width),
-            self._area.width / (form.max_chars_per_line * WIDTH_PER_CHAR),
+            self._area.width / (line_chars(form, canvas) * WIDTH_PER_CHAR),
         )
+        self._place = self._free_place(look.place, form.max_lines, faces)
         self._next = 0
         self._drawn: tuple[tuple[int, int], Sprite | None] | None = None
 
@@ -78,13 +87,21 @@ class BurnedCaptions:
             self._style,
             self._fonts,
         )
-        height = sprite.pixels.shape[0]
-        tops = {
-            "bottom": sprite.y,
-            "middle": area.y + (area.height - height) // 2,
-            "top": area.y,
-        }
-        return Sprite(sprite.pixels, sprite.x, tops[self._place])
+        return Sprite(sprite.pixels, sprite.x, self._top(self._place, sprite.pixels.shape[0]))
+
+    def _top(self, place: Place, height: int) -> int:
+        room = self._area.height - height
+        return self._area.y + {"bottom": room, "middle": room // 2, "top": 0}[place]
+
+    def _free_place(self, chosen: Place, lines: int, faces: Sequence[Rect]) -> Place:
+        """Returns the chosen place, or the lowest one where captions cover no face, if there is any."""
+        height = round(lines * LINE_HEIGHT * self._size_px)
+        places: tuple[Place, ...] = (chosen, "bottom", "middle", "top")
+        for place in places:
+            across = Rect(self._area.x, self._top(place, height), self._area.width, height)
+            if all(face.within(across).empty for face in faces):
+                return place
+        return chosen
 
 
 def _spoken(words: Sequence[CueWord], ms: float) -> int:

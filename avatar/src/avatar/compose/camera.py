@@ -16,7 +16,17 @@ from avatar.compose.blend import Sprite, lay
 from avatar.compose.colour import Pixels, Planes
 from avatar.compose.layout import Rect, merge_rects, shape_of
 from avatar.compose.seats import share_canvas
-from avatar.spec import AvatarLayout, Box, Canvas, Framing, Notice, Scene, SetBackground, SourceBackground
+from avatar.spec import (
+    AvatarLayout,
+    Box,
+    Canvas,
+    Framing,
+    Notice,
+    RigFace,
+    Scene,
+    SetBackground,
+    SourceBackground,
+)
 from avatar.spec.sentences import ends_sentence
 from avatar.tracks import Word
 
@@ -51,6 +61,15 @@ _UPRIGHT: Mapping[str, AvatarLayout] = MappingProxyType(
     }
 )
 """Of 9:16 and 1:1: sides leave room above, not beside."""
+_UPRIGHT_DRAWN: Mapping[str, AvatarLayout] = MappingProxyType(
+    {
+        **_UPRIGHT,
+        "half": AvatarLayout(box=Box(x=0.12, y=0.24, width=0.76, height=0.76)),
+        "side_left": AvatarLayout(box=Box(x=0.05, y=0.38, width=0.62, height=0.62)),
+        "side_right": AvatarLayout(box=Box(x=0.33, y=0.38, width=0.62, height=0.62)),
+    }
+)
+"""Drawn characters reach over the sides of a box: it is narrow and high, and the chin is above captions."""
 _TURNS = {(False, False): None, (True, False): 0, (False, True): 1, (True, True): -1}
 """Codes of `cv2.flip` that bring what is (above, left of) a point to its right and below."""
 _NEEDS_A_SET: tuple[Framing, ...] = ("half", "side_left", "side_right")
@@ -64,7 +83,8 @@ def stage_scene(scene: Scene, canvas: Canvas) -> Scene:
     # Several speakers stand where their own layouts say.
     if framing is None or scene.speakers:
         return scene
-    layouts = _LYING if shape_of(canvas) == "16:9" else _UPRIGHT
+    upright = _UPRIGHT_DRAWN if isinstance(scene.face, RigFace) else _UPRIGHT
+    layouts = _LYING if shape_of(canvas) == "16:9" else upright
     layout = layouts[framing].model_copy(update={"moves": scene.layout.moves})
     changed: dict[str, object] = {"layout": layout}
     if framing in _NEEDS_A_SET and scene.background == SourceBackground():

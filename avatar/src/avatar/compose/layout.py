@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from avatar.spec import Box, Canvas
+from avatar.spec import Box, Canvas, Captions
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +94,27 @@ videos lay over the right and the bottom.
 """
 
 
+MAX_UPRIGHT_CHARS = 26
+"""In a line of captions of 9:16, which phones show at a hand's width."""
+
+
 def shape_of(canvas: Canvas) -> str:
     """The name of the safe area whose shape is nearest: 16:9, 9:16 or 1:1."""
     ratio = canvas.width / canvas.height
     return "16:9" if ratio > 1.3 else "9:16" if ratio < 0.8 else "1:1"
+
+
+def line_chars(form: Captions, canvas: Canvas) -> int:
+    """Returns how many characters a line of captions has at most."""
+    return min(form.max_chars_per_line, MAX_UPRIGHT_CHARS if shape_of(canvas) == "9:16" else 80)
+
+
+def face_of(box: Rect) -> Rect:
+    """Returns where a face is expected in the box of its speaker, from the brows to the chin."""
+    unit = min(box.height / 440, box.width / 345)
+    eyes = round((0.425 if box.width >= box.height else 0.39) * box.height)
+    half, above, below = (round(size * unit) for size in (75, 40, 96))
+    return Rect(box.x + box.width // 2 - half, box.y + eyes - above, 2 * half, above + below)
 
 
 def safe_area(canvas: Canvas) -> Rect:

@@ -17,10 +17,12 @@ from avatar.compose.blend import Sprite, lay
 from avatar.compose.colour import Pixels
 from avatar.compose.layout import Rect, place
 from avatar.compose.shapes import shape_mask
-from avatar.engines.base import Layer
+from avatar.engines.base import Layer, Reach
 from avatar.spec import AvatarLayout, Box, Canvas, Speaker
 from avatar.tracks import Word
 
+ARMS_REACH = 1.8
+"""Arms of characters that are cut out reach over the sides of their boxes, in widths of them."""
 Boxes = npt.NDArray[np.float64]
 """x, y, width and height in pixels of the canvas, shape (frames, 4)."""
 
@@ -76,6 +78,18 @@ class BoxPath:
         return BoxPath(
             np.column_stack([x - beside, y, wider, height]), (round(self.size[0] * by), self.size[1])
         )
+
+
+def room_for_arms(path: BoxPath, canvas: Canvas) -> tuple[BoxPath, Reach]:
+    """Returns the path with boxes that hold raised arms as far as the canvas shows them, and the room of the
+    character in them.
+    """
+    x, _, width, _ = path.boxes.T
+    middle = x + width / 2
+    span = path.size[0]
+    left, right = (round(float(np.median(side * span / width))) for side in (middle, canvas.width - middle))
+    seen = float((2 * np.maximum(middle, canvas.width - middle) / width).max())
+    return path.widen(max(1.0, min(ARMS_REACH, seen))), Reach(span, left, right)
 
 
 def box_path(

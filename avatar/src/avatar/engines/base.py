@@ -60,6 +60,17 @@ class EngineReport:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Holds the room of a drawn character in pixels of the engine's picture: the shoulders fit into the middle
+    `span` of the width, raised arms into `left` and `right` of the middle.
+    """
+
+    span: int
+    left: int
+    right: int
+
+
 class FaceEngine(Protocol):
     """Turns a ControlTrack into pictures of a face.
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
-from avatar.engines.base import EngineInfo, FaceEngine
+from avatar.engines.base import EngineInfo, FaceEngine, Reach
 from avatar.errors import Unavailable
 from avatar.spec import Face, MediaRef, PhotoFace, RigFace, VideoFace
 
@@ -31,11 +31,10 @@ def open_engine(
     resolve: Resolve,
     cache: Path,
     alpha: bool,
-    span: int | None = None,
+    reach: Reach | None = None,
 ) -> FaceEngine:
-    """The engine without networks for `face`, drawing pictures of `size` (width, height) in pixels. The
-    shoulders of a drawn character fit into the middle `span` of the width, in pixels; its arms may reach
-    further.
+    """The engine without networks for `face`, drawing pictures of `size` (width, height) in pixels. Without
+    `reach` a drawn character and its arms fit into the whole picture.
 
     `alpha` asks for the speaker alone (BGRA, background removed); otherwise the picture is opaque.
     Raises `Unavailable` when the engine's packages are missing, and whatever the engine says about its input.
@@ -43,7 +42,7 @@ def open_engine(
     if isinstance(face, RigFace):
         from avatar.engines.rig import open_rig
 
-        return open_rig(face.design or face.character, size, fps, alpha, span)
+        return open_rig(face.design or face.character, size, fps, alpha, reach)
     if isinstance(face, PhotoFace):
         from avatar.engines.mesh import open_photo
 

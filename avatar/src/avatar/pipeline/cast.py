@@ -16,9 +16,9 @@ from avatar.compose.background import blur_source
 from avatar.compose.blend import Sprite
 from avatar.compose.colour import Pixels
 from avatar.compose.layout import Rect
-from avatar.compose.seats import BoxPath, box_path, share_canvas, speaker_sprite
+from avatar.compose.seats import BoxPath, box_path, room_for_arms, share_canvas, speaker_sprite
 from avatar.encode.provenance import EngineRecord
-from avatar.engines.base import EngineReport
+from avatar.engines.base import EngineReport, Reach
 from avatar.pipeline.acting import motion_of
 from avatar.pipeline.context import Context
 from avatar.pipeline.face_engine import FaceOpened, engine_box, open_face
@@ -30,13 +30,24 @@ from avatar.speech.turns import script_of, track_of
 from avatar.timing import frames_of
 from avatar.tracks import ControlTrack, SpeechTrack
 
-ARMS_REACH = 1.8
-"""Arms of characters that are cut out reach over the sides of their boxes, in widths of them."""
-
 
 def is_cast(scene: Scene) -> bool:
     """Returns whether the speakers of a staged scene are drawn as a cast: several, or one that moves."""
     return bool(scene.speakers or scene.layout.moves) and any(one.layout.visible for one in scene.cast)
+
+
+def is_cut_out(scene: Scene) -> bool:
+    """Returns whether the speaker is cut out. In a rounded box or a circle their own background stays."""
+    background = scene.background
+    if isinstance(background, SourceBackground):
+        return background.blur > 0
+    return scene.layout.shape == "rectangle"
+
+
+def seat_of(scene: Scene, path: BoxPath, canvas: Canvas) -> tuple[BoxPath, Reach | None]:
+    """Returns where the speaker of a solo scene is drawn, and the room of a drawn character in it."""
+    is_free = is_cut_out(scene) and scene.layout.shape == "rectangle"
+    return room_for_arms(path, canvas) if is_free and isinstance(scene.face, RigFace) else (path, None)
 
 
 def solo_scenes(scene: Scene, speech: SpeechTrack, canvas: Canvas) -> Iterator[tuple[Scene, SpeechTrack]]:
@@ -149,15 +160,12 @@ def open_cast(
                 continue
             path = box_path(solo.layout, speech.words, frames, canvas, scene.id, warn)
             blur = solo.background.blur if isinstance(solo.background, SourceBackground) else 0.0
-            alpha = blur > 0 or (
-                not isinstance(solo.background, SourceBackground) and solo.layout.shape == "rectangle"
-            )
-            span = None
-            if alpha and isinstance(solo.face, RigFace) and solo.layout.shape == "rectangle":
-                span, path = path.size[0], path.widen(ARMS_REACH)
+            path, reach = seat_of(solo, path, canvas)
             box = engine_box(solo, Rect(0, 0, *path.size), context)
             size = (box.width, box.height)
-            face = open_face(spec, solo, size, own_speech, context, alpha=alpha, low=low, span=span)
+            face = open_face(
+                spec, solo, size, own_speech, context, alpha=is_cut_out(solo), low=low, reach=reach
+            )
             opened.callback(face.engine.close)
             # Two who move in step look like one behind a mirror.
             seeded = spec.model_copy(update={"seed": spec.seed + number})

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from avatar.compose.fitting import contain_size
 from avatar.compose.footage import footage_size
 from avatar.compose.layout import Rect
-from avatar.engines.base import FaceEngine
+from avatar.engines.base import FaceEngine, Reach
 from avatar.engines.neural.choice import Chosen, choose, require_weights, uses_networks
 from avatar.engines.registry import open_engine
 from avatar.engines.weights.checkpoint import import_torch
@@ -73,9 +73,9 @@ def open_face(
     *,
     alpha: bool,
     low: bool = False,
-    span: int | None = None,
+    reach: Reach | None = None,
 ) -> FaceOpened:
-    """The engine that the scene names, or the best for it here; `low` takes least of a card, `span` is that
+    """The engine that the scene names, or the best for it here; `low` takes least of a card, `reach` is that
     of `open_engine`.
 
     Raises what the engine says about its input; Unavailable `torch.unavailable`, `weights.missing` for a
@@ -92,7 +92,7 @@ def open_face(
             resolve=context.resolve,
             cache=context.cache,
             alpha=alpha,
-            span=span,
+            reach=reach,
         )
         return FaceOpened(engine, chosen, undriven=driven_by)
     if spec.canvas.rate.denominator != 1:

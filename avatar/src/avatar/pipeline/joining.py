@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from avatar.compose.cues import Cue, make_cues
+from avatar.compose.layout import line_chars
 from avatar.encode.joints import Fades, Reel, start_frames
 from avatar.pipeline.segment import SegmentFiles
 from avatar.spec import Notice, RenderSpec, Scene
@@ -65,7 +66,7 @@ def fades_of(spec: RenderSpec, frames: int) -> Fades:
 def film_cues(spec: RenderSpec, segments: Sequence[SegmentFiles], reels: Sequence[Reel]) -> list[Cue]:
     """The captions of the whole film. A caption never reaches from one scene into the next."""
     cues: list[Cue] = []
-    form = spec.output.captions
+    form, chars = spec.output.captions, line_chars(spec.output.captions, spec.canvas)
     starts = start_frames(reels)
     for number, (scene, segment) in enumerate(zip(spec.scenes, segments, strict=True)):
         last = starts[number + 1] if number + 1 < len(starts) else starts[number] + reels[number].frames
@@ -74,7 +75,7 @@ def film_cues(spec: RenderSpec, segments: Sequence[SegmentFiles], reels: Sequenc
         words = segment.record.words
         length = max(end - start, min(words[-1].end_ms if words else 0, segment.record.duration_ms))
         turns = segment.record.speaker_changes
-        for cue in make_cues(words, length, form.max_chars_per_line, form.max_lines, scene.language, turns):
+        for cue in make_cues(words, length, chars, form.max_lines, scene.language, turns):
             begins = max(start + cue.start_ms, cues[-1].end_ms if cues else 0)
             if start + cue.end_ms > begins:
                 cues.append(Cue(begins, start + cue.end_ms, cue.lines, cue.words))

@@ -17,7 +17,7 @@ from avatar.compose.colour import Pixels, Planes
 from avatar.compose.composer import Composer
 from avatar.compose.cues import make_cues
 from avatar.compose.fonts import Fonts
-from avatar.compose.layout import Rect, place
+from avatar.compose.layout import Rect, face_of, line_chars, place
 from avatar.compose.overlays import (
     FONTS_HINT,
     OverlayTrack,
@@ -25,12 +25,13 @@ from avatar.compose.overlays import (
     warn_missing_font,
     warn_missing_glyphs,
 )
+from avatar.compose.seats import box_path, share_canvas
 from avatar.compose.shapes import shape_mask
 from avatar.compose.text import letters_of
 from avatar.encode.provenance import EngineRecord
 from avatar.engines.base import EngineReport, Layer
 from avatar.errors import Unavailable
-from avatar.pipeline.cast import Cast, host_of, is_cast, open_cast
+from avatar.pipeline.cast import Cast, host_of, is_cast, is_cut_out, open_cast, seat_of
 from avatar.pipeline.context import Context
 from avatar.pipeline.face_engine import FaceOpened, engine_box, open_face
 from avatar.pipeline.mouth_check import MouthCheck
@@ -43,6 +44,7 @@ from avatar.spec import (
     RenderSpec,
     Scene,
     SourceBackground,
+    VideoBackground,
 )
 from avatar.timing import frames_of
 from avatar.tracks import ControlTrack, SpeechTrack
@@ -241,12 +243,20 @@ def open_scene(
         return SceneRenderer(None, composer, backdrop, lettering, shooter=shooter)
     if is_cast(scene):
         cast = open_cast(spec, scene, speech, canvas, context, warn, low=low)
-        composer = Composer(backdrop.still, Rect(0, 0, 0, 0))
+        composer = Composer(_in_shares(scene, backdrop.still, canvas, context), Rect(0, 0, 0, 0))
         return SceneRenderer(None, composer, backdrop, lettering, shooter=shooter, cast=cast)
-    box = engine_box(scene, place(scene.layout.box, canvas), context)
+    seat, reach = seat_of(scene, box_path(scene.layout, (), 1, canvas, scene.id, warn), canvas)
+    box = engine_box(scene, seat.at(0).rect, context)
     _, own_speech = host_of(scene, speech, canvas)
     face = open_face(
-        spec, scene, (box.width, box.height), own_speech, context, alpha=_without_background(scene), low=low
+        spec,
+        scene,
+        (box.width, box.height),
+        own_speech,
+        context,
+        alpha=is_cut_out(scene),
+        low=low,
+        reach=reach,
     )
     for notice in () if low else face.notices():
         warn(notice.model_copy(update={"scene": scene.id}))
@@ -271,12 +281,21 @@ def _stage_canvas(canvas: Canvas, scale: float) -> Canvas:
     return canvas.model_copy(update={"width": width, "height": height})
 
 
-def _without_background(scene: Scene) -> bool:
-    """Returns whether the speaker is cut out. In a rounded box or a circle their own background stays."""
-    background = scene.background
-    if isinstance(background, SourceBackground):
-        return background.blur > 0
-    return scene.layout.shape == "rectangle"
+def _in_shares(scene: Scene, still: Pixels, canvas: Canvas, context: Context) -> Pixels:
+    """Returns the still backdrop, one for each of the speakers who share an upright canvas above each other:
+    before a common one the upper ones would have no body.
+    """
+    if canvas.height <= canvas.width or isinstance(scene.background, SourceBackground | VideoBackground):
+        return still
+    layouts = zip(scene.cast, share_canvas(scene.cast, canvas), strict=True)
+    shares = [place(layout.box, canvas) for one, layout in layouts if layout.box != one.layout.box]
+    still = still.copy()
+    for share in shares:
+        size = canvas.model_copy(update={"height": share.height})
+        still[share.rows] = open_backdrop(scene.background, size, context.resolve, context.cache).still
+    for share in shares[1:]:
+        still[share.y - 2 : share.y + 2] = 0
+    return still
 
 
 def _behind(still: Pixels, picture: Pixels, box: Rect, mask: Pixels | None) -> Pixels:
@@ -295,13 +314,13 @@ def _captions(
     cues = make_cues(
         speech.words,
         speech.duration_ms,
-        form.max_chars_per_line,
+        line_chars(form, spec.canvas),
         form.max_lines,
         scene.language,
         speech.speaker_changes,
     )
     warn_missing_font(form.style.font, fonts, scene.id, warn)
-    captions = BurnedCaptions(cues, form, spec.canvas, fonts)
+    captions = BurnedCaptions(cues, form, spec.canvas, fonts, _faces_of(scene, spec.canvas))
     missing = captions.missing_glyphs()
     if not (letters := letters_of(missing)):
         warn_missing_glyphs(missing, scene.id, warn)
@@ -312,6 +331,13 @@ def _captions(
     soft = "The soft ones beside the video are whole."
     warn(Notice(code="captions.no_font", message=f"{message} {soft} {FONTS_HINT}", scene=scene.id))
     return None
+
+
+def _faces_of(scene: Scene, canvas: Canvas) -> list[Rect]:
+    """Returns where faces are on the canvas, also those of speakers who move there."""
+    layouts = [one for one in share_canvas(scene.cast, canvas) if one.visible]
+    boxes = [box for one in layouts for box in (one.box, *(move.box for move in one.moves))]
+    return [face_of(place(box, canvas)) for box in boxes]
 
 
 def _behind_layer(still: Pixels, box: Rect, mask: Pixels | None, blur: float, layer: Layer) -> Pixels:

@@ -29,7 +29,9 @@ class Captions(SpecModel):
 
     mode: Literal["none", "soft", "burned", "both"] = "soft"
     colour: Colour = "#ffffff"
-    max_chars_per_line: int = Field(default=42, ge=16, le=80)
+    max_chars_per_line: int = Field(
+        default=42, ge=16, le=80, description="upright videos have at most 26: their letters are larger"
+    )
     max_lines: int = Field(default=2, ge=1, le=3)
     style: CaptionStyle = CaptionStyle()
 

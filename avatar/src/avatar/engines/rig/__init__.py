@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from avatar.engines.base import Reach
 from avatar.engines.rig.characters import load_character
 from avatar.engines.rig.engine import RigEngine
 from avatar.engines.rig.maker.build import build_character
@@ -11,7 +12,7 @@ __all__ = ["RigEngine", "load_character", "open_rig"]
 
 
 def open_rig(
-    character: str | Design, size: tuple[int, int], fps: int, alpha: bool, span: int | None = None
+    character: str | Design, size: tuple[int, int], fps: int, alpha: bool, reach: Reach | None = None
 ) -> RigEngine:
     """The engine for a drawn character by its name or its design, `size` = (width, height) in pixels.
 
@@ -19,5 +20,5 @@ def open_rig(
     Raises InvalidInput `face.unknown_character`.
     """
     if isinstance(character, Design):
-        return RigEngine(build_character(character), size, alpha, span)
-    return RigEngine(load_character(character), size, alpha, span)
+        return RigEngine(build_character(character), size, alpha, reach)
+    return RigEngine(load_character(character), size, alpha, reach)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from avatar.engines.rig.geometry import Points
+from avatar.engines.rig.geometry import Points, near
 from avatar.timing.noise import glide
 from avatar.tracks import GestureCue
 
 RAISE_S, CHANGE_S, LOWER_S = 0.60, 0.42, 0.75
 """From below the picture up, from one gesture to the next, and down again."""
+LONG, WIDE = 150.0, 72.0
+"""Of a hand: from the wrist to the fingertips, and from its middle to a thumb that stands off; in units."""
+BEFORE_CHEST = (84.0, 252.0)
+"""Where a wrist is in a picture as narrow as the shoulders: the fingers end below the chin."""
 DRIFT = 1.6
 """Units that a raised hand wanders: nobody holds one quite still."""
 
@@ -43,6 +47,31 @@ class ArmPose:
     shrug: float = 0.0
     held: float = 0.0
     swivel: float = 0.0
+
+    def within(self, room: float) -> ArmPose:
+        """Returns the pose with its hand drawn in before the chest and turned up, as far as it takes to reach
+        no further than `room` units from the middle.
+        """
+        if self.wrist[0] + self.hand_reach <= room:
+            return self
+        low, high = 0.0, 1.0
+        for _ in range(10):
+            share = (low + high) / 2
+            arm = self._drawn_in(share)
+            low, high = (low, share) if arm.wrist[0] + arm.hand_reach <= room else (share, high)
+        return self._drawn_in(high)
+
+    def _drawn_in(self, share: float) -> ArmPose:
+        x, y, z = self.wrist
+        x0, y0 = BEFORE_CHEST
+        inwards = (x + share * min(0.0, x0 - x), y + share * max(0.0, y0 - y), z)
+        return replace(self, wrist=inwards, aim=min(self.aim, self.aim * (1 - share)))
+
+    @property
+    def hand_reach(self) -> float:
+        """Returns how far the hand reaches outwards from the wrist, in units."""
+        aim = math.radians(self.aim)
+        return (LONG * max(math.sin(aim), 0.0) + WIDE * abs(math.cos(aim))) * near(self.wrist[2])
 
     def vector(self) -> Points:
         """Returns all values, float64 (16,), in the order of the fields."""

@@ -10,8 +10,8 @@ import skia
 from avatar.engines.rig import geometry
 from avatar.engines.rig.arm_motion import ArmPose
 from avatar.engines.rig.artwork import Arms, Linear, Skin
-from avatar.engines.rig.geometry import Points
-from avatar.engines.rig.hand import HandPart, near
+from avatar.engines.rig.geometry import Points, near
+from avatar.engines.rig.hand import HandPart
 from avatar.engines.rig.paint import blend, clear, paint
 from avatar.engines.rig.pose import NECK_PIVOT, Pose, map_points
 from avatar.engines.rig.torso import TorsoField

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
@@ -13,11 +12,10 @@ import cv2
 import numpy as np
 import skia
 
-from avatar.engines.base import EngineInfo, EngineReport, Layer, Pixels
+from avatar.engines.base import EngineInfo, EngineReport, Layer, Pixels, Reach
 from avatar.engines.rig.arm_motion import ArmPose
 from avatar.engines.rig.artwork import Backdrop, Character, Linear, Radial
 from avatar.engines.rig.figure import Figure
-from avatar.engines.rig.hand import near
 from avatar.engines.rig.paint import clear, paint, soft
 from avatar.engines.rig.pose import Pose, poses
 from avatar.engines.rig.sheet import Sheet
@@ -35,6 +33,8 @@ INFO = EngineInfo(
 Box = tuple[int, int, int, int]
 ARM_REACHES = (0.0, 300.0, 430.0)
 """Half the width that a raised arm needs, in units: hanging, before the body, stretched out."""
+BODY = 380.0
+"""How far a picture may show the body, in units: hands that hang are below."""
 _LONG_SIDE = 960
 """The blurred picture holds no detail: it is painted small and enlarged."""
 
@@ -58,22 +58,19 @@ def _reach_of(arm: ArmPose | None) -> int:
     """Returns which of `ARM_REACHES` holds the arm."""
     if arm is None:
         return 0
-    x, _, z = arm.wrist
-    aim = math.radians(arm.aim)
-    hand = (150.0 * max(math.sin(aim), 0.0) + 72.0 * abs(math.cos(aim))) * near(z) * 1.1
-    return 1 if x + hand <= ARM_REACHES[1] and x <= 205.0 else 2
+    x = arm.wrist[0]
+    return 1 if x + 1.1 * arm.hand_reach <= ARM_REACHES[1] and x <= 205.0 else 2
 
 
-def framing(size: tuple[int, int], top: float, span: int | None = None) -> Frame:
-    """Head and shoulders for any picture shape: the head with room to move is never cut. The shoulders fit
-    into the middle `span` pixels of the width.
-    """
+def framing(size: tuple[int, int], top: float, reach: Reach | None = None) -> Frame:
+    """Head and shoulders for any picture shape: the head with room to move is never cut."""
     height = size[1]
-    width = size[0] if span is None else min(span, size[0])
-    scale = min(height / 440.0, width / 310.0)
+    width = size[0] if reach is None else min(reach.span, size[0])
+    # Narrower, a hand would not fit beside the neck.
+    scale = min(height / 440.0, width / 345.0)
     headroom = (26.0 - top) * scale
     eye_line = 0.425 * height if width >= height else 0.39 * height
-    return Frame(scale, size[0] / 2, max(eye_line, headroom))
+    return Frame(scale, size[0] / 2, max(eye_line, headroom, height - BODY * scale))
 
 
 def _without_alpha(pixels: Pixels) -> Pixels:
@@ -96,12 +93,14 @@ class RigEngine:
     """A `FaceEngine`. The figure is drawn over a copy of the studio, in the only box it can ever reach."""
 
     def __init__(
-        self, character: Character, size: tuple[int, int], alpha: bool, span: int | None = None
+        self, character: Character, size: tuple[int, int], alpha: bool, reach: Reach | None = None
     ) -> None:
         self.info = INFO
         self.size = size
         self._alpha = alpha
-        self._frame = framing(size, character.top, span)
+        self._frame = framing(size, character.top, reach)
+        seen = reach or Reach(size[0], size[0] // 2, size[0] // 2)
+        self._room = (seen.left / self._frame.scale, seen.right / self._frame.scale)
         self._figure = Figure(character, self._frame.view(size))
         wall = np.zeros((size[1], size[0], 4), np.uint8) if alpha else studio(character.backdrop, size)
         if not alpha:  # Cut out, its soft edges would lie over themselves: there each frame draws it.
@@ -131,7 +130,12 @@ class RigEngine:
         )
 
     def items(self, track: ControlTrack) -> Iterator[Pose]:
-        return poses(track)
+        for pose in poses(track):
+            left, right = (
+                None if arm is None else arm.within(room)
+                for arm, room in zip(pose.arms, self._room, strict=True)
+            )
+            yield pose if pose.arms == (left, right) else replace(pose, arms=(left, right))
 
     def draw(self, item: Any) -> Layer:
         left, right = (_reach_of(arm) for arm in item.arms)

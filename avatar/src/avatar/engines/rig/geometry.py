@@ -12,6 +12,15 @@ Points = npt.NDArray[np.float64]
 """Control points, float64 of shape (n, 2)."""
 
 
+_VIEW = 900.0
+"""Distance of the viewer for the size of what comes near, in units."""
+
+
+def near(z: float) -> float:
+    """Returns the scale of what is `z` units nearer to the viewer than the body."""
+    return 1.0 + max(min(z, 300.0), -300.0) / _VIEW
+
+
 def smoothstep(low: float, high: float, x: npt.ArrayLike) -> npt.NDArray[np.float64]:
     """Returns 0 below `low`, 1 above `high`, and a smooth way between, in the shape of `x`."""
     t = np.clip((np.asarray(x, np.float64) - low) / (high - low), 0.0, 1.0)

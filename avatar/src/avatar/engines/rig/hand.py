@@ -13,7 +13,7 @@ import skia
 from avatar.engines.rig import geometry
 from avatar.engines.rig.arm_motion import ArmPose
 from avatar.engines.rig.artwork import Arms, Linear, Skin
-from avatar.engines.rig.geometry import Points
+from avatar.engines.rig.geometry import Points, near
 from avatar.engines.rig.paint import blend, clear, paint
 
 # The presenter's left hand with the palm to the viewer: fingers along +y, thumb at -x, palm normal +z.
@@ -37,8 +37,6 @@ _THICKNESS = np.array([0.0, 0.0, 6.5])
 _CONTOUR = 1.25
 _FRONT = 9.0
 """A finger whose middle lies that much before or behind the palm is drawn over or under it."""
-_VIEW = 900.0
-"""Distance of the viewer for the size of what comes near, in units."""
 
 
 _Place = Callable[[Points], Points]
@@ -49,11 +47,6 @@ class _Finger:
     joints: Points
     """(4, 3): x, y in the picture, z towards the viewer."""
     radii: tuple[float, ...]
-
-
-def near(z: float) -> float:
-    """Returns the scale of what is `z` units nearer to the viewer than the body."""
-    return 1.0 + max(min(z, 300.0), -300.0) / _VIEW
 
 
 class HandPart:
