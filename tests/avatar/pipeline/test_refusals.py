@@ -80,14 +80,21 @@ def test_a_plain_service_voice_and_a_hidden_face_need_no_consent():
     require_consent(Scene.model_validate({"id": "a", "script": "x", **hidden}))
 
 
-def test_consent_is_asked_before_any_scene_is_made(tmp_path, small_spec):
-    spec = RenderSpec.model_validate(
-        small_spec({"id": "a"}, {"id": "b", "face": {"kind": "photo", "image": {"path": "x.jpg"}}})
-    )
+@pytest.mark.parametrize(
+    ("last", "film", "code"),
+    [
+        ({"face": {"kind": "photo", "image": {"path": "x.jpg"}}}, {}, "consent.required"),
+        ({"face": {"kind": "rig", "character": "nobody"}}, {}, "face.unknown_character"),
+        ({"background": {"kind": "image", "image": {"path": "/nowhere/b.png"}}}, {}, "media.missing"),
+        ({}, {"music": {"audio": {"path": "/nowhere/m.mp3"}}}, "media.missing"),
+    ],
+)
+def test_what_the_last_scene_lacks_is_found_before_any_is_made(tmp_path, small_spec, last, film, code):
+    spec = RenderSpec.model_validate(small_spec({"id": "a"}, {"id": "b", **last}, **film))
     events: list[object] = []
-    with pytest.raises(InvalidInput, match="consent"):
+    with pytest.raises(InvalidInput) as caught:
         render_video(spec, tmp_path / "out" / "o.mp4", Context(cache=tmp_path, tell=events.append))
-    assert events == []
+    assert caught.value.code == code and events == []
     assert not (tmp_path / "out").exists()
 
 

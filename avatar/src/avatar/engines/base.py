@@ -62,8 +62,8 @@ class EngineReport:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """Holds the room of a drawn character in pixels of the engine's picture: the shoulders fit into the middle
-    `span` of the width, raised arms into `left` and `right` of the middle.
+    """Holds the room of a drawn character, in pixels of the engine's picture: the shoulders fit into the
+    middle `span` of the width, raised arms into `left` and `right` of the middle.
     """
 
     span: int

@@ -15,7 +15,7 @@ from avatar.errors import InvalidInput
 NAMES = ("nova", "milo", "vera")
 
 
-def load_character(name: str) -> Character:
+def require_character(name: str) -> None:
     """Raises InvalidInput `face.unknown_character` with the names that exist."""
     if name not in NAMES:
         raise InvalidInput(
@@ -23,5 +23,10 @@ def load_character(name: str) -> Character:
             f"There is no drawn character {name!r}.",
             f"Choose one of: {', '.join(NAMES)}.",
         )
+
+
+def load_character(name: str) -> Character:
+    """Returns a character by its name. Raises InvalidInput `face.unknown_character`."""
+    require_character(name)
     character: Character = import_module(f"avatar.engines.rig.characters.{name}").CHARACTER
     return character
