@@ -9,7 +9,7 @@ from typing import Any
 
 from rapidfuzz import fuzz, process
 
-from agent.answering.calls import prepare_record, undo_of, words_of, words_of_thing
+from agent.answering.calls import change_project_first, prepare_record, undo_of, words_of, words_of_thing
 from agent.answering.deciding import DecidingTurn
 from agent.answering.planning import calls_of, with_words_of_now, words_of_plan
 from agent.events import Failure, Text
@@ -97,8 +97,13 @@ class AskingTurn(DecidingTurn):
         elif question.intent == UNDO:
             await self._ask_to_take_back(question)
         elif question.about in YES_OR_NO:
-            choices = tuple(with_words_of_now(one, self.world, replies) for one in question.choices)
-            question = replace(question, choices=choices)
+            choices = tuple(
+                with_words_of_now(part, self.world, replies)
+                for one in question.choices
+                for part in change_project_first(one)
+            )
+            about = question.about if len(choices) == len(question.choices) else "confirm_all"
+            question = replace(question, about=about, choices=choices)
             which = self._ambiguous(replace(decision, calls=question.choices))
             if which is None:
                 await self._ask_yes_or_no(question)

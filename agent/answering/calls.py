@@ -22,7 +22,7 @@ LAST = "last"
 _VERSION = "version_before"
 _NEW_PROJECT = "project_made"
 """Of an edited project: the version that was kept before the edit."""
-LOOK = frozenset({"quality", "shape", "captions", "persona"})
+LOOK = frozenset({"quality", "shape", "captions", "persona", "background", "pace"})
 """Arguments of a video that are its project's, where it has one."""
 
 

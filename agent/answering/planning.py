@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from agent.answering.calls import prepare_record, words_of
+from agent.answering.calls import change_project_first, prepare_record, words_of
 from agent.answering.replies import Replies
 from agent.tools.toolset import Toolset
 from agent.tools.triggers import check_plannable
@@ -26,10 +26,11 @@ def calls_of(
     calls: list[CallRecord] = []
     later: list[dict[str, Any]] = []
     for step in steps:
+        parts = [part for call in step.calls for part in change_project_first(call)]
         if step.condition.kind == "now":
-            calls += step.calls
+            calls += parts
             continue
-        prepared = [prepare_record(toolset, call, world) for call in step.calls]
+        prepared = [prepare_record(toolset, call, world) for call in parts]
         for call in prepared:
             check_plannable(principal, call)
         stored = [

@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from avatar.spec import RenderSpec
 from conversing import Conversing, calls, result
 
 from agent.answering import state as conversation_state
@@ -72,6 +73,21 @@ async def test_the_same_again_with_another_presenter_and_back(services: Services
     assert back["render_id"] == result(again)["render_id"]
     assert back["state"] == "cancelled"
     assert (await services.studio.renders.get(first)).state == "queued"
+
+
+async def test_a_square_video_of_two_presenters_is_made_after_a_yes(
+    services: Services, talk: Conversing
+) -> None:
+    asked = question(
+        await talk.say("Make a square video, Nova and Vera talk: Nova: Hello Vera. Vera: The tide is high.")
+    )
+    assert "square" in asked.text and asked.choices
+    done = await talk.say("yes")
+    assert calls(done) == ["edit_project", "edit_project", "edit_project", "edit_project", "make_render"]
+    [render] = await services.studio.renders.list()
+    spec = (await services.studio.renders.detail(render.id)).spec
+    assert isinstance(spec, RenderSpec) and spec.canvas.width == spec.canvas.height
+    assert [scene.script for scene in spec.scenes] == ["Hello Vera", "The tide is high"]
 
 
 async def test_machines_with_graphics_cards_are_asked_for_in_any_words(talk: Conversing) -> None:
