@@ -312,7 +312,7 @@ def is_answered_elsewhere(entering: Entering, studio: Studio, microphone: Microp
         meant.click()
     # The grammar takes the word “here” at its end, and may hear it in what follows.
     expect(utterance).to_have_text(re.compile(f"^{LONG_ANSWER}( here)?$"), timeout=PATIENCE_MS)
-    heard = utterance.inner_text()
+    words = utterance.inner_text()
     until(page, "speaking")
     eventually(
         lambda: float(measure(page, "Mouth")) > 0.1 and float(measure(page, "Amplitude")) > 0.1, "speech"
@@ -320,7 +320,7 @@ def is_answered_elsewhere(entering: Entering, studio: Studio, microphone: Microp
     page.get_by_role("button", name="Interrupt").click()
     until(page, "listening")
     eventually(lambda: float(measure(page, "Amplitude")) == 0, "silence")
-    assert sockets == [] and turns(studio, page) == [heard]
+    assert sockets == [] and turns(studio, page) == [words]
     second = page.context.new_page()
     second.add_init_script(
         f"sessionStorage.setItem('soundstage.session', {json.dumps(page.evaluate(SESSION))})"
