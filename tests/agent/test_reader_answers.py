@@ -81,7 +81,7 @@ async def test_a_square_video_of_two_presenters_is_made_after_a_yes(
     offer = question(
         await talk.say("Make a square video, Nova and Vera talk: Nova: Hello Vera. Vera: The tide is high.")
     )
-    assert "square" in offer.text and asked.choices
+    assert "square" in offer.text and offer.choices
     done = await talk.say("yes")
     assert calls(done) == ["edit_project", "edit_project", "edit_project", "edit_project", "make_render"]
     [render] = await services.studio.renders.list()
