@@ -16,6 +16,7 @@ from agent.tools.paces import PACE, Pace, with_pace, without_pace
 from agent.tools.personas.lookup import persona_named
 from agent.tools.plan import Change, Plan, change
 from agent.tools.projects.tools import (
+    MAX_PROJECTS,
     ProjectRef,
     SceneLine,
     SceneRef,
@@ -42,6 +43,7 @@ Action = Literal[
     "add_scene",
     "change_scene",
     "move_scene",
+    "duplicate_scene",
     "delete_scene",
     "restore",
     "delete",
@@ -53,6 +55,7 @@ _NEEDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "rename": ("title",),
         "change_scene": ("scene",),
         "move_scene": ("scene",),
+        "duplicate_scene": ("scene",),
         "delete_scene": ("scene",),
     }
 )
@@ -159,7 +162,7 @@ async def _planned(context: ToolContext, request: EditProject) -> Plan:
     scenes = await context.studio.scenes.list(project.id)
     if request.persona is not None:
         persona_named(context, request.persona)
-    if request.action in ("add_scene", "move_scene"):
+    if request.action in ("add_scene", "move_scene", "duplicate_scene"):
         _place(project, scenes, request)
     if request.brand is not None:
         await _brand(context, request.brand)
@@ -176,7 +179,7 @@ async def _planned(context: ToolContext, request: EditProject) -> Plan:
             lost = [Change(what=_line("Delete", scene), where=where) for scene in scenes]
             what = f"Delete it for good with {with_it}; its videos stay"
             return Plan(changes=(Change(what=what, where=where, deletes=True), *lost))
-        case "delete_scene" | "change_scene" | "move_scene":
+        case "delete_scene" | "change_scene" | "move_scene" | "duplicate_scene":
             scene = scene_named(project, scenes, request.scene or "")
             verb = request.action.removesuffix("_scene").capitalize()
             chosen = request.model_dump(exclude_none=True, exclude={"action", "project", "scene", "forever"})
@@ -196,6 +199,7 @@ async def _planned(context: ToolContext, request: EditProject) -> Plan:
         "add_scene": Act("write", "scene:create", at_most={"script": 100000}),
         "change_scene": Act("write", "scene:update", at_most={"script": 100000}),
         "move_scene": Act("write", "scene:update"),
+        "duplicate_scene": Act("write", "scene:create"),
         "delete_scene": Act("destructive", "scene:delete", approvers=0),
         "restore": Act("write", "project:update"),
         "delete": Act(
@@ -209,7 +213,7 @@ async def _planned(context: ToolContext, request: EditProject) -> Plan:
     plan=_planned,
 )
 async def edit_project(context: ToolContext, request: EditProject) -> ProjectEdited:
-    """Make a project, or change it or its scenes: add, change, move, delete, rename, go back."""
+    """Make a project, or change it or its scenes: add, change, move, copy, delete, rename, go back."""
     return await _ACTIONS[request.action](context, request)
 
 
@@ -223,6 +227,9 @@ async def _create(context: ToolContext, request: EditProject) -> ProjectEdited:
         )
     )
     done = f"The project “{project.title}” is there. Say “Add a scene where {persona.name} says: Hello”."
+    known = await context.studio.projects.list(MAX_PROJECTS)
+    if any(one.title.casefold() == project.title.casefold() and one.id != project.id for one in known):
+        done = f"{done} Another project is called so, too; this one is {project.slug}."
     return ProjectEdited(project_id=project.id, project=project.title, done=done)
 
 
@@ -353,6 +360,19 @@ async def _move_scene(context: ToolContext, request: EditProject) -> ProjectEdit
     return await _edited(context, project, done, version=saved.number)
 
 
+async def _duplicate_scene(context: ToolContext, request: EditProject) -> ProjectEdited:
+    """Makes another scene that is the same in all but its id, behind the first one or at the place named."""
+    project, scenes, scene = await _scene(context, request)
+    is_placed = any((request.to, request.before, request.after))
+    place = _place(project, scenes, request) if is_placed else scene.position + 1
+    body = {name: getattr(scene, name) for name in SceneDraft.model_fields if name != "position"}
+    created = await context.studio.scenes.create(project.id, SceneDraft(**body, position=place))
+    original = scene.position + 1 + (created.position <= scene.position)
+    done = f"Scene {created.position + 1} of “{project.title}” is a copy of scene {original}."
+    edited = await _edited(context, project, done)
+    return edited.model_copy(update={"scene_id": created.id})
+
+
 async def _delete_scene(context: ToolContext, request: EditProject) -> ProjectEdited:
     project, _, scene = await _scene(context, request)
     saved = await context.studio.versions.keep(project.id, "before a scene was deleted")
@@ -420,6 +440,7 @@ _ACTIONS: Mapping[str, Callable[[ToolContext, EditProject], Awaitable[ProjectEdi
         "add_scene": _add_scene,
         "change_scene": _change_scene,
         "move_scene": _move_scene,
+        "duplicate_scene": _duplicate_scene,
         "delete_scene": _delete_scene,
         "restore": _restore,
         "delete": _delete,
