@@ -16,7 +16,7 @@ from agent.events import Failure, Text
 from agent.tools.plan import Change
 from agent.understanding import NotUnderstood, Understanding
 from agent.understanding.decision import Decision
-from agent.understanding.dialogue import UNDO, YES_OR_NO, CallRecord, Question
+from agent.understanding.dialogue import SAME_TITLE, UNDO, YES_OR_NO, CallRecord, Question
 from agent.understanding.slots import kinds_named
 from agent.understanding.world import Thing, fold
 from soundstage.errors import Invalid
@@ -111,6 +111,10 @@ class AskingTurn(DecidingTurn):
                 await self._question(replies.text("ask", "which"), *which)
         elif decision.about == "unknown":
             await self._ask_unknown(decision, question)
+        elif decision.about == SAME_TITLE:
+            title = self._name_of("project", str(question.choices[0].arguments["project"]))
+            labels = [replies.text("ask", name) for name in ("add_to_project", "other_project")]
+            await self._question(replies.text("ask", SAME_TITLE, name=title), question, labels)
         else:
             labels = [words_of(call, self.world, replies) for call in question.choices]
             await self._question(replies.text("ask", "which"), question, labels)

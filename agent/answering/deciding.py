@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,13 +21,14 @@ from agent.understanding.agreement import NAMED, agreement, choose, exists
 from agent.understanding.asides import HOW
 from agent.understanding.changes import matches, replacement_in
 from agent.understanding.decision import Decision
-from agent.understanding.dialogue import YES_OR_NO, CallRecord, Dialogue, Question
+from agent.understanding.dialogue import SAME_TITLE, YES_OR_NO, CallRecord, Dialogue, Question
 from agent.understanding.doubt import confidence, signs
 from agent.understanding.intents import NEEDS_YES, READS
 from agent.understanding.interpreter import Interpreter
 from agent.understanding.references import with_referent
+from agent.understanding.titles import with_own_title
 from agent.understanding.values import text_after_lead
-from agent.understanding.wording import EMPTY_LINE, has_quoted_text
+from agent.understanding.wording import EMPTY_LINE, has_quoted_text, with_capital
 from agent.understanding.world import World, fold
 from soundstage.database import utcnow
 
@@ -36,7 +38,7 @@ CERTAIN_CALL = 2.0
 """The same for a change, in log-odds that it is wholly right."""
 SURE_WITHOUT_FARM = 0.75
 GREETINGS = frozenset({"greeting", "thanks", "goodbye", "smalltalk"})
-OF_SCENES = frozenset({"edit_project.change_scene", "edit_project.move_scene", "edit_project.delete_scene"})
+OF_SCENES = frozenset(f"edit_project.{action}_scene" for action in ("change", "move", "duplicate", "delete"))
 OF_CHANGES = frozenset({"undo", "correction", "more"})
 
 
@@ -81,6 +83,27 @@ class DecidingTurn:
 
     async def decide(self, parsed: Understanding | NotUnderstood) -> Decision | None:
         """Returns the decision; None where the grammar's meaning is the whole of what was said."""
+        decision, question = await self._decide(parsed), self.state.dialogue.question
+        if self._answers_question and question is not None and question.about == SAME_TITLE:
+            return decision
+        if decision is None and isinstance(parsed, Understanding) and parsed.tool is not None:
+            whole = Decision("calls", calls=(CallRecord(_intent(parsed), parsed.arguments),))
+            found = with_own_title(whole, self.world)
+            return None if found is whole else found
+        return None if decision is None else self._with_capitals(with_own_title(decision, self.world))
+
+    def _with_capitals(self, decision: Decision) -> Decision:
+        """Returns a decision whose scripts, as far as they are words of this utterance, begin so."""
+
+        def capitalise(calls: Sequence[CallRecord]) -> tuple[CallRecord, ...]:
+            return tuple(replace(one, arguments=with_capital(one.arguments, self.utterance)) for one in calls)
+
+        question = decision.question
+        if question is not None and question.choices:
+            question = replace(question, choices=capitalise(question.choices))
+        return replace(decision, calls=capitalise(decision.calls), question=question)
+
+    async def _decide(self, parsed: Understanding | NotUnderstood) -> Decision | None:
         dialogue, question = self.state.dialogue, self.state.dialogue.question
         if self.state.approval_id is not None:
             # What waited for an approval may have been done since.

@@ -16,7 +16,7 @@ from agent.understanding.candidates import (
 from agent.understanding.changes import LOOK, SHORT_WORDS, text_after_colon
 from agent.understanding.corrections import Corrections, reports_speech, wants_both
 from agent.understanding.decision import SURE_CHANGED, SURE_INTENT, SURE_OTHER, Decision, ask_about
-from agent.understanding.dialogue import FOCUS_SLOTS, INSTEAD, YES_OR_NO, CallRecord, Question
+from agent.understanding.dialogue import FOCUS_SLOTS, INSTEAD, SAME_TITLE, YES_OR_NO, CallRecord, Question
 from agent.understanding.intents import DESTRUCTIVE, NEEDS_WORD, READS, SHOWS
 from agent.understanding.labels import fields, has_other_label
 from agent.understanding.open_questions import Fit, fit_of, is_bare_choice
@@ -24,6 +24,7 @@ from agent.understanding.reader import MOST_CHARS, Candidate
 from agent.understanding.references import is_bare, same_of
 from agent.understanding.sentence import quotations
 from agent.understanding.slots import FIXED, FREE_TEXTS, Filled
+from agent.understanding.titles import choice_of_project
 from agent.understanding.turn import NAMES
 from agent.understanding.world import Thing, fold
 
@@ -286,6 +287,8 @@ class FollowUp(Corrections):
         return None if merged is None else ask_about("confirm", [CallRecord(chosen.intent, merged)])
 
     def _choice_of(self, question: Question, text: str, best: Candidate) -> CallRecord | None:
+        if question.about == SAME_TITLE and (meant := choice_of_project(question.choices, text)) is not None:
+            return meant
         if best.intent == "act.yes" and best.sureness >= SURE_INTENT and len(question.choices) == 1:
             return question.choices[0]
         place = values.ordinal(text) if is_bare_choice(text) else None
