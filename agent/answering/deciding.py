@@ -19,7 +19,7 @@ from agent.turns.tool_call import ToolCaller
 from agent.understanding import NotUnderstood, Understanding
 from agent.understanding.agreement import NAMED, agreement, choose, exists
 from agent.understanding.asides import HOW
-from agent.understanding.changes import matches, replacement_in
+from agent.understanding.changes import kind_of_voice, matches, replacement_in
 from agent.understanding.decision import Decision
 from agent.understanding.dialogue import SAME_TITLE, YES_OR_NO, CallRecord, Dialogue, Question
 from agent.understanding.doubt import confidence, signs
@@ -88,9 +88,24 @@ class DecidingTurn:
             return decision
         if decision is None and isinstance(parsed, Understanding) and parsed.tool is not None:
             whole = Decision("calls", calls=(CallRecord(_intent(parsed), parsed.arguments),))
-            found = with_own_title(whole, self.world)
+            found = self._with_voice(with_own_title(whole, self.world))
             return None if found is whole else found
-        return None if decision is None else self._with_capitals(with_own_title(decision, self.world))
+        if decision is None:
+            return None
+        return self._with_capitals(self._with_voice(with_own_title(decision, self.world)))
+
+    def _with_voice(self, decision: Decision) -> Decision:
+        """Returns the question who shall speak, where a call names a kind of voice and no presenter: “a video
+        with a male voice that says hello”.
+        """
+        call = decision.calls[0] if decision.kind == "calls" and len(decision.calls) == 1 else None
+        named = str(call.arguments.get("persona") or "") if call is not None else ""
+        voice = kind_of_voice(named)
+        if call is None or voice is None or exists("persona", named, self.world):
+            return decision
+        arguments = {name: value for name, value in call.arguments.items() if name != "persona"}
+        question = Question("missing", call.intent, arguments, ("persona",))
+        return Decision("ask", about="voice", topic=voice, question=question)
 
     def _with_capitals(self, decision: Decision) -> Decision:
         """Returns a decision whose scripts, as far as they are words of this utterance, begin so."""

@@ -15,8 +15,8 @@ from agent.understanding import values
 
 WHOLE = frozenset({
     "about_me", "also_that", "complains", "corrects", "films_it", "forgets_it", "instead_of", "other_name",
-    "sets_time", "swaps", "which_language", "takes_back", "what_did_you_do", "what_do_you_mean", "who_spoke",
-    "why_do_you_ask"
+    "other_voice", "sets_time", "swaps", "which_language", "takes_back", "what_did_you_do",
+    "what_do_you_mean", "who_spoke", "why_do_you_ask"
 })  # fmt: skip
 """Patterns that an utterance matches from its beginning to its end; the others are found within it."""
 UNBOUNDED = frozenset({
@@ -36,11 +36,14 @@ _QUOTED = re.compile(r"\"[^\"]*\"|“[^”]*”|„[^“”]*[“”]|«[^»]*»
 
 @dataclass(frozen=True, slots=True)
 class ChangeWords:
-    """The words of all languages: patterns by name, looks by argument and value, and what is not possible."""
+    """The words of all languages: patterns by name, looks by argument and value, what is not possible, and
+    voices by their kind.
+    """
 
     patterns: Mapping[str, re.Pattern[str]]
     look: Mapping[str, Mapping[str, re.Pattern[str]]]
     cannot: Mapping[str, re.Pattern[str]]
+    voices: Mapping[str, re.Pattern[str]]
 
 
 @cache
@@ -49,12 +52,14 @@ def change_words() -> ChangeWords:
     patterns: dict[str, list[str]] = {}
     look: dict[str, dict[str, list[str]]] = {}
     cannot: dict[str, list[str]] = {}
+    voices: dict[str, list[str]] = {}
     for data in read_folder("understanding/changes").values():
         for slot, some in data.pop("look").items():
             for value, sources in some.items():
                 look.setdefault(slot, {}).setdefault(value, []).extend(map(str, sources))
-        for name, sources in data.pop("cannot").items():
-            cannot.setdefault(name, []).extend(map(str, sources))
+        for named, into in (("cannot", cannot), ("voices", voices)):
+            for name, sources in data.pop(named).items():
+                into.setdefault(name, []).extend(map(str, sources))
         for name, sources in data.items():
             patterns.setdefault(name, []).extend(map(str, sources))
     return ChangeWords(
@@ -66,6 +71,7 @@ def change_words() -> ChangeWords:
         },
         {slot: {value: _compiled(some) for value, some in found.items()} for slot, found in look.items()},
         {name: _compiled(some) for name, some in cannot.items()},
+        {name: _compiled(some) for name, some in voices.items()},
     )
 
 
@@ -129,6 +135,16 @@ def look_of(text: str) -> dict[str, str]:
     if not found and (colour := _only_colour(spoken)) is not None:
         found["background"] = colour
     return found
+
+
+def voice_in(text: str) -> str | None:
+    """Returns which kind of voice a text asks for, and for nothing else: “a deeper voice, please”."""
+    return kind_of_voice(text) if matches("other_voice", text) else None
+
+
+def kind_of_voice(text: str) -> str | None:
+    """Returns which kind of voice words name: “a male voice”."""
+    return _look(change_words().voices, text)
 
 
 def without_denied(slot: str, text: str) -> str:

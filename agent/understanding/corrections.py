@@ -65,6 +65,7 @@ class Corrections(Turn):
             or self._talk(text)
             or with_other_offer(self, text)
             or swap_scenes(self, text)
+            or self._other_voice(text)
             or self.call_with_words(text)
             or self._call_with_other_words(text)
             or self._call_for_each(text)
@@ -412,6 +413,21 @@ class Corrections(Turn):
             return _confirm(CallRecord("edit_project.change_scene", arguments))
         call = CallRecord("edit_project.change", {"project": project, **look})
         return _confirm(call) if SCENE_LOOK & set(look) else Decision("calls", calls=(call,), about="look")
+
+    def _other_voice(self, text: str) -> Decision | None:
+        """Returns the question which presenter with such a voice shall speak: “a deeper voice, please”."""
+        voice = changes.voice_in(text)
+        if voice is None:
+            return None
+        film, project = self.dialogue.film, self.dialogue.last.get("project", "")
+        slots = ("persona",)
+        question = Question("missing", "make_render", {}, slots)
+        if film is not None and not film.arguments.get("project"):
+            arguments = {name: value for name, value in film.arguments.items() if name != "persona"}
+            question = Question(INSTEAD, film.intent, arguments, slots)
+        elif project and (film is not None or self.dialogue.recent_kind in ("project", "scene")):
+            question = Question("missing", "edit_project.change", {"project": project}, slots)
+        return Decision("ask", about="voice", topic=voice, question=question)
 
     def _what_instead(self, text: str) -> Decision | None:
         """Returns the question what shall take the place of something that is disliked."""

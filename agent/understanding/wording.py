@@ -122,7 +122,9 @@ def with_capital(arguments: Mapping[str, Any], utterance: str) -> Mapping[str, A
     """
     script = arguments.get(SCRIPT)
     place = utterance.find(script) if isinstance(script, str) and script else -1
-    first = _SMALL_WORD.match(script) if isinstance(script, str) and place >= 0 else None
+    if not isinstance(script, str) or place < 0:
+        return arguments
+    first = _SMALL_WORD.match(script)
     if first is None or not first[0].islower() or utterance[:place].rstrip().endswith(_EXACT):
         return arguments
     return {**arguments, SCRIPT: f"{script[0].upper()}{script[1:]}"}
