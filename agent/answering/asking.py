@@ -11,6 +11,7 @@ from rapidfuzz import fuzz, process
 
 from agent.answering.calls import change_project_first, prepare_record, undo_of, words_of, words_of_thing
 from agent.answering.deciding import DecidingTurn
+from agent.answering.near_names import KIND_DELETED, deletions_like, rivals
 from agent.answering.planning import calls_of, with_words_of_now, words_of_plan
 from agent.events import Failure, Text
 from agent.tools.personas.voices import with_voice
@@ -24,7 +25,7 @@ from agent.understanding.world import Thing, fold
 from soundstage.errors import Invalid
 
 CHOICES = 3
-MOST_VOICES = 5
+MOST_VOICES, MOST_DELETIONS = 5, 5
 MOST_STEPS = 8
 """Longer plans of a language model are no question: a yes to them would be to what nobody has read."""
 LINE_CHARS = 200
@@ -80,7 +81,14 @@ class AskingTurn(DecidingTurn):
                 return Question("which", choices=choices), tuple(
                     words_of_thing(one, self.replies) for one in some
                 )
+        if others := rivals(call, self.utterance, self.world):
+            return self._which((call, *others))
         return None
+
+    def _which(self, calls: Sequence[CallRecord]) -> tuple[Question, tuple[str, ...]]:
+        """Returns the question which of several calls is meant."""
+        some = tuple(calls[:MOST_DELETIONS])
+        return Question("which", choices=some), tuple(words_of(one, self.world, self.replies) for one in some)
 
     async def _ask(self, decision: Decision, parsed: Understanding | NotUnderstood) -> None:
         replies, question = self.replies, decision.question
@@ -226,6 +234,9 @@ class AskingTurn(DecidingTurn):
         if kind in _FARM_KINDS:
             call = CallRecord(question.intent, {**question.arguments, slot: name})
             await self._call(replace(decision, kind="calls", calls=(call,)))
+            return
+        if question.intent in KIND_DELETED and (like := deletions_like(name, self.utterance, self.world)):
+            await self._question(self.replies.text("ask", "which"), *self._which(like))
             return
         there = [_name(one) for one in self._things_for(question.intent, slot)]
         near = [
