@@ -23,7 +23,9 @@ _VERSION = "version_before"
 _NEW_PROJECT = "project_made"
 NEW_SCENES = frozenset({"edit_project.add_scene", "edit_project.duplicate_scene"})
 """Of an edited project: the version that was kept before the edit."""
-LOOK = frozenset({"quality", "shape", "captions", "persona", "background", "pace"})
+LOOK = frozenset(
+    {"quality", "shape", "captions", "caption_size", "caption_place", "persona", "background", "pace"}
+)
 """Arguments of a video that are its project's, where it has one."""
 
 

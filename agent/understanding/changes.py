@@ -29,7 +29,7 @@ LEAST_TEXT_WORDS = 2
 SHORT_WORDS = 9
 """More words before a colon are no lead to a text; a longer utterance is no correction by itself."""
 PACES = ("slowest", "slow", "normal", "fast", "fastest")
-LOOK = ("pace", "captions", "shape", "quality", "background")
+LOOK = ("pace", "captions", "caption_size", "caption_place", "shape", "quality", "background")
 _NAME_SENTENCE = re.compile(r":\s+([^.!?:\n\"“„«]{2,80})[.!?]+\s+(?=[^\W\d_])")
 _QUOTED = re.compile(r"\"[^\"]*\"|“[^”]*”|„[^“”]*[“”]|«[^»]*»")
 
@@ -125,6 +125,9 @@ def look_of(text: str) -> dict[str, str]:
     """Returns the looks that a text names beyond doubt: `{"pace": "slow", "captions": "burned"}`."""
     spoken = without_quotations(text)
     found = {slot: value for slot, some in change_words().look.items() if (value := _look(some, spoken))}
+    if found.keys() & {"caption_size", "caption_place"} and found.get("captions") == "burned":
+        # Only those in the picture have a size and a place; they may be beside it, too.
+        del found["captions"]
     if found.get("pace") in ("slow", "fast") and matches("much", spoken):
         found["pace"] = "slowest" if found["pace"] == "slow" else "fastest"
     for slot in ("shape", "quality"):

@@ -6,12 +6,23 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Literal, Self
 
-from avatar.spec import Captions, Overlay, TextOverlay
+from avatar.spec import Overlay, TextOverlay
 from avatar.spec.scene import MAX_SCRIPT_CHARS
 from pydantic import Field, model_validator
 
 from agent.presentation import Blocks, page
-from agent.tools.looks import CAPTIONS, BackgroundChoice, CaptionChoice, background_of, heading_over
+from agent.tools.looks import (
+    CAPTION_PLACE,
+    CAPTION_SIZE,
+    CAPTIONS,
+    BackgroundChoice,
+    CaptionChoice,
+    CaptionPlace,
+    CaptionSize,
+    background_of,
+    captions_of,
+    heading_over,
+)
 from agent.tools.paces import PACE, Pace, with_pace, without_pace
 from agent.tools.personas.lookup import persona_named
 from agent.tools.plan import Change, Plan, change
@@ -61,7 +72,17 @@ _NEEDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 _CHANGES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "change": ("persona", "quality", "shape", "captions", "background", "pace", "brand"),
+        "change": (
+            "persona",
+            "quality",
+            "shape",
+            "captions",
+            "caption_size",
+            "caption_place",
+            "background",
+            "pace",
+            "brand",
+        ),
         "change_scene": ("script", "title", "persona", "background", "heading", "pace"),
         "move_scene": ("to", "before", "after"),
     }
@@ -78,6 +99,9 @@ _SPOKEN: Mapping[Pace, str] = MappingProxyType(
         "fastest": "much faster",
     }
 )
+
+
+_PLACES = MappingProxyType({"top": "at the top", "middle": "in the middle", "bottom": "at the bottom"})
 
 
 class EditProject(ToolRequest):
@@ -112,6 +136,8 @@ class EditProject(ToolRequest):
     quality: Quality | None = Field(default=None, description="One of 360p, 480p, 720p, 1080p, 1440p, 2160p.")
     shape: Shape | None = Field(default=None, description="One of landscape, square, vertical.")
     captions: CaptionChoice | None = Field(default=None, description=CAPTIONS)
+    caption_size: CaptionSize | None = Field(default=None, description=f"With change. {CAPTION_SIZE}")
+    caption_place: CaptionPlace | None = Field(default=None, description=f"With change. {CAPTION_PLACE}")
     brand: OneLine | None = Field(
         default=None,
         min_length=1,
@@ -260,9 +286,13 @@ async def _change(context: ToolContext, request: EditProject) -> ProjectEdited:
     if request.quality is not None or request.shape is not None:
         canvas = fields["canvas"] = resize(project.canvas, request.quality, request.shape)
         parts.append(f"the picture is {canvas.width} × {canvas.height}")
-    if request.captions is not None:
-        fields["output"] = project.output.model_copy(update={"captions": Captions(mode=request.captions)})
-        parts.append(f"captions are {request.captions}")
+    named = (request.captions, request.caption_size, request.caption_place)
+    if any(one is not None for one in named):
+        captions = captions_of(project.output.captions, *named)
+        fields["output"] = project.output.model_copy(update={"captions": captions})
+        mode = captions.mode if captions.mode != project.output.captions.mode else request.captions
+        looks = [_PLACES.get(one, one) for one in (mode, *named[1:]) if one is not None]
+        parts += [f"captions are {look}" for look in looks]
     if request.background is not None:
         parts.append("all scenes have another background")
     if request.brand is not None:
