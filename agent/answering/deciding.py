@@ -19,7 +19,7 @@ from agent.turns.tool_call import ToolCaller
 from agent.understanding import NotUnderstood, Understanding
 from agent.understanding.agreement import NAMED, agreement, choose, exists
 from agent.understanding.asides import HOW
-from agent.understanding.changes import kind_of_voice, matches, replacement_in
+from agent.understanding.changes import how_to, kind_of_voice, matches, replacement_in
 from agent.understanding.decision import Decision
 from agent.understanding.dialogue import SAME_TITLE, YES_OR_NO, CallRecord, Dialogue, Question
 from agent.understanding.doubt import confidence, signs
@@ -150,7 +150,8 @@ class DecidingTurn:
             # Help is the grammar's answer to a greeting, too.
             decision = await self._interpret()
             is_talk = decision.about in GREETINGS or decision.topic.startswith(HOW)
-            return decision if decision.kind == "chat" and is_talk else None
+            is_refused = decision.kind == "refuse" and how_to(self.utterance) is not None
+            return decision if is_refused or (decision.kind == "chat" and is_talk) else None
         intent = _intent(parsed)
         if intent == "memory.recall" and matches("about_me", str(parsed.arguments.get("about", ""))):
             return Decision("calls", calls=(CallRecord(intent, {}),))

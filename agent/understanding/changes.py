@@ -36,14 +36,15 @@ _QUOTED = re.compile(r"\"[^\"]*\"|“[^”]*”|„[^“”]*[“”]|«[^»]*»
 
 @dataclass(frozen=True, slots=True)
 class ChangeWords:
-    """The words of all languages: patterns by name, looks by argument and value, what is not possible, and
-    voices by their kind.
+    """The words of all languages: patterns by name, looks by argument and value, what is not possible,
+    voices by their kind, and what people ask how to do that no one intent is.
     """
 
     patterns: Mapping[str, re.Pattern[str]]
     look: Mapping[str, Mapping[str, re.Pattern[str]]]
     cannot: Mapping[str, re.Pattern[str]]
     voices: Mapping[str, re.Pattern[str]]
+    topics: Mapping[str, re.Pattern[str]]
 
 
 @cache
@@ -53,11 +54,12 @@ def change_words() -> ChangeWords:
     look: dict[str, dict[str, list[str]]] = {}
     cannot: dict[str, list[str]] = {}
     voices: dict[str, list[str]] = {}
+    topics: dict[str, list[str]] = {}
     for data in read_folder("understanding/changes").values():
         for slot, some in data.pop("look").items():
             for value, sources in some.items():
                 look.setdefault(slot, {}).setdefault(value, []).extend(map(str, sources))
-        for named, into in (("cannot", cannot), ("voices", voices)):
+        for named, into in (("cannot", cannot), ("voices", voices), ("topics", topics)):
             for name, sources in data.pop(named).items():
                 into.setdefault(name, []).extend(map(str, sources))
         for name, sources in data.items():
@@ -72,6 +74,7 @@ def change_words() -> ChangeWords:
         {slot: {value: _compiled(some) for value, some in found.items()} for slot, found in look.items()},
         {name: _compiled(some) for name, some in cannot.items()},
         {name: _compiled(some) for name, some in voices.items()},
+        {name: _compiled(some) for name, some in topics.items()},
     )
 
 
@@ -138,6 +141,11 @@ def look_of(text: str) -> dict[str, str]:
     if not found and (colour := _only_colour(spoken)) is not None:
         found["background"] = colour
     return found
+
+
+def topic_of(text: str) -> str | None:
+    """Returns the topic of what somebody asks how to do, where no one intent is what they mean."""
+    return _look(change_words().topics, text)
 
 
 def voice_in(text: str) -> str | None:
