@@ -21,8 +21,8 @@ _BY_ID: Mapping[str, str] = {"render": "render", "video": "render", "account": "
 LAST = "last"
 _VERSION = "version_before"
 _NEW_PROJECT = "project_made"
-NEW_SCENES = frozenset({"edit_project.add_scene", "edit_project.duplicate_scene"})
 """Of an edited project: the version that was kept before the edit."""
+NEW_SCENES = frozenset({"edit_project.add_scene", "edit_project.duplicate_scene"})
 LOOK = frozenset(
     {"quality", "shape", "captions", "caption_size", "caption_place", "persona", "background", "pace"}
 )
