@@ -30,6 +30,7 @@ from agent.understanding import Grammar, HelpEntry, NotUnderstood, Understanding
 from agent.understanding.asides import HOW
 from agent.understanding.decision import Decision
 from agent.understanding.language import DEFAULT
+from agent.understanding.wording import with_capital
 from soundstage.errors import SoundstageError, internal_error
 from soundstage.tasks import finish
 from soundstage.telemetry import get_logger, metrics, trace_id
@@ -145,7 +146,7 @@ class Brain:
         if self.reader is None:
             # What the grammar does not understand, a model answers, or nobody.
             if isinstance(parsed, Understanding):
-                await self._answer_by_grammar(caller, parsed, log)
+                await self._answer_by_grammar(caller, parsed, utterance, log)
             elif self.model is None or not await self._answer_by_model(
                 caller, conversation, turn, utterance, log
             ):
@@ -168,7 +169,9 @@ class Brain:
         decision = await reading.decide(parsed)
         if decision is None:
             if isinstance(parsed, Understanding):
-                waiting = await self._answer_by_grammar(reading.caller, parsed, reading.log)
+                waiting = await self._answer_by_grammar(
+                    reading.caller, parsed, reading.utterance, reading.log
+                )
                 if waiting is not None:
                     reading.note_waiting(waiting)
             return
@@ -187,7 +190,7 @@ class Brain:
         await reading.carry_out(decision, parsed)
 
     async def _answer_by_grammar(
-        self, caller: ToolCaller, parsed: Understanding, log: TurnLog
+        self, caller: ToolCaller, parsed: Understanding, utterance: str, log: TurnLog
     ) -> ToolCall | None:
         """Returns the call where it waits for an approval."""
         log.result.backend, emit = "grammar", log.emit
@@ -195,7 +198,7 @@ class Brain:
         if parsed.tool is None:
             await emit(self._help(parsed.arguments.get("topic", ""), Replies.of(DEFAULT)))
             return None
-        call = prepare_call(self.toolset, parsed.tool, parsed.arguments)
+        call = prepare_call(self.toolset, parsed.tool, with_capital(parsed.arguments, utterance))
         outcome = await caller.run(call, emit)
         await emit(outcome.text)
         return call if isinstance(outcome.event, ApprovalRequested) else None

@@ -204,6 +204,7 @@ def build(settings: Settings) -> Services:
         audit=audit,
         health=health.health,
         withdraw=approvals.withdraw,
+        waiting_approvals=approvals.list_waiting,
     )
     grammar, reader = Grammar.load(), load_reader(encoder=settings.agent.encoder)
     brain = Brain(

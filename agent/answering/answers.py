@@ -42,6 +42,7 @@ from agent.understanding.dialogue import (
 from agent.understanding.intents import NEEDS_YES, READS
 from agent.understanding.interpreter import Interpreter
 from agent.understanding.language import language_of
+from agent.understanding.open_questions import is_bare_choice
 from agent.understanding.reader import Reader
 from agent.understanding.wording import EMPTY_LINE
 from policy import Principal
@@ -320,7 +321,7 @@ class ReaderTurn(AskingTurn):
         is_corrected = (
             question is not None
             and INSTEAD in (question.intent, question.about)
-            and not wants_both(self.utterance)
+            and not (wants_both(self.utterance) and not self._chooses_one(question))
             if self._answers_question
             else decision.about == "look"
             or (decision.about in CORRECTIONS and not wants_both(self.utterance))
@@ -329,6 +330,10 @@ class ReaderTurn(AskingTurn):
         if not is_corrected or last.arguments.get("render") not in active:
             return None
         return CallRecord("cancel_render.cancel", {"render": last.arguments["render"]})
+
+    def _chooses_one(self, question: Question) -> bool:
+        """Returns whether “the second one” is one of several that were offered, and none beside the last."""
+        return len(question.choices) > 1 and is_bare_choice(self.utterance)
 
     def _needs_yes(self, decision: Decision, writes: Sequence[ToolCall]) -> bool:
         """Returns whether a call that is not certain, or may be in a pasted text, needs a yes first."""

@@ -11,17 +11,21 @@ from rapidfuzz import fuzz, process
 
 from agent.answering.calls import change_project_first, prepare_record, undo_of, words_of, words_of_thing
 from agent.answering.deciding import DecidingTurn
+from agent.answering.near_names import KIND_DELETED, deletions_like, rivals
 from agent.answering.planning import calls_of, with_words_of_now, words_of_plan
 from agent.events import Failure, Text
+from agent.tools.personas.voices import with_voice
 from agent.tools.plan import Change
 from agent.understanding import NotUnderstood, Understanding
+from agent.understanding.candidates import missing
 from agent.understanding.decision import Decision
-from agent.understanding.dialogue import UNDO, YES_OR_NO, CallRecord, Question
+from agent.understanding.dialogue import SAME_TITLE, UNDO, YES_OR_NO, CallRecord, Question
 from agent.understanding.slots import kinds_named
 from agent.understanding.world import Thing, fold
 from soundstage.errors import Invalid
 
 CHOICES = 3
+MOST_VOICES, MOST_DELETIONS = 5, 5
 MOST_STEPS = 8
 """Longer plans of a language model are no question: a yes to them would be to what nobody has read."""
 LINE_CHARS = 200
@@ -77,7 +81,14 @@ class AskingTurn(DecidingTurn):
                 return Question("which", choices=choices), tuple(
                     words_of_thing(one, self.replies) for one in some
                 )
+        if others := rivals(call, self.utterance, self.world):
+            return self._which((call, *others))
         return None
+
+    def _which(self, calls: Sequence[CallRecord]) -> tuple[Question, tuple[str, ...]]:
+        """Returns the question which of several calls is meant."""
+        some = tuple(calls[:MOST_DELETIONS])
+        return Question("which", choices=some), tuple(words_of(one, self.world, self.replies) for one in some)
 
     async def _ask(self, decision: Decision, parsed: Understanding | NotUnderstood) -> None:
         replies, question = self.replies, decision.question
@@ -89,6 +100,8 @@ class AskingTurn(DecidingTurn):
             await self._question(replies.text("missing", "exact"), question, ())
         elif decision.about == "unsure" or question is None:
             await self._ask_unsure(decision, parsed)
+        elif decision.about == "voice":
+            await self._ask_voice(decision.topic, question)
         elif decision.about == "missing":
             slot = question.missing[0]
             there = dict.fromkeys(_name(one) for one in self._things_for(question.intent, slot))
@@ -111,9 +124,29 @@ class AskingTurn(DecidingTurn):
                 await self._question(replies.text("ask", "which"), *which)
         elif decision.about == "unknown":
             await self._ask_unknown(decision, question)
+        elif decision.about == SAME_TITLE:
+            title = self._name_of("project", str(question.choices[0].arguments["project"]))
+            labels = [replies.text("ask", name) for name in ("add_to_project", "other_project")]
+            await self._question(replies.text("ask", SAME_TITLE, name=title), question, labels)
         else:
             labels = [words_of(call, self.world, replies) for call in question.choices]
             await self._question(replies.text("ask", "which"), question, labels)
+
+    async def _ask_voice(self, kind: str, question: Question) -> None:
+        """Asks which of the presenters with such a voice shall speak."""
+        present = {one.id for one in self.world.of_kind("persona")}
+        personas = [one for one in self.answers.services.studio.library.list() if one.id in present]
+        film = self.state.dialogue.film
+        speaker = fold(str((film.arguments if film is not None else {}).get("persona") or "nova"))
+        than = next((one for one in personas if speaker in (fold(one.id), fold(one.name))), None)
+        names = [one.name for one in with_voice(personas, kind, than)][:MOST_VOICES]
+        calls = [CallRecord(question.intent, {**question.arguments, "persona": name}) for name in names]
+        if calls and not any(missing(one.intent, one.arguments) for one in calls):
+            question = replace(question, choices=tuple(calls))
+        if names:
+            await self._question(self.replies.text("ask", "voice"), question, names)
+        else:
+            await self._say("ask", "no_voice")
 
     def _words_of_missing(self, slot: str, question: Question) -> str:
         """Returns the question for an argument; for a text with the name of who speaks it."""
@@ -201,6 +234,9 @@ class AskingTurn(DecidingTurn):
         if kind in _FARM_KINDS:
             call = CallRecord(question.intent, {**question.arguments, slot: name})
             await self._call(replace(decision, kind="calls", calls=(call,)))
+            return
+        if question.intent in KIND_DELETED and (like := deletions_like(name, self.utterance, self.world)):
+            await self._question(self.replies.text("ask", "which"), *self._which(like))
             return
         there = [_name(one) for one in self._things_for(question.intent, slot)]
         near = [

@@ -22,7 +22,10 @@ LAST = "last"
 _VERSION = "version_before"
 _NEW_PROJECT = "project_made"
 """Of an edited project: the version that was kept before the edit."""
-LOOK = frozenset({"quality", "shape", "captions", "persona", "background", "pace"})
+NEW_SCENES = frozenset({"edit_project.add_scene", "edit_project.duplicate_scene"})
+LOOK = frozenset(
+    {"quality", "shape", "captions", "caption_size", "caption_place", "persona", "background", "pace"}
+)
 """Arguments of a video that are its project's, where it has one."""
 
 
@@ -71,7 +74,7 @@ def with_ids(call: CallRecord, result: Mapping[str, Any]) -> CallRecord:
         if action == "delete":
             arguments["project"] = result.get("trashed_project_id")
         arguments[_VERSION] = result.get("version")
-        if action == "add_scene" and isinstance(scene := result.get("scene_id"), str):
+        if call.intent in NEW_SCENES and isinstance(scene := result.get("scene_id"), str):
             arguments["scene"] = scene
     if call.intent == "write_script.draft" and "project" not in arguments:
         arguments[_NEW_PROJECT] = result.get("project_id")
@@ -91,7 +94,7 @@ def undo_of(call: CallRecord) -> list[CallRecord]:
         return [CallRecord("edit_project.delete", {"project": call.arguments[_NEW_PROJECT]})]
     if call.intent == "ansible":
         return [CallRecord("cancel_run", {"run": call.arguments["run"]})]
-    if call.intent == "edit_project.add_scene" and "scene" in call.arguments:
+    if call.intent in NEW_SCENES and "scene" in call.arguments:
         names = ("project", "scene")
         return [CallRecord("edit_project.delete_scene", {name: call.arguments[name] for name in names})]
     if [one.intent for one in reversed_calls] != ["edit_project.restore"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,15 +19,16 @@ from agent.turns.tool_call import ToolCaller
 from agent.understanding import NotUnderstood, Understanding
 from agent.understanding.agreement import NAMED, agreement, choose, exists
 from agent.understanding.asides import HOW
-from agent.understanding.changes import matches, replacement_in
+from agent.understanding.changes import how_to, kind_of_voice, matches, replacement_in
 from agent.understanding.decision import Decision
-from agent.understanding.dialogue import YES_OR_NO, CallRecord, Dialogue, Question
+from agent.understanding.dialogue import SAME_TITLE, YES_OR_NO, CallRecord, Dialogue, Question
 from agent.understanding.doubt import confidence, signs
 from agent.understanding.intents import NEEDS_YES, READS
 from agent.understanding.interpreter import Interpreter
 from agent.understanding.references import with_referent
+from agent.understanding.titles import with_own_title
 from agent.understanding.values import text_after_lead
-from agent.understanding.wording import EMPTY_LINE, has_quoted_text
+from agent.understanding.wording import EMPTY_LINE, has_quoted_text, with_capital
 from agent.understanding.world import World, fold
 from soundstage.database import utcnow
 
@@ -36,7 +38,7 @@ CERTAIN_CALL = 2.0
 """The same for a change, in log-odds that it is wholly right."""
 SURE_WITHOUT_FARM = 0.75
 GREETINGS = frozenset({"greeting", "thanks", "goodbye", "smalltalk"})
-OF_SCENES = frozenset({"edit_project.change_scene", "edit_project.move_scene", "edit_project.delete_scene"})
+OF_SCENES = frozenset(f"edit_project.{action}_scene" for action in ("change", "move", "duplicate", "delete"))
 OF_CHANGES = frozenset({"undo", "correction", "more"})
 
 
@@ -81,6 +83,42 @@ class DecidingTurn:
 
     async def decide(self, parsed: Understanding | NotUnderstood) -> Decision | None:
         """Returns the decision; None where the grammar's meaning is the whole of what was said."""
+        decision, question = await self._decide(parsed), self.state.dialogue.question
+        if self._answers_question and question is not None and question.about == SAME_TITLE:
+            return decision
+        if decision is None and isinstance(parsed, Understanding) and parsed.tool is not None:
+            whole = Decision("calls", calls=(CallRecord(_intent(parsed), parsed.arguments),))
+            found = self._with_voice(with_own_title(whole, self.world))
+            return None if found is whole else found
+        if decision is None:
+            return None
+        return self._with_capitals(self._with_voice(with_own_title(decision, self.world)))
+
+    def _with_voice(self, decision: Decision) -> Decision:
+        """Returns the question who shall speak, where a call names a kind of voice and no presenter: “a video
+        with a male voice that says hello”.
+        """
+        call = decision.calls[0] if decision.kind == "calls" and len(decision.calls) == 1 else None
+        named = str(call.arguments.get("persona") or "") if call is not None else ""
+        voice = kind_of_voice(named)
+        if call is None or voice is None or exists("persona", named, self.world):
+            return decision
+        arguments = {name: value for name, value in call.arguments.items() if name != "persona"}
+        question = Question("missing", call.intent, arguments, ("persona",))
+        return Decision("ask", about="voice", topic=voice, question=question)
+
+    def _with_capitals(self, decision: Decision) -> Decision:
+        """Returns a decision whose scripts, as far as they are words of this utterance, begin so."""
+
+        def capitalise(calls: Sequence[CallRecord]) -> tuple[CallRecord, ...]:
+            return tuple(replace(one, arguments=with_capital(one.arguments, self.utterance)) for one in calls)
+
+        question = decision.question
+        if question is not None and question.choices:
+            question = replace(question, choices=capitalise(question.choices))
+        return replace(decision, calls=capitalise(decision.calls), question=question)
+
+    async def _decide(self, parsed: Understanding | NotUnderstood) -> Decision | None:
         dialogue, question = self.state.dialogue, self.state.dialogue.question
         if self.state.approval_id is not None:
             # What waited for an approval may have been done since.
@@ -112,7 +150,8 @@ class DecidingTurn:
             # Help is the grammar's answer to a greeting, too.
             decision = await self._interpret()
             is_talk = decision.about in GREETINGS or decision.topic.startswith(HOW)
-            return decision if decision.kind == "chat" and is_talk else None
+            is_refused = decision.kind == "refuse" and how_to(self.utterance) is not None
+            return decision if is_refused or (decision.kind == "chat" and is_talk) else None
         intent = _intent(parsed)
         if intent == "memory.recall" and matches("about_me", str(parsed.arguments.get("about", ""))):
             return Decision("calls", calls=(CallRecord(intent, {}),))

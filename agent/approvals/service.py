@@ -32,6 +32,7 @@ STREAM = "approvals"
 RUNNING_FOR = timedelta(minutes=15)
 """A call that has not ended by then was lost with its process; tools answer with tickets long before."""
 OUTCOME_CHARS = 2000
+MAX_WAITING = 50
 THIS_MACHINE = "this machine"
 
 
@@ -220,6 +221,11 @@ class ApprovalService:
         async with self.database.session() as session:
             page = await Approvals(session).page(principal.tenant, states, request)
             return page.of([await self._out(session, row) for row in page.items])
+
+    async def list_waiting(self, principal: Principal) -> Sequence[ApprovalOut]:
+        """Returns the approvals of the principal's tenant that people still have to decide."""
+        request = PageRequest(MAX_WAITING)
+        return (await self.find_page(principal, (ApprovalState.PENDING,), request)).items
 
     async def list_approved(self) -> Sequence[Approval]:
         """Returns the approved calls that may run now."""

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated, Literal
 
-from avatar.spec import Background, Box, ColourBackground, SourceBackground, TextOverlay
+from avatar.spec import (
+    Background,
+    Box,
+    Captions,
+    CaptionStyle,
+    ColourBackground,
+    SourceBackground,
+    TextOverlay,
+)
 from pydantic import AfterValidator, Field
 
 from agent.colours import parse_colour
@@ -14,6 +24,15 @@ BLUR = 0.6
 
 CaptionChoice = Literal["none", "soft", "burned", "both"]
 CAPTIONS = "One of none, soft (files beside the video), burned (in the picture), both."
+
+CaptionSize = Literal["small", "normal", "large"]
+CaptionPlace = Literal["bottom", "middle", "top"]
+CAPTION_SIZE = "Of captions in the picture: one of small, normal, large."
+CAPTION_PLACE = "Of captions in the picture: one of bottom, middle, top."
+_SIZES: Mapping[CaptionSize, float] = MappingProxyType(
+    {"small": 0.036, "normal": CaptionStyle().size, "large": 0.064}
+)
+"""Of the letters, against the height of the picture."""
 
 
 def _known(value: str) -> str:
@@ -32,6 +51,18 @@ def background_of(choice: str | None) -> Background | None:
     if choice is None:
         return None
     return SourceBackground(blur=BLUR) if choice == BLURRED else ColourBackground(colour=choice)
+
+
+def captions_of(
+    before: Captions, mode: CaptionChoice | None, size: CaptionSize | None, place: CaptionPlace | None
+) -> Captions:
+    """Returns captions with what is not None changed. Only those in the picture have a size and a place."""
+    style: dict[str, object] = {"size": _SIZES[size]} if size is not None else {}
+    style |= {"place": place} if place is not None else {}
+    if mode is None and style and not before.burned:
+        mode = "burned"
+    changed: dict[str, object] = {} if mode is None else {"mode": mode}
+    return before.model_copy(update={**changed, "style": before.style.model_copy(update=style)})
 
 
 def heading_over(text: str) -> TextOverlay:

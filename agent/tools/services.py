@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ from policy.audit import AuditLog
 from soundstage.health import InstallationHealth
 
 if TYPE_CHECKING:
+    from agent.approvals.schemas import ApprovalOut
     from agent.writing.model_author import ModelAuthor
     from studio.wiring import Studio
 
@@ -43,5 +44,7 @@ class ToolServices:
     health: Callable[[], Awaitable[InstallationHealth]]
     withdraw: Callable[[str, Principal], Awaitable[str]]
     """Withdraws an approval that this caller has requested where it still waits; returns its state."""
+    waiting_approvals: Callable[[Principal], Awaitable[Sequence[ApprovalOut]]]
+    """Returns the approvals of this caller's tenant that are not decided yet, the newest first."""
     author: ModelAuthor | None = None
     """Writes scripts; None where no language model may be asked."""

@@ -30,8 +30,12 @@ def about_conversation(turn: Turn, text: str) -> Decision | None:
     if changes.matches("why_do_you_ask", text):
         return Decision("chat", about="why_asked", question=turn.dialogue.question)
     if (request := changes.how_to(text)) is not None:
+        if (name := changes.cannot_do(request)) is not None:
+            return Decision("refuse", about=name)
         found = [one.intent for one in turn.read(request) if _is_explained(one)]
-        if changes.look_of(request) or changes.matches("background_words", request):
+        if (topic := changes.topic_of(request)) is not None:
+            found = [topic]
+        elif changes.look_of(request) or changes.matches("background_words", request):
             found = ["edit_project.change"]
         return Decision("chat", about="help", topic=HOW + ",".join(found[:MOST_HOW])) if found else None
     return None

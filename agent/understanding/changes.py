@@ -15,8 +15,8 @@ from agent.understanding import values
 
 WHOLE = frozenset({
     "about_me", "also_that", "complains", "corrects", "films_it", "forgets_it", "instead_of", "other_name",
-    "sets_time", "swaps", "which_language", "takes_back", "what_did_you_do", "what_do_you_mean", "who_spoke",
-    "why_do_you_ask"
+    "other_voice", "sets_time", "swaps", "which_language", "takes_back", "what_did_you_do",
+    "what_do_you_mean", "who_spoke", "why_do_you_ask"
 })  # fmt: skip
 """Patterns that an utterance matches from its beginning to its end; the others are found within it."""
 UNBOUNDED = frozenset({
@@ -29,18 +29,22 @@ LEAST_TEXT_WORDS = 2
 SHORT_WORDS = 9
 """More words before a colon are no lead to a text; a longer utterance is no correction by itself."""
 PACES = ("slowest", "slow", "normal", "fast", "fastest")
-LOOK = ("pace", "captions", "shape", "quality", "background")
+LOOK = ("pace", "captions", "caption_size", "caption_place", "shape", "quality", "background")
 _NAME_SENTENCE = re.compile(r":\s+([^.!?:\n\"“„«]{2,80})[.!?]+\s+(?=[^\W\d_])")
 _QUOTED = re.compile(r"\"[^\"]*\"|“[^”]*”|„[^“”]*[“”]|«[^»]*»")
 
 
 @dataclass(frozen=True, slots=True)
 class ChangeWords:
-    """The words of all languages: patterns by name, looks by argument and value, and what is not possible."""
+    """The words of all languages: patterns by name, looks by argument and value, what is not possible,
+    voices by their kind, and what people ask how to do that no one intent is.
+    """
 
     patterns: Mapping[str, re.Pattern[str]]
     look: Mapping[str, Mapping[str, re.Pattern[str]]]
     cannot: Mapping[str, re.Pattern[str]]
+    voices: Mapping[str, re.Pattern[str]]
+    topics: Mapping[str, re.Pattern[str]]
 
 
 @cache
@@ -49,12 +53,15 @@ def change_words() -> ChangeWords:
     patterns: dict[str, list[str]] = {}
     look: dict[str, dict[str, list[str]]] = {}
     cannot: dict[str, list[str]] = {}
+    voices: dict[str, list[str]] = {}
+    topics: dict[str, list[str]] = {}
     for data in read_folder("understanding/changes").values():
         for slot, some in data.pop("look").items():
             for value, sources in some.items():
                 look.setdefault(slot, {}).setdefault(value, []).extend(map(str, sources))
-        for name, sources in data.pop("cannot").items():
-            cannot.setdefault(name, []).extend(map(str, sources))
+        for named, into in (("cannot", cannot), ("voices", voices), ("topics", topics)):
+            for name, sources in data.pop(named).items():
+                into.setdefault(name, []).extend(map(str, sources))
         for name, sources in data.items():
             patterns.setdefault(name, []).extend(map(str, sources))
     return ChangeWords(
@@ -66,6 +73,8 @@ def change_words() -> ChangeWords:
         },
         {slot: {value: _compiled(some) for value, some in found.items()} for slot, found in look.items()},
         {name: _compiled(some) for name, some in cannot.items()},
+        {name: _compiled(some) for name, some in voices.items()},
+        {name: _compiled(some) for name, some in topics.items()},
     )
 
 
@@ -119,6 +128,9 @@ def look_of(text: str) -> dict[str, str]:
     """Returns the looks that a text names beyond doubt: `{"pace": "slow", "captions": "burned"}`."""
     spoken = without_quotations(text)
     found = {slot: value for slot, some in change_words().look.items() if (value := _look(some, spoken))}
+    if found.keys() & {"caption_size", "caption_place"} and found.get("captions") == "burned":
+        # Only those in the picture have a size and a place; they may be beside it, too.
+        del found["captions"]
     if found.get("pace") in ("slow", "fast") and matches("much", spoken):
         found["pace"] = "slowest" if found["pace"] == "slow" else "fastest"
     for slot in ("shape", "quality"):
@@ -129,6 +141,21 @@ def look_of(text: str) -> dict[str, str]:
     if not found and (colour := _only_colour(spoken)) is not None:
         found["background"] = colour
     return found
+
+
+def topic_of(text: str) -> str | None:
+    """Returns the topic of what somebody asks how to do, where no one intent is what they mean."""
+    return _look(change_words().topics, text)
+
+
+def voice_in(text: str) -> str | None:
+    """Returns which kind of voice a text asks for, and for nothing else: “a deeper voice, please”."""
+    return kind_of_voice(text) if matches("other_voice", text) else None
+
+
+def kind_of_voice(text: str) -> str | None:
+    """Returns which kind of voice words name: “a male voice”."""
+    return _look(change_words().voices, text)
 
 
 def without_denied(slot: str, text: str) -> str:

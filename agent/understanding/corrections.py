@@ -27,6 +27,8 @@ LEAST_TEXT_WORDS = 4
 MOST_TALK_WORDS = 24
 ORDERED = frozenset({"length", "volume"})
 """What nobody here can do, and words for which stand in other questions, too."""
+CAPTION_LETTERS = "caption_letters"
+"""What nobody here changes of captions: their colour and font."""
 TEXTS = frozenset({"script", "text", "topic", "about", "title"})
 SCENE_LOOK = frozenset({"pace", "background"})
 """Looks that each scene of a project has by itself."""
@@ -65,6 +67,7 @@ class Corrections(Turn):
             or self._talk(text)
             or with_other_offer(self, text)
             or swap_scenes(self, text)
+            or self._other_voice(text)
             or self.call_with_words(text)
             or self._call_with_other_words(text)
             or self._call_for_each(text)
@@ -338,6 +341,8 @@ class Corrections(Turn):
             or values.matches("time", text)
         ):
             return None
+        if changes.cannot_do(text) == CAPTION_LETTERS:
+            return Decision("refuse", about=CAPTION_LETTERS)
         if changes.says_only_look(changes.without_place(text)) is not is_whole:
             return None
         film, last = self.dialogue.film, self.dialogue.last
@@ -364,7 +369,7 @@ class Corrections(Turn):
             for slot, value in look.items()
         }
         if all(film.arguments.get(slot) == value for slot, value in changed.items()):
-            return None
+            return Decision("chat", about="looks_so") if is_whole else None
         call = CallRecord(film.intent, {**film.arguments, **changed})
         if proposed is not None:
             return _confirm(call)
@@ -400,7 +405,8 @@ class Corrections(Turn):
 
     def _project_with(self, look: Mapping[str, str], text: str) -> Decision | None:
         project = self.dialogue.last.get("project")
-        place = values.scene_number(text) or changes.place_in_list(text)
+        # Captions “at the top” are in no first scene.
+        place = values.scene_number(text) or changes.place_in_list(changes.without_look(text))
         if place is not None and set(look) <= SCENE_LOOK:
             scene = "last" if place < 0 else str(place)
             call = CallRecord("edit_project.change_scene", {"project": project, **look, "scene": scene})
@@ -412,6 +418,21 @@ class Corrections(Turn):
             return _confirm(CallRecord("edit_project.change_scene", arguments))
         call = CallRecord("edit_project.change", {"project": project, **look})
         return _confirm(call) if SCENE_LOOK & set(look) else Decision("calls", calls=(call,), about="look")
+
+    def _other_voice(self, text: str) -> Decision | None:
+        """Returns the question which presenter with such a voice shall speak: “a deeper voice, please”."""
+        voice = changes.voice_in(text)
+        if voice is None:
+            return None
+        film, project = self.dialogue.film, self.dialogue.last.get("project", "")
+        slots = ("persona",)
+        question = Question("missing", "make_render", {}, slots)
+        if film is not None and not film.arguments.get("project"):
+            arguments = {name: value for name, value in film.arguments.items() if name != "persona"}
+            question = Question(INSTEAD, film.intent, arguments, slots)
+        elif project and (film is not None or self.dialogue.recent_kind in ("project", "scene")):
+            question = Question("missing", "edit_project.change", {"project": project}, slots)
+        return Decision("ask", about="voice", topic=voice, question=question)
 
     def _what_instead(self, text: str) -> Decision | None:
         """Returns the question what shall take the place of something that is disliked."""

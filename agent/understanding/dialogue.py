@@ -25,6 +25,9 @@ INSTEAD = "instead"
 UNDO = "undo"
 """The intent of a question whose calls take the last ones back."""
 
+SAME_TITLE = "same_title"
+"""The question whether a new project is one that has its title already."""
+
 FOCUS_SLOTS: Mapping[str, str] = {
     "persona": "persona",
     "project": "project",

@@ -16,7 +16,7 @@ from agent.understanding.candidates import (
 from agent.understanding.changes import LOOK, SHORT_WORDS, text_after_colon
 from agent.understanding.corrections import Corrections, reports_speech, wants_both
 from agent.understanding.decision import SURE_CHANGED, SURE_INTENT, SURE_OTHER, Decision, ask_about
-from agent.understanding.dialogue import FOCUS_SLOTS, INSTEAD, YES_OR_NO, CallRecord, Question
+from agent.understanding.dialogue import FOCUS_SLOTS, INSTEAD, SAME_TITLE, YES_OR_NO, CallRecord, Question
 from agent.understanding.intents import DESTRUCTIVE, NEEDS_WORD, READS, SHOWS
 from agent.understanding.labels import fields, has_other_label
 from agent.understanding.open_questions import Fit, fit_of, is_bare_choice
@@ -24,6 +24,7 @@ from agent.understanding.reader import MOST_CHARS, Candidate
 from agent.understanding.references import is_bare, same_of
 from agent.understanding.sentence import quotations
 from agent.understanding.slots import FIXED, FREE_TEXTS, Filled
+from agent.understanding.titles import choice_of_project
 from agent.understanding.turn import NAMES
 from agent.understanding.world import Thing, fold
 
@@ -48,6 +49,8 @@ _TWINS = {
     "render": "video",
     "video": "render",
 }
+MOST_KIND_WORDS = 3
+"""So short an answer to which is meant says the kind: “the project”."""
 _TELLING: Mapping[str, tuple[str, ...]] = {
     "edit_project.delete": ("project", "projekt"),
     "cancel_render.delete": ("video", "clip", "film", "movie"),
@@ -286,28 +289,39 @@ class FollowUp(Corrections):
         return None if merged is None else ask_about("confirm", [CallRecord(chosen.intent, merged)])
 
     def _choice_of(self, question: Question, text: str, best: Candidate) -> CallRecord | None:
+        if question.about == SAME_TITLE and (meant := choice_of_project(question.choices, text)) is not None:
+            return meant
         if best.intent == "act.yes" and best.sureness >= SURE_INTENT and len(question.choices) == 1:
             return question.choices[0]
         place = values.ordinal(text) if is_bare_choice(text) else None
         if place is not None and place != 0 and abs(place) <= len(question.choices):
             return question.choices[place - 1 if place > 0 else place]
-        lower_words = fold(text)
+        lower_words, asks_which = fold(text), question.about == "which"
+        named = [
+            one for one in question.choices if lower_words in map(fold, map(str, one.arguments.values()))
+        ]
+        if asks_which and len(named) == 1:
+            return named[0]
         if (
             best.tool is not None
             and best.sureness >= SURE_OTHER
             and best.intent not in {one.intent for one in question.choices}
-            # A bare name asks for nothing else.
+            # A bare name or kind asks for nothing else.
             and lower_words not in _names_in(question)
+            and not (asks_which and len(text.split()) <= MOST_KIND_WORDS)
         ):
             return None
         intents = [choice.intent for choice in question.choices]
         fitting = [
             choice
             for choice in question.choices
-            if any(word in lower_words for word in _TELLING.get(choice.intent, ()))
+            if (
+                intents.count(choice.intent) == 1
+                and any(word in lower_words for word in _TELLING.get(choice.intent, ()))
+            )
             # Nothing is deleted for a name alone, unless it was asked which one.
             or (
-                (choice.intent not in DESTRUCTIVE or intents.count(choice.intent) > 1)
+                (choice.intent not in DESTRUCTIVE or asks_which or intents.count(choice.intent) > 1)
                 and any(
                     isinstance(value, str) and len(fold(value)) > 2 and fold(value) in lower_words
                     for value in choice.arguments.values()

@@ -15,8 +15,20 @@ REQUIRED: Mapping[str, Sequence[Sequence[str]]] = {
         ("scene",),
         ("script", "title", "persona", "heading", "background", "pace"),
     ),
-    "edit_project.change": (("shape", "quality", "captions", "background", "persona", "pace"),),
+    "edit_project.change": (
+        (
+            "shape",
+            "quality",
+            "captions",
+            "caption_size",
+            "caption_place",
+            "background",
+            "persona",
+            "pace",
+        ),
+    ),
     "edit_project.move_scene": (("scene",), ("to", "before", "after")),
+    "edit_project.duplicate_scene": (("scene",),),
     "edit_project.delete_scene": (("scene",),),
     "edit_project.delete": (("project",),),
     "cancel_render.delete": (("render",),),
@@ -55,7 +67,7 @@ READS = frozenset({
     "health", "list_renders", "show_render", "publish_render.show", "list_personas", "list_projects",
     "vision", "list_machines", "show_runs", "ssh", "cluster_status", "job_logs", "audit.list",
     "audit.story", "audit.verify", "memory.recall", "snapshots.list", "snapshots.diff", "triggers.list",
-    "trash.list", "queue.show"
+    "trash.list", "queue.show", "list_approvals"
 })  # fmt: skip
 
 SHOWS: Mapping[str, tuple[str, str]] = {

@@ -126,19 +126,21 @@ def speaker_of_each(turn: Turn, text: str) -> Decision | None:
     """Returns the question whether scenes get their own presenters: “the first scene with Milo and the second
     with Zuri”.
     """
-    names = {one.name.lower(): one.name for one in turn.world.of_kind("persona") if one.name}
+    project, lower = turn.dialogue.last.get("project", ""), text.lower()
+    # The pattern has the names that are there, and not those of all presenters.
+    there = (one.name for one in turn.world.of_kind("persona") if one.name and one.name.lower() in lower)
+    names = {name.lower(): name for name in there} if project else {}
     ordinals = values.words().ordinals
-    if not names:
+    if not names or changes.text_after_colon(text):
         return None
     place, named = ("|".join(map(re.escape, some)) for some in (ordinals, names))
     nouns = "|".join(word for word, kind in values.words().values["kind"].items() if kind == "scene")
     scene = rf"(?:(?P<place>{place})(?: \w+)?|(?:{nouns}) (?P<number>\d+))"
     by = r"(?:should be |is |soll |wird )?(?:\w+ )?(?:with|by|to|for|mit|von)"
     pattern = rf"(?<!\w){scene} {by} (?P<name>{named})(?!\w)"
-    found = list(re.finditer(pattern, text.lower()))
-    rest = re.sub(pattern, " ", text.lower()).split()
-    project = turn.dialogue.last.get("project", "")
-    if len(found) < 2 or len(rest) > MOST_BESIDE or not project or changes.text_after_colon(text):
+    found = list(re.finditer(pattern, lower))
+    rest = re.sub(pattern, " ", lower).split()
+    if len(found) < 2 or len(rest) > MOST_BESIDE:
         return None
     best = turn.read(text)[0]
     if best.intent not in ("edit_project.change_scene", "edit_project.change", "make_render"):
@@ -220,9 +222,10 @@ def _texts_by_presenter(text: str, presenters: Sequence[str]) -> list[tuple[str,
 
 def _speeches(text: str, presenters: Sequence[str]) -> list[re.Match[str]]:
     """Returns what stands before the words of each presenter: “Vera says”, “Milo:”."""
-    if not presenters:
+    lower = text.lower()
+    names = "|".join(re.escape(one) for one in presenters if one.lower() in lower)
+    if not names:
         return []
-    names = "|".join(map(re.escape, presenters))
     says = changes.change_words().patterns["says"].pattern
     pattern = rf"(?<!\w)({names})(?: (?:{says})[:,]?|\s?:) *"
     return list(re.finditer(pattern, text, re.IGNORECASE))

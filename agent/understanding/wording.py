@@ -15,6 +15,11 @@ _OPTIONAL = re.compile(r"\[([^\[\]]*)\]")
 EMPTY_LINE = re.compile(r"\n\s*\n")
 _SLOT = re.compile(r"\{(\w+)\}")
 
+_SMALL_WORD = re.compile(r"[^\W\d_]+(?=[,;.!?]*(?:\s|\Z))")
+_EXACT = tuple(":：\"“„«‚‘'")
+"""Behind one of these, words are meant letter for letter."""
+SCRIPT = "script"
+
 NAME_CHARS = 3
 """A shorter argument stands in a sentence by chance."""
 
@@ -109,3 +114,17 @@ def has_quoted_text(utterance: str) -> bool:
 
 def _is_filled(template: str, texts: Mapping[str, str]) -> bool:
     return all(texts.get(name) for name in _SLOT.findall(_OPTIONAL.sub("", template)))
+
+
+def with_capital(arguments: Mapping[str, Any], utterance: str) -> Mapping[str, Any]:
+    """Returns arguments whose script begins with a capital letter, where it is the end of a sentence, “Nova
+    says hello”, and not quoted or behind a colon. A word with signs or capitals inside stays.
+    """
+    script = arguments.get(SCRIPT)
+    place = utterance.find(script) if isinstance(script, str) and script else -1
+    if not isinstance(script, str) or place < 0:
+        return arguments
+    first = _SMALL_WORD.match(script)
+    if first is None or not first[0].islower() or utterance[:place].rstrip().endswith(_EXACT):
+        return arguments
+    return {**arguments, SCRIPT: f"{script[0].upper()}{script[1:]}"}

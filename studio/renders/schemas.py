@@ -8,6 +8,7 @@ from typing import Any, Literal
 from avatar.spec import (
     Background,
     Canvas,
+    CaptionStyle,
     EngineUse,
     Failed,
     LipsyncSpec,
@@ -57,6 +58,7 @@ class RenderRequest(StoredOptions, extra="forbid"):
     language: str | None = Field(default=None, max_length=35)
     canvas: Canvas | None = None
     captions: CaptionMode | None = None
+    caption_style: CaptionStyle | None = Field(default=None, description="of captions in the picture")
     background: Background | None = None
     rate_wpm: int | None = Field(default=None, ge=80, le=450)
     duration_s: float | None = Field(

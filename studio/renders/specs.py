@@ -11,6 +11,7 @@ from avatar.spec import (
     Camera,
     Canvas,
     Captions,
+    CaptionStyle,
     LipsyncSpec,
     Music,
     Output,
@@ -131,7 +132,9 @@ def spec_of_script(request: RenderRequest, library: PersonaLibrary) -> RenderSpe
     scenes = tuple(scene_of(f"scene-{number + 1}", body, persona) for number, body in enumerate(bodies))
     if request.duration_s is not None:
         scenes = _lasting(scenes, request.duration_s)
-    captions = Captions(mode=request.captions) if request.captions else Captions()
+    captions = Captions(
+        mode=request.captions or Captions().mode, style=request.caption_style or CaptionStyle()
+    )
     return _checked(
         title=request.title or title_of(script) or persona.name,
         canvas=request.canvas or Canvas(),

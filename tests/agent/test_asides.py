@@ -60,6 +60,36 @@ async def test_how_something_is_done_is_answered_by_its_own_sentence(
     assert (calls(events), len(text.splitlines()) <= 5) == ([], True)
 
 
+@pytest.mark.parametrize(
+    ("sentence", "topic"),
+    [
+        ("how do I change the voice?", "voice"),
+        ("how do I change the speed?", "pace"),
+        ("how do I make the captions bigger?", "caption_look"),
+        ("how can I put a title in the picture?", "heading"),
+        ("how do I transcribe a recording?", "transcribe"),
+        ("how do I describe a picture?", "vision"),
+        ("how do I schedule a video for tomorrow?", "plan"),
+        ("how do I correct how a name is pronounced?", "pronounce"),
+        ("how do I share a video?", "file"),
+        ("how do I move a video up the queue?", "queue"),
+        ("wie ändere ich die Stimme?", "voice"),
+        ("wie lade ich das Video herunter?", "file"),
+        ("wie plane ich ein Video für morgen?", "plan"),
+        ("wie lasse ich einen Namen richtig aussprechen?", "pronounce"),
+    ],
+)
+async def test_what_no_one_intent_is_has_a_sentence_too(talk: Conversing, sentence: str, topic: str) -> None:
+    language = "de" if sentence.startswith("wie") else "en"
+    [example] = Replies.of(language).examples([topic])
+    assert example in await talk.told(sentence)
+
+
+async def test_how_what_cannot_be_done_is_done(talk: Conversing) -> None:
+    assert (await talk.told("how do I add music?")).startswith("Music and other sounds are added in the editor")
+    assert (await talk.told("how do I translate a video?")).startswith("I do not translate")
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_each_example_reads_as_its_intent(reader: Reader, language: str) -> None:
     world = read_world(frozenset(reader.common_words))

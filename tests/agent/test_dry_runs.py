@@ -50,6 +50,7 @@ NOT_THERE: dict[str, tuple[dict[str, Any], str]] = {
     "edit_project.add_scene": ({"project": "none", "script": "Hello"}, "project.not_found"),
     "edit_project.change_scene": ({"project": "none", "scene": "1", "script": "Hi"}, "project.not_found"),
     "edit_project.move_scene": ({"project": "none", "scene": "1", "to": "2"}, "project.not_found"),
+    "edit_project.duplicate_scene": ({"project": "none", "scene": "1"}, "project.not_found"),
     "edit_project.delete_scene": ({"project": "none", "scene": "1"}, "project.not_found"),
     "edit_project.restore": ({"project": "none", "version": 1}, "project.not_found"),
     "edit_project.delete": ({"project": "none"}, "project.not_found"),
@@ -328,6 +329,7 @@ async def test_a_persona_is_planned_with_its_photo_and_its_consent(services: Ser
     [
         ("edit_project.restore", {"version": 99}, "project.version_not_found"),
         ("edit_project.move_scene", {"scene": "1", "to": "9"}, "scene.no_such_place"),
+        ("edit_project.duplicate_scene", {"scene": "1", "to": "9"}, "scene.no_such_place"),
         ("edit_project.add_scene", {"script": "Hi", "persona": "nobody"}, "persona.not_found"),
         ("edit_project.change", {"persona": "nobody"}, "persona.not_found"),
     ],

@@ -85,6 +85,43 @@ async def test_scenes_go_where_people_say(talk: Conversing, sentence: str, order
     assert [scene.position for scene in await scenes(talk)] == list(range(len(order)))
 
 
+@pytest.mark.parametrize(
+    "sentence, order",
+    [
+        ("Duplicate scene 1", ["One.", "One.", "Two.", "Three."]),
+        ("copy the second scene", ["One.", "Two.", "Two.", "Three."]),
+        ("make a copy of the last scene of Tides", ["One.", "Two.", "Three.", "Three."]),
+        ("duplicate scene 1 and put it at the end", ["One.", "Two.", "Three.", "One."]),
+        ("copy scene 3 before scene 1", ["Three.", "One.", "Two.", "Three."]),
+        ("dupliziere Szene 2", ["One.", "Two.", "Two.", "Three."]),
+        ("kopiere die erste Szene", ["One.", "One.", "Two.", "Three."]),
+    ],
+)
+async def test_a_copy_of_a_scene_stands_behind_it_or_where_people_say(
+    talk: Conversing, sentence: str, order: list[str]
+) -> None:
+    await talk.say(sentence)
+    assert await scripts(talk) == order
+    assert len({scene.id for scene in await scenes(talk)}) == 4
+
+
+async def test_a_copied_scene_has_the_words_and_looks_of_the_first_and_goes_by_undo(
+    talk: Conversing, snapshot: SentenceSnapshot
+) -> None:
+    await talk.say("Let Milo speak scene 2")
+    await talk.say("Give scene 2 a navy background")
+    await talk.say('Show the heading "High water" in scene 2')
+    assert await talk.told("Duplicate scene 2") == snapshot("scene_copied")
+    _, first, copy, _ = await scenes(talk)
+    its_own = {"id", "position", "created_at", "updated_at"}
+    assert first.model_dump(exclude=its_own) == copy.model_dump(exclude=its_own)
+    await talk.say("Change scene 3 to: Another one.")
+    assert await scripts(talk) == ["One.", "Two.", "Another one.", "Three."]
+    await talk.say("Duplicate scene 1")
+    await talk.say("undo")
+    assert await scripts(talk) == ["One.", "Two.", "Another one.", "Three."]
+
+
 async def test_a_deleted_scene_comes_back_with_its_version(
     talk: Conversing, snapshot: SentenceSnapshot
 ) -> None:

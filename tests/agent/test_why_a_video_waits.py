@@ -71,6 +71,28 @@ async def test_how_far_a_running_one_is(talk: Conversing, snapshot: SentenceSnap
     assert reply == snapshot("progress", id=created)
 
 
+@pytest.mark.parametrize(
+    ("seconds", "text", "words"),
+    [
+        (130.0, "how much longer?", "It takes about 2 minutes more. Frame 30 of 90."),
+        (12.0, "when will it be done?", "It takes less than a minute more. Frame 30 of 90."),
+        (50.0, "is it done yet?", "It takes about 1 minute more. Frame 30 of 90."),
+        (9000.0, "is it done yet?", "It takes about 2 hours more. Frame 30 of 90."),
+        (None, "how much longer?", "is being made. Frame 30 of 90."),
+        (130.0, "wie lange noch?", "Es dauert noch etwa 2 Minuten. Bild 30 von 90."),
+        (50.0, "wie lange dauert es noch?", "Es dauert noch etwa eine Minute. Bild 30 von 90."),
+        (12.0, "ist es schon fertig?", "Es dauert noch weniger als eine Minute. Bild 30 von 90."),
+    ],
+)
+async def test_how_much_longer_it_takes(
+    talk: Conversing, seconds: float | None, text: str, words: str
+) -> None:
+    created = result(await talk.say("Have Nova say: one"))["render_id"]
+    progress = {"frames_done": 30, "frames_total": 90, "eta_s": seconds}
+    await put(talk.services, created, state="running", progress=progress)
+    assert (await talk.told(text)).endswith(words)
+
+
 async def test_which_scene_failed_and_why(talk: Conversing, snapshot: SentenceSnapshot) -> None:
     created = result(await talk.say("Make a two-scene video about tides with Nova: One. Two."))["render_id"]
     await fail_scene(talk.services, created, position=1, of=2)

@@ -6,16 +6,28 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Literal, Self
 
-from avatar.spec import Captions, Overlay, TextOverlay
+from avatar.spec import Overlay, TextOverlay
 from avatar.spec.scene import MAX_SCRIPT_CHARS
 from pydantic import Field, model_validator
 
 from agent.presentation import Blocks, page
-from agent.tools.looks import CAPTIONS, BackgroundChoice, CaptionChoice, background_of, heading_over
+from agent.tools.looks import (
+    CAPTION_PLACE,
+    CAPTION_SIZE,
+    CAPTIONS,
+    BackgroundChoice,
+    CaptionChoice,
+    CaptionPlace,
+    CaptionSize,
+    background_of,
+    captions_of,
+    heading_over,
+)
 from agent.tools.paces import PACE, Pace, with_pace, without_pace
 from agent.tools.personas.lookup import persona_named
 from agent.tools.plan import Change, Plan, change
 from agent.tools.projects.tools import (
+    MAX_PROJECTS,
     ProjectRef,
     SceneLine,
     SceneRef,
@@ -42,6 +54,7 @@ Action = Literal[
     "add_scene",
     "change_scene",
     "move_scene",
+    "duplicate_scene",
     "delete_scene",
     "restore",
     "delete",
@@ -53,12 +66,23 @@ _NEEDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "rename": ("title",),
         "change_scene": ("scene",),
         "move_scene": ("scene",),
+        "duplicate_scene": ("scene",),
         "delete_scene": ("scene",),
     }
 )
 _CHANGES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "change": ("persona", "quality", "shape", "captions", "background", "pace", "brand"),
+        "change": (
+            "persona",
+            "quality",
+            "shape",
+            "captions",
+            "caption_size",
+            "caption_place",
+            "background",
+            "pace",
+            "brand",
+        ),
         "change_scene": ("script", "title", "persona", "background", "heading", "pace"),
         "move_scene": ("to", "before", "after"),
     }
@@ -75,6 +99,9 @@ _SPOKEN: Mapping[Pace, str] = MappingProxyType(
         "fastest": "much faster",
     }
 )
+
+
+_PLACES = MappingProxyType({"top": "at the top", "middle": "in the middle", "bottom": "at the bottom"})
 
 
 class EditProject(ToolRequest):
@@ -109,6 +136,8 @@ class EditProject(ToolRequest):
     quality: Quality | None = Field(default=None, description="One of 360p, 480p, 720p, 1080p, 1440p, 2160p.")
     shape: Shape | None = Field(default=None, description="One of landscape, square, vertical.")
     captions: CaptionChoice | None = Field(default=None, description=CAPTIONS)
+    caption_size: CaptionSize | None = Field(default=None, description=f"With change. {CAPTION_SIZE}")
+    caption_place: CaptionPlace | None = Field(default=None, description=f"With change. {CAPTION_PLACE}")
     brand: OneLine | None = Field(
         default=None,
         min_length=1,
@@ -159,7 +188,7 @@ async def _planned(context: ToolContext, request: EditProject) -> Plan:
     scenes = await context.studio.scenes.list(project.id)
     if request.persona is not None:
         persona_named(context, request.persona)
-    if request.action in ("add_scene", "move_scene"):
+    if request.action in ("add_scene", "move_scene", "duplicate_scene"):
         _place(project, scenes, request)
     if request.brand is not None:
         await _brand(context, request.brand)
@@ -176,7 +205,7 @@ async def _planned(context: ToolContext, request: EditProject) -> Plan:
             lost = [Change(what=_line("Delete", scene), where=where) for scene in scenes]
             what = f"Delete it for good with {with_it}; its videos stay"
             return Plan(changes=(Change(what=what, where=where, deletes=True), *lost))
-        case "delete_scene" | "change_scene" | "move_scene":
+        case "delete_scene" | "change_scene" | "move_scene" | "duplicate_scene":
             scene = scene_named(project, scenes, request.scene or "")
             verb = request.action.removesuffix("_scene").capitalize()
             chosen = request.model_dump(exclude_none=True, exclude={"action", "project", "scene", "forever"})
@@ -196,6 +225,7 @@ async def _planned(context: ToolContext, request: EditProject) -> Plan:
         "add_scene": Act("write", "scene:create", at_most={"script": 100000}),
         "change_scene": Act("write", "scene:update", at_most={"script": 100000}),
         "move_scene": Act("write", "scene:update"),
+        "duplicate_scene": Act("write", "scene:create"),
         "delete_scene": Act("destructive", "scene:delete", approvers=0),
         "restore": Act("write", "project:update"),
         "delete": Act(
@@ -209,7 +239,7 @@ async def _planned(context: ToolContext, request: EditProject) -> Plan:
     plan=_planned,
 )
 async def edit_project(context: ToolContext, request: EditProject) -> ProjectEdited:
-    """Make a project, or change it or its scenes: add, change, move, delete, rename, go back."""
+    """Make a project, or change it or its scenes: add, change, move, copy, delete, rename, go back."""
     return await _ACTIONS[request.action](context, request)
 
 
@@ -223,6 +253,9 @@ async def _create(context: ToolContext, request: EditProject) -> ProjectEdited:
         )
     )
     done = f"The project “{project.title}” is there. Say “Add a scene where {persona.name} says: Hello”."
+    known = await context.studio.projects.list(MAX_PROJECTS)
+    if any(one.title.casefold() == project.title.casefold() and one.id != project.id for one in known):
+        done = f"{done} Another project is called so, too; this one is {project.slug}."
     return ProjectEdited(project_id=project.id, project=project.title, done=done)
 
 
@@ -253,9 +286,13 @@ async def _change(context: ToolContext, request: EditProject) -> ProjectEdited:
     if request.quality is not None or request.shape is not None:
         canvas = fields["canvas"] = resize(project.canvas, request.quality, request.shape)
         parts.append(f"the picture is {canvas.width} × {canvas.height}")
-    if request.captions is not None:
-        fields["output"] = project.output.model_copy(update={"captions": Captions(mode=request.captions)})
-        parts.append(f"captions are {request.captions}")
+    named = (request.captions, request.caption_size, request.caption_place)
+    if any(one is not None for one in named):
+        captions = captions_of(project.output.captions, *named)
+        fields["output"] = project.output.model_copy(update={"captions": captions})
+        mode = captions.mode if captions.mode != project.output.captions.mode else request.captions
+        looks = [_PLACES.get(one, one) for one in (mode, *named[1:]) if one is not None]
+        parts += [f"captions are {look}" for look in looks]
     if request.background is not None:
         parts.append("all scenes have another background")
     if request.brand is not None:
@@ -353,6 +390,19 @@ async def _move_scene(context: ToolContext, request: EditProject) -> ProjectEdit
     return await _edited(context, project, done, version=saved.number)
 
 
+async def _duplicate_scene(context: ToolContext, request: EditProject) -> ProjectEdited:
+    """Makes another scene that is the same in all but its id, behind the first one or at the place named."""
+    project, scenes, scene = await _scene(context, request)
+    is_placed = any((request.to, request.before, request.after))
+    place = _place(project, scenes, request) if is_placed else scene.position + 1
+    body = {name: getattr(scene, name) for name in SceneDraft.model_fields if name != "position"}
+    created = await context.studio.scenes.create(project.id, SceneDraft(**body, position=place))
+    original = scene.position + 1 + (created.position <= scene.position)
+    done = f"Scene {created.position + 1} of “{project.title}” is a copy of scene {original}."
+    edited = await _edited(context, project, done)
+    return edited.model_copy(update={"scene_id": created.id})
+
+
 async def _delete_scene(context: ToolContext, request: EditProject) -> ProjectEdited:
     project, _, scene = await _scene(context, request)
     saved = await context.studio.versions.keep(project.id, "before a scene was deleted")
@@ -420,6 +470,7 @@ _ACTIONS: Mapping[str, Callable[[ToolContext, EditProject], Awaitable[ProjectEdi
         "add_scene": _add_scene,
         "change_scene": _change_scene,
         "move_scene": _move_scene,
+        "duplicate_scene": _duplicate_scene,
         "delete_scene": _delete_scene,
         "restore": _restore,
         "delete": _delete,

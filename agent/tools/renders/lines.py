@@ -9,6 +9,7 @@ from typing import Self
 from pydantic import BaseModel, Field
 
 from agent.presentation import Blocks, Id, Link, Paragraph, items, page, paragraph
+from agent.presentation.text import count
 from agent.tools.record import ToolContext, ToolResult
 from soundstage.errors import Conflict, NotFound
 from studio.renders.schemas import RenderDetail, RenderView
@@ -19,6 +20,8 @@ LATEST = "latest"
 FINISHED = "finished"
 WAITS = "waits: "
 CANCELLING = "It is being cancelled."
+SHORT_S, LONG_S = 45.0, 5400.0
+"""A shorter time is no minute; a longer one is told in hours."""
 NONE_YET = "Say “Make a video where Nova says: Hello”."
 
 
@@ -112,7 +115,18 @@ def message_of(view: RenderView) -> str:
     if view.ended or not view.progress.frames_total:
         return ""
     text = view.progress.sentence
-    return f"{text[:1].upper()}{text[1:]}."
+    return f"{_time_left(view)} {text[:1].upper()}{text[1:]}.".strip()
+
+
+def _time_left(view: RenderView) -> str:
+    """Returns how long it still takes, in a sentence; "" while that is not known."""
+    seconds = view.progress.eta_s
+    if view.state is not RenderState.RUNNING or seconds is None:
+        return ""
+    if seconds < SHORT_S:
+        return "It takes less than a minute more."
+    number, unit = (seconds / 3600, "hour") if seconds >= LONG_S else (seconds / 60, "minute")
+    return f"It takes about {count(round(number), unit)} more."
 
 
 async def explain_render(context: ToolContext, view: RenderView) -> RenderLine:

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from avatar.spec import RenderSpec, is_spoken
+from avatar.spec import Captions, RenderSpec, is_spoken
 from avatar.spec.scene import MAX_SCRIPT_CHARS
 from pydantic import Field, field_validator, model_validator
 
 from agent.presentation import Blocks, Id, StateLabel, page, paragraph, table
 from agent.presentation.text import count
-from agent.tools.looks import CAPTIONS, BackgroundChoice, CaptionChoice, background_of
+from agent.tools.looks import (
+    CAPTION_PLACE,
+    CAPTION_SIZE,
+    CAPTIONS,
+    BackgroundChoice,
+    CaptionChoice,
+    CaptionPlace,
+    CaptionSize,
+    background_of,
+    captions_of,
+)
 from agent.tools.paces import PACE, Pace, rate_of, with_pace
 from agent.tools.personas.lookup import name_of, persona_named
 from agent.tools.plan import Change, Plan, change
@@ -97,6 +107,8 @@ class MakeRender(ToolRequest):
     quality: Quality = Field(default="1080p", description="One of 360p, 480p, 720p, 1080p, 1440p, 2160p.")
     shape: Shape = Field(default="landscape", description="One of landscape, square, vertical.")
     captions: CaptionChoice | None = Field(default=None, description=CAPTIONS)
+    caption_size: CaptionSize | None = Field(default=None, description=CAPTION_SIZE)
+    caption_place: CaptionPlace | None = Field(default=None, description=CAPTION_PLACE)
     background: BackgroundChoice = None
     pace: Pace | None = Field(default=None, description=PACE)
 
@@ -158,13 +170,15 @@ async def _request_of(context: ToolContext, request: MakeRender) -> RenderReques
     if request.pace is not None and script is not None:
         rate_wpm = rate_of(persona.voice, request.pace)
         script = with_pace(script, request.pace) if rate_wpm is None else script
+    captions = captions_of(Captions(), request.captions, request.caption_size, request.caption_place)
     return RenderRequest(
         script=script,
         rate_wpm=rate_wpm,
         persona=persona.id,
         title=request.title or None,
         canvas=canvas_for(request.quality, request.shape),
-        captions=request.captions,
+        captions=captions.mode,
+        caption_style=captions.style,
         background=background_of(request.background),
     )
 

@@ -3,7 +3,7 @@
 from avatar.spec.acting import GESTURES, Mood, without_acting_marks
 from avatar.spec.base import Colour, MediaRef, SpecModel, canonical_json, content_hash
 from avatar.spec.camera import Camera, Framing, Music, SoundEffect, Transition
-from avatar.spec.captions import Captions
+from avatar.spec.captions import Captions, CaptionStyle
 from avatar.spec.design import Design, random_design
 from avatar.spec.movement import Movement
 from avatar.spec.needs import (
@@ -109,6 +109,7 @@ __all__ = [
     "Box",
     "Camera",
     "Canvas",
+    "CaptionStyle",
     "Captions",
     "Colour",
     "ColourBackground",
