@@ -24,8 +24,8 @@ SCRIPTS = (
 )
 LED = {
     "say: Good evening": "Good evening",
-    "just say hi to everyone": "hi to everyone",
-    "he should say that the library is closed on Monday": "the library is closed on Monday",
+    "just say hi to everyone": "Hi to everyone",
+    "he should say that the library is closed on Monday": "The library is closed on Monday",
     "Sag einfach Guten Morgen zusammen": "Guten Morgen zusammen",
     "“Quoted words are the script” in square": "Quoted words are the script",
 }
