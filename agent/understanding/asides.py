@@ -17,6 +17,9 @@ from agent.understanding.world import SURE_NAME
 SURE_HOW = 0.15
 """From here on an intent is explained."""
 MOST_HOW = 3
+MOST_APPROVAL_WORDS = 12
+NO_VIDEOS = frozenset({"machine", "run", "job"})
+"""Kinds of things that take time, too: of those that were spoken of last."""
 HOW = "how:"
 """In front of the intents that an answer explains."""
 
@@ -44,6 +47,47 @@ def about_conversation(turn: Turn, text: str) -> Decision | None:
 def _is_explained(candidate: Candidate) -> bool:
     is_known = candidate.tool is not None or candidate.intent == "act.undo"
     return is_known and candidate.sureness >= SURE_HOW
+
+
+def list_approvals(turn: Turn, text: str) -> Decision | None:
+    """Returns the call that shows what waits for approval, where nothing else is named that might."""
+    spoken = changes.without_quotations(text)
+    if len(text.split()) > MOST_APPROVAL_WORDS or not changes.matches("waiting_approvals", spoken):
+        return None
+    if changes.matches("decided", spoken) or changes.matches("names_kind", spoken) or ":" in text:
+        return None
+    if any(one.sureness >= SURE_NAME for one in turn.world.mentions(tokenize(text))):
+        return None
+    return Decision("calls", calls=(CallRecord("list_approvals", {}),), about="approvals")
+
+
+def how_much_longer(turn: Turn, text: str) -> Decision | None:
+    """Returns the call that shows how long the last video still takes."""
+    if turn.dialogue.recent_kind in NO_VIDEOS or not changes.matches("how_much_longer", text):
+        return None
+    call = CallRecord("show_render", {"render": turn.dialogue.last.get("render", "latest")})
+    return Decision("calls", calls=(call,), about="progress")
+
+
+def copy_scene(turn: Turn, text: str) -> Decision | None:
+    """Returns the call that makes a copy of a scene: “dupliziere Szene 2”."""
+    match = changes.change_words().patterns["copies_scene"].match(text)
+    named = [one.thing for one in turn.world.mentions(tokenize(text)) if one.sureness >= SURE_NAME]
+    titles = [one.name for one in named if one.kind == "project"]
+    project = titles[0] if titles else turn.dialogue.last.get("project")
+    if match is None or not project:
+        return None
+    to = next((value.lower() for name, value in match.groupdict().items() if value), "")
+    spoken = match[0].lower().removesuffix(to) if to else match[0].lower()
+    for title in titles:
+        spoken = spoken.replace(title.lower(), " ")
+    place = values.scene_number(spoken) or changes.place_in_list(spoken)
+    if place is None:
+        return None
+    arguments = {"project": project, "scene": "last" if place < 0 else str(place)}
+    if to:
+        arguments["to"] = "last" if to in ("end", "ende") else "first"
+    return Decision("calls", calls=(CallRecord("edit_project.duplicate_scene", arguments),), about="copy")
 
 
 def restart_of_machine(turn: Turn, text: str) -> Decision | None:

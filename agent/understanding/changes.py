@@ -14,9 +14,9 @@ from agent.sentences import read_folder
 from agent.understanding import values
 
 WHOLE = frozenset({
-    "about_me", "also_that", "complains", "corrects", "films_it", "forgets_it", "instead_of", "other_name",
-    "other_voice", "sets_time", "swaps", "which_language", "takes_back", "what_did_you_do",
-    "what_do_you_mean", "who_spoke", "why_do_you_ask"
+    "about_me", "also_that", "complains", "copies_scene", "corrects", "films_it", "forgets_it",
+    "how_much_longer", "instead_of", "other_name", "other_voice", "sets_time", "swaps", "which_language",
+    "takes_back", "what_did_you_do", "what_do_you_mean", "who_spoke", "why_do_you_ask",
 })  # fmt: skip
 """Patterns that an utterance matches from its beginning to its end; the others are found within it."""
 UNBOUNDED = frozenset({

@@ -7,7 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from agent.understanding import calculations, changes, values
-from agent.understanding.asides import about_conversation, restart_of_machine, swap_scenes
+from agent.understanding.asides import (
+    about_conversation,
+    copy_scene,
+    how_much_longer,
+    list_approvals,
+    restart_of_machine,
+    swap_scenes,
+)
 from agent.understanding.candidates import plain
 from agent.understanding.changes import LOOK, text_after_colon
 from agent.understanding.decision import SURE_OTHER, Decision, ask_about
@@ -64,6 +71,9 @@ class Corrections(Turn):
         return (
             about_conversation(self, text)
             or restart_of_machine(self, text)
+            or list_approvals(self, text)
+            or how_much_longer(self, text)
+            or copy_scene(self, text)
             or self._talk(text)
             or with_other_offer(self, text)
             or swap_scenes(self, text)

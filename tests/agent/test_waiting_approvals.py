@@ -40,6 +40,21 @@ async def test_people_ask_for_it_in_many_words(services: Services, text: str) ->
     assert calls(await Conversing(services, ADA).say(text)) == ["list_approvals"]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "is there a machine waiting for approval?",
+        "is the video Tides waiting for approval?",
+        "which approvals were given?",
+        "who decided on the approvals?",
+        "welche Freigaben wurden erteilt?",
+        "remember that the plan needs approval: on Friday",
+    ],
+)
+async def test_other_questions_about_approvals_are_others(services: Services, text: str) -> None:
+    assert "list_approvals" not in calls(await Conversing(services, ADA).say(text))
+
+
 async def test_each_is_shown_with_who_asked_until_it_is_decided(services: Services) -> None:
     talk = Conversing(services, ADA)
     assert await talk.told("what is waiting for approval?") == "Nothing waits for approval."
