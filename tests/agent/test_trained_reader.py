@@ -67,11 +67,20 @@ def test_each_phrasing_names_a_tool_its_action_and_its_arguments(corpus: Corpus)
     assert not wrong
 
 
+WITHOUT_PHRASINGS = frozenset({
+    # A plan has sentences of other tools in it: its conditions are found by agent/understanding/when.py.
+    "triggers.create",
+    # Patterns read these (agent/understanding/asides.py) until the encoder is trained anew.
+    "list_approvals",
+    "edit_project.duplicate_scene",
+})  # fmt: skip
+"""Intents that the reader does not learn."""
+
+
 def test_each_action_has_phrasings_in_each_language(corpus: Corpus) -> None:
     for language in {one.language for one in corpus.examples}:
         there = {one.intent for one in corpus.examples if one.language == language}
-        # A plan has sentences of other tools in it: its conditions are found by agent/understanding/when.py.
-        assert there >= ACTIONS.keys() - {"triggers.create"}
+        assert there >= ACTIONS.keys() - WITHOUT_PHRASINGS
 
 
 def test_no_phrasing_is_there_twice(corpus: Corpus) -> None:
