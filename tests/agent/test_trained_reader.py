@@ -67,7 +67,7 @@ def test_each_phrasing_names_a_tool_its_action_and_its_arguments(corpus: Corpus)
     assert not wrong
 
 
-WITHOUT_PHRASINGS = frozenset({
+UNLEARNED = frozenset({
     # A plan has sentences of other tools in it: its conditions are found by agent/understanding/when.py.
     "triggers.create",
     # Patterns read these (agent/understanding/asides.py) until the encoder is trained anew.
@@ -80,7 +80,7 @@ WITHOUT_PHRASINGS = frozenset({
 def test_each_action_has_phrasings_in_each_language(corpus: Corpus) -> None:
     for language in {one.language for one in corpus.examples}:
         there = {one.intent for one in corpus.examples if one.language == language}
-        assert there >= ACTIONS.keys() - WITHOUT_PHRASINGS
+        assert there >= ACTIONS.keys() - UNLEARNED
 
 
 def test_no_phrasing_is_there_twice(corpus: Corpus) -> None:
