@@ -278,8 +278,12 @@ def help_text(entries: Sequence[HelpEntry], topic: str, replies: Replies) -> str
         return replies.text("help", "overview")
     lines = [replies.text("help", "subject")]
     for entry in fitting:
-        lines.append(f"\n{entry.purpose}")
-        lines.extend(f"  • {example}" for example in entry.examples)
+        purpose = replies.purpose(entry.rule)
+        if purpose is None:
+            lines.append(f"\n{entry.purpose}")
+            lines.extend(f"  • {example}" for example in entry.examples)
+        elif f"\n{purpose}" not in lines:
+            lines += [f"\n{purpose}", *(f"  • {example}" for example in replies.examples([entry.rule]))]
     return "\n".join(lines)
 
 

@@ -18,6 +18,7 @@ SHOWN_CHARS = 60
 """Of an argument in the words of a call."""
 
 
+_OPTIONAL = re.compile(r"\[[^\]]*\]")
 QUOTED = frozenset({"script", "title", "heading", "description"})
 """Arguments that are somebody's words."""
 
@@ -88,6 +89,13 @@ class Replies:
         """Returns a sentence for each of some intents, where there is one."""
         some = self._texts.get("examples", {})
         return [str(some[intent]) for intent in intents if intent in some]
+
+    def purpose(self, rule: str) -> str | None:
+        """Returns what calls of a rule do, without their arguments; None in the language of the grammar."""
+        if self._texts is self._fallback:
+            return None
+        found = _OPTIONAL.sub("", str(self._texts["calls"].get(rule, "")))
+        return found or None
 
     def kind(self, kind: str) -> str:
         """Returns the noun of a kind of things."""

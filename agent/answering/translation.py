@@ -19,7 +19,8 @@ _MARK = 0xE000
 _MARKS = re.compile("([\ue000-\ue0ff])")
 _SENTENCE = re.compile(r"(?<=[.!?”:])\s+(?=[A-Z“\ue000-\ue0ff`]|[0-9])")
 _INDENT = re.compile(r"([\s•]*)(.*?)(\s*)\Z", re.DOTALL)
-_TRAILING = re.compile("^(.*?)((?:\\s?[\ue000-\ue0ff])*)$", re.DOTALL)
+_TRAILING = re.compile(r"^(.*?)((?:\s?[\ue000-\ue0ff]|\s\([a-z]{2,4}_[0-9a-z]{6,}\))*)$", re.DOTALL)
+"""Marks and ids behind a sentence."""
 _QUOTED = re.compile("“(.*)”", re.DOTALL)
 MOST_CHARS = 2000
 """A longer text is none that tools word themselves."""
@@ -78,15 +79,26 @@ class Translation:
                 name = self.words.get(block.name, block.name)
                 return block.model_copy(update={"heads": heads, "rows": rows, "name": name})
             case Items():
-                return block
+                rows = tuple(tuple(map(self._entry, row)) for row in block.rows)
+                return block.model_copy(update={"rows": rows})
         return block
+
+    def _entry(self, part: Inline) -> Inline:
+        if not isinstance(part, str):
+            return self._cell(part)
+        return self._in_quotes(part) or self.text(part)
+
+    def _in_quotes(self, text: str) -> str | None:
+        """Returns a quotation with the marks of the language; None for any other text."""
+        quoted = _QUOTED.fullmatch(text)
+        return None if quoted is None else f"{self.quotes[0]}{quoted[1]}{self.quotes[1]}"
 
     def _cell(self, cell: Inline) -> Inline:
         if isinstance(cell, StateLabel):
             word = self.words.get(cell.text or cell.state)
             return cell if word is None else cell.model_copy(update={"text": word})
-        if isinstance(cell, Link) and (quoted := _QUOTED.fullmatch(cell.text)):
-            return cell.model_copy(update={"text": f"{self.quotes[0]}{quoted[1]}{self.quotes[1]}"})
+        if isinstance(cell, Link) and (quoted := self._in_quotes(cell.text)) is not None:
+            return cell.model_copy(update={"text": quoted})
         return cell
 
     def _content(self, content: Sequence[Inline]) -> tuple[Inline, ...]:
@@ -105,6 +117,10 @@ class Translation:
             return line
         if (whole := self._sentence(text)) is not None:
             return f"{indent}{whole}{end}"
+        head, colon, rest = text.partition(": ")
+        if colon and (known := self._sentence(head)) is not None:
+            # What is done, and with what: a line of a plan.
+            return f"{indent}{known}: {rest}{end}"
         return f"{indent}{' '.join(self._sentences(_SENTENCE.split(text)))}{end}"
 
     def _sentences(self, parts: Sequence[str]) -> list[str]:

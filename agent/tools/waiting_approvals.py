@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel
 
-from agent.presentation import Blocks, items, page
+from agent.presentation import Blocks, Items, page
 from agent.presentation.text import count
 from agent.tools.record import Act, ToolContext, ToolRequest, ToolResult, tool
 
@@ -30,15 +30,15 @@ class WaitingCalls(ToolResult):
         number = count(len(self.approvals), "request")
         return page(
             f"{number} {'waits' if len(self.approvals) == 1 else 'wait'} for approval, with who asked:",
-            items(map(_words, self.approvals), "•"),
+            Items(mark="•", rows=tuple(map(_words, self.approvals))),
             "Decide on the page of approvals, or with `soundstage approvals approve ID`.",
         )
 
 
-def _words(call: WaitingCall) -> str:
+def _words(call: WaitingCall) -> tuple[str, str]:
     first, *more = call.changes or ("Nothing would change",)
     others = f" (+ {len(more)})" if more else ""
-    return f"{first}{others} ({call.requester}, {call.approval_id})"
+    return first, f"{others} ({call.requester}, {call.approval_id})"
 
 
 @tool(Act("read", "approval:read", label="What waits for approval"), reveals=True)

@@ -299,6 +299,8 @@ def _named(rows: Sequence[Trigger], reference: str) -> Sequence[Trigger]:
             f"{len(named)} triggers fit: {'; '.join(row.text for row in named[:5])}.",
             "Say which, by its number.",
         )
+    if not rows:
+        raise NotFound("trigger.not_found", "Nothing is planned.", "Say what shall be done, and when.")
     if not named:
         raise _no_trigger(reference)
     return named
@@ -307,7 +309,7 @@ def _named(rows: Sequence[Trigger], reference: str) -> Sequence[Trigger]:
 def _no_trigger(reference: str) -> NotFound:
     return NotFound(
         "trigger.not_found",
-        f"No trigger that waits is {reference[:80]!r}.",
+        f"Nothing that waits is called {reference[:80]!r}.",
         "Say “list the triggers” to see which ones wait.",
     )
 

@@ -169,6 +169,8 @@ class HelpEntry:
     purpose: str
     examples: tuple[str, ...]
     opening: bool
+    rule: str
+    """The tool with its action: `edit_project.rename`; empty without a tool."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,6 +328,7 @@ def _help_entries(intents: Intents) -> Iterator[HelpEntry]:
                 metadata.get("help", ""),
                 tuple(metadata.get("examples", ())),
                 bool(metadata.get("opening", False)),
+                rule_name(metadata.get("tool", ""), metadata.get("fixed", {}).get("action", "")),
             )
 
 
