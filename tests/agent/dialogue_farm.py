@@ -75,6 +75,7 @@ class FarmDouble:
             "name": name,
             "state": "retired" if name in self.retired else "ready",
             "pool": "default",
+            "cause": "",
             "tags": [],
             "address": "10.0.0.7",
             "created_at": SEEN_AT,

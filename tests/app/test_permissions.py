@@ -75,8 +75,8 @@ def test_every_tool_declares_permission_purpose_and_effect(tool: AnyTool) -> Non
     assert tool.effect in ("read", "write", "destructive")
 
 
-SOME_READ = frozenset({"audit:read", "system:read", "asset:transcribe"})
-"""Permissions of reading tools that a viewer lacks: what others did, faults of the farm, recognition."""
+SOME_READ = frozenset({"approval:read", "audit:read", "system:read", "asset:transcribe"})
+"""Permissions of reading tools that a viewer lacks: what others did or ask for, faults, recognition."""
 
 
 def test_what_changes_something_says_how_to_undo_it_and_no_viewer_may_call_it() -> None:
