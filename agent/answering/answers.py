@@ -23,6 +23,7 @@ from agent.answering.worlds import Worlds
 from agent.events import ApprovalRequested, Text, Understood
 from agent.model.answers import Reading
 from agent.sessions.service import OpenTurn, SessionService
+from agent.tools.personas.voices import is_high
 from agent.tools.services import ToolServices
 from agent.tools.toolset import ToolCall, Toolset, prepare_call
 from agent.turns.log import TurnLog
@@ -45,9 +46,11 @@ from agent.understanding.language import language_of
 from agent.understanding.open_questions import is_bare_choice
 from agent.understanding.reader import Reader
 from agent.understanding.wording import EMPTY_LINE
+from agent.understanding.world import fold
 from policy import Principal
 from soundstage.database import utcnow
 from soundstage.errors import Invalid
+from studio.personas.schemas import Persona
 
 SURE_ENOUGH_TO_ASK = 0.6
 """From this sureness on words that may be somebody else's are asked back; from `CERTAIN` on, what reads is
@@ -159,12 +162,31 @@ class ReaderTurn(AskingTurn):
                 await self._list_changes()
             case "chat" if decision.about == "why_asked":
                 await self._explain_question()
+            case "chat" if decision.about == "channels":
+                await self._say("chat", "channels", names=decision.topic)
+            case "chat" if decision.about == "says_what":
+                await self._say("chat", "says_what", script=decision.topic)
+            case "chat" if decision.about == "voice_of":
+                await self._say("chat", self._voice_of(decision.topic), persona=decision.topic)
+            case "chat" if decision.about == "who_is":
+                one = self._persona(decision.topic)
+                words = {"title": one.title, "description": one.description}
+                await self._say("chat", "who_is", persona=one.name, **words)
             case "chat" if decision.about == "who_spoke":
                 await self._say("chat", "who_spoke", persona=self._name_of("persona", decision.topic))
             case "chat" if self.replies.has("chat", decision.about):
                 await self._say("chat", decision.about)
             case _:
                 await self._say("chat", "smalltalk")
+
+    def _voice_of(self, persona: str) -> str:
+        """Returns the name of the reply that says how high the voice of a presenter is."""
+        voice = self._persona(persona).voice
+        return {True: "voice_high", False: "voice_low", None: "voice_own"}[is_high(voice)]
+
+    def _persona(self, name: str) -> Persona:
+        library = self.answers.services.studio.library.list()
+        return next(one for one in library if fold(one.name) == fold(name))
 
     def next_state(self) -> ConversationState:
         """Returns the state after this turn, from the calls that were made and what was asked."""

@@ -22,7 +22,7 @@ from agent.understanding.decision import Decision
 from agent.understanding.dialogue import SAME_TITLE, UNDO, YES_OR_NO, CallRecord, Question
 from agent.understanding.slots import kinds_named
 from agent.understanding.world import Thing, fold
-from soundstage.errors import Invalid
+from soundstage.errors import Invalid, SoundstageError
 
 CHOICES = 3
 MOST_VOICES, MOST_DELETIONS = 5, 5
@@ -189,6 +189,7 @@ class AskingTurn(DecidingTurn):
 
     async def _ask_yes_or_no(self, question: Question) -> None:
         """Asks whether calls shall be made; yes makes all of them."""
+        question, goes = await self._possible(question)
         words = [words_of(call, self.world, self.replies) for call in question.choices]
         pending = self.replies.text("ask", "sure" if question.about == "sure" else "confirm")
         lines = (
@@ -196,10 +197,27 @@ class AskingTurn(DecidingTurn):
             if len(words) == 1
             else "".join(f"\n{at}. {one}" for at, one in enumerate(words, 1))
         )
-        for call in question.choices:
-            lines += await self._what_goes(call)
+        lines += "".join(goes)
         choices = (self.replies.text("yes"), self.replies.text("no"))
         await self._question(f"{pending}{lines}", question, choices)
+
+    async def _possible(self, question: Question) -> tuple[Question, list[str]]:
+        """Returns a question without those of several calls that are refused, and a line for each thing that
+        the others would delete, and for what is refused. Raises for the first one where all are.
+        """
+        lines, possible, refused = [], [], []
+        for call in question.choices:
+            try:
+                lines.append(await self._what_goes(call))
+                possible.append(call)
+            except SoundstageError as error:
+                refused.append((call, self.translation.error(error)))
+        if refused and not possible:
+            raise refused[0][1]
+        for call, error in refused:
+            words = self.replies.text("ask", "not_that", what=words_of(call, self.world, self.replies))
+            lines.append(f"\n• {words} {error.message} {error.hint}")
+        return replace(question, choices=tuple(possible)), lines
 
     async def _what_goes(self, record: CallRecord) -> str:
         """Returns what a call would delete, a line for each thing, and nothing for other calls. Raises as the

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -27,7 +28,7 @@ from agent.understanding.intents import NEEDS_YES, READS
 from agent.understanding.interpreter import Interpreter
 from agent.understanding.references import with_referent
 from agent.understanding.titles import with_own_title
-from agent.understanding.values import text_after_lead
+from agent.understanding.values import text_after_lead, words
 from agent.understanding.wording import EMPTY_LINE, has_quoted_text, with_capital
 from agent.understanding.world import World, fold
 from soundstage.database import utcnow
@@ -38,8 +39,13 @@ CERTAIN_CALL = 2.0
 """The same for a change, in log-odds that it is wholly right."""
 SURE_WITHOUT_FARM = 0.75
 GREETINGS = frozenset({"greeting", "thanks", "goodbye", "smalltalk"})
+OF_STUDIO = frozenset({"channels", "no_channel", "voice_of", "who_is"})
+"""What is said about the studio without a tool."""
 OF_SCENES = frozenset(f"edit_project.{action}_scene" for action in ("change", "move", "duplicate", "delete"))
 OF_CHANGES = frozenset({"undo", "correction", "more"})
+
+_WORDS = re.compile(r"[^\d_]+")
+"""No id, which has digits."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +155,7 @@ class DecidingTurn:
         if parsed.tool is None:
             # Help is the grammar's answer to a greeting, too.
             decision = await self._interpret()
-            is_talk = decision.about in GREETINGS or decision.topic.startswith(HOW)
+            is_talk = decision.about in GREETINGS | OF_STUDIO or decision.topic.startswith(HOW)
             is_refused = decision.kind == "refuse" and how_to(self.utterance) is not None
             return decision if is_refused or (decision.kind == "chat" and is_talk) else None
         intent = _intent(parsed)
@@ -161,6 +167,10 @@ class DecidingTurn:
             return await self._interpret()
         if intent not in READS or any(exact.arguments.get(name) for name in NAMED):
             self.world = await self._world(farm=False)
+        render, persona = exact.arguments.get("render"), exact.arguments.get("persona")
+        if self._is_no_title(render) or self._is_no_name(persona):
+            # “Stop the video now” and “the first one says: …” name none.
+            return await self._interpret()
         found = agreement(self.answers.interpreter.reader, exact, self.utterance, self.world)
         if found.is_whole and (
             exact is not literal or intent in NEEDS_YES or self._is_title(exact.arguments.get("render"))
@@ -206,6 +216,19 @@ class DecidingTurn:
         return any(
             fold(one.name) == fold(str(render or "")) for one in self.world.of_kind(*kinds) if one.name
         )
+
+    def _is_no_title(self, render: object) -> bool:
+        """Returns whether words stand where a video is called, and are neither an id nor a title."""
+        name = str(render or "")
+        return bool(_WORDS.fullmatch(name)) and not (
+            self._is_title(name) or exists("render", name, self.world)
+        )
+
+    def _is_no_name(self, persona: object) -> bool:
+        """Returns whether a presenter is called by words that no name has: “the first one”."""
+        article, *others = str(persona or "").lower().split() or [""]
+        is_none = bool(others) and article in words().groups["articles"]
+        return is_none and not exists("persona", persona, self.world)
 
     async def _world(self, *, farm: bool) -> World:
         return await self.answers.worlds.of(self.caller.principal, farm=farm)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 
 from agent.understanding import changes, values
+from agent.understanding.calculations import calculation
 from agent.understanding.changes import SHORT_WORDS
-from agent.understanding.decision import Decision
+from agent.understanding.decision import Decision, ask_about
 from agent.understanding.dialogue import CallRecord
+from agent.understanding.intents import SHOWS
 from agent.understanding.reader import Candidate
 from agent.understanding.references import is_bare
 from agent.understanding.tokens import tokenize
@@ -17,7 +19,7 @@ from agent.understanding.world import SURE_NAME
 SURE_HOW = 0.15
 """From here on an intent is explained."""
 MOST_HOW = 3
-MOST_APPROVAL_WORDS = 12
+MOST_APPROVAL_WORDS, MOST_DROP_WORDS = 12, 6
 NO_VIDEOS = frozenset({"machine", "run", "job"})
 """Kinds of things that take time, too: of those that were spoken of last."""
 HOW = "how:"
@@ -26,6 +28,8 @@ HOW = "how:"
 
 def about_conversation(turn: Turn, text: str) -> Decision | None:
     """Returns the answer to a question about the conversation or how something is done; None for others."""
+    if (found := help_on(text)) is not None:
+        return found
     if changes.matches("what_did_you_do", text):
         return Decision("chat", about="did")
     if changes.matches("which_language", text):
@@ -47,6 +51,57 @@ def about_conversation(turn: Turn, text: str) -> Decision | None:
 def _is_explained(candidate: Candidate) -> bool:
     is_known = candidate.tool is not None or candidate.intent == "act.undo"
     return is_known and candidate.sureness >= SURE_HOW
+
+
+def list_channels(turn: Turn, text: str) -> Decision | None:
+    """Returns the answer which channels are connected, or how one is: nothing is published for that."""
+    if not changes.matches("channels", changes.without_quotations(text)):
+        return None
+    names = [one.name for one in turn.world.of_kind("channel")]
+    return Decision("chat", about="channels" if names else "no_channel", topic=", ".join(names))
+
+
+def about_presenter(turn: Turn, text: str) -> Decision | None:
+    """Returns the answer who a presenter is, or how high the voice is: “what voice does Milo have?”."""
+    about = next((one for one in ("voice_of", "who_is") if changes.matches(one, text)), None)
+    if about is None:
+        return None
+    named = [one.thing.name for one in turn.world.mentions(tokenize(text)) if one.thing.kind == "persona"]
+    return Decision("chat", about=about, topic=named[0]) if len(set(named)) == 1 else None
+
+
+def help_on(text: str) -> Decision | None:
+    """Returns the answer what can be done about a subject: “Hilfe zu Videos”."""
+    found = changes.change_words().patterns["help_on"].match(text)
+    return None if found is None else Decision("chat", about="help", topic=found[1])
+
+
+def calculate(text: str) -> Decision | None:
+    """Returns the call that calculates what a text asks for in words: “rechne 3 hoch 10”."""
+    code = calculation(text) if changes.matches("calculates", text) else None
+    if code is None:
+        return None
+    return Decision("calls", calls=(CallRecord("code_runner", {"code": code}),), about="calculation")
+
+
+def show_last(turn: Turn, text: str) -> Decision | None:
+    """Returns the call that shows what was spoken of last: “let me see it”."""
+    kind = turn.dialogue.recent_kind
+    name = turn.dialogue.last.get(kind)
+    if not name or kind not in ("render", "project") or not changes.matches("lets_see", text):
+        return None
+    intent, slot = SHOWS[kind]
+    return Decision("calls", calls=(CallRecord(intent, {slot: name}),), about="spoken_of")
+
+
+def cancel_plans(turn: Turn, text: str) -> Decision | None:
+    """Returns the call that cancels all that is planned; while a plan waits for a yes, that is a no."""
+    if not changes.matches("cancels_plans", text):
+        return None
+    question = turn.dialogue.question
+    if question is not None and {one.intent for one in question.choices} == {"triggers.create"}:
+        return Decision("decline", about="no")
+    return Decision("calls", calls=(CallRecord("triggers.cancel", {"trigger": "all"}),), about="plans")
 
 
 def list_approvals(turn: Turn, text: str) -> Decision | None:
@@ -88,6 +143,19 @@ def copy_scene(turn: Turn, text: str) -> Decision | None:
     if to:
         arguments["to"] = "last" if to in ("end", "ende") else "first"
     return Decision("calls", calls=(CallRecord("edit_project.duplicate_scene", arguments),), about="copy")
+
+
+def drop_scene(turn: Turn, text: str) -> Decision | None:
+    """Returns the question whether a scene shall be deleted: “scene 2 can go”, “Szene 2 weg”."""
+    project, scene = turn.dialogue.last.get("project"), values.scene_number(text)
+    if not project or not scene or len(text.split()) > MOST_DROP_WORDS or not values.matches("ends", text):
+        return None
+    if values.matches("negation", text) or ":" in text:
+        return None
+    number = "last" if scene < 0 else str(scene)
+    return ask_about(
+        "confirm", [CallRecord("edit_project.delete_scene", {"project": project, "scene": number})]
+    )
 
 
 def restart_of_machine(turn: Turn, text: str) -> Decision | None:

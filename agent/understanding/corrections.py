@@ -9,10 +9,16 @@ from dataclasses import dataclass, replace
 from agent.understanding import calculations, changes, values
 from agent.understanding.asides import (
     about_conversation,
+    about_presenter,
+    calculate,
+    cancel_plans,
     copy_scene,
+    drop_scene,
     how_much_longer,
     list_approvals,
+    list_channels,
     restart_of_machine,
+    show_last,
     swap_scenes,
 )
 from agent.understanding.candidates import plain
@@ -26,7 +32,7 @@ from agent.understanding.sentence import quotations
 from agent.understanding.tokens import tokenize
 from agent.understanding.turn import Turn
 from agent.understanding.when import patterns
-from agent.understanding.world import Thing
+from agent.understanding.world import IN_WORK, Thing
 
 MOST_LOOK_WORDS = 16
 MOST_CORRECTION_WORDS = 7
@@ -46,6 +52,8 @@ NEW_THING = re.compile(
 _BEFORE_TITLE = re.compile(r"(?:(?:making|rendering|the|that|this|my|our|video|clip|den|das|die) ?)*")
 _ENDS_CLAUSE = re.compile(r"(?:\s+(?:please|bitte|now|jetzt|ab))*\s*(?:[,.;!?–-]|$)")
 _ASKS_FOR = re.compile(r"^(?:(?:please|bitte|(?:can|could|would|will) you|kannst du|könntest du)[\s,]+)*")
+_FILM = "(?:video|clip|film|movie)"
+_RENDERS = re.compile(r"(?<!\w)(?:re-?)?render(?:e|n|st)?(?!\w)", re.IGNORECASE)
 _KINDS = ("weekdays", "months", "days", "ordinals")
 
 
@@ -69,11 +77,17 @@ class Corrections(Turn):
         if reports_speech(text):
             return None
         return (
-            about_conversation(self, text)
+            list_channels(self, text)
+            or about_conversation(self, text)
             or restart_of_machine(self, text)
             or list_approvals(self, text)
+            or about_presenter(self, text)
+            or calculate(text)
+            or show_last(self, text)
+            or cancel_plans(self, text)
             or how_much_longer(self, text)
             or copy_scene(self, text)
+            or drop_scene(self, text)
             or self._talk(text)
             or with_other_offer(self, text)
             or swap_scenes(self, text)
@@ -161,6 +175,9 @@ class Corrections(Turn):
             code = calculations.further_calculation(text, str(last.arguments.get("code") or ""))
             if code is not None:
                 return Decision("calls", calls=(CallRecord(last.intent, {"code": code}),), about="more")
+        if last is not None and last.intent == "memory.recall" and changes.matches("forgets_it", text):
+            call = CallRecord("memory.forget", {"about": last.arguments.get("about")})
+            return ask_about("confirm", [call]) if call.arguments["about"] else None
         if last is not None and last.intent == "memory.remember":
             also = changes.also_that(text)
             if changes.matches("forgets_it", text):
@@ -174,6 +191,9 @@ class Corrections(Turn):
             return gone
         if changes.matches("what_do_you_mean", text):
             return Decision("ask", about="repeat", question=self.dialogue.question)
+        script = film.arguments.get("script") if film is not None else None
+        if script and self.dialogue.recent_kind == "render" and changes.matches("says_what", text):
+            return Decision("chat", about="says_what", topic=str(script))
         if film is not None and changes.matches("who_spoke", text):
             return Decision("chat", about="who_spoke", topic=str(film.arguments.get("persona") or "Nova"))
         return self.film_it(text)
@@ -308,11 +328,21 @@ class Corrections(Turn):
 
     def _other_version(self, text: str) -> Decision | None:
         """Returns the question whether a video that is named shall be made once more, with another speaker or
-        look: “another version of Tides with Milo”.
+        look: “another version of Tides with Milo”, “make Tides upright”.
         """
-        if not changes.matches("other_version", text) or text_after_colon(text) is not None:
+        if text_after_colon(text) is not None:
             return None
         named = [one for one in self._named(text) if one.kind in ("render", "project")]
+        is_all = self._says_only_look_of(named, text)
+        if not is_all and not changes.matches("other_version", text):
+            return None
+        if is_all:
+            # Of several versions, any that is done has the same words.
+            named = [one for one in named if one.state not in IN_WORK][:1]
+        if not named and self.dialogue.film is None and self.dialogue.recent_kind == "render":
+            # “Try again, but with Nova”, after a video was shown.
+            spoken_of = self.dialogue.last.get("render")
+            named = [one for one in self.world.of_kind("render") if spoken_of in (one.id, one.name)]
         if not named and self.dialogue.film is None and changes.matches("last_video", text):
             named = self.world.of_kind("render")[:1]
         if [one.kind for one in named] != ["render"] or values.matches("negation", text):
@@ -321,7 +351,36 @@ class Corrections(Turn):
         other = {name: value for name, value in plain(filled.arguments).items() if name in ("persona", *LOOK)}
         if not other:
             return None
-        return ask_about("confirm", [CallRecord("make_render", {"video": named[0].name, **other})])
+        call = CallRecord("make_render", {"video": named[0].id or named[0].name, **other})
+        return Decision("calls", calls=(call,), about="version") if is_all else ask_about("confirm", [call])
+
+    def _says_only_look_of(self, named: Sequence[Thing], text: str) -> bool:
+        """Returns whether a text orders a speaker or a look for the one thing that it names, and no more:
+        “make Tides with Milo”.
+        """
+        is_one = len({(one.kind, one.name) for one in named}) == 1
+        if not is_one or all(one.state in IN_WORK for one in named):
+            return False
+        if not (changes.matches("orders", text) or changes.matches("requests", text)):
+            return False
+        if NEW_THING.search(text):
+            return False
+        title = rf"[\"“„]?{re.escape(named[0].name)}[\"“”]?"
+        pattern = rf"(?<!\w)(?:{_FILM} )?{title}(?: {_FILM})?(?!\w)"
+        rest = re.sub(pattern, "it", text.rstrip(" .!"), count=1, flags=re.IGNORECASE)
+        rest = _RENDERS.sub("make", rest)
+        return changes.says_only_look(rest) or self._only_speaker(rest) is not None
+
+    def _only_speaker(self, text: str) -> str | None:
+        """Returns the presenter whom an answer names and says nothing else: “with Milo, please”."""
+        named = {one.name for one in self._named(text) if one.kind == "persona"}
+        if len(named) != 1:
+            return None
+        [name] = named
+        rest = changes.without_look(re.sub(re.escape(name), " ", text, flags=re.IGNORECASE))
+        only = changes.change_words().patterns["only_look"]
+        is_only = all(map(only.fullmatch, values.WORD.findall(rest.lower())))
+        return name if is_only and not text.rstrip().endswith(("!", ".")) else None
 
     def _scene_with_other_words(self, old: str, new: str) -> Decision | None:
         found = [one for one in self.world.of_kind("scene") if _replaced(one.text, old, new) is not None]
@@ -355,7 +414,7 @@ class Corrections(Turn):
             return Decision("refuse", about=CAPTION_LETTERS)
         if changes.says_only_look(changes.without_place(text)) is not is_whole:
             return None
-        film, last = self.dialogue.film, self.dialogue.last
+        film, last = self.dialogue.film or self._proposed_first(), self.dialogue.last
         if (values.asks(text) and not changes.matches("requests", text)) or changes.matches("to_see", text):
             return None
         if film is not None:
@@ -396,9 +455,15 @@ class Corrections(Turn):
     def film_with_title(self, text: str) -> Decision | None:
         """Returns the last video with a title: “call it Tides”."""
         film, title = self.dialogue.film, values.new_name(text)
-        if film is None or title is None or film.arguments.get("project") or ":" in title:
+        if title is None and values.says_pronoun(text):
+            title = changes.new_title(text)
+        if title is None or ":" in title or self.dialogue.recent_kind != "render":
             return None
-        if self.dialogue.recent_kind != "render" or changes.matches("names_project", text):
+        if changes.matches("names_project", text):
+            return None
+        if film is None and (shown := self.dialogue.last.get("render")):
+            return _confirm(CallRecord("make_render", {"video": shown, "title": title}))
+        if film is None or film.arguments.get("project"):
             return None
         film = self._proposed(film) or film
         return _confirm(CallRecord(film.intent, {**film.arguments, "title": title}))
@@ -409,6 +474,14 @@ class Corrections(Turn):
         if question is None or question.about != "confirm" or len(question.choices) != 1:
             return None
         return question.choices[0] if question.choices[0].intent == film.intent else None
+
+    def _proposed_first(self) -> CallRecord | None:
+        """Returns the first video of a conversation, where it waits for a yes."""
+        question = self.dialogue.question
+        if question is None or question.about != "confirm" or len(question.choices) != 1:
+            return None
+        [call] = question.choices
+        return call if call.intent == "make_render" else None
 
     def _named(self, text: str) -> list[Thing]:
         return [one.thing for one in self.world.mentions(tokenize(text)) if one.sureness >= SURE_OTHER]

@@ -15,7 +15,14 @@ from agent.understanding.candidates import (
 )
 from agent.understanding.changes import LOOK, SHORT_WORDS, text_after_colon
 from agent.understanding.corrections import Corrections, reports_speech, wants_both
-from agent.understanding.decision import SURE_CHANGED, SURE_INTENT, SURE_OTHER, Decision, ask_about
+from agent.understanding.decision import (
+    SURE_CHANGED,
+    SURE_INTENT,
+    SURE_OTHER,
+    SURE_READ,
+    Decision,
+    ask_about,
+)
 from agent.understanding.dialogue import FOCUS_SLOTS, INSTEAD, SAME_TITLE, YES_OR_NO, CallRecord, Question
 from agent.understanding.intents import DESTRUCTIVE, NEEDS_WORD, READS, SHOWS
 from agent.understanding.labels import fields, has_other_label
@@ -236,17 +243,6 @@ class FollowUp(Corrections):
             found is not None and changes.change_words().patterns["says"].match(text, found.end()) is not None
         )
 
-    def _only_speaker(self, text: str) -> str | None:
-        """Returns the presenter whom an answer names and says nothing else: “with Milo, please”."""
-        named = {one.name for one in self._named(text) if one.kind == "persona"}
-        if len(named) != 1:
-            return None
-        [name] = named
-        rest = changes.without_look(re.sub(re.escape(name), " ", text, flags=re.IGNORECASE))
-        only = changes.change_words().patterns["only_look"]
-        is_only = all(map(only.fullmatch, values.WORD.findall(rest.lower())))
-        return name if is_only and not text.rstrip().endswith(("!", ".")) else None
-
     def _names_it(self, question: Question, text: str) -> bool:
         """Returns whether an answer repeats what the one call that was asked about is for: “bolt”, or the
         presenter of the last video. Nothing is deleted for a name alone.
@@ -312,6 +308,10 @@ class FollowUp(Corrections):
         ):
             return None
         intents = [choice.intent for choice in question.choices]
+        orders = changes.matches("orders", text) or values.asks(text)
+        if orders and best.intent in READS and best.sureness >= SURE_READ and best.intent not in intents:
+            # It names what one of the choices is about, and wants to see something.
+            return None
         fitting = [
             choice
             for choice in question.choices
@@ -505,6 +505,9 @@ class FollowUp(Corrections):
     def is_ellipsis(self, best: Candidate, text: str) -> bool:
         """Returns whether a few words name nothing, and only values that the last call may have: “srt”."""
         named = [one for one in best.arguments.values() if isinstance(one, Thing | list)]
+        if values.scene_number(text) is not None and values.matches("ends", text):
+            # “Scene 2 can go” is no number of scenes.
+            return False
         is_short = bool(self.dialogue.calls) and len(text.split()) <= SHORT_WORDS and not named
         return is_short and self._fits_last(best)
 

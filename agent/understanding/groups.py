@@ -18,6 +18,9 @@ MOST_AFTER = 2
 """Words behind “all videos”: more of them may say which."""
 STATES = {"failed": ("failed",), "finished": ("done",), "running": IN_WORK, "cancelled": ("cancelled",)}
 """What the words of the language files say of videos."""
+LISTED = {"failed": "failed", "finished": "done", "running": "active", "cancelled": "cancelled"}
+_HAVE = re.compile(r"(?:have|has|['’]ve|had|did)(?: (?:i|we|you|they|it|already|so far))*\s+\Z")
+"""In front of “done”, which is what somebody did then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,18 @@ def _all_of(kind: str, state: str, world: World) -> list[str]:
     groups = values.words().groups
     states = next((some for name, some in STATES.items() if state in groups[name]), None)
     return [one.name for one in world.of_kind(kind) if states is None or one.state in states]
+
+
+def state_in(text: str) -> str | None:
+    """Returns the one state of videos that a text asks for, as the tool that lists them takes it."""
+    groups, lower = values.words().groups, text.lower()
+    found = {
+        state
+        for name, state in LISTED.items()
+        for match in re.finditer(rf"(?<!\w)(?:{_any_of([*groups[name]])})(?!\w)", lower)
+        if not _HAVE.search(lower[: match.start()])
+    }
+    return found.pop() if len(found) == 1 and not values.matches("negation", text) else None
 
 
 def _count(word: str) -> int:

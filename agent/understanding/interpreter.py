@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -32,11 +33,12 @@ from agent.understanding.judgement import Judgement, may_be_meant
 from agent.understanding.plans import UnknownName, read_steps, steps_of_unlisted
 from agent.understanding.reader import Candidate, Reader
 from agent.understanding.several_things import all_but, scenes_of_speakers, several_things, speaker_of_each
-from agent.understanding.when import asks_to_wait, waits_for_event, without_deadline
+from agent.understanding.when import asks_to_wait, conditions, waits_for_event, without_deadline
 from agent.understanding.world import World, fold
 
 WHOLE_TEXTS = frozenset({"script", "text", "topic", "about", "code", "command"})
 """Free texts that may hold orders of their own."""
+_ENDS_SENTENCE = re.compile(r"[.!?]\s*\Z")
 BESIDE_VIDEOS = frozenset({"memory", "snapshots", "triggers"})
 """Tools that change no video and no project."""
 LEAST_CHOICE, LEAST_CHOICE_OF_FARM = 0.08, 0.25
@@ -123,6 +125,8 @@ class Interpreter:
             return Decision("ask", about="unknown", candidates=decision.candidates, unknown=unknown)
         if not steps and (rest := without_deadline(utterance)) != utterance:
             return self._interpret(rest, world, dialogue, now)
+        if not steps and not waits and (instead := turn.text_with_time(utterance, decision)) is not None:
+            return instead
         if not steps:
             return replace(decision, kind="plan", about="condition", question=None) if waits else decision
         calls = tuple(call for step in steps for call in step.calls)
@@ -168,7 +172,18 @@ class _Turn(Judgement):
         is_change = decision.kind == "calls" and change_anything(decision.calls)
         return None if is_change else self.what_is_missing(utterance, decision.candidates)
 
+    def text_with_time(self, text: str, decision: Decision) -> Decision | None:
+        """Returns the question whether a text that follows a colon is what a sentence is about, where times
+        and events stand in that alone; None for any other plan.
+        """
+        found = next((one for one in decision.candidates if one.intent in TEXTS_OF), None)
+        if found is None or changes.text_after_colon(text) is None or conditions(text, self.now):
+            return None
+        return self.confirm(found, text)
+
     def interpret(self, utterance: str) -> Decision:
+        if (both := self._order_after_text(utterance)) is not None:
+            return both
         scenes = scenes_of_speakers(self, utterance) or speaker_of_each(self, utterance)
         if scenes is not None:
             return scenes
@@ -200,6 +215,22 @@ class _Turn(Judgement):
             if best.tool is None or best.sureness < least or set(best.loose) & WHOLE_TEXTS:
                 return None
         return parts
+
+    def _order_after_text(self, text: str) -> Decision | None:
+        """Returns the question whether a sentence behind a spoken text is an order of its own: “… with Vera:
+        Hello. And then show me the machines”; None where nothing sounds like one.
+        """
+        cut = changes.second_order(text)
+        if cut is None or changes.text_after_colon(text) is None or not _ENDS_SENTENCE.search(text[: cut[0]]):
+            return None
+        speech, order = text[: cut[0]].strip(), text[cut[1] :].strip()
+        if ":" in order or ":" not in speech:
+            return None
+        first, second = self.read(speech)[0], self.read(order)[0]
+        if first.intent not in TEXTS_OF or second.tool is None or second.sureness < SURE_KIND:
+            return None
+        decision = self._several([speech, order], text)
+        return decision.as_question("confirm_all") if decision.kind == "calls" else None
 
     def _several(self, parts: Sequence[str], utterance: str) -> Decision:
         """Returns the calls of all clauses, or what keeps one of them from being understood."""

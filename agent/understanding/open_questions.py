@@ -28,6 +28,10 @@ MOST_THANKS_WORDS = 3
 MOST_NAME_WORDS = 6
 MOST_ORDER_WORDS = 14
 """Longer utterances are texts, unless they name something of the studio."""
+_ASKS_OF_SPEAKER = re.compile(
+    r"\W*(?:can|could|may|will|would|does|is|kann|könnte|darf|hat|trägt|ist) (?:he|she|er|sie)\b",
+    re.IGNORECASE,
+)
 _OURS = frozenset({"render", "project", "scene", "machine", "job", "run", "snapshot"})
 
 
@@ -92,6 +96,9 @@ def _fit_of_speech(question: Question, text: str, best: Candidate, world: World)
         # Of the video that is asked about, it is noted by the caller.
         return Fit.ANSWER if changes.says_only_look(text) else Fit.OTHER
     if not ours and changes.matches("orders", text) and changes.matches("film_words", text):
+        return Fit.UNCLEAR
+    if not ours and values.text_after_lead(text) is None and _ASKS_OF_SPEAKER.match(text):
+        # “Can he wear a hat?” is about the presenter, and hardly what that one says.
         return Fit.UNCLEAR
     if not ours or values.text_after_lead(text) is not None:
         return Fit.ANSWER

@@ -69,6 +69,9 @@ def with_referent(call: CallRecord, text: str, dialogue: Dialogue) -> CallRecord
         # “Make it say …” names nobody.
         return None
     slot = slot_of_latest(call)
+    if call.intent == "edit_project.rename" and slot and dialogue.recent_kind == "render":
+        # “Rename it”, after a video: no project is meant.
+        return None
     if (
         call.intent in READS
         or slot is None

@@ -13,6 +13,7 @@ from agent.understanding.candidates import is_two_kinds, missing, own, plain
 from agent.understanding.changes import text_after_colon
 from agent.understanding.decision import Decision, ask_about
 from agent.understanding.dialogue import FOCUS_SLOTS, CallRecord, Dialogue, Question
+from agent.understanding.groups import state_in
 from agent.understanding.intents import DESTRUCTIVE, READS, TEXTS_OF, reverse_of
 from agent.understanding.reader import Candidate, Reader
 from agent.understanding.references import OF_VIDEOS
@@ -76,6 +77,11 @@ class Turn:
         if "scene" in unknown and (scene := self._scene_with_words(candidate, arguments)) is not None:
             arguments |= scene
             del unknown["scene"]
+        for slot in [one for one in unknown if one in OF_LISTS and values.ordinal(unknown[one]) is not None]:
+            # “Delete the third one”, of a list that nobody has seen.
+            del unknown[slot]
+        if not unknown and (name := self._unread_title(candidate.intent, arguments, text)) is not None:
+            unknown["render"] = name
         if unknown:
             slot = next(iter(unknown))
             question = Question("unknown", candidate.intent, arguments, (slot,))
@@ -126,6 +132,8 @@ class Turn:
         if arguments.get("publish_at") and arguments.get("privacy") == "public":
             # It becomes public at that time, and no earlier.
             del arguments["privacy"]
+        if candidate.intent == "list_renders" and (state := state_in(text)) is not None:
+            arguments["state"] = state
         call = CallRecord(candidate.intent, arguments)
         script = str(arguments.get("script") or "")
         if "script" in candidate.loose and (shorter := changes.without_courtesy(script)) != script:
@@ -161,6 +169,19 @@ class Turn:
             return None
         project = str(arguments.get("project") or self.dialogue.last.get("project") or "")
         return {"scene": str(scenes[0].number), "project": project or scenes[0].parent}
+
+    def _unread_title(self, intent: str, arguments: Mapping[str, Any], text: str) -> str | None:
+        """Returns the word behind “the video” that is no title here, where nothing was read as one: “show the
+        video Tides”.
+        """
+        tool = intent.partition(".")[0]
+        slots = self.reader.slots.get(intent, ())
+        if tool not in {"show_render", *OF_VIDEOS} or "render" not in slots or "render" in arguments:
+            return None
+        found = changes.change_words().patterns["unread_title"].search(changes.without_quotations(text))
+        name = next((one for one in found.groups() if one), "") if found is not None else ""
+        is_new = name and name.lower() not in self.reader.common_words and not self.world.has(name)
+        return name if is_new else None
 
     def _slot_of_place(self, intent: str, arguments: Mapping[str, Any], text: str) -> str | None:
         """Returns the argument for which a text names a place in a list that nobody has seen."""

@@ -170,10 +170,11 @@ class RenderService:
         return estimate_s(spec, self.run_durations, done) if isinstance(spec, RenderSpec) else None
 
     async def list(
-        self, state: RenderState | None = None, project: str | None = None, limit: int = 50
+        self, *states: RenderState, project: str | None = None, limit: int = 50
     ) -> list[RenderView]:
-        """Returns videos, newest first, without previews of scenes and without those in the trash."""
-        states = () if state is None else (state,)
+        """Returns videos in one of these states, or in any, newest first, without previews of scenes and
+        without those in the trash.
+        """
         criteria = RenderFilter(states=states, kinds=("video", "lipsync"), project=project)
         async with self.db.session() as session:
             rows = (await select_renders(session, criteria, PageRequest(limit))).items

@@ -29,6 +29,12 @@ def height_of(voice: Voice) -> float | None:
             return None
 
 
+def is_high(voice: Voice) -> bool | None:
+    """Returns whether a voice is a high one; None for engines that do not say it."""
+    height = height_of(voice)
+    return None if height is None else height >= _BETWEEN_HZ
+
+
 def with_voice(personas: Sequence[Persona], kind: str, than: Persona | None = None) -> list[Persona]:
     """Returns the presenters whose voice is of a kind, the one that is it most first: `male` and `deep` ones
     are low, `female` and `high` ones are not. A `deep` or `high` one is compared with that of `than`.

@@ -41,7 +41,7 @@ from agent.tools.trash import already_there, retention_words
 from soundstage.errors import Conflict
 from studio.renders.planning import refuse_cancel
 from studio.renders.schemas import RenderRequest, RenderView
-from studio.renders.states import RenderState
+from studio.renders.states import TERMINAL, RenderState
 
 MIB = 1 << 20
 _MAX_PUBLICATIONS = 20
@@ -244,12 +244,18 @@ async def make_render(context: ToolContext, request: MakeRender) -> Ticket:
 
 class ListRenders(ToolRequest):
     limit: int = Field(default=20, ge=1, le=200, description="How many, newest first.")
+    state: Literal["done", "failed", "cancelled", "active"] | None = Field(
+        default=None, description="Only those in this state; active: that wait or are being made."
+    )
 
 
 class RenderLines(ToolResult):
     renders: tuple[RenderLine, ...]
+    state: str | None = Field(default=None, description="The state that was asked for.")
 
     def presentation(self) -> Blocks:
+        if not self.renders and self.state is not None:
+            return page("There are none. “Which videos are there?” shows all.")
         if not self.renders:
             return page("There are no videos yet. Say “Make a video where Nova says: Hello”.")
         rows = (
@@ -269,8 +275,14 @@ class RenderLines(ToolResult):
 @tool(Act("read", "render:read"))
 async def list_renders(context: ToolContext, request: ListRenders) -> RenderLines:
     """List the videos, newest first."""
-    views = await context.studio.renders.list(limit=request.limit)
-    return RenderLines(renders=tuple(RenderLine.of(view, context.services.out_dir) for view in views))
+    states = [] if request.state is None else [one for one in RenderState if _is_in(one, request.state)]
+    views = await context.studio.renders.list(*states, limit=request.limit)
+    lines = tuple(RenderLine.of(view, context.services.out_dir) for view in views)
+    return RenderLines(renders=lines, state=request.state)
+
+
+def _is_in(state: RenderState, name: str) -> bool:
+    return state not in TERMINAL if name == "active" else state == name
 
 
 class OneRender(ToolRequest):
