@@ -19,7 +19,7 @@ from agent.understanding.world import SURE_NAME
 SURE_HOW = 0.15
 """From here on an intent is explained."""
 MOST_HOW = 3
-MOST_APPROVAL_WORDS, MOST_DROP_WORDS = 12, 6
+MOST_APPROVAL_WORDS, MOST_DROP_WORDS, MOST_HEADING_WORDS = 12, 6, 12
 NO_VIDEOS = frozenset({"machine", "run", "job"})
 """Kinds of things that take time, too: of those that were spoken of last."""
 HOW = "how:"
@@ -87,6 +87,7 @@ def calculate(text: str) -> Decision | None:
 def show_last(turn: Turn, text: str) -> Decision | None:
     """Returns the call that shows what was spoken of last: “let me see it”."""
     kind = turn.dialogue.recent_kind
+    kind = "project" if kind == "scene" else kind
     name = turn.dialogue.last.get(kind)
     if not name or kind not in ("render", "project") or not changes.matches("lets_see", text):
         return None
@@ -143,6 +144,19 @@ def copy_scene(turn: Turn, text: str) -> Decision | None:
     if to:
         arguments["to"] = "last" if to in ("end", "ende") else "first"
     return Decision("calls", calls=(CallRecord("edit_project.duplicate_scene", arguments),), about="copy")
+
+
+def head_scene(turn: Turn, text: str) -> Decision | None:
+    """Returns the question whether a scene shall have a heading: “a title on scene 1: Welcome”."""
+    order, colon, heading = text.partition(": ")
+    project, scene = turn.dialogue.last.get("project"), values.scene_number(order)
+    if not project or not scene or not colon or len(heading.split()) > MOST_HEADING_WORDS:
+        return None
+    if not changes.matches("heads_scene", order) or not changes.matches("orders", order):
+        return None
+    number = "last" if scene < 0 else str(scene)
+    arguments = {"project": project, "scene": number, "heading": heading.strip()}
+    return ask_about("confirm", [CallRecord("edit_project.change_scene", arguments)])
 
 
 def drop_scene(turn: Turn, text: str) -> Decision | None:

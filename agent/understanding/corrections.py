@@ -14,6 +14,7 @@ from agent.understanding.asides import (
     cancel_plans,
     copy_scene,
     drop_scene,
+    head_scene,
     how_much_longer,
     list_approvals,
     list_channels,
@@ -88,6 +89,7 @@ class Corrections(Turn):
             or how_much_longer(self, text)
             or copy_scene(self, text)
             or drop_scene(self, text)
+            or head_scene(self, text)
             or self._talk(text)
             or with_other_offer(self, text)
             or swap_scenes(self, text)

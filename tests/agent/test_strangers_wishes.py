@@ -1,4 +1,4 @@
-"""What strangers said in their first conversations, and what it should come to."""
+"""Strangers say what comes next in their first conversations."""
 
 from __future__ import annotations
 
@@ -215,6 +215,26 @@ async def test_what_was_just_recalled_is_forgotten(talk: Conversing) -> None:
     await talk.say("what is our school called?")
     question(await talk.say("forget it again"))
     assert calls(await talk.say("yes")) == ["memory"]
+
+
+@pytest.mark.parametrize(
+    ("sentence", "reply"),
+    [
+        ("can I have it as gif", "Videos are MP4 files"),
+        ("make her smile", "`[mood warm]`"),
+        ("kann sie lächeln", "`[mood warm]`"),
+        ("als GIF bitte", "MP4-Dateien"),
+    ],
+)
+async def test_what_cannot_be_done_says_what_can(talk: Conversing, sentence: str, reply: str) -> None:
+    await talk.say(f"make a video where Nova says: {SCRIPT}")
+    assert reply in await talk.told(sentence)
+
+
+async def test_a_scene_gets_a_heading_and_the_project_is_shown(talk: Conversing) -> None:
+    await talk.say("open Summer fair")
+    assert "heading “Open labs”" in question(await talk.say("put a title on the first scene: Open labs")).text
+    assert calls(await talk.say("how long is the whole thing")) == ["list_projects"]
 
 
 async def test_a_scene_can_go(talk: Conversing) -> None:
