@@ -52,6 +52,14 @@ from soundstage.database import utcnow
 from soundstage.errors import Invalid
 from studio.personas.schemas import Persona
 
+_KIND_OF_TOOL = {
+    "show_runs": "run",
+    "cancel_run": "run",
+    "ansible": "run",
+    "change_job": "job",
+    "job_logs": "job",
+}
+"""What a call was about that came to nothing."""
 SURE_ENOUGH_TO_ASK = 0.6
 """From this sureness on words that may be somebody else's are asked back; from `CERTAIN` on, what reads is
 answered.
@@ -197,6 +205,10 @@ class ReaderTurn(AskingTurn):
             for call, returned in self.caller.completed
             if call is not self._cancelling
         ]
+        if not completed and (kind := _KIND_OF_TOOL.get(self.log.result.tool or "")) is not None:
+            # “Show me the last run”, where there is none: “it” is no video then.
+            dialogue = replace(dialogue, recent_kind=kind)
+            state = replace(state, dialogue=dialogue)
         if self._changes():
             self.answers.worlds.forget(self.caller.principal)
         if completed:

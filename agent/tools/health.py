@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from agent.presentation import Blocks, page, table
 from agent.tools.record import Act, ToolContext, ToolRequest, ToolResult, tool
+from soundstage.errors import NotFound
 from soundstage.health import Check, Level
 
 STATES = {Level.GREEN: "ok", Level.AMBER: "look at this", Level.RED: "broken"}
 
 
 class ReadHealth(ToolRequest):
-    pass
+    part: str | None = Field(
+        default=None, max_length=40, description="Only this part, such as backup or disk; left out: all."
+    )
 
 
 class HealthAnswer(ToolResult):
@@ -19,8 +24,13 @@ class HealthAnswer(ToolResult):
     level: Level
     overall: str
     checks: tuple[Check, ...]
+    part: str | None = Field(default=None, description="The part that was asked for.")
 
     def presentation(self) -> Blocks:
+        if self.part is not None:
+            [check] = self.checks
+            found = f"{check.name}: {check.found}."
+            return page(found) if check.level is Level.GREEN else page(found, check.fix)
         rows = [
             [check.name, STATES[check.level], check.found, check.fix]
             for check in self.checks
@@ -34,4 +44,10 @@ class HealthAnswer(ToolResult):
 async def health(context: ToolContext, request: ReadHealth) -> HealthAnswer:
     """Say whether the whole installation is well, and what to do where it is not."""
     found = await context.services.health()
+    if request.part is not None:
+        checks = tuple(one for one in found.checks if one.name == request.part)
+        if not checks:
+            names = ", ".join(one.name for one in found.checks)
+            raise NotFound("health.no_part", f"Nothing checks {request.part!r}.", f"There are: {names}.")
+        return HealthAnswer(level=checks[0].level, overall=found.sentence, checks=checks, part=request.part)
     return HealthAnswer(level=found.level, overall=found.sentence, checks=found.checks)

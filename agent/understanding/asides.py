@@ -76,6 +76,21 @@ def help_on(text: str) -> Decision | None:
     return None if found is None else Decision("chat", about="help", topic=found[1])
 
 
+def read_installation(turn: Turn, text: str) -> Decision | None:
+    """Returns the call that answers a question about backups, the disk, who changed something, or whether the
+    machine that was spoken of is empty.
+    """
+    machine = turn.dialogue.last.get("machine") if turn.dialogue.recent_kind == "machine" else None
+    calls = {
+        "asks_backup": CallRecord("health", {"part": "backup"}),
+        "asks_disk": CallRecord("health", {"part": "disk"}),
+        "asks_who": CallRecord("audit.list", {}),
+        "asks_empty": CallRecord("cluster_status", {"node": machine}) if machine else None,
+    }
+    found = next((call for name, call in calls.items() if call and changes.matches(name, text)), None)
+    return None if found is None else Decision("calls", calls=(found,), about="installation")
+
+
 def calculate(text: str) -> Decision | None:
     """Returns the call that calculates what a text asks for in words: “rechne 3 hoch 10”."""
     code = calculation(text) if changes.matches("calculates", text) else None

@@ -18,6 +18,7 @@ from agent.understanding.asides import (
     how_much_longer,
     list_approvals,
     list_channels,
+    read_installation,
     restart_of_machine,
     show_last,
     swap_scenes,
@@ -84,6 +85,7 @@ class Corrections(Turn):
             or list_approvals(self, text)
             or about_presenter(self, text)
             or calculate(text)
+            or read_installation(self, text)
             or show_last(self, text)
             or cancel_plans(self, text)
             or how_much_longer(self, text)

@@ -83,7 +83,8 @@ def _ends(kind: str, number: int, world: World, dialogue: Dialogue, *, is_last: 
 
 def _all_of(kind: str, state: str, world: World) -> list[str]:
     groups = values.words().groups
-    states = next((some for name, some in STATES.items() if state in groups[name]), None)
+    forms = {state, *(state.removesuffix(end) for end in ("e", "en", "er", "es"))}
+    states = next((some for name, some in STATES.items() if forms & groups[name]), None)
     return [one.name for one in world.of_kind(kind) if states is None or one.state in states]
 
 
@@ -167,6 +168,6 @@ def _all() -> re.Pattern[str]:
     articles = _any_of([*groups["articles"]])
     everything = _any_of([*groups["all"] - groups["both"]])
     return re.compile(
-        rf"(?<!\w)(?:{everything})\s+(?:of\s+)?(?:(?:{articles})\s+)?(?:(?P<state>{states})\s+)?"
+        rf"(?<!\w)(?:{everything})\s+(?:of\s+)?(?:(?:{articles})\s+)?(?:(?P<state>(?:{states})(?:e[nrs]?)?)\s+)?"
         rf"(?P<noun>{_any_of([word for word, kind in _kinds().items() if kind == 'render'])})(?!\w)"
     )

@@ -55,6 +55,7 @@ REQUIRED: Mapping[str, Sequence[Sequence[str]]] = {
     "snapshots.save": (("name",),),
     "snapshots.load": (("name",),),
     "snapshots.delete": (("name",),),
+    "snapshots.diff": (("name",),),
     "vision": (("image", "video"),),
     **{
         f"change_machine.{act}": (("machine",),)

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from conversing import Conversing, calls, failure
 from dialogue_stage import Dialogue, open_stage
 
 from agent.events import BrainEvent, Text, ToolCalled
+from agent.tools.health import ReadHealth, health
+from soundstage.errors import SoundstageError
+from soundstage.health import Level
 from studio.renders.states import RenderState
 
 SCRIPT = "Parents evening is on Tuesday at six."
@@ -235,6 +240,49 @@ async def test_a_scene_gets_a_heading_and_the_project_is_shown(talk: Conversing)
     await talk.say("open Summer fair")
     assert "heading “Open labs”" in question(await talk.say("put a title on the first scene: Open labs")).text
     assert calls(await talk.say("how long is the whole thing")) == ["list_projects"]
+
+
+@pytest.mark.parametrize(
+    ("sentence", "tool", "reply"),
+    [
+        ("when was the last backup?", "health", "backup: no backup"),
+        ("Wann war die letzte Sicherung?", "health", "keine Sicherung"),
+        ("how much disk space do the videos use", "health", "GiB free"),
+        ("who deleted the Winter fair video", "audit", "audit log"),
+        ("wer hat gestern etwas gelöscht", "audit", "Audit-Protokoll"),
+    ],
+)
+async def test_questions_about_the_installation(
+    talk: Conversing, sentence: str, tool: str, reply: str
+) -> None:
+    events = await talk.say(sentence)
+    text = "\n".join(one.text for one in events if isinstance(one, Text))
+    assert calls(events) == [tool] and reply in text
+
+
+async def test_a_part_that_nothing_checks_is_an_error() -> None:
+    async def find() -> object:
+        return SimpleNamespace(level=Level.GREEN, sentence="All is well.", checks=())
+
+    context: Any = SimpleNamespace(services=SimpleNamespace(health=find))
+    with pytest.raises(SoundstageError, match="Nothing checks") as raised:
+        await health.run(context, ReadHealth(part="weather"))
+    assert raised.value.code == "health.no_part"
+
+
+async def test_after_a_run_it_is_no_video(talk: Conversing) -> None:
+    await talk.say("show me the last run")
+    assert "cancel_render" not in calls(await talk.say("stop it"))
+
+
+async def test_a_machine_that_was_spoken_of_is_asked_about(talk: Conversing) -> None:
+    await talk.say("what is atlas doing")
+    assert arguments(await talk.say("is it empty yet"))["node"] == "atlas"
+
+
+async def test_all_failed_videos_are_offered_in_german(talk: Conversing) -> None:
+    text = question(await talk.say("lösche alle gescheiterten Videos")).text
+    assert "„Bridge“" in text and "„Tides“" not in text
 
 
 async def test_a_scene_can_go(talk: Conversing) -> None:
