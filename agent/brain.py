@@ -252,10 +252,10 @@ class Brain:
             await emit(words.message(Text(text=f"“{view.title}” is cancelled. No partial files remain.")))
         elif view.error is not None:
             failure = Failure(code=view.error.code, message=view.error.message, hint=view.error.hint)
-            await emit(words.failure(failure))
+            await emit(words.notice(failure))
         else:
             failure = Failure(code="render.cancelled", message=f"“{view.title}” was cancelled.")
-            await emit(words.failure(failure))
+            await emit(words.notice(failure))
 
 
 def help_text(entries: Sequence[HelpEntry], topic: str, replies: Replies) -> str:

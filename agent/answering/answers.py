@@ -20,7 +20,7 @@ from agent.answering.fitting_tools import fitting_tools, minimum_tools
 from agent.answering.replies import is_assent
 from agent.answering.state import ConversationState, Proposal
 from agent.answering.worlds import Worlds
-from agent.events import ApprovalRequested, Text, Understood
+from agent.events import ApprovalRequested, BrainEvent, Text, Understood
 from agent.model.answers import Reading
 from agent.sessions.service import OpenTurn, SessionService
 from agent.tools.personas.voices import is_high
@@ -220,7 +220,12 @@ class ReaderTurn(AskingTurn):
             state = state.without_question()
         elif self._pending is None:
             age_question = dialogue.age_question()
-            gone = self._closed or (age_question.question is None and not self._just_proposed())
+            # A yes after a change that failed is no answer to what was asked before it.
+            gone = (
+                self._closed
+                or self.caller.has_begun_change
+                or (age_question.question is None and not self._just_proposed())
+            )
             state = replace(state, dialogue=age_question)
             state = state.without_question() if gone else state
         if self._pending is not None:
@@ -324,11 +329,14 @@ class ReaderTurn(AskingTurn):
 
     async def _run(self, call: ToolCall, intent: str) -> None:
         await self.log.emit(Understood(intent=intent, tool=call.tool.name))
-        outcome = await self.caller.run(call, self.log.emit)
+        outcome = await self.caller.run(call, self._emit)
         await self.log.emit(self.translation.message(outcome.text))
         if isinstance(outcome.event, ApprovalRequested):
             self._closed = True
             self._waiting = record_of(call)
+
+    async def _emit(self, event: BrainEvent) -> None:
+        await self.log.emit(self.translation.notice(event) if isinstance(event, ApprovalRequested) else event)
 
     async def _withdraw(self, approval_id: str) -> None:
         """Takes back what waits for an approval, or has been done since; nothing before it is meant."""
@@ -349,7 +357,8 @@ class ReaderTurn(AskingTurn):
         A video that is done stays, and one to which somebody wants another (“that in 480p, too”).
         """
         question, changes = self.state.dialogue.question, self.state.changes
-        last = next((one for one in changes if one.intent in (*MAKES_VIDEOS, "retry_render")), None)
+        intents = (*MAKES_VIDEOS, "retry_render")
+        last = next((one for one in reversed(changes) if one.intent in intents), None)
         if last is None or len(decision.calls) != 1 or decision.calls[0].intent not in MAKES_VIDEOS:
             return None
         is_corrected = (

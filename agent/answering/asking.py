@@ -243,7 +243,7 @@ class AskingTurn(DecidingTurn):
         elif about == "empty":
             await self._say("chat", "empty")
         else:
-            await self.log.emit(self.translation.failure(not_understood(parsed)))
+            await self.log.emit(self.translation.notice(not_understood(parsed)))
 
     async def _ask_unknown(self, decision: Decision, question: Question) -> None:
         """Asks what an unknown name means; what other servers know is left to the tool, which tells more."""

@@ -134,6 +134,10 @@ def words_of(call: CallRecord, world: World, replies: Replies) -> str:
             arguments[name] = replies.time(datetime.fromisoformat(str(value)))
         if name == "background" and str(value).startswith("#"):
             arguments[name] = nearest_colour(str(value))
+    projects = world.of_kind("project")
+    if call.intent == "edit_project.rename" and not arguments.get("project") and len(projects) == 1:
+        # The only one is meant where none is named.
+        arguments["project"] = projects[0].name
     return replies.call(CallRecord(call.intent, arguments))
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TypeVar
 
-from agent.events import Failure, Text
+from agent.events import ApprovalRequested, Failure, Text
 from agent.presentation import Block, Blocks, Inline, Items, Link, Paragraph, StateLabel, Table, as_text
 from agent.sentences import read_folder
 from soundstage.errors import SoundstageError
@@ -25,6 +25,7 @@ _QUOTED = re.compile("“(.*)”", re.DOTALL)
 MOST_CHARS = 2000
 """A longer text is none that tools word themselves."""
 E = TypeVar("E", bound=SoundstageError)
+N = TypeVar("N", Failure, ApprovalRequested)
 
 
 @dataclass(frozen=True)
@@ -54,11 +55,9 @@ class Translation:
         words = as_text(blocks) if blocks else self.text(text.text)
         return text.model_copy(update={"text": words, "blocks": blocks or text.blocks})
 
-    def failure(self, failure: Failure) -> Failure:
-        """Returns a failure in words of the language."""
-        return failure.model_copy(
-            update={"message": self.text(failure.message), "hint": self.text(failure.hint)}
-        )
+    def notice(self, event: N) -> N:
+        """Returns a failure, or a call that waits for an approval, in words of the language."""
+        return event.model_copy(update={"message": self.text(event.message), "hint": self.text(event.hint)})
 
     def error(self, error: E) -> E:
         """Returns an error in words of the language."""

@@ -44,6 +44,8 @@ class ToolCaller:
         self._number = turn.number
         self.completed: list[tuple[ToolCall, ToolReturned]] = []
         """The calls of this turn that have returned, in order."""
+        self.has_begun_change = False
+        """Whether a call of this turn that changes something was begun, however it ended."""
         self._last_render_id, self._last_project_id = turn.last_render_id, turn.last_project_id
 
     @property
@@ -143,6 +145,7 @@ class ToolCaller:
                 "Ask in a conversation without it, or add the tool to `tools` in its file.",
             )
         arguments = self.for_display(call.request.model_dump(mode="json", exclude_none=True))
+        self.has_begun_change |= call.act.effect != "read"
         await emit(ToolCalled(tool=name, effect=call.act.effect, arguments=arguments))
 
     async def _wait_for_approval(self, call: ToolCall, required: ApprovalRequired, emit: Emit) -> CallOutcome:

@@ -463,9 +463,9 @@ class FollowUp(Corrections):
         if merged is None:
             return None
         call = CallRecord(last.intent, merged)
+        changed = {name: value for name, value in merged.items() if last.arguments.get(name) != value}
         if last.intent == ADD_SCENE and best.intent == "act.correction":
             # The scene that was added is corrected, and none is added.
-            changed = {name: value for name, value in merged.items() if last.arguments.get(name) != value}
             if not changed.keys() - {"project", "scene"}:
                 return None
             beside = {"project": merged.get("project"), "scene": merged.get("scene", "last")}
@@ -476,6 +476,8 @@ class FollowUp(Corrections):
             or last.intent in NEEDS_WORD
             or text.rstrip().endswith("?")
             or quotations(text)
+            # “It should say sixth graders” may be about some words of the text, and is no title.
+            or (changed.keys() & FREE_TEXTS and text_after_colon(text) is None)
             or self.reader.may_divide(text, self.world)
         ):
             return self._confirm_again(call, best, text)

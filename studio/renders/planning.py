@@ -114,7 +114,7 @@ def estimate_scenes(
 def refuse_active(row: Render) -> None:
     """Raises `render.active` for one that is not finished: it cannot go yet."""
     if row.state not in TERMINAL:
-        raise Conflict("render.active", f"This render is {row.state}.", "Cancel it first.")
+        raise Conflict("render.active", "This video is not finished yet.", "Cancel it first.")
 
 
 def refuse_ended(row: Render) -> None:

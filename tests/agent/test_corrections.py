@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
-from conversing import Conversing
+from conversing import Conversing, failure
 
 from agent.events import ApprovalRequested, BrainEvent, Text, ToolCalled
 from app.composition import Services, open_services
@@ -57,6 +57,45 @@ async def test_a_corrected_video_takes_the_place_of_the_one_before(talk: Convers
     await say_yes(talk, "is it ready yet?")
     await talk.say("undo that")
     assert await videos(talk) == [("nova", "queued"), ("vera", "cancelled")]
+
+
+async def test_of_two_videos_a_correction_replaces_the_one_it_changes(talk: Conversing) -> None:
+    await say_yes(talk, "Vera says: School is closed tomorrow. And Milo says: Hooray!")
+    assert await videos(talk) == [("vera", "queued"), ("milo", "queued")]
+    await say_yes(talk, "a bit slower")
+    assert await videos(talk) == [("vera", "queued"), ("milo", "cancelled"), ("milo", "queued")]
+
+
+@pytest.mark.parametrize(
+    ("sentence", "states"),
+    [
+        ("oops, it should say grown-ups", ["queued"]),
+        ("it should say: Good morning.", ["cancelled", "queued"]),
+        ('it should say "Good morning"', ["cancelled", "queued"]),
+    ],
+)
+async def test_words_without_colon_or_marks_take_the_place_of_a_text_after_a_yes(
+    talk: Conversing, sentence: str, states: list[str]
+) -> None:
+    await say_yes(talk, VIDEO)
+    await talk.say(sentence)
+    assert [state for _, state in await videos(talk)] == states
+
+
+async def test_a_yes_after_a_change_that_failed_answers_no_earlier_question(talk: Conversing) -> None:
+    await say_yes(talk, VIDEO)
+    assert "Shall I" in texts(await talk.say("no, on Tuesday"))
+    assert failure(await talk.say("delete the last video")).code == "render.active"
+    await talk.say("yes")
+    assert await videos(talk) == [("nova", "queued")]
+
+
+async def test_a_new_title_is_asked_about_with_the_name_of_the_only_project(talk: Conversing) -> None:
+    await say_yes(talk, "start a new project called Harbour")
+    other = Conversing(talk.services)
+    await say_yes(other, VIDEO)
+    question = texts(await other.say("kannst du das bitte umbenennen in Elternabend"))
+    assert "Projekt „Harbour“ umbenennen in „Elternabend“" in question
 
 
 async def test_a_second_version_leaves_the_first_one_alone(talk: Conversing) -> None:

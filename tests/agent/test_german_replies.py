@@ -10,9 +10,11 @@ import yaml
 from conversing import Conversing
 
 from agent.answering.translation import Translation
-from agent.events import Failure, Text
+from agent.events import ApprovalRequested, Failure, Text
 from agent.presentation import Id, Link, StateLabel, page, paragraph, table
+from agent.tools.renders.queue import QueueAnswer, QueueLine
 from app.composition import Services
+from studio.renders.schemas import AFTER_FRAMES, Progress
 
 DE = Translation.of("de")
 FILE = Path(__file__).parents[2] / "agent/replies/tools/de.yaml"
@@ -48,6 +50,7 @@ CONVERSATION = (
     "Kannst du das auch auf Englisch machen?",
     "was kostet das?",
     "was meinst du damit?",
+    "Stell das letzte Video auf YouTube.",
 )
 
 
@@ -63,6 +66,30 @@ async def test_a_german_conversation_has_no_english_in_it(services: Services) ->
                 if english := ENGLISH.findall(words.lower()):
                     found[sentence] = (words, english)
     assert found == {}
+
+
+async def test_what_waits_for_approval_is_worded_as_the_answer(services: Services) -> None:
+    talk = Conversing(services)
+    await talk.say("leg ein Projekt Sommerfest an")
+    events = await talk.say("lösch das Projekt Sommerfest")
+    [approval] = [one for one in events if isinstance(one, ApprovalRequested)]
+    assert approval.message.startswith("Das wartet, bis jemand zustimmt")
+    assert approval.message in "".join(one.text for one in events if isinstance(one, Text))
+
+
+async def test_a_question_about_a_text_shows_it(services: Services) -> None:
+    question = await Conversing(services).told(
+        "nimm diesen text: Das Wasser steigt auf. Dann bildet es Wolken."
+    )
+    assert "Text schreiben, „Das Wasser steigt auf." in question
+
+
+@pytest.mark.parametrize("stage", [*AFTER_FRAMES, "frames"])
+def test_the_queue_says_in_german_how_far_a_video_is(stage: str) -> None:
+    how_far = Progress(stage=stage, frames_done=3, frames_total=40).sentence
+    line = QueueLine(render_id="rnd_1", title="Flut", position=None, sentence=how_far)
+    shown = Text(text="", blocks=QueueAnswer(action="show", running=(line,)).presentation())
+    assert ENGLISH.findall(DE.message(shown).text.lower()) == []
 
 
 @pytest.mark.parametrize("source", SENTENCES)

@@ -62,6 +62,11 @@ async def test_an_order_inside_a_scene_stays_its_words(talk: Conversing) -> None
     assert (await talk.services.studio.projects.get("tides")).title == "Tides"
 
 
+async def test_a_list_of_scenes_names_who_speaks_in_them(talk: Conversing) -> None:
+    await talk.say("Add a scene to Tides where Milo says: four")
+    assert "has 4 scenes for Nova, Milo" in await talk.told("Show the project Tides")
+
+
 @pytest.mark.parametrize(
     "sentence, order",
     [

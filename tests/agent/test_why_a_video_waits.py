@@ -56,6 +56,15 @@ async def test_nobody_makes_videos_is_a_reason(talk: Conversing, snapshot: Sente
     assert await talk.told("why is it waiting?") == snapshot("no_dispatcher", id=created)
 
 
+async def test_one_that_has_a_worker_is_told_without_the_word_for_its_state(talk: Conversing) -> None:
+    created = result(await talk.say("Have Nova say: one"))["render_id"]
+    progress = {"stage": "prepare", "frames_total": 72}
+    await put(talk.services, created, state="placed", progress=progress)
+    answer = await talk.told("is it done?")
+    assert "is waiting for a worker. Frame 0 of 72." in answer
+    assert "laced" not in answer
+
+
 async def test_the_reason_of_the_farm_is_told(talk: Conversing, snapshot: SentenceSnapshot) -> None:
     created = result(await talk.say("Have Nova say: one"))["render_id"]
     reason = "waits: no node has 12 GiB of free GPU memory; node-3 will in about 4 minutes"

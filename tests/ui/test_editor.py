@@ -342,6 +342,19 @@ def test_on_a_phone_one_tap_leads_to_the_picture_of_a_scene_and_one_back(
     expect(text).to_be_focused()
 
 
+def test_the_way_back_stands_on_the_line_of_the_title(
+    visiting: Visiting, operator: httpx.Client, project: str
+) -> None:
+    page = open_project(visiting(viewport={"width": 820, "height": 1000}), project)
+    middles = page.locator(".editor-bar").evaluate(
+        """bar => [".back span:last-child", ".title"].map((one) => {
+          const { top, height } = bar.querySelector(one).getBoundingClientRect();
+          return top + height / 2;
+        })"""
+    )
+    assert abs(middles[0] - middles[1]) <= 2
+
+
 def test_on_a_phone_little_stays_above_the_script_and_a_scene_has_a_menu(
     visiting: Visiting, operator: httpx.Client, project: str
 ) -> None:

@@ -88,6 +88,40 @@ def test_a_german_browser_gets_the_page_in_german(german: Visit, project: str) -
     assert [one for one in german.complaints if "503" not in one] == []
 
 
+def test_a_german_conversation_begins_with_german_suggestions(german: Visit) -> None:
+    suggestions = german.open("chat").locator(".turns .examples button")
+    expect(suggestions.first).to_be_visible(timeout=PATIENCE_MS)
+    assert suggestions.all_inner_texts() == [
+        "Mach ein Video, in dem Nova sagt: Hallo",
+        "Hochkant in 720p soll Nova sagen: Hallo",
+        "Wer kann sprechen?",
+        "Leg ein Projekt namens Gezeiten an",
+        "Welche Maschinen gibt es?",
+        "Merk dir, dass unser Kanal Tiefes Wasser heißt",
+    ]
+
+
+def test_buttons_of_presenters_end_on_one_line(german: Visit) -> None:
+    page = german.open("presenters")
+    expect(page.locator(".presenter-wall .card").first).to_be_visible(timeout=PATIENCE_MS)
+    ends = page.locator(".presenter-wall .card").evaluate_all(
+        """all => all.map((one) => [
+          one.getBoundingClientRect().bottom,
+          one.querySelector(".row > :last-child").getBoundingClientRect().bottom,
+        ])"""
+    )
+    assert len({round(card - button) for card, button in ends}) == 1
+
+
+def test_a_refused_login_is_told_in_german(studio: Studio, visiting: Visiting) -> None:
+    page = visiting(locale="de-AT").page
+    page.goto(f"{studio.url}/#/start/unknown")
+    expect(page.get_by_role("alert")).to_contain_text("Diesen Anmeldelink kennt", timeout=PATIENCE_MS)
+    page.get_by_label("API-Schlüssel").fill("wrong")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert").last).to_contain_text("Diesen API-Schlüssel", timeout=PATIENCE_MS)
+
+
 def test_dates_follow_the_language_and_keep_the_region(german: Visit, project: str) -> None:
     row = german.open("projects").locator(".project", has_text="Gezeiten")
     iso = httpx.get(f"{german.url}/api/health", trust_env=False).headers["date"]

@@ -61,6 +61,10 @@ def test_what_waits_is_moved_and_several_are_cancelled(visiting: Visiting, busy_
     expect(waiting).to_have_count(2)
     expect(waiting.nth(0)).to_contain_text("Waves")
     expect(waiting.nth(0)).to_contain_text("1 of 1 workers busy", timeout=PATIENCE_MS)
+    german = visiting(busy_studio, locale="de-AT")
+    first = part(german.open("queue"), "Wartend, das nächste zuerst").nth(0)
+    expect(first).to_contain_text("1 von 1 Arbeitsplätzen sind belegt", timeout=PATIENCE_MS)
+    german.page.close()
     assert breaches(page) == []
     # Live, and not by a clock: nothing is asked for while nothing moves.
     requests: list[str] = []

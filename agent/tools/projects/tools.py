@@ -103,7 +103,8 @@ class ProjectLines(ToolResult):
                 f"“{project.title}” has no scenes yet. "
                 f"Say “Add a scene to {project.title} where {project.persona} says: Hello”."
             )
-        scenes = f"{count(len(self.scenes), 'scene')} for {project.persona}"
+        speakers = dict.fromkeys(scene.persona or project.persona for scene in self.scenes)
+        scenes = f"{count(len(self.scenes), 'scene')} for {', '.join(speakers)}"
         seconds = sum(scene.seconds for scene in self.scenes)
         return page(f"“{project.title}” has {scenes}, about {seconds:.0f} s:", scene_list(self.scenes))
 

@@ -140,8 +140,8 @@ async def explain_render(context: ToolContext, view: RenderView) -> RenderLine:
     text = await renders.explain(view.id)
     if text.startswith(WAITS):
         return line.model_copy(update={"message": f"It waits: {_stop(text.removeprefix(WAITS))}"})
-    # Where it runs, `explain` says so; the frames are in the line already.
-    more = "" if text.startswith(("running", "runs")) else _stop(text[:1].upper() + text[1:])
+    # Where it runs or has a worker, `explain` says so; the frames are in the line already.
+    more = "" if text.startswith(("running", "runs", "placed")) else _stop(text[:1].upper() + text[1:])
     forecast = "" if view.forecast is None else _stop(view.forecast.sentence)
     parts = [line.message] if line.message == more else [line.message, more]
     if forecast and not any(forecast.rstrip(".") in part for part in parts):

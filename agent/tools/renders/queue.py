@@ -68,8 +68,9 @@ class QueueAnswer(ToolResult):
             return page("The queue is empty.")
         return page(
             "Being made now:" if self.running else "Nothing is being made now.",
-            items(
-                f"“{one.title}”: {one.sentence}" if one.sentence else f"“{one.title}”" for one in self.running
+            *(
+                f"“{one.title}”: {one.sentence}." if one.sentence else f"“{one.title}”"
+                for one in self.running
             ),
             f"{count(self.total, 'video')} waiting, the next one first:"
             if self.waiting

@@ -52,7 +52,7 @@ async def _plan_deletion(context: ToolContext, video: RenderView, *, forever: bo
     in the trash already.
     """
     if not video.ended:
-        raise Conflict("render.active", f"This render is {video.state}.", "Cancel it first.")
+        raise Conflict("render.active", "This video is not finished yet.", "Cancel it first.")
     where = f"“{video.title}” ({video.id})"
     if not forever:
         if video.trashed_at is not None:

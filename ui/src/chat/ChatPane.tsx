@@ -1,6 +1,7 @@
 /** The conversation: what was said, what the tools did, what is answered. */
 
-import { t } from "@lingui/core/macro";
+import { i18n, type MessageDescriptor } from "@lingui/core";
+import { msg, t } from "@lingui/core/macro";
 import { useQuery } from "@tanstack/react-query";
 import { useEffect, useRef, useState } from "react";
 import { api, body } from "../api/client";
@@ -14,6 +15,15 @@ import { onSuggestion, takeSuggestion } from "./suggestion";
 import { TurnView } from "./TurnView";
 import { useConversation } from "./useConversation";
 import "./chat.css";
+
+/** What an empty conversation suggests, by tool, in the language of the page; what the server has is English. */
+const OPENING: Record<string, MessageDescriptor[]> = {
+  make_render: [msg`Make a video where Nova says: Hello`, msg`In 720p vertical, have Nova say: Hello`],
+  list_personas: [msg`Who can speak?`],
+  edit_project: [msg`Create a project called Tides`],
+  list_machines: [msg`Which machines do we have?`],
+  memory: [msg`Remember that our channel is called Deep Water`],
+};
 
 export function ChatPane({ takesFocus, onClose }: { takesFocus: boolean; onClose: (() => void) | undefined }) {
   const talk = useConversation();
@@ -52,7 +62,7 @@ export function ChatPane({ takesFocus, onClose }: { takesFocus: boolean; onClose
   });
   const examples = (help.data ?? [])
     .filter((one) => one.opening)
-    .flatMap((one) => one.examples.slice(0, one.tool === "make_render" ? 2 : 1));
+    .flatMap((one) => OPENING[one.tool ?? ""]?.map((sentence) => i18n.t(sentence)) ?? one.examples.slice(0, 1));
 
   return (
     <section className="chat" aria-labelledby="chat-title">

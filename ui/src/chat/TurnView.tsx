@@ -132,7 +132,9 @@ function ApprovalNotice({ id, message }: { id: string; message: string }) {
 
 function StepView({ step }: { step: Step }) {
   const decided = useApproval(step.approval)?.state;
-  const texts = Object.entries(step.arguments).filter(([name, one]) => name !== "action" && typeof one === "string" && one);
+  const texts = Object.entries(step.arguments).filter(
+    ([name, one]) => name !== "action" && typeof one === "string" && one && one !== "latest",
+  );
   const whole = { arguments: step.arguments, ...(step.result && { result: step.result }) };
   return (
     <details className="step">

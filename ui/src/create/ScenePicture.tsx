@@ -2,6 +2,7 @@
 import { t } from "@lingui/core/macro";
 import { useEffect, useRef, useState } from "react";
 import { ErrorNotice } from "../kit/kit";
+import { waitsWords } from "../videos/words";
 import { type Overlay, placeOf } from "./anchors";
 import { type Box, formatOf, isShownAt } from "./boxes";
 import { CanvasLayers } from "./CanvasLayers";
@@ -85,7 +86,7 @@ export function ScenePicture({ projectId, doc, scene, number, editor, selected, 
       <figcaption className="row apart quiet">
         <span>
           {preview.isBeingMade
-            ? preview.waits || t`The preview is drawn: ${share} %`
+            ? (preview.waits && waitsWords(preview.waits)) || t`The preview is drawn: ${share} %`
             : film
               ? t`Scene ${number}, small and quickly drawn`
               : shown

@@ -1,5 +1,6 @@
 /** Small parts that every view uses. */
-import { t } from "@lingui/core/macro";
+import { i18n, type MessageDescriptor } from "@lingui/core";
+import { msg, t } from "@lingui/core/macro";
 import type { ReactNode } from "react";
 import { Problem } from "../api/problem";
 import { Marked } from "./Marked";
@@ -29,10 +30,20 @@ export function Reason({ of }: { of: { message: string; hint: string; code: stri
   );
 }
 
-/** Of problems that come without words, since a worker may find them, and of those that are in every list. */
+const LINK_REFUSALS: Record<string, MessageDescriptor> = {
+  "login.link_unknown": msg`This start link is not of this run of the server.`,
+  "login.link_used": msg`This start link was used already: it logs in once.`,
+  "login.link_expired": msg`This start link has expired.`,
+};
+
+/** Of problems that come without words, since a worker may find them, of those that are in every list, and of a login. */
 export function ownWords({ code, message }: { code: string; message: string }): [message: string, hint: string] | undefined {
   if (code === "page.offline") return [t`The server does not answer.`, t`Is \`soundstage up\` still running?`];
   if (code === "render.cancelled") return [t`The work was cancelled.`, t`Retry it when you want it again.`];
+  if (code === "auth.bad_key" && !message.includes("link"))
+    return [t`This API key is unknown, expired or revoked.`, t`Ask an administrator for a new one.`];
+  const refused = LINK_REFUSALS[code];
+  if (refused) return [i18n.t(refused), t`\`soundstage open\` makes a fresh link, on the machine of the server.`];
   if (code === "page.no_answer") return [t`The server answered ${message}.`, ""];
   return undefined;
 }

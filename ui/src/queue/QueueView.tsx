@@ -13,7 +13,7 @@ import { stateWords } from "../kit/State";
 import { useLive } from "../live/Live";
 import { usePrincipal } from "../shell/me";
 import { pictureUrl } from "../videos/picture";
-import { duration, moment, number, stageWords } from "../videos/words";
+import { duration, moment, number, stageWords, waitsWords } from "../videos/words";
 import { PrioritySelect } from "./PrioritySelect";
 import { useQueue } from "./useQueue";
 import "./queue.css";
@@ -179,13 +179,13 @@ function Working({ of }: { of: QueueEntry }) {
         {[
           stageWords(stage === "queued" ? of.state : stage),
           total ? t`frame ${number(made)} of ${number(total)}` : "",
-          eta == null ? "" : t`${duration(eta)} left`,
+          eta == null || of.why ? "" : t`${duration(eta)} left`,
           nodes.length > 0 ? t`on ${nodes.join(", ")}` : "",
         ]
           .filter(Boolean)
           .join(" · ")}
       </p>
-      {of.why && <p className="quiet">{sentence(of.why)}</p>}
+      {of.why && <p className="quiet">{waitsWords(of.why)}</p>}
     </>
   );
 }
@@ -204,7 +204,5 @@ function whyWords(of: QueueEntry): string {
   const ahead = (of.position ?? 1) - 1;
   if (/^waits: (\d+ ahead of it|next in line)$/.test(of.why))
     return ahead > 0 ? t`Waits: ${plural(ahead, { one: "# is", other: "# are" })} ahead of it.` : t`Waits: it is the next one.`;
-  return of.why === of.state ? stateWords(of.state) : sentence(of.why);
+  return of.why === of.state ? stateWords(of.state) : waitsWords(of.why);
 }
-
-const sentence = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);

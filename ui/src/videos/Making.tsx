@@ -5,7 +5,7 @@ import type { ReactNode } from "react";
 import { api, type Me, type Render, type RenderSummary } from "../api/client";
 import { ErrorNotice, Reason, State } from "../kit/kit";
 import { stateWords } from "../kit/State";
-import { duration, number, stageWords } from "./words";
+import { duration, number, stageWords, waitsWords } from "./words";
 
 export const ENDED = ["done", "failed", "cancelled"];
 
@@ -66,10 +66,10 @@ export function Making({ render, me, titled = false, help }: Props) {
               </div>
               <div>
                 <dt>{t`Left`}</dt>
-                <dd>{eta == null ? "–" : duration(eta)}</dd>
+                <dd>{eta == null || render.waits ? "–" : duration(eta)}</dd>
               </div>
             </dl>
-            {render.waits && <p className="quiet">{render.waits}</p>}
+            {render.waits && <p className="quiet">{waitsWords(render.waits)}</p>}
           </div>
         </div>
       )}

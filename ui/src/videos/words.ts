@@ -16,6 +16,18 @@ const STAGES: Record<string, MessageDescriptor> = {
 };
 export const stageWords = (stage: string) => (STAGES[stage] ? i18n.t(STAGES[stage]) : stage);
 
+/** Why a video waits. What the workers of this machine say the page knows; of other farms the server has the words. */
+export function waitsWords(why: string): string {
+  const found =
+    /^waits: (all frames are drawn, to be joined when a worker is free: )?(\d+) of (\d+) workers busy, (\d+) ahead of it$/.exec(
+      why,
+    );
+  if (!found) return why.charAt(0).toUpperCase() + why.slice(1);
+  const [, drawn, busy = "", all = "", ahead = ""] = found;
+  const waits = t`Waits: ${busy} of ${all} workers busy, ${ahead} ahead of it.`;
+  return drawn ? t`All frames are drawn, to be joined when a worker is free. ${waits}` : waits;
+}
+
 export function duration(seconds: number): string {
   const whole = Math.max(0, Math.round(seconds));
   if (whole < 90) return t`${whole} s`;
