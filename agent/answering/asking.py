@@ -214,9 +214,9 @@ class AskingTurn(DecidingTurn):
                 refused.append((call, self.translation.error(error)))
         if refused and not possible:
             raise refused[0][1]
-        for call, error in refused:
+        for call, why in refused:
             words = self.replies.text("ask", "not_that", what=words_of(call, self.world, self.replies))
-            lines.append(f"\n• {words} {error.message} {error.hint}")
+            lines.append(f"\n• {words} {why.message} {why.hint}")
         return replace(question, choices=tuple(possible)), lines
 
     async def _what_goes(self, record: CallRecord) -> str:

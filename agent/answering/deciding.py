@@ -225,9 +225,10 @@ class DecidingTurn:
         )
 
     def _is_no_name(self, persona: object) -> bool:
-        """Returns whether a presenter is called by words that no name has: “the first one”."""
-        article, *others = str(persona or "").lower().split() or [""]
-        is_none = bool(others) and article in words().groups["articles"]
+        """Returns whether a presenter is called by words that no name has: “the first one”, “no, it”."""
+        first, *others = re.findall(r"\w+", str(persona or "").lower()) or [""]
+        groups = words().groups
+        is_none = bool(others) and (first in groups["articles"] or not groups["pronouns"].isdisjoint(others))
         return is_none and not exists("persona", persona, self.world)
 
     async def _world(self, *, farm: bool) -> World:

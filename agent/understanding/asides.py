@@ -28,8 +28,8 @@ HOW = "how:"
 
 def about_conversation(turn: Turn, text: str) -> Decision | None:
     """Returns the answer to a question about the conversation or how something is done; None for others."""
-    if (found := help_on(text)) is not None:
-        return found
+    if (subject := help_on(text)) is not None:
+        return subject
     if changes.matches("what_did_you_do", text):
         return Decision("chat", about="did")
     if changes.matches("which_language", text):

@@ -23,20 +23,16 @@ from agent.understanding.asides import (
     show_last,
     swap_scenes,
 )
-from agent.understanding.candidates import plain
-from agent.understanding.changes import LOOK, text_after_colon
+from agent.understanding.changes import text_after_colon
 from agent.understanding.decision import SURE_OTHER, Decision, ask_about
 from agent.understanding.dialogue import INSTEAD, CallRecord, Question
 from agent.understanding.intents import READS
 from agent.understanding.open_changes import with_other_offer
 from agent.understanding.reader import Candidate
 from agent.understanding.sentence import quotations
-from agent.understanding.tokens import tokenize
-from agent.understanding.turn import Turn
+from agent.understanding.versions import MOST_LOOK_WORDS, NEW_THING, Versions, instead
 from agent.understanding.when import patterns
-from agent.understanding.world import IN_WORK, Thing
 
-MOST_LOOK_WORDS = 16
 MOST_CORRECTION_WORDS = 7
 LEAST_TEXT_WORDS = 4
 MOST_TALK_WORDS = 24
@@ -47,15 +43,9 @@ CAPTION_LETTERS = "caption_letters"
 TEXTS = frozenset({"script", "text", "topic", "about", "title"})
 SCENE_LOOK = frozenset({"pace", "background"})
 """Looks that each scene of a project has by itself."""
-NEW_THING = re.compile(
-    r"\b(?:an?|another|new|ein(?:e|en|es)?|neue[sn]?)\s+(?:\w+\s+){0,2}(?:video|clip|film|movie|project|projekt)\b",
-    re.IGNORECASE,
-)
 _BEFORE_TITLE = re.compile(r"(?:(?:making|rendering|the|that|this|my|our|video|clip|den|das|die) ?)*")
 _ENDS_CLAUSE = re.compile(r"(?:\s+(?:please|bitte|now|jetzt|ab))*\s*(?:[,.;!?–-]|$)")
 _ASKS_FOR = re.compile(r"^(?:(?:please|bitte|(?:can|could|would|will) you|kannst du|könntest du)[\s,]+)*")
-_FILM = "(?:video|clip|film|movie)"
-_RENDERS = re.compile(r"(?<!\w)(?:re-?)?render(?:e|n|st)?(?!\w)", re.IGNORECASE)
 _KINDS = ("weekdays", "months", "days", "ordinals")
 
 
@@ -71,7 +61,7 @@ def wants_both(text: str) -> bool:
 
 
 @dataclass(frozen=True)
-class Corrections(Turn):
+class Corrections(Versions):
     """Reads an utterance as a change of what was made last."""
 
     def on_earlier(self, text: str) -> Decision | None:
@@ -102,6 +92,7 @@ class Corrections(Turn):
             or self._other_version(text)
             or self._call_with_look(text)
             or self.film_with_title(text)
+            or self._text_for_project(text)
             or self._what_instead(text)
         )
 
@@ -202,6 +193,16 @@ class Corrections(Turn):
             return Decision("chat", about="who_spoke", topic=str(film.arguments.get("persona") or "Nova"))
         return self.film_it(text)
 
+    def _text_for_project(self, text: str) -> Decision | None:
+        """Returns the question whether the scenes made last shall have these words: “use this text: …”."""
+        last = self.dialogue.calls[-1] if self.dialogue.calls else None
+        project, words = self.dialogue.last.get("project"), text_after_colon(text)
+        if last is None or not last.intent.startswith("write_script.") or not project or words is None:
+            return None
+        if not changes.matches("uses_text", text):
+            return None
+        return ask_about("confirm", [CallRecord("write_script.draft", {"project": project, "text": words})])
+
     def film_it(self, text: str) -> Decision | None:
         """Returns the video of the project that was spoken of last: “render it”."""
         project = self.dialogue.last.get("project")
@@ -300,7 +301,7 @@ class Corrections(Turn):
                 again = CallRecord(film.intent, {**film.arguments, "script": fresh})
                 if quotations(text):
                     return Decision("calls", calls=(again,), about="correction")
-                return _confirm(again)
+                return instead(again)
             return self._scene_with_other_words(old, new)
         spoken = changes.without_quotations(text)
         if film is None or not script or len(spoken.split()) > MOST_CORRECTION_WORDS:
@@ -308,83 +309,11 @@ class Corrections(Turn):
         if not changes.matches("corrects", text):
             return None
         if len(quoted := quotations(text)) == 1:
-            return _confirm(CallRecord(film.intent, {**film.arguments, "script": quoted[0].text}))
+            return instead(CallRecord(film.intent, {**film.arguments, "script": quoted[0].text}))
         fresh = _corrected(script, text)
         if fresh is None:
             return None
-        return _confirm(CallRecord(film.intent, {**film.arguments, "script": fresh}))
-
-    def _call_for_each(self, text: str) -> Decision | None:
-        """Returns the last video once for each of several presenters: “one with Nova and one with Vera”."""
-        film = self.dialogue.film
-        if (
-            film is None
-            or film.arguments.get("project")
-            or len(text.split()) > MOST_LOOK_WORDS
-            or ":" in text
-        ):
-            return None
-        names = list(dict.fromkeys(one.name for one in self._named(text) if one.kind == "persona"))
-        if len(names) < 2 or not changes.matches("each", text) or values.matches("negation", text):
-            return None
-        calls = tuple(CallRecord(film.intent, {**film.arguments, "persona": name}) for name in names)
-        return ask_about("confirm", calls, question="confirm_all")
-
-    def _other_version(self, text: str) -> Decision | None:
-        """Returns the question whether a video that is named shall be made once more, with another speaker or
-        look: “another version of Tides with Milo”, “make Tides upright”.
-        """
-        if text_after_colon(text) is not None:
-            return None
-        named = [one for one in self._named(text) if one.kind in ("render", "project")]
-        is_all = self._says_only_look_of(named, text)
-        if not is_all and not changes.matches("other_version", text):
-            return None
-        if is_all:
-            # Of several versions, any that is done has the same words.
-            named = [one for one in named if one.state not in IN_WORK][:1]
-        if not named and self.dialogue.film is None and self.dialogue.recent_kind == "render":
-            # “Try again, but with Nova”, after a video was shown.
-            spoken_of = self.dialogue.last.get("render")
-            named = [one for one in self.world.of_kind("render") if spoken_of in (one.id, one.name)]
-        if not named and self.dialogue.film is None and changes.matches("last_video", text):
-            named = self.world.of_kind("render")[:1]
-        if [one.kind for one in named] != ["render"] or values.matches("negation", text):
-            return None
-        filled = self.fill_as("make_render", text)
-        other = {name: value for name, value in plain(filled.arguments).items() if name in ("persona", *LOOK)}
-        if not other:
-            return None
-        call = CallRecord("make_render", {"video": named[0].id or named[0].name, **other})
-        return Decision("calls", calls=(call,), about="version") if is_all else ask_about("confirm", [call])
-
-    def _says_only_look_of(self, named: Sequence[Thing], text: str) -> bool:
-        """Returns whether a text orders a speaker or a look for the one thing that it names, and no more:
-        “make Tides with Milo”.
-        """
-        is_one = len({(one.kind, one.name) for one in named}) == 1
-        if not is_one or all(one.state in IN_WORK for one in named):
-            return False
-        if not (changes.matches("orders", text) or changes.matches("requests", text)):
-            return False
-        if NEW_THING.search(text):
-            return False
-        title = rf"[\"“„]?{re.escape(named[0].name)}[\"“”]?"
-        pattern = rf"(?<!\w)(?:{_FILM} )?{title}(?: {_FILM})?(?!\w)"
-        rest = re.sub(pattern, "it", text.rstrip(" .!"), count=1, flags=re.IGNORECASE)
-        rest = _RENDERS.sub("make", rest)
-        return changes.says_only_look(rest) or self._only_speaker(rest) is not None
-
-    def _only_speaker(self, text: str) -> str | None:
-        """Returns the presenter whom an answer names and says nothing else: “with Milo, please”."""
-        named = {one.name for one in self._named(text) if one.kind == "persona"}
-        if len(named) != 1:
-            return None
-        [name] = named
-        rest = changes.without_look(re.sub(re.escape(name), " ", text, flags=re.IGNORECASE))
-        only = changes.change_words().patterns["only_look"]
-        is_only = all(map(only.fullmatch, values.WORD.findall(rest.lower())))
-        return name if is_only and not text.rstrip().endswith(("!", ".")) else None
+        return instead(CallRecord(film.intent, {**film.arguments, "script": fresh}))
 
     def _scene_with_other_words(self, old: str, new: str) -> Decision | None:
         found = [one for one in self.world.of_kind("scene") if _replaced(one.text, old, new) is not None]
@@ -445,7 +374,7 @@ class Corrections(Turn):
             return Decision("chat", about="looks_so") if is_whole else None
         call = CallRecord(film.intent, {**film.arguments, **changed})
         if proposed is not None:
-            return _confirm(call)
+            return instead(call)
         if is_whole:
             both = values.matches("also", changes.without_look(text))
             return Decision("calls", calls=(call,), about="also" if both else "look")
@@ -454,41 +383,7 @@ class Corrections(Turn):
             # Another one than the last is meant, and its words are not known here.
             return None
         names = [one for one in self._named(text) if one.name != film.arguments.get("persona")]
-        return None if names else _confirm(call)
-
-    def film_with_title(self, text: str) -> Decision | None:
-        """Returns the last video with a title: “call it Tides”."""
-        film, title = self.dialogue.film, values.new_name(text)
-        if title is None and values.says_pronoun(text):
-            title = changes.new_title(text)
-        if title is None or ":" in title or self.dialogue.recent_kind != "render":
-            return None
-        if changes.matches("names_project", text):
-            return None
-        if film is None and (shown := self.dialogue.last.get("render")):
-            return _confirm(CallRecord("make_render", {"video": shown, "title": title}))
-        if film is None or film.arguments.get("project"):
-            return None
-        film = self._proposed(film) or film
-        return _confirm(CallRecord(film.intent, {**film.arguments, "title": title}))
-
-    def _proposed(self, film: CallRecord) -> CallRecord | None:
-        """Returns the change of the last video that waits for a yes: what comes now changes that, too."""
-        question = self.dialogue.question
-        if question is None or question.about != "confirm" or len(question.choices) != 1:
-            return None
-        return question.choices[0] if question.choices[0].intent == film.intent else None
-
-    def _proposed_first(self) -> CallRecord | None:
-        """Returns the first video of a conversation, where it waits for a yes."""
-        question = self.dialogue.question
-        if question is None or question.about != "confirm" or len(question.choices) != 1:
-            return None
-        [call] = question.choices
-        return call if call.intent == "make_render" else None
-
-    def _named(self, text: str) -> list[Thing]:
-        return [one.thing for one in self.world.mentions(tokenize(text)) if one.sureness >= SURE_OTHER]
+        return None if names else instead(call)
 
     def _project_with(self, look: Mapping[str, str], text: str) -> Decision | None:
         project = self.dialogue.last.get("project")
@@ -502,24 +397,9 @@ class Corrections(Turn):
             return None
         if self.dialogue.recent_kind == "scene" and set(look) <= SCENE_LOOK:
             arguments = {"project": project, **look, "scene": self.dialogue.last.get("scene", "last")}
-            return _confirm(CallRecord("edit_project.change_scene", arguments))
+            return instead(CallRecord("edit_project.change_scene", arguments))
         call = CallRecord("edit_project.change", {"project": project, **look})
-        return _confirm(call) if SCENE_LOOK & set(look) else Decision("calls", calls=(call,), about="look")
-
-    def _other_voice(self, text: str) -> Decision | None:
-        """Returns the question which presenter with such a voice shall speak: “a deeper voice, please”."""
-        voice = changes.voice_in(text)
-        if voice is None:
-            return None
-        film, project = self.dialogue.film, self.dialogue.last.get("project", "")
-        slots = ("persona",)
-        question = Question("missing", "make_render", {}, slots)
-        if film is not None and not film.arguments.get("project"):
-            arguments = {name: value for name, value in film.arguments.items() if name != "persona"}
-            question = Question(INSTEAD, film.intent, arguments, slots)
-        elif project and (film is not None or self.dialogue.recent_kind in ("project", "scene")):
-            question = Question("missing", "edit_project.change", {"project": project}, slots)
-        return Decision("ask", about="voice", topic=voice, question=question)
+        return instead(call) if SCENE_LOOK & set(look) else Decision("calls", calls=(call,), about="look")
 
     def _what_instead(self, text: str) -> Decision | None:
         """Returns the question what shall take the place of something that is disliked."""
@@ -543,10 +423,6 @@ def _orders_end_of(title: str, text: str) -> bool:
     verb, _, rest = _ASKS_FOR.sub("", before).strip().partition(" ")
     is_order = bool(found) and values.is_whole("stops", verb) and _BEFORE_TITLE.fullmatch(rest) is not None
     return is_order and _ENDS_CLAUSE.match(after) is not None
-
-
-def _confirm(call: CallRecord) -> Decision:
-    return ask_about("confirm", [call], subject=INSTEAD)
 
 
 def _replaced(script: str, old: str, new: str) -> str | None:

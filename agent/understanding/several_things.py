@@ -26,7 +26,8 @@ OF_SCENES = frozenset({
 """What a text asks for in front of what several presenters say."""
 MOST_TITLE = 60
 _ONE_MORE = (
-    r"\b(?:and|und|plus)\s+(?:another|one|eins|eine?n?)\b(?! (?:scene|shot|slide|szene|folie))"
+    r"\b(?:and|und|plus)\s+(?:(?:also|then|auch|dann|noch)\s+)*"
+    r"(?:another|one|eins|eine?n?)\b(?! (?:scene|shot|slide|szene|folie))"
     r"[^.!?:]{{0,40}}\b(?:{})"
 )
 """What leads to another video, and not to another scene: “… And one with Vera”."""

@@ -137,7 +137,7 @@ async def test_a_title_that_nobody_knows_is_not_the_newest_video(talk: Conversin
 async def test_all_videos_are_deleted_but_one_in_work(talk: Conversing) -> None:
     text = question(await talk.say("delete all videos")).text
     assert "Delete the video “Tides”" in text and "Delete the video “Bridge”" in text
-    assert "Left out: Delete the video “Museum”. This render is queued." in text
+    assert "Left out: Delete the video “Museum”. This video is not finished yet." in text
     events = await talk.say("yes")
     assert calls(events) == ["cancel_render", "cancel_render"]
 
@@ -283,6 +283,25 @@ async def test_a_machine_that_was_spoken_of_is_asked_about(talk: Conversing) -> 
 async def test_all_failed_videos_are_offered_in_german(talk: Conversing) -> None:
     text = question(await talk.say("lösche alle gescheiterten Videos")).text
     assert "„Bridge“" in text and "„Tides“" not in text
+
+
+async def test_a_text_fills_the_scenes_that_were_just_made(talk: Conversing) -> None:
+    await talk.say("make a film about whales")
+    question(await talk.say("use this text: Whales are big. Whales sing."))
+    assert arguments(await talk.say("yes"))["text"] == "Whales are big. Whales sing."
+
+
+async def test_another_video_behind_a_text_is_none_of_its_words(talk: Conversing) -> None:
+    sentence = "make a video where Vera says: Welcome. And also one where Milo says: Goodbye."
+    text = question(await talk.say(sentence)).text
+    assert "with Vera that says “Welcome.”" in text and "with Milo that says “Goodbye.”" in text
+
+
+async def test_no_it_is_no_presenter(talk: Conversing) -> None:
+    await talk.say(f"make a video where Nova says: {SCRIPT}")
+    events = await talk.say('no, it should say "Hi all"')
+    film = [one.arguments for one in events if isinstance(one, ToolCalled)][-1]
+    assert (film["persona"], film["script"]) == ("Nova", "Hi all")
 
 
 async def test_a_scene_can_go(talk: Conversing) -> None:
