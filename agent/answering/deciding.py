@@ -229,6 +229,9 @@ class DecidingTurn:
         first, *others = re.findall(r"\w+", str(persona or "").lower()) or [""]
         groups = words().groups
         is_none = bool(others) and (first in groups["articles"] or not groups["pronouns"].isdisjoint(others))
+        if kind_of_voice(str(persona or "")) is not None:
+            # “With a male voice” is asked about.
+            return False
         return is_none and not exists("persona", persona, self.world)
 
     async def _world(self, *, farm: bool) -> World:
