@@ -179,7 +179,10 @@ def drop_scene(turn: Turn, text: str) -> Decision | None:
     project, scene = turn.dialogue.last.get("project"), values.scene_number(text)
     if not project or not scene or len(text.split()) > MOST_DROP_WORDS or not values.matches("ends", text):
         return None
-    if values.matches("negation", text) or ":" in text:
+    if values.matches("negation", text) or ":" in text or changes.look_of(text):
+        return None
+    if changes.matches("heads_scene", text) or changes.matches("background_words", text):
+        # Something of it ends, and not the scene.
         return None
     number = "last" if scene < 0 else str(scene)
     return ask_about(
