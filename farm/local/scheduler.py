@@ -43,12 +43,16 @@ INTERNAL = Failed(
 log = get_logger(__name__)
 
 
+_Rank = tuple[int, bool, int]
+"""Priority, negative; whether it completes no video; its number."""
+
+
 class TaskQueue:
     """Ids in the order in which they will start."""
 
     def __init__(self) -> None:
-        self._heap: list[tuple[tuple[int, int], str]] = []
-        self._waiting: dict[str, tuple[int, int]] = {}
+        self._heap: list[tuple[_Rank, str]] = []
+        self._waiting: dict[str, _Rank] = {}
         self._counter = itertools.count()
 
     def __len__(self) -> int:
@@ -57,8 +61,9 @@ class TaskQueue:
     def __contains__(self, task_id: str) -> bool:
         return task_id in self._waiting
 
-    def push(self, task_id: str, priority: int) -> None:
-        rank = (-priority, next(self._counter))
+    def push(self, task_id: str, priority: int, *, completes: bool = False) -> None:
+        """Queues a task behind those of its priority; one that completes a video before what only begins."""
+        rank = (-priority, not completes, next(self._counter))
         self._waiting[task_id] = rank
         heapq.heappush(self._heap, (rank, task_id))
 
@@ -86,8 +91,8 @@ class TaskQueue:
     def set_priority(self, task_id: str, priority: int) -> None:
         """Moves a waiting task; among those of its new priority it stands where it came."""
         if task_id in self._waiting:
-            _, number = self._waiting[task_id]
-            rank = self._waiting[task_id] = (-priority, number)
+            _, begins, number = self._waiting[task_id]
+            rank = self._waiting[task_id] = (-priority, begins, number)
             heapq.heappush(self._heap, (rank, task_id))
 
     def ahead_of(self, task_id: str) -> int:
@@ -149,7 +154,7 @@ class LocalScheduler:
         if self._registry.find(task.id) is None:
             self._registry.add(task)
             self._stops[task.id] = asyncio.Event()
-            self._queue.push(task.id, task.priority)
+            self._queue.push(task.id, task.priority, completes=task.kind == "assemble")
             self._start_next()
 
     def watch(self, task_id: str) -> AsyncIterator[TaskEvent]:

@@ -342,6 +342,20 @@ def test_a_queue_gives_by_priority_then_by_age_and_skips_what_was_removed() -> N
     assert [queue.pop(), queue.pop(), queue.pop(), queue.pop()] == ["d", "a", "c", None]
 
 
+def test_what_completes_a_video_runs_before_what_begins_others() -> None:
+    queue = TaskQueue()
+    queue.push("scene of the second", 0)
+    queue.push("urgent scene", 5)
+    queue.push("join the first", 0, completes=True)
+    assert queue.ahead_of("scene of the second") == 2
+    queue.set_priority("join the first", 5)
+    assert [queue.pop(), queue.pop(), queue.pop()] == [
+        "join the first",
+        "urgent scene",
+        "scene of the second",
+    ]
+
+
 def test_a_log_keeps_its_end() -> None:
     tail = LogTail(limit=10)
     for number in range(100):
