@@ -285,6 +285,10 @@ async def test_all_failed_videos_are_offered_in_german(talk: Conversing) -> None
     assert "„Bridge“" in text and "„Tides“" not in text
 
 
+async def test_a_german_topic_is_a_title_without_its_case(talk: Conversing) -> None:
+    assert "„Wasserkreislauf“" in await talk.told("mach einen Film über den wasserkreislauf")
+
+
 async def test_a_text_fills_the_scenes_that_were_just_made(talk: Conversing) -> None:
     await talk.say("make a film about whales")
     question(await talk.say("use this text: Whales are big. Whales sing."))

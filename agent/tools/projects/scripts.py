@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import dataclass
 from typing import Literal, Self
 
@@ -27,6 +28,8 @@ from studio.renders.schemas import RenderRequest
 from studio.scenes.dividing import MAX_SCENES, PlannedScene, scenes_of
 from studio.scenes.schemas import SceneDraft, is_filled
 
+_GERMAN_CASES = re.compile(r"\A(?:den|dem|des|einen|einem)\s+(?=\w)", re.IGNORECASE)
+"""Articles of a case that no title has."""
 TOPIC_CHARS = 500
 MAX_REMEMBERED = 20
 LONGEST_S = 840.0
@@ -260,8 +263,8 @@ def _draft(scene: PlannedScene, request: WriteScript) -> SceneDraft:
 
 
 def _titled(topic: str) -> str:
-    """“the tides of the sea” → “The tides of the sea”; capitals inside stay."""
-    line = " ".join(topic.split())[:200]
+    """“the tides of the sea” → “The tides of the sea”, “über den Mond” → “Mond”; capitals inside stay."""
+    line = _GERMAN_CASES.sub("", " ".join(topic.split())[:200])
     return line[:1].upper() + line[1:]
 
 
