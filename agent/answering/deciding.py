@@ -39,7 +39,7 @@ CERTAIN_CALL = 2.0
 """The same for a change, in log-odds that it is wholly right."""
 SURE_WITHOUT_FARM = 0.75
 GREETINGS = frozenset({"greeting", "thanks", "goodbye", "smalltalk"})
-OF_STUDIO = frozenset({"channels", "no_channel", "voice_of", "who_is"})
+OF_STUDIO = frozenset({"channels", "no_channel", "voice_of", "who_is", "speaks_language"})
 """What is said about the studio without a tool."""
 OF_SCENES = frozenset(f"edit_project.{action}_scene" for action in ("change", "move", "duplicate", "delete"))
 OF_CHANGES = frozenset({"undo", "correction", "more"})
@@ -228,7 +228,8 @@ class DecidingTurn:
         """Returns whether a presenter is called by words that no name has: “the first one”, “no, it”."""
         first, *others = re.findall(r"\w+", str(persona or "").lower()) or [""]
         groups = words().groups
-        is_none = bool(others) and (first in groups["articles"] or not groups["pronouns"].isdisjoint(others))
+        called = {first, *others} & (groups["pronouns"] | groups["person_pronouns"])
+        is_none = bool(called) or (bool(others) and first in groups["articles"])
         if kind_of_voice(str(persona or "")) is not None:
             # “With a male voice” is asked about.
             return False

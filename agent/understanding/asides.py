@@ -9,6 +9,7 @@ from agent.understanding.calculations import calculation
 from agent.understanding.changes import SHORT_WORDS
 from agent.understanding.decision import Decision, ask_about
 from agent.understanding.dialogue import CallRecord
+from agent.understanding.groups import group_in
 from agent.understanding.intents import SHOWS
 from agent.understanding.reader import Candidate
 from agent.understanding.references import is_bare
@@ -19,9 +20,10 @@ from agent.understanding.world import SURE_NAME
 SURE_HOW = 0.15
 """From here on an intent is explained."""
 MOST_HOW = 3
-MOST_APPROVAL_WORDS, MOST_DROP_WORDS, MOST_HEADING_WORDS = 12, 6, 12
+MOST_APPROVAL_WORDS, MOST_DROP_WORDS, MOST_HEADING_WORDS = 12, 8, 12
 NO_VIDEOS = frozenset({"machine", "run", "job"})
 """Kinds of things that take time, too: of those that were spoken of last."""
+_ADDRESSED = re.compile(r"\b(?:you|du|sie|ihr)\b", re.IGNORECASE)
 HOW = "how:"
 """In front of the intents that an answer explains."""
 
@@ -62,7 +64,9 @@ def list_channels(turn: Turn, text: str) -> Decision | None:
 
 
 def about_presenter(turn: Turn, text: str) -> Decision | None:
-    """Returns the answer who a presenter is, or how high the voice is: “what voice does Milo have?”."""
+    """Returns the answer who a presenter is, how high the voice is, or what language is spoken."""
+    if changes.matches("speaks_language", text) and not _ADDRESSED.search(text):
+        return Decision("chat", about="speaks_language")
     about = next((one for one in ("voice_of", "who_is") if changes.matches(one, text)), None)
     if about is None:
         return None
@@ -161,33 +165,73 @@ def copy_scene(turn: Turn, text: str) -> Decision | None:
     return Decision("calls", calls=(CallRecord("edit_project.duplicate_scene", arguments),), about="copy")
 
 
-def head_scene(turn: Turn, text: str) -> Decision | None:
+def about_scene(turn: Turn, text: str) -> Decision | None:
+    """Returns the decision on a short sentence about scenes of the last project: the words of one, “scene 2:
+    …”, that some shall go, who speaks in one, or a heading. None for any other text.
+    """
+    if not turn.dialogue.last.get("project"):
+        return None
+    if changes.matches("who_in_scene", text):
+        call = CallRecord("list_projects", {"project": turn.dialogue.last["project"]})
+        return Decision("calls", calls=(call,), about="scenes")
+    return _words_of_scene(turn, text) or _drop_scenes(turn, text) or _head_scene(turn, text)
+
+
+def _words_of_scene(turn: Turn, text: str) -> Decision | None:
+    order, colon, words = text.partition(":")
+    project = turn.dialogue.last["project"]
+    number, count = values.scene_number(order), len(turn.world.scenes_of(project))
+    if not colon or not words.strip() or not number or not changes.matches("words_of_scene", order.strip()):
+        return None
+    if number == count + 1:
+        call = CallRecord("edit_project.add_scene", {"project": project, "script": words.strip()})
+    elif number <= count:
+        scene = "last" if number < 0 else str(number)
+        arguments = {"project": project, "scene": scene, "script": words.strip()}
+        call = CallRecord("edit_project.change_scene", arguments)
+    else:
+        return None
+    return Decision("calls", calls=(call,), about="scenes")
+
+
+def _head_scene(turn: Turn, text: str) -> Decision | None:
     """Returns the question whether a scene shall have a heading: “a title on scene 1: Welcome”."""
     order, colon, heading = text.partition(": ")
-    project, scene = turn.dialogue.last.get("project"), values.scene_number(order)
-    if not project or not scene or not colon or len(heading.split()) > MOST_HEADING_WORDS:
+    scene = values.scene_number(order)
+    if not scene or not colon or len(heading.split()) > MOST_HEADING_WORDS:
         return None
     if not changes.matches("heads_scene", order) or not changes.matches("orders", order):
         return None
-    number = "last" if scene < 0 else str(scene)
-    arguments = {"project": project, "scene": number, "heading": heading.strip()}
+    arguments = {"project": turn.dialogue.last["project"], "scene": _place(scene), "heading": heading.strip()}
     return ask_about("confirm", [CallRecord("edit_project.change_scene", arguments)])
 
 
-def drop_scene(turn: Turn, text: str) -> Decision | None:
-    """Returns the question whether a scene shall be deleted: “scene 2 can go”, “Szene 2 weg”."""
-    project, scene = turn.dialogue.last.get("project"), values.scene_number(text)
-    if not project or not scene or len(text.split()) > MOST_DROP_WORDS or not values.matches("ends", text):
-        return None
-    if values.matches("negation", text) or ":" in text or changes.look_of(text):
+def _drop_scenes(turn: Turn, text: str) -> Decision | None:
+    """Returns the question whether scenes shall be deleted: “scene 2 can go”, “Szene 3 brauch ich nicht”."""
+    group = group_in(text, turn.world, turn.dialogue)
+    texts = group.texts if group is not None and group.kind == "scene" else (text,)
+    scenes = [one for one in map(values.scene_number, texts) if one]
+    if not scenes or len(text.split()) > MOST_DROP_WORDS or ":" in text or changes.look_of(text):
         return None
     if changes.matches("heads_scene", text) or changes.matches("background_words", text):
         # Something of it ends, and not the scene.
         return None
-    number = "last" if scene < 0 else str(scene)
-    return ask_about(
-        "confirm", [CallRecord("edit_project.delete_scene", {"project": project, "scene": number})]
-    )
+    if any(one.thing.kind == "persona" for one in turn.world.mentions(tokenize(text))):
+        # “Let Finn speak scene 2” has a word for an end.
+        return None
+    ends = values.matches("ends", text) and not values.matches("negation", text)
+    if not ends and not changes.matches("drops_scenes", text):
+        return None
+    project = turn.dialogue.last["project"]
+    calls = [
+        CallRecord("edit_project.delete_scene", {"project": project, "scene": _place(one)})
+        for one in sorted(scenes, reverse=True)
+    ]
+    return ask_about("confirm", calls, question="confirm_all")
+
+
+def _place(scene: int) -> str:
+    return "last" if scene < 0 else str(scene)
 
 
 def restart_of_machine(turn: Turn, text: str) -> Decision | None:

@@ -17,8 +17,9 @@ WHOLE = frozenset({
     "about_me", "also_that", "asks_backup", "asks_disk", "asks_empty", "asks_who", "calculates",
     "cancels_plans", "channels", "complains", "copies_scene", "corrects", "films_it", "forgets_it",
     "help_on", "how_much_longer", "instead_of", "lets_see", "other_name", "other_voice", "says_what",
-    "sets_time", "swaps", "takes_back", "voice_of", "what_did_you_do", "what_do_you_mean",
-    "which_language", "who_is", "who_spoke", "why_do_you_ask",
+    "sets_time", "speaks_language", "swaps", "takes_back", "voice_of", "what_did_you_do",
+    "what_do_you_mean", "which_language", "who_in_scene", "who_is", "who_spoke", "why_do_you_ask",
+    "words_of_scene",
 })  # fmt: skip
 """Patterns that an utterance matches from its beginning to its end; the others are found within it."""
 UNBOUNDED = frozenset({
@@ -33,6 +34,7 @@ SHORT_WORDS = 9
 PACES = ("slowest", "slow", "normal", "fast", "fastest")
 LOOK = ("pace", "captions", "caption_size", "caption_place", "shape", "quality", "background")
 _NAME_SENTENCE = re.compile(r":\s+([^.!?:\n\"“„«]{2,80})[.!?]+\s+(?=[^\W\d_])")
+_IN_SCENE = re.compile(r"\s+in (?:the |der )?(?:(?:scene|szene) \w+|\w+ (?:scene|szene))\Z", re.IGNORECASE)
 _QUOTED = re.compile(r"\"[^\"]*\"|“[^”]*”|„[^“”]*[“”]|«[^»]*»")
 
 
@@ -294,7 +296,7 @@ def replacement_in(text: str) -> tuple[str, str] | None:
     if found is not None:
         old, new = (group for group in found.groups() if group)
         reverse = re.search(r"\b(?:instead of|in place of|rather than)\b", found[0])
-        return (new, old) if reverse else (old, new)
+        return (new, old) if reverse else (old, _IN_SCENE.sub("", new))
     found = table["instead_of"].match(text)
     if found is not None:
         new, old = (group for group in found.groups() if group)

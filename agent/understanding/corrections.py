@@ -10,11 +10,10 @@ from agent.understanding import calculations, changes, values
 from agent.understanding.asides import (
     about_conversation,
     about_presenter,
+    about_scene,
     calculate,
     cancel_plans,
     copy_scene,
-    drop_scene,
-    head_scene,
     how_much_longer,
     list_approvals,
     list_channels,
@@ -80,8 +79,7 @@ class Corrections(Versions):
             or cancel_plans(self, text)
             or how_much_longer(self, text)
             or copy_scene(self, text)
-            or drop_scene(self, text)
-            or head_scene(self, text)
+            or about_scene(self, text)
             or self._talk(text)
             or with_other_offer(self, text)
             or swap_scenes(self, text)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent.understanding import changes, values
+from agent.understanding.asides import about_scene
 from agent.understanding.candidates import (
     SENTENCE_END,
     missing,
@@ -178,6 +179,9 @@ class FollowUp(Corrections):
     def answer(self, question: Question, text: str, candidates: Sequence[Candidate]) -> Decision | None:
         """Returns the decision that an answer to the open question leads to; None for something else."""
         best = candidates[0]
+        if about_scene(self, text) is not None:
+            # “Scene 2: …” and “who speaks in scene 2?” are no text that was asked for.
+            return None
         if best.intent in ("act.no", "act.stop_talking") and best.sureness > 0.5:
             # “No, on Friday” says what shall be instead.
             return None if self.on_earlier(text) is not None else Decision("decline", about="no")
@@ -437,6 +441,8 @@ class FollowUp(Corrections):
         ):
             return None
         last = self.dialogue.calls[-1]
+        proposed = self._proposed(last)
+        last = proposed or last
         if last.intent in READS and self._names_other_kind(last.intent, text):
             return None
         if values.asks(text) and last.intent not in READS:
@@ -474,6 +480,7 @@ class FollowUp(Corrections):
             not self._is_same_by_words(call, filled, best, text)
             or (best.sureness < SURE_CHANGED and not _says_only_values(filled))
             or last.intent in NEEDS_WORD
+            or proposed is not None
             or text.rstrip().endswith("?")
             or quotations(text)
             # “It should say sixth graders” may be about some words of the text, and is no title.

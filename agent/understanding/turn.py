@@ -104,6 +104,17 @@ class Turn:
                 arguments.pop("project", None)
         if candidate.intent == "change_machine.undrain" and (drained := self._only_drained(text)) is not None:
             arguments["machine"] = drained
+        shown = self.dialogue.last.get("render")
+        is_film = (
+            shown and self.dialogue.recent_kind == "render" and not changes.matches("names_project", text)
+        )
+        if candidate.intent == "edit_project.rename" and "project" not in arguments and is_film:
+            # A video has no other name than the one it is made with.
+            call = CallRecord("make_render", {"video": shown, **arguments})
+            if "title" in arguments:
+                return ask_about("confirm", [call], (candidate,))
+            question = Question("missing", call.intent, dict(call.arguments), ("title",))
+            return Decision("ask", about="missing", candidates=(candidate,), question=question)
         for group in missing(candidate.intent, arguments):
             if group == ("scene",) and (
                 scene := self._scene_with_words(candidate, arguments)

@@ -308,6 +308,72 @@ async def test_no_it_is_no_presenter(talk: Conversing) -> None:
     assert (film["persona"], film["script"]) == ("Nova", "Hi all")
 
 
+@pytest.mark.parametrize(
+    ("topic", "first", "second", "drop"),
+    [
+        (
+            "make a film about whales with 4 scenes",
+            "the text for scene 1 is: Whales are big.",
+            "scene 2: Whales sing.",
+            "scene 3 and 4 are not needed",
+        ),
+        (
+            "mach einen Film über Wale mit 4 Szenen",
+            "text für szene 1: Wale sind groß.",
+            "szene 2: Wale singen.",
+            "szene 3 und 4 brauch ich nicht",
+        ),
+    ],
+    ids=["en", "de"],
+)
+async def test_scenes_get_their_words_one_by_one(
+    talk: Conversing, topic: str, first: str, second: str, drop: str
+) -> None:
+    await talk.say(topic)
+    for number, sentence in (("1", first), ("2", second)):
+        found = arguments(await talk.say(sentence))
+        assert (found["scene"], found["script"]) == (number, sentence.partition(": ")[2])
+    question(await talk.say(drop))
+    assert calls(await talk.say("yes")) == ["edit_project", "edit_project"]
+    assert calls(await talk.say("film it")) == ["make_render"]
+
+
+@pytest.mark.parametrize("sentence", ["who speaks in scene 2", "wer spricht in Szene 2"])
+async def test_a_question_about_a_scene_is_none_of_its_words(talk: Conversing, sentence: str) -> None:
+    await talk.say("open Summer fair")
+    await talk.say("change scene 2")
+    assert calls(await talk.say(sentence)) == ["list_projects"]
+
+
+async def test_who_shall_speak_a_scene_does_not_end_it(talk: Conversing) -> None:
+    await talk.say("open Summer fair")
+    assert "delete" not in str(await talk.say("lass Finn Szene 2 sprechen"))
+
+
+async def test_a_word_is_changed_in_a_scene(talk: Conversing) -> None:
+    await talk.say("open Summer fair")
+    events = await talk.say("change Welcome to Hello in scene 1")
+    offered = str([one for one in events if not isinstance(one, Text) or one.choices or one.text])
+    assert "Hello." in offered and "Hello in scene" not in offered
+
+
+async def test_what_waits_for_a_yes_keeps_its_other_changes(talk: Conversing) -> None:
+    await talk.say(f"make a video where Nova says: {SCRIPT}")
+    question(await talk.say("make it a bit faster n put the words at the botom"))
+    text = question(await talk.say("actually use Vera")).text
+    assert "Vera" in text and "faster" in text
+
+
+async def test_a_video_that_has_a_question_for_its_name_is_no_project(talk: Conversing) -> None:
+    await talk.say(f"make a video where Nova says: {SCRIPT}")
+    assert calls(await talk.say("whats it called")) == ["show_render"]
+    assert "called “Zoo trip”" in question(await talk.say("call it Zoo trip")).text
+
+
+async def test_the_language_of_a_presenter_is_that_of_the_text(talk: Conversing) -> None:
+    assert "language of the text" in await talk.told("can he speak german")
+
+
 async def test_a_scene_can_go(talk: Conversing) -> None:
     await talk.say("open Summer fair")
     assert "2" in question(await talk.say("scene 2 can go")).text
