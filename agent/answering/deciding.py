@@ -129,6 +129,9 @@ class DecidingTurn:
         if self.state.approval_id is not None:
             # What waited for an approval may have been done since.
             self.answers.worlds.forget(self.caller.principal)
+            if _cancels_nothing_named(parsed):
+                # “Cancel that” is about what was asked for last, and that waits.
+                return Decision("calls", about="undo")
         if (place := self._choice()) is not None and question is not None:
             self.world = await self._world(farm=False)
             self._answers_question = True

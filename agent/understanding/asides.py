@@ -127,6 +127,8 @@ def cancel_plans(turn: Turn, text: str) -> Decision | None:
 def list_approvals(turn: Turn, text: str) -> Decision | None:
     """Returns the call that shows what waits for approval, where nothing else is named that might."""
     spoken = changes.without_quotations(text)
+    if changes.matches("asks_approver", spoken):
+        return Decision("calls", calls=(CallRecord("list_approvals", {}),), about="approvals")
     if len(text.split()) > MOST_APPROVAL_WORDS or not changes.matches("waiting_approvals", spoken):
         return None
     if changes.matches("decided", spoken) or changes.matches("names_kind", spoken) or ":" in text:

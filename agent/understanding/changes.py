@@ -14,10 +14,10 @@ from agent.sentences import read_folder
 from agent.understanding import values
 
 WHOLE = frozenset({
-    "about_me", "also_that", "asks_backup", "asks_disk", "asks_empty", "asks_who", "calculates",
-    "cancels_plans", "channels", "complains", "copies_scene", "corrects", "films_it", "forgets_it",
-    "help_on", "how_much_longer", "instead_of", "lets_see", "other_name", "other_voice", "says_what",
-    "sets_time", "speaks_language", "swaps", "takes_back", "voice_of", "what_did_you_do",
+    "about_me", "also_that", "asks_approver", "asks_backup", "asks_disk", "asks_empty", "asks_who",
+    "calculates", "cancels_plans", "channels", "complains", "copies_scene", "corrects", "films_it",
+    "forgets_it", "help_on", "how_much_longer", "instead_of", "lets_see", "other_name", "other_voice",
+    "says_what", "sets_time", "speaks_language", "swaps", "takes_back", "voice_of", "what_did_you_do",
     "what_do_you_mean", "which_language", "who_in_scene", "who_is", "who_spoke", "why_do_you_ask",
     "words_of_scene",
 })  # fmt: skip

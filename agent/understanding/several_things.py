@@ -94,7 +94,7 @@ def scenes_of_speakers(turn: Turn, text: str) -> Decision | None:
     """
     names = list(dict.fromkeys(one.name for one in turn.world.of_kind("persona") if one.name))
     texts = _texts_by_presenter(text, names)
-    if len({name for name, _ in texts}) < len(texts) or not 1 < len(texts) <= MOST:
+    if len({name for name, _ in texts}) < 2 or len(texts) > MOST:
         return None
     if re.search(_ONE_MORE.format("|".join(map(re.escape, names))), text, re.IGNORECASE):
         return None

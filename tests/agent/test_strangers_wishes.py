@@ -374,6 +374,19 @@ async def test_the_language_of_a_presenter_is_that_of_the_text(talk: Conversing)
     assert "language of the text" in await talk.told("can he speak german")
 
 
+async def test_what_waits_for_an_approval_is_shown_and_cancelled(talk: Conversing) -> None:
+    await talk.say("publish Tides as private")
+    assert calls(await talk.say("who has to approve that")) == ["list_approvals"]
+    assert (await talk.told("cancel that")).startswith("It is withdrawn.")
+
+
+async def test_a_conversation_of_two_becomes_scenes_in_its_order(talk: Conversing) -> None:
+    sentence = "make a video with two presenters talking: Nova: Hi Milo! Milo: How are you? Nova: Great."
+    lines = [one for one in question(await talk.say(sentence)).text.splitlines() if "Add a scene" in one]
+    names = [name for line in lines for name in ("Nova", "Milo") if f"with {name}" in line]
+    assert names == ["Nova", "Milo", "Nova"]
+
+
 async def test_a_scene_can_go(talk: Conversing) -> None:
     await talk.say("open Summer fair")
     assert "2" in question(await talk.say("scene 2 can go")).text
