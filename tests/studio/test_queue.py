@@ -122,7 +122,7 @@ async def test_work_that_waits_for_a_worker_is_moved_too(rooms: Any, scheduler: 
     await rooms.render_editing.change(second.id, RenderChange(priority=10), by="ada")
 
     def is_moved() -> bool:
-        return min(rank for rank, _ in scheduler._queue._waiting.values()) == -10
+        return min(rank for rank, *_ in scheduler._queue._waiting.values()) == -10
 
     await eventually_async(is_moved)
     await rooms.renders.cancel(blockers[0].id)
