@@ -185,6 +185,9 @@ def _words_of_scene(turn: Turn, text: str) -> Decision | None:
     number, count = values.scene_number(order), len(turn.world.scenes_of(project))
     if not colon or not words.strip() or not number or not changes.matches("words_of_scene", order.strip()):
         return None
+    if len(changes.texts_by_number(text)) > 1:
+        # “Scene 1: … scene 2: …” has words for each.
+        return None
     if number == count + 1:
         call = CallRecord("edit_project.add_scene", {"project": project, "script": words.strip()})
     elif number <= count:

@@ -93,8 +93,7 @@ async def test_a_yes_after_a_change_that_failed_answers_no_earlier_question(talk
 async def test_a_new_title_is_asked_about_with_the_name_of_the_only_project(talk: Conversing) -> None:
     await say_yes(talk, "start a new project called Harbour")
     other = Conversing(talk.services)
-    await say_yes(other, VIDEO)
-    question = texts(await other.say("kannst du das bitte umbenennen in Elternabend"))
+    question = texts(await other.say("kannst du das Projekt bitte umbenennen in Elternabend"))
     assert "Projekt „Harbour“ umbenennen in „Elternabend“" in question
 
 
