@@ -46,11 +46,9 @@ from agent.understanding.language import language_of
 from agent.understanding.open_questions import is_bare_choice
 from agent.understanding.reader import Reader
 from agent.understanding.wording import EMPTY_LINE
-from agent.understanding.world import fold
 from policy import Principal
 from soundstage.database import utcnow
 from soundstage.errors import Invalid
-from studio.personas.schemas import Persona
 
 _KIND_OF_TOOL = {
     "show_runs": "run",
@@ -60,6 +58,8 @@ _KIND_OF_TOOL = {
     "job_logs": "job",
 }
 """What a call was about that came to nothing."""
+_VOICES = {True: "voice_high", False: "voice_low", None: "voice_own"}
+"""The reply that says how high a voice is."""
 SURE_ENOUGH_TO_ASK = 0.6
 """From this sureness on words that may be somebody else's are asked back; from `CERTAIN` on, what reads is
 answered.
@@ -175,9 +175,10 @@ class ReaderTurn(AskingTurn):
             case "chat" if decision.about == "says_what":
                 await self._say("chat", "says_what", script=decision.topic)
             case "chat" if decision.about == "voice_of":
-                await self._say("chat", self._voice_of(decision.topic), persona=decision.topic)
+                one = self.answers.services.studio.library.get(decision.topic)
+                await self._say("chat", _VOICES[is_high(one.voice)], persona=one.name)
             case "chat" if decision.about == "who_is":
-                one = self._persona(decision.topic)
+                one = self.answers.services.studio.library.get(decision.topic)
                 words = {"title": one.title, "description": one.description}
                 await self._say("chat", "who_is", persona=one.name, **words)
             case "chat" if decision.about == "who_spoke":
@@ -186,15 +187,6 @@ class ReaderTurn(AskingTurn):
                 await self._say("chat", decision.about)
             case _:
                 await self._say("chat", "smalltalk")
-
-    def _voice_of(self, persona: str) -> str:
-        """Returns the name of the reply that says how high the voice of a presenter is."""
-        voice = self._persona(persona).voice
-        return {True: "voice_high", False: "voice_low", None: "voice_own"}[is_high(voice)]
-
-    def _persona(self, name: str) -> Persona:
-        library = self.answers.services.studio.library.list()
-        return next(one for one in library if fold(one.name) == fold(name))
 
     def next_state(self) -> ConversationState:
         """Returns the state after this turn, from the calls that were made and what was asked."""

@@ -70,8 +70,9 @@ def about_presenter(turn: Turn, text: str) -> Decision | None:
     about = next((one for one in ("voice_of", "who_is") if changes.matches(one, text)), None)
     if about is None:
         return None
-    named = [one.thing.name for one in turn.world.mentions(tokenize(text)) if one.thing.kind == "persona"]
-    return Decision("chat", about=about, topic=named[0]) if len(set(named)) == 1 else None
+    named = [one.thing for one in turn.world.mentions(tokenize(text)) if one.thing.kind == "persona"]
+    is_one = len({one.name for one in named}) == 1
+    return Decision("chat", about=about, topic=named[0].id) if is_one else None
 
 
 def help_on(text: str) -> Decision | None:
@@ -161,7 +162,7 @@ def copy_scene(turn: Turn, text: str) -> Decision | None:
     place = values.scene_number(spoken) or changes.place_in_list(spoken)
     if place is None:
         return None
-    arguments = {"project": project, "scene": "last" if place < 0 else str(place)}
+    arguments = {"project": project, "scene": values.place_argument(place)}
     if to:
         arguments["to"] = "last" if to in ("end", "ende") else "first"
     return Decision("calls", calls=(CallRecord("edit_project.duplicate_scene", arguments),), about="copy")
@@ -191,7 +192,7 @@ def _words_of_scene(turn: Turn, text: str) -> Decision | None:
     if number == count + 1:
         call = CallRecord("edit_project.add_scene", {"project": project, "script": words.strip()})
     elif number <= count:
-        scene = "last" if number < 0 else str(number)
+        scene = values.place_argument(number)
         arguments = {"project": project, "scene": scene, "script": words.strip()}
         call = CallRecord("edit_project.change_scene", arguments)
     else:
@@ -207,16 +208,22 @@ def _head_scene(turn: Turn, text: str) -> Decision | None:
         return None
     if not changes.matches("heads_scene", order) or not changes.matches("orders", order):
         return None
-    arguments = {"project": turn.dialogue.last["project"], "scene": _place(scene), "heading": heading.strip()}
+    arguments = {
+        "project": turn.dialogue.last["project"],
+        "scene": values.place_argument(scene),
+        "heading": heading.strip(),
+    }
     return ask_about("confirm", [CallRecord("edit_project.change_scene", arguments)])
 
 
 def _drop_scenes(turn: Turn, text: str) -> Decision | None:
     """Returns the question whether scenes shall be deleted: “scene 2 can go”, “Szene 3 brauch ich nicht”."""
+    if len(text.split()) > MOST_DROP_WORDS or ":" in text or changes.look_of(text):
+        return None
     group = group_in(text, turn.world, turn.dialogue)
     texts = group.texts if group is not None and group.kind == "scene" else (text,)
     scenes = [one for one in map(values.scene_number, texts) if one]
-    if not scenes or len(text.split()) > MOST_DROP_WORDS or ":" in text or changes.look_of(text):
+    if not scenes:
         return None
     if changes.matches("heads_scene", text) or changes.matches("background_words", text):
         # Something of it ends, and not the scene.
@@ -229,14 +236,10 @@ def _drop_scenes(turn: Turn, text: str) -> Decision | None:
         return None
     project = turn.dialogue.last["project"]
     calls = [
-        CallRecord("edit_project.delete_scene", {"project": project, "scene": _place(one)})
+        CallRecord("edit_project.delete_scene", {"project": project, "scene": values.place_argument(one)})
         for one in sorted(scenes, reverse=True)
     ]
     return ask_about("confirm", calls, question="confirm_all")
-
-
-def _place(scene: int) -> str:
-    return "last" if scene < 0 else str(scene)
 
 
 def restart_of_machine(turn: Turn, text: str) -> Decision | None:

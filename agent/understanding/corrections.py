@@ -345,7 +345,7 @@ class Corrections(Versions):
             return Decision("refuse", about=CAPTION_LETTERS)
         if changes.says_only_look(changes.without_place(text)) is not is_whole:
             return None
-        film, last = self.dialogue.film or self._proposed_first(), self.dialogue.last
+        film, last = self.dialogue.film or self._proposed("make_render"), self.dialogue.last
         if (values.asks(text) and not changes.matches("requests", text)) or changes.matches("to_see", text):
             return None
         if film is not None:
@@ -362,7 +362,7 @@ class Corrections(Versions):
     ) -> Decision | None:
         if film.arguments.get("project") and SCENE_LOOK & set(look):
             return self._project_with(look, text)
-        proposed = self._proposed(film)
+        proposed = self._proposed(film.intent)
         film = proposed or film
         changed = {
             slot: changes.further(slot, value, film.arguments.get(slot, "normal"))
@@ -388,7 +388,7 @@ class Corrections(Versions):
         # Captions “at the top” are in no first scene.
         place = values.scene_number(text) or changes.place_in_list(changes.without_look(text))
         if place is not None and set(look) <= SCENE_LOOK:
-            scene = "last" if place < 0 else str(place)
+            scene = values.place_argument(place)
             call = CallRecord("edit_project.change_scene", {"project": project, **look, "scene": scene})
             return Decision("calls", calls=(call,), about="look")
         if not changes.says_only_look(text) or place is not None:

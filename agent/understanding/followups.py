@@ -441,7 +441,7 @@ class FollowUp(Corrections):
         ):
             return None
         last = self.dialogue.calls[-1]
-        proposed = self._proposed(last)
+        proposed = self._proposed(last.intent)
         last = proposed or last
         if last.intent in READS and self._names_other_kind(last.intent, text):
             return None

@@ -15,7 +15,7 @@ KINDS_OF_SLOT: Mapping[str, frozenset[str]] = {
 """Arguments that a call may leave out, and what has to be spoken of for “it” to be them."""
 OF_VIDEOS = frozenset({"cancel_render", "retry_render", "publish_render"})
 OF_FARM = frozenset({"machine", "job", "run"})
-FARM_TOOLS = frozenset(
+ABOUT_FARM = frozenset(
     {"show_runs", "cancel_run", "ansible", "change_job", "job_logs", "change_machine", "ssh"}
 )
 """What the last call was about, also where it named nothing that is there: “show me the run. Stop it”."""
@@ -51,7 +51,7 @@ def is_of_other_kind(intent: str, text: str, dialogue: Dialogue) -> bool:
     """Returns whether “it” may be something of the farm, and no video or project that a change leaves out."""
     last = dialogue.calls[-1].intent.partition(".")[0] if dialogue.calls else ""
     # A project has its video, and the tools say which.
-    is_farm = dialogue.recent_kind in OF_FARM or last in FARM_TOOLS
+    is_farm = dialogue.recent_kind in OF_FARM or last in ABOUT_FARM
     return intent not in READS and is_farm and is_bare(text)
 
 

@@ -151,8 +151,7 @@ def speaker_of_each(turn: Turn, text: str) -> Decision | None:
             "edit_project.change_scene",
             {
                 "project": project,
-                "scene": one["number"]
-                or ("last" if ordinals[one["place"]] < 0 else str(ordinals[one["place"]])),
+                "scene": one["number"] or values.place_argument(ordinals[one["place"]]),
                 "persona": names[one["name"]],
             },
         )

@@ -104,17 +104,8 @@ class Turn:
                 arguments.pop("project", None)
         if candidate.intent == "change_machine.undrain" and (drained := self._only_drained(text)) is not None:
             arguments["machine"] = drained
-        shown = self.dialogue.last.get("render")
-        is_film = (
-            shown and self.dialogue.recent_kind == "render" and not changes.matches("names_project", text)
-        )
-        if candidate.intent == "edit_project.rename" and "project" not in arguments and is_film:
-            # A video has no other name than the one it is made with.
-            call = CallRecord("make_render", {"video": shown, **arguments})
-            if "title" in arguments:
-                return ask_about("confirm", [call], (candidate,))
-            question = Question("missing", call.intent, dict(call.arguments), ("title",))
-            return Decision("ask", about="missing", candidates=(candidate,), question=question)
+        if (renamed := self._video_with_title(candidate, arguments, text)) is not None:
+            return renamed
         for group in missing(candidate.intent, arguments):
             if group == ("scene",) and (
                 scene := self._scene_with_words(candidate, arguments)
@@ -180,6 +171,23 @@ class Turn:
             return None
         project = str(arguments.get("project") or self.dialogue.last.get("project") or "")
         return {"scene": str(scenes[0].number), "project": project or scenes[0].parent}
+
+    def _video_with_title(
+        self, candidate: Candidate, arguments: Mapping[str, Any], text: str
+    ) -> Decision | None:
+        """Returns the question about the video that was spoken of last, where a rename names no project. A
+        video has no other name than the one it is made with.
+        """
+        shown = self.dialogue.last.get("render")
+        if candidate.intent != "edit_project.rename" or "project" in arguments or not shown:
+            return None
+        if self.dialogue.recent_kind != "render" or changes.matches("names_project", text):
+            return None
+        call = CallRecord("make_render", {"video": shown, **arguments})
+        if "title" in arguments:
+            return ask_about("confirm", [call], (candidate,))
+        question = Question("missing", call.intent, dict(call.arguments), ("title",))
+        return Decision("ask", about="missing", candidates=(candidate,), question=question)
 
     def _unread_title(self, intent: str, arguments: Mapping[str, Any], text: str) -> str | None:
         """Returns the word behind “the video” that is no title here, where nothing was read as one: “show the

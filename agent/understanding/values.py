@@ -292,6 +292,11 @@ def scene_number(text: str) -> int | None:
     return None
 
 
+def place_argument(place: int) -> str:
+    """Returns the place of a scene as tools take it: “last” for -1."""
+    return "last" if place < 0 else str(place)
+
+
 def plain_seconds(text: str) -> float | str | None:
     """Returns a moment of a video that words outside any argument name beyond doubt."""
     found = _MOMENT.search(text.lower())

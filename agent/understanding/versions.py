@@ -113,23 +113,16 @@ class Versions(Turn):
             return instead(CallRecord("make_render", {"video": shown, "title": title}))
         if film is None or film.arguments.get("project"):
             return None
-        film = self._proposed(film) or film
+        film = self._proposed(film.intent) or film
         return instead(CallRecord(film.intent, {**film.arguments, "title": title}))
 
-    def _proposed(self, film: CallRecord) -> CallRecord | None:
-        """Returns the change of the last video that waits for a yes: what comes now changes that, too."""
-        question = self.dialogue.question
-        if question is None or question.about != "confirm" or len(question.choices) != 1:
-            return None
-        return question.choices[0] if question.choices[0].intent == film.intent else None
-
-    def _proposed_first(self) -> CallRecord | None:
-        """Returns the first video of a conversation, where it waits for a yes."""
+    def _proposed(self, intent: str) -> CallRecord | None:
+        """Returns the call of an intent that waits for a yes: what comes now changes that, too."""
         question = self.dialogue.question
         if question is None or question.about != "confirm" or len(question.choices) != 1:
             return None
         [call] = question.choices
-        return call if call.intent == "make_render" else None
+        return call if call.intent == intent else None
 
     def _named(self, text: str) -> list[Thing]:
         return [one.thing for one in self.world.mentions(tokenize(text)) if one.sureness >= SURE_OTHER]
