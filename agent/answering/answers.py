@@ -15,7 +15,7 @@ from agent.answering.calls import (
     with_ids,
     words_of,
 )
-from agent.answering.deciding import CERTAIN, AnsweringServices
+from agent.answering.deciding import CERTAIN, CORRECTIONS, AnsweringServices
 from agent.answering.fitting_tools import fitting_tools, minimum_tools
 from agent.answering.replies import is_assent
 from agent.answering.state import ConversationState, Proposal
@@ -29,6 +29,7 @@ from agent.tools.toolset import ToolCall, Toolset, prepare_call
 from agent.turns.log import TurnLog
 from agent.turns.tool_call import ToolCaller
 from agent.understanding import NotUnderstood, Understanding
+from agent.understanding.changes import matches
 from agent.understanding.corrections import wants_both
 from agent.understanding.decision import Decision
 from agent.understanding.dialogue import (
@@ -40,7 +41,7 @@ from agent.understanding.dialogue import (
     Effect,
     Question,
 )
-from agent.understanding.intents import NEEDS_YES, READS
+from agent.understanding.intents import DESTRUCTIVE, NEEDS_YES, READS
 from agent.understanding.interpreter import Interpreter
 from agent.understanding.language import language_of
 from agent.understanding.open_questions import is_bare_choice
@@ -56,6 +57,8 @@ _KIND_OF_TOOL = {
     "ansible": "run",
     "change_job": "job",
     "job_logs": "job",
+    "ssh": "machine",
+    "change_machine": "machine",
 }
 """What a call was about that came to nothing."""
 _VOICES = {True: "voice_high", False: "voice_low", None: "voice_own"}
@@ -70,12 +73,12 @@ _LISTED: Mapping[str, tuple[tuple[str, str, str], ...]] = {
     "list_machines": (("machines", "machine", "name"),),
     "list_projects": (("scenes", "scene", "number"), ("projects", "project", "title")),
     "list_personas": (("personas", "persona", "name"),),
+    "queue": (("waiting", "render", "render_id"), ("running", "render", "render_id")),
     "cluster_status": (("nodes", "machine", "node"), ("jobs", "job", "job")),
     "edit_project": (("scenes", "scene", "number"),),
 }
 """Fields of a result with a list that is shown, the kind of its things, and what they are called by."""
 _LISTS_ONLY = frozenset(_LISTED) - {"edit_project"}
-CORRECTIONS = frozenset({"correction", "more", "change"})
 
 
 def effect_of(decision: Decision) -> Effect:
@@ -170,8 +173,8 @@ class ReaderTurn(AskingTurn):
                 await self._list_changes()
             case "chat" if decision.about == "why_asked":
                 await self._explain_question()
-            case "chat" if decision.about == "channels":
-                await self._say("chat", "channels", names=decision.topic)
+            case "chat" if decision.about in ("channels", "playbooks", "job_files"):
+                await self._say("chat", decision.about, names=decision.topic)
             case "chat" if decision.about == "says_what":
                 await self._say("chat", "says_what", script=decision.topic)
             case "chat" if decision.about == "voice_of":
@@ -197,9 +200,8 @@ class ReaderTurn(AskingTurn):
             for call, returned in self.caller.completed
             if call is not self._cancelling
         ]
-        if not completed and (kind := _KIND_OF_TOOL.get(self.log.result.tool or "")) is not None:
-            # “Show me the last run”, where there is none: “it” is no video then.
-            dialogue = replace(dialogue, recent_kind=kind)
+        if not completed and self.caller.failed is not None:
+            dialogue = _after_failure(dialogue, record_of(self.caller.failed))
             state = replace(state, dialogue=dialogue)
         if self._changes():
             self.answers.worlds.forget(self.caller.principal)
@@ -208,8 +210,12 @@ class ReaderTurn(AskingTurn):
             dialogue = self.answers.interpreter.next_dialogue(dialogue, calls, self.world)
             for call, returned in completed:
                 dialogue = _with_result(dialogue, call, returned.result)
+                if call.intent == "write_script.film" and returned.result.get("render_id"):
+                    # “Slower” is about this film.
+                    film = CallRecord("make_render", {"project": returned.result["project_id"]})
+                    dialogue = replace(dialogue, film=film)
             state = replace(state, dialogue=dialogue, changes=self._changes() or state.changes)
-            state = state.without_question()
+            state = self._with_offer(state) or state.without_question()
         elif self._pending is None:
             age_question = dialogue.age_question()
             # A yes after a change that failed is no answer to what was asked before it.
@@ -239,6 +245,17 @@ class ReaderTurn(AskingTurn):
             # What only looks or asks leaves it waiting.
             return state
         return replace(state, approval_id=approval_id, waiting=self._waiting if approval_id else None)
+
+    def _with_offer(self, state: ConversationState) -> ConversationState | None:
+        """Returns a state in which what was offered before still waits for a yes, where this turn has only
+        looked at something; None where it does not, and for what destroys.
+        """
+        question = self.state.dialogue.age_question().question
+        if question is None or question.about not in YES_OR_NO or self._changes() or self._closed:
+            return None
+        if any(one.intent in DESTRUCTIVE for one in question.choices) or matches("corrects", self.utterance):
+            return None
+        return replace(state, dialogue=replace(state.dialogue, question=question))
 
     def _changes(self) -> tuple[CallRecord, ...]:
         """Returns the calls of this turn that changed something, with the ids of what they changed."""
@@ -281,6 +298,8 @@ class ReaderTurn(AskingTurn):
             return
         if writes and self._answers_question and not await self._redeem():
             return
+        if writes and self._takes_place_of_waiting() and self.state.approval_id is not None:
+            await self.answers.services.withdraw(self.state.approval_id, self.caller.principal)
         if len(calls) > 1 and not self._answers_question:
             lines = [f"{place}. {words_of(call, self.world, self.replies)}"
                      for place, call in enumerate(decision.calls, start=1)]  # fmt: skip
@@ -366,6 +385,13 @@ class ReaderTurn(AskingTurn):
             return None
         return CallRecord("cancel_render.cancel", {"render": last.arguments["render"]})
 
+    def _takes_place_of_waiting(self) -> bool:
+        """Returns whether what was agreed to takes the place of a call that still waits for approval."""
+        question, waiting = self.state.dialogue.question, self.state.waiting
+        is_instead = question is not None and INSTEAD in (question.intent, question.about)
+        intents = () if question is None else [one.intent for one in question.choices]
+        return self._answers_question and is_instead and waiting is not None and waiting.intent in intents
+
     def _chooses_one(self, question: Question) -> bool:
         """Returns whether “the second one” is one of several that were offered, and none beside the last."""
         return len(question.choices) > 1 and is_bare_choice(self.utterance)
@@ -435,10 +461,32 @@ def _with_result(dialogue: Dialogue, call: CallRecord, result: Mapping[str, Any]
     kind = dialogue.recent_kind
     if result.get("render_id"):
         kind = "render"
+    elif result.get("scene_id"):
+        kind = "scene"
     elif result.get("project_id"):
         kind = "project"
+    if isinstance(scene := result.get("scene_id"), str):
+        # “It” is that scene, at its place now.
+        numbers = {one["scene_id"]: one["number"] for one in result.get("scenes", ())}
+        last |= {"scene": str(numbers[scene])} if scene in numbers else {}
+    elif last.get("project") != dialogue.last.get("project"):
+        last.pop("scene", None)
     dialogue = replace(dialogue, last=last, recent_kind=kind)
     return _with_list(dialogue, call.intent.partition(".")[0], result)
+
+
+def _after_failure(dialogue: Dialogue, call: CallRecord) -> Dialogue:
+    """Returns the dialogue after a call that came to nothing: “it” is the machine or the run that it was
+    about, and no video.
+    """
+    kind = _KIND_OF_TOOL.get(call.intent.partition(".")[0])
+    spoken = dialogue.after_calls((call,))
+    if kind is None:
+        return dialogue
+    if kind not in ("run", spoken.recent_kind):
+        return replace(dialogue, recent_kind=kind)
+    named = {one: spoken.last[one] for one in ("machine", "job") if one in spoken.last}
+    return replace(dialogue, last={**dialogue.last, **named}, recent_kind=kind)
 
 
 def _with_list(dialogue: Dialogue, tool: str, result: Mapping[str, Any]) -> Dialogue:
@@ -451,4 +499,7 @@ def _with_list(dialogue: Dialogue, tool: str, result: Mapping[str, Any]) -> Dial
     if not lists:
         return dialogue
     kind = next(iter(lists)) if tool in _LISTS_ONLY else dialogue.recent_kind
+    if tool in _LISTS_ONLY and len(lists[kind]) == 1:
+        # “That one” is the only one of the list.
+        dialogue = replace(dialogue, last={**dialogue.last, kind: lists[kind][0]})
     return replace(dialogue, shown={one: names[:SHOWN] for one, names in lists.items()}, recent_kind=kind)

@@ -10,7 +10,7 @@ from typing import Any
 from rapidfuzz import fuzz, process
 
 from agent.answering.calls import change_project_first, prepare_record, undo_of, words_of, words_of_thing
-from agent.answering.deciding import DecidingTurn
+from agent.answering.deciding import UNWRITTEN, DecidingTurn
 from agent.answering.near_names import KIND_DELETED, deletions_like, rivals
 from agent.answering.planning import calls_of, with_words_of_now, words_of_plan
 from agent.events import Failure, Text
@@ -100,6 +100,9 @@ class AskingTurn(DecidingTurn):
             await self._question(replies.text("missing", "exact"), question, ())
         elif decision.about == "unsure" or question is None:
             await self._ask_unsure(decision, parsed)
+        elif decision.about == UNWRITTEN:
+            topic = str(question.arguments["topic"])
+            await self._question(replies.text("missing", "text_about", topic=topic), question, ())
         elif decision.about == "voice":
             await self._ask_voice(decision.topic, question)
         elif decision.about == "missing":
@@ -239,6 +242,8 @@ class AskingTurn(DecidingTurn):
             name = "unsure" if len(labels) > 1 else "unsure_one"
             await self._question(self.replies.text("ask", name), decision.question, labels)
         elif about != "unsure" and self.replies.has("ask", about):
+            # What was offered is not what is wanted.
+            self._closed |= about == "correction"
             await self._say("ask", about)
         elif about == "empty":
             await self._say("chat", "empty")

@@ -18,6 +18,7 @@ _BY_ID: Mapping[str, str] = {"render": "render", "video": "render", "account": "
 """Arguments that a tool takes by id, and the kind of thing that each names."""
 
 
+_KIND_OF_LATEST: Mapping[str, str] = {"render": "render", "video": "render", "project": "project"}
 LAST = "last"
 _VERSION = "version_before"
 _NEW_PROJECT = "project_made"
@@ -124,11 +125,13 @@ def words_of(call: CallRecord, world: World, replies: Replies) -> str:
     for name, value in call.arguments.items():
         arguments[name] = names.get(value, value) if isinstance(value, str) else value
         if value == "latest":
-            arguments[name] = ""
+            newest = world.of_kind(_KIND_OF_LATEST.get(name, ""))
+            arguments[name] = newest[0].name if newest else ""
         if name == "scene" and str(value).startswith("scn_"):
             arguments[name] = ""
         if name == "scene" and value == LAST:
-            count = len(world.scenes_of(str(call.arguments.get("project"))))
+            latest = next((one.name for one in world.of_kind("project")), "")
+            count = len(world.scenes_of(str(call.arguments.get("project") or latest)))
             arguments[name] = str(count) if count else ""
         if name == "publish_at" and value:
             arguments[name] = replies.time(datetime.fromisoformat(str(value)))

@@ -20,16 +20,18 @@ from agent.turns.tool_call import ToolCaller
 from agent.understanding import NotUnderstood, Understanding
 from agent.understanding.agreement import NAMED, agreement, choose, exists
 from agent.understanding.asides import HOW
-from agent.understanding.changes import how_to, kind_of_voice, matches, replacement_in
+from agent.understanding.changes import how_to, is_indirect, kind_of_voice, matches, replacement_in
 from agent.understanding.decision import Decision
-from agent.understanding.dialogue import SAME_TITLE, YES_OR_NO, CallRecord, Dialogue, Question
+from agent.understanding.dialogue import INSTEAD, SAME_TITLE, YES_OR_NO, CallRecord, Dialogue, Question
 from agent.understanding.doubt import confidence, signs
 from agent.understanding.intents import NEEDS_YES, READS
 from agent.understanding.interpreter import Interpreter
+from agent.understanding.plans import steps_of_unfinished
 from agent.understanding.references import with_referent
 from agent.understanding.titles import with_own_title
 from agent.understanding.values import text_after_lead, words
-from agent.understanding.wording import EMPTY_LINE, has_quoted_text, with_capital
+from agent.understanding.video_requests import renames_film
+from agent.understanding.wording import EMPTY_LINE, has_quoted_text, with_capital, without_quotes
 from agent.understanding.world import World, fold
 from soundstage.database import utcnow
 
@@ -39,10 +41,29 @@ CERTAIN_CALL = 2.0
 """The same for a change, in log-odds that it is wholly right."""
 SURE_WITHOUT_FARM = 0.75
 GREETINGS = frozenset({"greeting", "thanks", "goodbye", "smalltalk"})
-OF_STUDIO = frozenset({"channels", "no_channel", "voice_of", "who_is", "speaks_language"})
+OF_STUDIO = frozenset(
+    {
+        "channels",
+        "no_channel",
+        "playbooks",
+        "job_files",
+        "formats",
+        "new_machine",
+        "language",
+        "voice_of",
+        "who_is",
+        "who_spoke",
+        "speaks_language",
+    }
+)
 """What is said about the studio without a tool."""
 OF_SCENES = frozenset(f"edit_project.{action}_scene" for action in ("change", "move", "duplicate", "delete"))
+UNWRITTEN = "unwritten"
+_SAYS_WORDS = ("text", "from_memory", "scenes")
+"""Where one of these is given, a film has its words, or scenes that wait for them."""
+OF_FILMS = frozenset({"render", "project", "scene"})
 OF_CHANGES = frozenset({"undo", "correction", "more"})
+CORRECTIONS = frozenset({"correction", "more", "change"})
 
 _WORDS = re.compile(r"[^\d_]+")
 """No id, which has digits."""
@@ -93,12 +114,38 @@ class DecidingTurn:
         if self._answers_question and question is not None and question.about == SAME_TITLE:
             return decision
         if decision is None and isinstance(parsed, Understanding) and parsed.tool is not None:
-            whole = Decision("calls", calls=(CallRecord(_intent(parsed), parsed.arguments),))
-            found = self._with_voice(with_own_title(whole, self.world))
-            return None if found is whole else found
+            literal = CallRecord(_intent(parsed), parsed.arguments)
+            exact = replace(literal, arguments=without_quotes(literal.arguments))
+            whole = Decision("calls", calls=(exact,))
+            found = self._possible_now(self._with_voice(with_own_title(whole, self.world)))
+            return None if found is whole and exact == literal else found
         if decision is None:
             return None
-        return self._with_capitals(self._with_voice(with_own_title(decision, self.world)))
+        return self._possible_now(self._with_capitals(self._with_voice(with_own_title(decision, self.world))))
+
+    def _possible_now(self, decision: Decision) -> Decision:
+        """Returns a decision with what it lacks: the words of a film that nobody here can write, or the end
+        of the video that it publishes.
+        """
+        return self._unwritten(decision) or self._when_ready(decision)
+
+    def _unwritten(self, decision: Decision) -> Decision | None:
+        """Returns the question what shall be said, where nobody can write the film that is wanted."""
+        call = decision.calls[0] if decision.kind == "calls" and len(decision.calls) == 1 else None
+        if call is None or call.intent != "write_script.film" or self.answers.services.author is not None:
+            return None
+        if "topic" not in call.arguments or any(call.arguments.get(name) for name in _SAYS_WORDS):
+            return None
+        question = Question("missing", call.intent, dict(call.arguments), ("text",))
+        return replace(decision, kind="ask", about=UNWRITTEN, calls=(), question=question)
+
+    def _when_ready(self, decision: Decision) -> Decision:
+        """Returns a decision to publish a video that is in work as the plan to do so once it is done."""
+        question, calls = decision.question, decision.calls if decision.kind == "calls" else ()
+        if question is not None and question.about in YES_OR_NO:
+            calls = question.choices
+        steps = steps_of_unfinished(calls, self.world)
+        return replace(decision, kind="plan", steps=steps, calls=calls, question=None) if steps else decision
 
     def _with_voice(self, decision: Decision) -> Decision:
         """Returns the question who shall speak, where a call names a kind of voice and no presenter: “a video
@@ -117,7 +164,10 @@ class DecidingTurn:
         """Returns a decision whose scripts, as far as they are words of this utterance, begin so."""
 
         def capitalise(calls: Sequence[CallRecord]) -> tuple[CallRecord, ...]:
-            return tuple(replace(one, arguments=with_capital(one.arguments, self.utterance)) for one in calls)
+            return tuple(
+                replace(one, arguments=with_capital(without_quotes(one.arguments), self.utterance))
+                for one in calls
+            )
 
         question = decision.question
         if question is not None and question.choices:
@@ -129,9 +179,14 @@ class DecidingTurn:
         if self.state.approval_id is not None:
             # What waited for an approval may have been done since.
             self.answers.worlds.forget(self.caller.principal)
-            if _cancels_nothing_named(parsed):
+            if _cancels_nothing_named(parsed) or matches("withdraws", self.utterance):
                 # “Cancel that” is about what was asked for last, and that waits.
                 return Decision("calls", about="undo")
+        if _cancels_nothing_named(parsed) and len(self.utterance.split()) == 1 and self._has_no_video():
+            # “Cancel”, after words about a machine.
+            return Decision("decline", about="no")
+        if isinstance(parsed, Understanding) and parsed.tool == "list_personas" and self._asks_who_speaks():
+            return await self._interpret()
         if (place := self._choice()) is not None and question is not None:
             self.world = await self._world(farm=False)
             self._answers_question = True
@@ -144,9 +199,11 @@ class DecidingTurn:
         if question is not None:
             self.world = await self._world(farm=True)
             answered = self.answers.interpreter.answer(self.utterance, self.world, dialogue, _now())
-            if answered is not None and self._is_yes_of_others(answered):
+            if answered is not None and question.choices and self._is_yes_of_others(answered):
                 return Decision("nothing", about="nothing")
-            if question.missing and _cancels_nothing_named(parsed):
+            is_open = question.missing or question.about in YES_OR_NO
+            ends = _cancels_nothing_named(parsed) or any(map(self._says, ("withdraws", "ends_both")))
+            if is_open and question.about != "sure" and ends:
                 answered = Decision("decline", about="no")
             if answered is not None and (
                 answered.kind == "decline" or not self._is_another_request(parsed, question)
@@ -170,8 +227,10 @@ class DecidingTurn:
             return await self._interpret()
         if intent not in READS or any(exact.arguments.get(name) for name in NAMED):
             self.world = await self._world(farm=False)
+        if (again := renames_film(self.world, exact)) is not None:
+            return again
         render, persona = exact.arguments.get("render"), exact.arguments.get("persona")
-        if self._is_no_title(render) or self._is_no_name(persona):
+        if self._is_no_title(render) or self._is_no_name(persona) or self._is_unclear(exact):
             # “Stop the video now” and “the first one says: …” name none.
             return await self._interpret()
         found = agreement(self.answers.interpreter.reader, exact, self.utterance, self.world)
@@ -227,6 +286,16 @@ class DecidingTurn:
             self._is_title(name) or exists("render", name, self.world)
         )
 
+    def _is_unclear(self, exact: CallRecord) -> bool:
+        """Returns whether the title of a project was read with the words behind it, “Harbour between Start
+        and End”, or a script retells what shall be spoken: “where Walter welcomes our guests”.
+        """
+        if is_indirect(self.utterance, str(exact.arguments.get("script") or "")):
+            return True
+        name = str(exact.arguments.get("project") or "").lower()
+        titles = [one.name.lower() for one in self.world.of_kind("project") if one.name]
+        return name not in titles and any(name.startswith(f"{title} ") for title in titles)
+
     def _is_no_name(self, persona: object) -> bool:
         """Returns whether a presenter is called by words that no name has: “the first one”, “no, it”."""
         first, *others = re.findall(r"\w+", str(persona or "").lower()) or [""]
@@ -238,14 +307,27 @@ class DecidingTurn:
             return False
         return is_none and not exists("persona", persona, self.world)
 
+    def _has_no_video(self) -> bool:
+        """Returns whether something was spoken of, and no video."""
+        dialogue = self.state.dialogue
+        return bool(dialogue.recent_kind) and not dialogue.last.get("render") and dialogue.question is None
+
+    def _says(self, pattern: str) -> bool:
+        return matches(pattern, self.utterance)
+
+    def _asks_who_speaks(self) -> bool:
+        """Returns whether “who speaks?” is about what was spoken of last."""
+        return self.state.dialogue.recent_kind in OF_FILMS and matches("who_spoke", self.utterance)
+
     async def _world(self, *, farm: bool) -> World:
         return await self.answers.worlds.of(self.caller.principal, farm=farm)
 
     async def _interpret(self) -> Decision:
         """Returns the reader's decision. Other servers are asked for names only where those may matter."""
-        for farm in (False, True):
+        before = {call.intent.partition(".")[0] for call in self._dialogue().calls}
+        for farm in (True,) if before & FARM_TOOLS else (False, True):
             self.world = await self._world(farm=farm)
-            decision = self._interpret_own(self.state.dialogue)
+            decision = self._interpret_own(self._dialogue())
             if decision.kind == "ask" and decision.about in OF_CHANGES and self.state.changes:
                 # What is only looked at is neither taken back nor made again.
                 dialogue = replace(self.state.dialogue, calls=self.state.changes, question=None)
@@ -260,7 +342,22 @@ class DecidingTurn:
                 and max(candidate.sureness for candidate in candidates) >= SURE_WITHOUT_FARM
             ):
                 break
-        return await self._with_scripts(decision)
+        return self._as_replacement(await self._with_scripts(decision))
+
+    def _dialogue(self) -> Dialogue:
+        """Returns the state in which an utterance is read: of a call that waits for approval, “on Saturday
+        instead” and “no, bolt” are about that one.
+        """
+        waiting, dialogue = self.state.waiting, self.state.dialogue
+        return dialogue if waiting is None else replace(dialogue, calls=(waiting,))
+
+    def _as_replacement(self, decision: Decision) -> Decision:
+        """Returns a decision that changes what waits for approval as a question: it takes its place."""
+        waiting = self.state.waiting
+        is_other = decision.kind == "calls" and decision.about in CORRECTIONS and waiting is not None
+        if not is_other or waiting is None or [one.intent for one in decision.calls] != [waiting.intent]:
+            return decision
+        return decision.as_question("confirm", INSTEAD)
 
     async def _with_scripts(self, decision: Decision) -> Decision:
         """Returns the decision again where it depends on what is spoken in the scenes of a project."""
@@ -276,7 +373,7 @@ class DecidingTurn:
         if not project:
             return decision
         self.world = await self.answers.worlds.with_scripts(self.world, self.caller.principal, str(project))
-        return self._interpret_own(self.state.dialogue)
+        return self._interpret_own(self._dialogue())
 
     def _interpret_own(self, dialogue: Dialogue) -> Decision:
         """Returns the decision on the person's own words: what follows an empty line is pasted more often

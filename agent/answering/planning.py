@@ -84,6 +84,12 @@ def with_words_of_now(call: CallRecord, world: World, replies: Replies) -> CallR
     for step in call.arguments["steps"]:
         when, done = step["when"], str(step["text"]).partition(": ")[2]
         at = datetime.fromisoformat(str(when["at"])).replace(tzinfo=None) if when.get("at") else None
+        if any(one["arguments"].get("publish_at") for one in step["calls"]):
+            done = "; ".join(
+                words_of(CallRecord.of(one["tool"], one["arguments"]), world, replies)
+                for one in step["calls"]
+            )
+            step = {**step, "text": f"{str(step['text']).partition(': ')[0]}: {done}"}
         if done and (at or when.get("every")):
             days, clock = tuple(when.get("days", ())), str(when.get("time", ""))
             condition = Condition("repeat", at=at, every=when.get("every"), days=days, clock=clock)

@@ -97,11 +97,18 @@ class Worlds:
     async def _of_studio(self, principal: Principal) -> tuple[Thing, ...]:
         studio, found = self.services.studio, list[Thing]()
         if principal.may("persona:read"):
-            found += [Thing("persona", one.name, one.id) for one in studio.library.list()]
+            found += [Thing("persona", one.name, one.id, text=one.title) for one in studio.library.list()]
         if principal.may("render:read"):
             renders = await studio.renders.list(limit=MOST)
             found += [
-                Thing("render", one.title, one.id, _STATES.get(one.state, str(one.state))) for one in renders
+                Thing(
+                    "render",
+                    one.title,
+                    one.id,
+                    _STATES.get(one.state, str(one.state)),
+                    personas=tuple(one.personas),
+                )
+                for one in renders
             ]
             trashed = await studio.render_list.find_page(RenderFilter(trash=True), PageRequest(MOST))
             found += [Thing("trashed_render", one.title, one.id) for one in trashed.items]

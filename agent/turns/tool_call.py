@@ -43,6 +43,8 @@ class ToolCaller:
         self._conversation = conversation
         self._number = turn.number
         self.completed: list[tuple[ToolCall, ToolReturned]] = []
+        self.failed: ToolCall | None = None
+        """The last call that raised an error."""
         """The calls of this turn that have returned, in order."""
         self.has_begun_change = False
         """Whether a call of this turn that changes something was begun, however it ended."""
@@ -90,6 +92,9 @@ class ToolCaller:
             result = await self._toolset.run(self._context(), call)
         except ApprovalRequired as required:
             return await self._wait_for_approval(call, required, emit)
+        except SoundstageError:
+            self.failed = call
+            raise
         return await self._finish(call, result, emit)
 
     async def run_together(

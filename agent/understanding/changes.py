@@ -14,17 +14,21 @@ from agent.sentences import read_folder
 from agent.understanding import values
 
 WHOLE = frozenset({
-    "about_me", "also_that", "asks_approver", "asks_backup", "asks_disk", "asks_empty", "asks_who",
-    "calculates", "cancels_plans", "channels", "complains", "copies_scene", "corrects", "films_it",
-    "forgets_it", "help_on", "how_much_longer", "instead_of", "lets_see", "other_name", "other_voice",
-    "says_what", "sets_time", "speaks_language", "swaps", "takes_back", "voice_of", "what_did_you_do",
-    "what_do_you_mean", "which_language", "who_in_scene", "who_is", "who_spoke", "why_do_you_ask",
-    "words_of_scene",
+    "about_me", "also_is", "also_that", "another_thing", "asks_approver", "asks_backup", "asks_disk",
+    "asks_empty", "asks_formats", "asks_job_files", "asks_made", "asks_memories", "asks_playbooks",
+    "asks_scenes", "asks_who", "between", "calculates", "cancels_plans", "changes_words", "channels",
+    "complains", "copies_scene", "corrects", "downloads_it", "ends_both", "films_it", "fixes_it",
+    "for_whom", "forgets_it", "help_on", "how_much_longer", "instead_of", "is_about", "its_presenter",
+    "its_text", "lets_see", "new_machine", "other_name", "other_voice", "says_what", "sets_time",
+    "speaks_language", "speaks_scene", "swaps", "takes_back", "to_end", "to_start", "voice_of",
+    "what_did_you_do", "what_do_you_mean", "what_is_this", "which_language", "who_in_scene", "who_is",
+    "who_spoke", "why_do_you_ask", "withdraws", "words_of_scene",
 })  # fmt: skip
 """Patterns that an utterance matches from its beginning to its end; the others are found within it."""
 UNBOUNDED = frozenset({
     "several_texts", "indirect", "how_to", "numbered", "greets", "ends_courteously", "ends_with_that",
-    "opens", "denies_name", "leads_scene", "retitles",
+    "opens", "denies_name", "leads_scene", "retitles", "named_scenes", "what_else", "by_role", "next_video",
+    "ends_instead", "ends_indirect",
 })  # fmt: skip
 """Patterns that say themselves where they begin and end; the others do at the ends of words."""
 LEAST_STATEMENT_WORDS = 5
@@ -267,9 +271,10 @@ def without_place(text: str) -> str:
 def is_indirect(text: str, script: str) -> bool:
     """Returns whether a script stands in indirect speech, whose words have another order than spoken ones."""
     place = text.find(script) if script.strip() else -1
-    pattern = change_words().patterns["indirect"]
+    pattern, ends = change_words().patterns["indirect"], change_words().patterns["ends_indirect"]
     before, first = text[: max(place, 0)].rstrip(), script.strip().partition(" ")[0]
-    return place > 0 and (pattern.search(before) or pattern.search(first)) is not None
+    found = pattern.search(before) or pattern.search(first) or ends.search(script)
+    return place > 0 and found is not None
 
 
 def is_statement(text: str) -> bool:
@@ -326,7 +331,14 @@ def texts_by_number(text: str) -> list[tuple[int, str]]:
 def without_courtesy(text: str) -> str:
     """Returns a text without “please”, “thank you” and the like at its end, if it is more than that."""
     rest = change_words().patterns["ends_courteously"].sub("", text)
-    return rest if rest.strip() else text
+    last = rest.rpartition(" ")[2].lower()
+    # “Goodbye and thanks” is spoken as a whole.
+    return rest if rest.strip() and last not in values.words().groups["joiners"] else text
+
+
+def without_instead(name: str) -> str:
+    """Returns a name without the words behind it that say that it takes the place of another."""
+    return change_words().patterns["ends_instead"].sub("", name) or name
 
 
 def spares(text: str) -> bool:

@@ -10,17 +10,15 @@ from agent.understanding import calculations, changes, values
 from agent.understanding.asides import (
     about_conversation,
     about_presenter,
-    about_scene,
     calculate,
     cancel_plans,
-    copy_scene,
     how_much_longer,
     list_approvals,
-    list_channels,
+    list_names,
     read_installation,
     restart_of_machine,
+    retry_last,
     show_last,
-    swap_scenes,
 )
 from agent.understanding.changes import text_after_colon
 from agent.understanding.decision import SURE_OTHER, Decision, ask_about
@@ -28,8 +26,12 @@ from agent.understanding.dialogue import INSTEAD, CallRecord, Question
 from agent.understanding.intents import READS
 from agent.understanding.open_changes import with_other_offer
 from agent.understanding.reader import Candidate
+from agent.understanding.rewording import correct_word, replace_words
+from agent.understanding.scenes import about_scene, copy_scene, swap_scenes
 from agent.understanding.sentence import quotations
+from agent.understanding.traits import speakers_of_last, video_by_trait
 from agent.understanding.versions import MOST_LOOK_WORDS, NEW_THING, Versions, instead
+from agent.understanding.video_requests import video_request, with_added_words
 from agent.understanding.when import patterns
 
 MOST_CORRECTION_WORDS = 7
@@ -45,7 +47,6 @@ SCENE_LOOK = frozenset({"pace", "background"})
 _BEFORE_TITLE = re.compile(r"(?:(?:making|rendering|the|that|this|my|our|video|clip|den|das|die) ?)*")
 _ENDS_CLAUSE = re.compile(r"(?:\s+(?:please|bitte|now|jetzt|ab))*\s*(?:[,.;!?–-]|$)")
 _ASKS_FOR = re.compile(r"^(?:(?:please|bitte|(?:can|could|would|will) you|kannst du|könntest du)[\s,]+)*")
-_KINDS = ("weekdays", "months", "days", "ordinals")
 
 
 def reports_speech(text: str) -> bool:
@@ -68,7 +69,7 @@ class Corrections(Versions):
         if reports_speech(text):
             return None
         return (
-            list_channels(self, text)
+            list_names(self, text)
             or about_conversation(self, text)
             or restart_of_machine(self, text)
             or list_approvals(self, text)
@@ -76,6 +77,8 @@ class Corrections(Versions):
             or calculate(text)
             or read_installation(self, text)
             or show_last(self, text)
+            or video_request(self, text)
+            or retry_last(self, text)
             or cancel_plans(self, text)
             or how_much_longer(self, text)
             or copy_scene(self, text)
@@ -85,9 +88,12 @@ class Corrections(Versions):
             or swap_scenes(self, text)
             or self._other_voice(text)
             or self.call_with_words(text)
+            or with_added_words(self, text)
             or self._call_with_other_words(text)
             or self._call_for_each(text)
             or self._other_version(text)
+            or self._by_other_speaker(text)
+            or video_by_trait(self, text)
             or self._call_with_look(text)
             or self.film_with_title(text)
             or self._text_for_project(text)
@@ -145,10 +151,11 @@ class Corrections(Versions):
         if changes.matches("own_face", spoken) and not is_creating:
             return Decision("refuse", about="own_face")
         name = changes.cannot_do(spoken)
-        if name in ORDERED and values.asks(text):
+        if name in ORDERED and changes.matches("asks_amount", text):
             # “How much longer will it take?”
             return None
-        if name is None or not asks:
+        is_complaint = name in ORDERED and changes.matches("ours", text)
+        if name is None or not (asks or is_complaint):
             return None
         if best is not None and best.tool is not None and best.intent not in READS:
             texts = [value for value in best.arguments.values() if isinstance(value, str)]
@@ -172,13 +179,13 @@ class Corrections(Versions):
             call = CallRecord("memory.forget", {"about": last.arguments.get("about")})
             return ask_about("confirm", [call]) if call.arguments["about"] else None
         if last is not None and last.intent == "memory.remember":
-            also = changes.also_that(text)
+            also = changes.also_that(text) or _also_is(text)
             if changes.matches("forgets_it", text):
                 return self.take_back()
             if also is not None:
                 call = CallRecord(last.intent, {**last.arguments, "text": also})
                 return Decision("calls", calls=(call,), about="also")
-        if changes.matches("takes_back", text) or self._takes_back_last(text):
+        if changes.matches("takes_back", text) or self._takes_back_last(text) or self._ends_both(text):
             return self.take_back()
         if (gone := self._plan_that_ends(text) or self._film_that_ends(text)) is not None:
             return gone
@@ -187,8 +194,11 @@ class Corrections(Versions):
         script = film.arguments.get("script") if film is not None else None
         if script and self.dialogue.recent_kind == "render" and changes.matches("says_what", text):
             return Decision("chat", about="says_what", topic=str(script))
-        if film is not None and changes.matches("who_spoke", text):
-            return Decision("chat", about="who_spoke", topic=str(film.arguments.get("persona") or "Nova"))
+        if changes.matches("who_spoke", text):
+            if film is not None and "project" not in film.arguments:
+                return Decision("chat", about="who_spoke", topic=str(film.arguments.get("persona") or "Nova"))
+            if speakers := speakers_of_last(self):
+                return Decision("chat", about="who_spoke", topic=", ".join(speakers))
         return self.film_it(text)
 
     def _text_for_project(self, text: str) -> Decision | None:
@@ -205,9 +215,11 @@ class Corrections(Versions):
         """Returns the video of the project that was spoken of last: “render it”."""
         project = self.dialogue.last.get("project")
         is_recent = self.dialogue.recent_kind in ("project", "scene")
-        if not project or not is_recent or not changes.matches("films_it", text):
+        order, look = _order_with_look(text)
+        if not project or not is_recent or not changes.matches("films_it", order):
             return None
-        return Decision("calls", calls=(CallRecord("make_render", {"project": project}),), about="film")
+        call = CallRecord("make_render", {"project": project, **look})
+        return Decision("calls", calls=(call,), about="film")
 
     def _takes_back_last(self, text: str) -> bool:
         """Returns whether a text says that the last call shall not be for what it was for: “not cedar after
@@ -219,6 +231,11 @@ class Corrections(Versions):
             return False
         named = [one.name for one in self._named(text)]
         return len(named) == 1 and named[0] in self.dialogue.calls[0].arguments.values()
+
+    def _ends_both(self, text: str) -> bool:
+        """Returns whether several videos that were begun together shall be stopped: “cancel both”."""
+        begun = [one for one in self.dialogue.calls if one.intent == "make_render"]
+        return len(begun) > 1 and changes.matches("ends_both", text)
 
     def _plan_that_ends(self, text: str) -> Decision | None:
         """Returns the question whether a plan of the list shown last shall be cancelled: “the one with bolt
@@ -295,7 +312,7 @@ class Corrections(Versions):
         pair = changes.replacement_in(text)
         if pair is not None:
             old, new = pair
-            if film is not None and (fresh := _replaced(script, old, new)) is not None:
+            if film is not None and (fresh := replace_words(script, old, new)) is not None:
                 again = CallRecord(film.intent, {**film.arguments, "script": fresh})
                 if quotations(text):
                     return Decision("calls", calls=(again,), about="correction")
@@ -304,21 +321,25 @@ class Corrections(Versions):
         spoken = changes.without_quotations(text)
         if film is None or not script or len(spoken.split()) > MOST_CORRECTION_WORDS:
             return None
-        if not changes.matches("corrects", text):
+        if not changes.matches("corrects", text) or changes.look_of(text):
             return None
         if len(quoted := quotations(text)) == 1:
             return instead(CallRecord(film.intent, {**film.arguments, "script": quoted[0].text}))
-        fresh = _corrected(script, text)
+        fresh = correct_word(script, text)
         if fresh is None:
             return None
         return instead(CallRecord(film.intent, {**film.arguments, "script": fresh}))
 
     def _scene_with_other_words(self, old: str, new: str) -> Decision | None:
-        found = [one for one in self.world.of_kind("scene") if _replaced(one.text, old, new) is not None]
+        found = [one for one in self.world.of_kind("scene") if replace_words(one.text, old, new) is not None]
         calls = tuple(
             CallRecord(
                 "edit_project.change_scene",
-                {"project": one.parent, "scene": str(one.number), "script": _replaced(one.text, old, new)},
+                {
+                    "project": one.parent,
+                    "scene": str(one.number),
+                    "script": replace_words(one.text, old, new),
+                },
             )
             for one in found
         )
@@ -413,6 +434,26 @@ class Corrections(Versions):
         return None
 
 
+def _order_with_look(text: str) -> tuple[str, Mapping[str, str]]:
+    """Returns an order and the look behind it: “render it” and 720p of “render it in 720p”; the text itself
+    and no look where no part of it says only that.
+    """
+    words = text.split()
+    for place in range(2, len(words)):
+        rest = " ".join(words[place:])
+        if changes.matches("films_it", " ".join(words[:place])) and changes.says_only_look(rest):
+            return " ".join(words[:place]), changes.look_of(rest)
+    return text, {}
+
+
+def _also_is(text: str) -> str | None:
+    """Returns what a statement goes on to tell: “and the treasurer is Mr Lindner”."""
+    if values.asks(text) or changes.matches("orders", text) or changes.matches("requests", text):
+        return None
+    found = changes.change_words().patterns["also_is"].match(text)
+    return None if found is None else next(one for one in found.groups() if one).strip(" .")
+
+
 def _orders_end_of(title: str, text: str) -> bool:
     """Returns whether a text begins with the order to stop what has this title, and says no more in that
     clause.
@@ -421,30 +462,3 @@ def _orders_end_of(title: str, text: str) -> bool:
     verb, _, rest = _ASKS_FOR.sub("", before).strip().partition(" ")
     is_order = bool(found) and values.is_whole("stops", verb) and _BEFORE_TITLE.fullmatch(rest) is not None
     return is_order and _ENDS_CLAUSE.match(after) is not None
-
-
-def _replaced(script: str, old: str, new: str) -> str | None:
-    """Returns a text with some words replaced wherever they stand as whole words; None without them."""
-    pattern = re.compile(rf"(?<!\w){re.escape(old.strip())}(?!\w)", re.IGNORECASE)
-    if not old.strip() or not pattern.search(script):
-        return None
-    return pattern.sub(lambda match: _cased(new.strip(), match[0]), script)
-
-
-def _cased(new: str, old: str) -> str:
-    return new[:1].upper() + new[1:] if old[:1].isupper() and new else new
-
-
-def _corrected(script: str, text: str) -> str | None:
-    """Returns a text with the one weekday, month, day or number that a correction names another of."""
-    spoken, there = values.WORD.findall(text), values.WORD.findall(script)
-    table = values.words()
-    tests = [getattr(table, kind).__contains__ for kind in _KINDS]
-    tests.append(lambda word: word[0].isdigit())
-    tests.append(lambda word: word in table.numbers and word not in values.ARTICLES)
-    for has in tests:
-        new = list(dict.fromkeys(word for word in spoken if has(word.lower())))
-        old = list(dict.fromkeys(word for word in there if has(word.lower())))
-        if len(new) == 1 and len(old) == 1 and new[0].lower() != old[0].lower():
-            return _replaced(script, old[0], new[0])
-    return None

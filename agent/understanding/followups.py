@@ -4,36 +4,36 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from agent.understanding import changes, values
-from agent.understanding.asides import about_scene
 from agent.understanding.candidates import (
     SENTENCE_END,
-    missing,
     plain,
 )
+from agent.understanding.changed_calls import ChangedCalls
 from agent.understanding.changes import LOOK, SHORT_WORDS, text_after_colon
-from agent.understanding.corrections import Corrections, reports_speech, wants_both
+from agent.understanding.corrections import wants_both
 from agent.understanding.decision import (
-    SURE_CHANGED,
     SURE_INTENT,
     SURE_OTHER,
     SURE_READ,
     Decision,
     ask_about,
 )
-from agent.understanding.dialogue import FOCUS_SLOTS, INSTEAD, SAME_TITLE, YES_OR_NO, CallRecord, Question
+from agent.understanding.dialogue import SAME_TITLE, YES_OR_NO, CallRecord, Question
 from agent.understanding.intents import DESTRUCTIVE, NEEDS_WORD, READS, SHOWS
 from agent.understanding.labels import fields, has_other_label
 from agent.understanding.open_questions import Fit, fit_of, is_bare_choice
 from agent.understanding.reader import MOST_CHARS, Candidate
 from agent.understanding.references import is_bare, same_of
+from agent.understanding.scenes import about_scene, scenes_as_answer
 from agent.understanding.sentence import quotations
-from agent.understanding.slots import FIXED, FREE_TEXTS, Filled
+from agent.understanding.slots import FREE_TEXTS, Filled
 from agent.understanding.titles import choice_of_project
 from agent.understanding.turn import NAMES
+from agent.understanding.video_requests import topic_as_answer
 from agent.understanding.world import Thing, fold
 
 MOST_NAME_WORDS = 6
@@ -42,21 +42,14 @@ LEAST_BUT_WORDS = 3
 """A shorter yes has no more to say."""
 NAMED_LIKE_TEXT = frozenset({"project", "render", "scene"})
 """What is often called as what it is about: “dogs” is a topic, also where a project has that name."""
+_ENDS = frozenset({"act.no", "act.stop_talking"})
 PUBLISHES = "publish_render.publish"
 LOOSE_BESIDE_TEXT = ("title", "persona", "topic")
 """What a script names more often than it means: “Hello, I am Nova” is all text."""
-ADD_SCENE = "edit_project.add_scene"
 ORDINAL = re.compile(
     r"\b\d+(?:st|nd|rd|th)\b|#\s?\d|\b(?:number|no\.|nummer|nr\.?|scene|szene|\d\.) ?\w", re.IGNORECASE
 )
 """What says a place in a list, beside ordinals in words."""
-_TWINS = {
-    "machine": "machines",
-    "machines": "machine",
-    "node": "machine",
-    "render": "video",
-    "video": "render",
-}
 MOST_KIND_WORDS = 3
 """So short an answer to which is meant says the kind: “the project”."""
 _TELLING: Mapping[str, tuple[str, ...]] = {
@@ -67,7 +60,7 @@ _TELLING: Mapping[str, tuple[str, ...]] = {
 
 def _is_one_more(question: Question, text: str) -> bool:
     """Returns whether an answer wants a video beside the last one: “a second one”."""
-    is_short = len(text.split()) <= SHORT_ANSWER_WORDS
+    is_short = len(text.split()) <= SHORT_ANSWER_WORDS and not changes.matches("orders", text)
     return is_short and [one.intent for one in question.choices] == ["make_render"] and wants_both(text)
 
 
@@ -89,14 +82,8 @@ def _may_be_look(text: str) -> bool:
     return len(text.split()) <= MOST_NAME_WORDS and not is_other
 
 
-def _says_only_values(filled: Filled) -> bool:
-    """Returns whether all words are values of arguments, or mean nothing: “make it vertical”."""
-    is_clear = not (filled.unknown or filled.ambiguous or filled.loose or filled.unread)
-    return bool(filled.arguments) and is_clear and not values.words_beside_values(filled.rest)
-
-
 @dataclass(frozen=True)
-class FollowUp(Corrections):
+class FollowUp(ChangedCalls):
     """Reads an utterance after the ones before."""
 
     def choice_from_list(self, text: str) -> Decision | None:
@@ -125,7 +112,8 @@ class FollowUp(Corrections):
         and another kind was guessed: “is it ready?” after words about a machine.
         """
         kind = self.dialogue.recent_kind
-        if kind not in SHOWS or not self.dialogue.last.get(kind):
+        last = self.dialogue.last.get(kind)
+        if kind not in SHOWS or not (last or kind == "run"):
             return None
         intent, slot = SHOWS[kind]
         if intent == best.intent and self.dialogue.calls[-1:] and self.dialogue.calls[-1].intent == PUBLISHES:
@@ -143,7 +131,8 @@ class FollowUp(Corrections):
             or changes.matches("names_kind", text)
         ):
             return None
-        call = CallRecord(intent, {slot: self.dialogue.last[kind]})
+        # A run that did not come about has no name.
+        call = CallRecord(intent, {slot: last} if last else {})
         return Decision("calls", calls=(call,), about="spoken_of", candidates=(best,))
 
     def same_for_what_was_spoken_of(self, best: Candidate, text: str) -> Decision | None:
@@ -179,10 +168,19 @@ class FollowUp(Corrections):
     def answer(self, question: Question, text: str, candidates: Sequence[Candidate]) -> Decision | None:
         """Returns the decision that an answer to the open question leads to; None for something else."""
         best = candidates[0]
+        if "script" in question.missing and changes.matches("for_whom", text):
+            # Whom it is for is nothing that is spoken.
+            return Decision("ask", about="missing", question=question)
+        if (scenes := scenes_as_answer(self, question, text) or topic_as_answer(question, text)) is not None:
+            return scenes
         if about_scene(self, text) is not None:
             # “Scene 2: …” and “who speaks in scene 2?” are no text that was asked for.
             return None
-        if best.intent in ("act.no", "act.stop_talking") and best.sureness > 0.5:
+        is_text = "script" in question.missing and len(text.split()) > SHORT_ANSWER_WORDS
+        if is_text and not changes.matches("corrects", text):
+            # “Please do not run in the corridor” is spoken.
+            best = replace(best, sureness=min(best.sureness, 0.5)) if best.intent in _ENDS else best
+        if best.intent in _ENDS and best.sureness > 0.5:
             # “No, on Friday” says what shall be instead.
             return None if self.on_earlier(text) is not None else Decision("decline", about="no")
         if question.about == "confirm_all":
@@ -416,146 +414,3 @@ class FollowUp(Corrections):
             return {}
         whole = text.strip()
         return {name: whole} if whole.startswith(part) and SENTENCE_END.search(whole) else {}
-
-    def call_with_changes(self, text: str, candidates: Sequence[Candidate]) -> Decision | None:
-        """Returns the last call with other arguments: “sorry, Vera instead”, “same for bolt”."""
-        best = candidates[0]
-        if not self.dialogue.calls:
-            return None
-        says_so = best.intent in ("act.correction", "act.more") and best.sureness > 0.3
-        is_ellipsis = self.is_ellipsis(best, text)
-        if (
-            best.tool is not None
-            and best.sureness > SURE_INTENT
-            and not is_ellipsis
-            and (best.unknown or not missing(best.intent, plain(best.arguments)))
-        ):
-            return None
-        if not says_so and (
-            len(text.split()) > SHORT_WORDS
-            or (
-                best.tool is None
-                and best.intent not in ("act.choice", "act.nothing", "act.correction", "act.more")
-            )
-            or (best.sureness > 0.6 and not is_ellipsis)
-        ):
-            return None
-        last = self.dialogue.calls[-1]
-        proposed = self._proposed(last.intent)
-        last = proposed or last
-        if last.intent in READS and self._names_other_kind(last.intent, text):
-            return None
-        if values.asks(text) and last.intent not in READS:
-            # “What does the second one say?” changes nothing.
-            return None
-        if last.intent in NEEDS_WORD and values.matches("negation", text):
-            return None
-        if reports_speech(text):
-            return None
-        filled = self.fill_as(last.intent, text)
-        merged = self._merged(
-            last, filled, text, "act.correction" if best.intent == "act.correction" else "act.more"
-        )
-        if (
-            merged is None
-            and best.intent == "act.more"
-            and not best.arguments
-            and not best.unknown
-            and values.says("again", text)
-        ):
-            merged = dict(last.arguments)
-            if last.intent not in READS:
-                return self._confirm_again(CallRecord(last.intent, merged), best, text)
-        if merged is None:
-            return None
-        call = CallRecord(last.intent, merged)
-        changed = {name: value for name, value in merged.items() if last.arguments.get(name) != value}
-        if last.intent == ADD_SCENE and best.intent == "act.correction":
-            # The scene that was added is corrected, and none is added.
-            if not changed.keys() - {"project", "scene"}:
-                return None
-            beside = {"project": merged.get("project"), "scene": merged.get("scene", "last")}
-            return self._confirm_again(CallRecord("edit_project.change_scene", beside | changed), best, text)
-        if last.intent not in READS and (
-            not self._is_same_by_words(call, filled, best, text)
-            or (best.sureness < SURE_CHANGED and not _says_only_values(filled))
-            or last.intent in NEEDS_WORD
-            or proposed is not None
-            or text.rstrip().endswith("?")
-            or quotations(text)
-            # “It should say sixth graders” may be about some words of the text, and is no title.
-            or (changed.keys() & FREE_TEXTS and text_after_colon(text) is None)
-            or self.reader.may_divide(text, self.world)
-        ):
-            return self._confirm_again(call, best, text)
-        about = best.intent.partition(".")[2] if best.tool is None else "change"
-        return Decision("calls", calls=(call,), about=about, candidates=(best,))
-
-    def _names_other_kind(self, intent: str, text: str) -> bool:
-        """Returns whether a text has a noun for things that an intent is not about: “the last video” after a
-        project.
-        """
-        kinds = values.words().values["kind"]
-        named = {kinds[word] for word in values.WORD.findall(text.lower()) if word in kinds}
-        return bool(named) and not named & {FOCUS_SLOTS.get(one) for one in self.reader.slots.get(intent, ())}
-
-    def _is_same_by_words(self, call: CallRecord, filled: Filled, best: Candidate, text: str) -> bool:
-        """Returns whether the n-grams alone find the same changes of the last call."""
-        if self.reader.encoder is None or not filled.arguments:
-            return True
-        by_words = self.reader.by_words.fill_as(
-            call.intent, text, self.world, self.dialogue.focus(), self.now
-        )
-        return plain(by_words.arguments) == plain(filled.arguments)
-
-    def _confirm_again(self, call: CallRecord, best: Candidate, text: str) -> Decision:
-        return ask_about("confirm", [call], (best,), subject="" if wants_both(text) else INSTEAD)
-
-    def is_ellipsis(self, best: Candidate, text: str) -> bool:
-        """Returns whether a few words name nothing, and only values that the last call may have: “srt”."""
-        named = [one for one in best.arguments.values() if isinstance(one, Thing | list)]
-        if values.scene_number(text) is not None and values.matches("ends", text):
-            # “Scene 2 can go” is no number of scenes.
-            return False
-        is_short = bool(self.dialogue.calls) and len(text.split()) <= SHORT_WORDS and not named
-        return is_short and self._fits_last(best)
-
-    def _fits_last(self, best: Candidate) -> bool:
-        last = self.dialogue.calls[-1].intent
-        if best.intent == last and best.arguments and set(best.arguments) <= FIXED:
-            return True
-        return (
-            best.intent == "edit_project.change"
-            and last in ("make_render", "write_script.film")
-            and set(best.arguments) <= set(self.reader.slots.get(last, ()))
-        )
-
-    def _merged(self, last: CallRecord, filled: Filled, text: str, act: str) -> dict[str, Any] | None:
-        """Returns the arguments of the last call with those that the utterance changes; else None. `filled`:
-        the text as arguments of that call.
-        """
-        slots = set(self.reader.slots.get(last.intent, ()))
-        lower_words: dict[str, Any] = {}
-        of_act = self.fill_as(act, text)
-        for intent, found in ((last.intent, filled), (act, of_act)):
-            for name, value in plain(found.arguments).items():
-                target = _TWINS.get(name, name) if name not in slots else name
-                if (
-                    target in slots
-                    and target not in lower_words
-                    and not (intent == last.intent and name in FREE_TEXTS)
-                ):
-                    lower_words[target] = value
-        if "script" in slots and (after := text_after_colon(text)) is not None:
-            lower_words["script"] = after
-        changed = {
-            name: value for name, value in lower_words.items() if str(last.arguments.get(name)) != str(value)
-        }
-        if not changed:
-            return None
-        arguments = {**last.arguments, **changed}
-        if "project" in changed and "script" not in changed:
-            arguments.pop("script", None) if last.intent == "make_render" else None
-        if "render" in changed or "machine" in changed or "scene" in changed:
-            arguments.pop("scene_numbers", None)
-        return arguments

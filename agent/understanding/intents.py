@@ -10,7 +10,7 @@ REQUIRED: Mapping[str, Sequence[Sequence[str]]] = {
     "make_render": (("script", "project"),),
     "edit_project.create": (("title",),),
     "edit_project.rename": (("title",),),
-    "edit_project.add_scene": (("title", "script"),),
+    "edit_project.add_scene": (("script", "title"),),
     "edit_project.change_scene": (
         ("scene",),
         ("script", "title", "persona", "heading", "background", "pace"),

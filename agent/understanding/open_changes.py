@@ -12,10 +12,16 @@ from agent.understanding import changes, moments, values
 from agent.understanding.changes import SHORT_WORDS
 from agent.understanding.decision import SURE_INTENT, Decision, ask_about
 from agent.understanding.dialogue import INSTEAD, YES_OR_NO, CallRecord, Question
+from agent.understanding.intents import READS
+from agent.understanding.rewording import correct_word, replace_words
+from agent.understanding.slots import kinds_named
+from agent.understanding.tokens import tokenize
 from agent.understanding.turn import Turn
 from agent.understanding.when import DAYS, conditions, patterns
 
-MOST_NAME_WORDS = 6
+MOST_NAME_WORDS, MOST_CORRECTION_WORDS = 6, 7
+SPOKEN = ("script", "text")
+OTHER_THINGS = frozenset({"render", "project", "machine", "machines", "node", "job", "playbook", "name"})
 NOON = 12
 NAMES_PROJECT = ("edit_project.create", "edit_project.rename")
 _PLAN = "triggers.create"
@@ -35,6 +41,10 @@ def with_other_offer(turn: Turn, text: str) -> Decision | None:
             about = "confirm" if len(calls) == 1 else "confirm_all"
             earlier = Question(about, INSTEAD, choices=calls)
             return _at_another_time(earlier, text, turn.now)
+        if last is not None and len(turn.dialogue.calls) == 1 and last.intent not in READS:
+            of_last = Question("confirm", INSTEAD, choices=(last,))
+            if (other := _with_another_thing(turn, of_last, text)) is not None:
+                return other
         name = None if last is None or "title" not in last.arguments else _other_name(turn, text)
         if name is None or last is None:
             return None
@@ -47,7 +57,12 @@ def with_other_offer(turn: Turn, text: str) -> Decision | None:
         return ask_about("confirm", [renamed])
     if question.about not in YES_OR_NO:
         return None
-    return _at_another_time(question, text, turn.now) or _with_another_name(turn, question, text)
+    return (
+        _at_another_time(question, text, turn.now)
+        or _with_other_words(question, text)
+        or _with_another_name(turn, question, text)
+        or _with_another_thing(turn, question, text)
+    )
 
 
 def _again(question: Question, old: CallRecord, new: Mapping[str, Any]) -> Decision | None:
@@ -110,6 +125,22 @@ def _says_only_time(text: str, now: datetime) -> bool:
     )
 
 
+def with_new_time(text: str, before: str, after: str) -> str:
+    """Returns a time of which a text names another day or another time of day; what it leaves out stays."""
+    has_day = re.search(rf"\b{patterns()['day']}\b", text.lower()) is not None
+    has_clock = (
+        not has_day or re.search(rf"{patterns()['clock']}|{patterns()['part']}", text.lower()) is not None
+    )
+    at = _moved(
+        datetime.fromisoformat(before),
+        datetime.fromisoformat(after),
+        text,
+        has_day=has_day,
+        has_clock=has_clock,
+    )
+    return at.strftime("%Y-%m-%dT%H:%M")
+
+
 def _moved(before: datetime, at: datetime, text: str, *, has_day: bool, has_clock: bool) -> datetime:
     """Returns a time with the day or the time of day of another; of an hour without a part of the day the
     one in the same half of the day.
@@ -137,9 +168,34 @@ def _step_at(
         hour, minute = map(int, str(when["time"]).split(":"))
         planned = at.replace(hour=hour, minute=minute)
         when["time"] = f"{_moved(planned, at, text, has_day=False, has_clock=True):%H:%M}"
+    elif when.get("days") and has_day:
+        when["days"] = [DAYS[at.weekday()]]
+        if has_clock and when.get("time"):
+            when["time"] = f"{at:%H:%M}"
+    elif any(_publishes_at(call) for call in step["calls"]):
+        calls = [
+            {**call, "arguments": _published_at(call["arguments"], at, text, has_day, has_clock)}
+            if _publishes_at(call)
+            else call
+            for call in step["calls"]
+        ]
+        return {**step, "calls": calls}
     else:
         return step
     return {**step, "when": when}
+
+
+def _publishes_at(call: Mapping[str, Any]) -> bool:
+    return bool(call["arguments"].get("publish_at"))
+
+
+def _published_at(
+    arguments: Mapping[str, Any], at: datetime, text: str, has_day: bool, has_clock: bool
+) -> Mapping[str, Any]:
+    """Returns the arguments of a publication at another time."""
+    before = datetime.fromisoformat(str(arguments["publish_at"]))
+    after = _moved(before, at.astimezone(before.tzinfo), text, has_day=has_day, has_clock=has_clock)
+    return {**arguments, "publish_at": after.isoformat()}
 
 
 def _without_days(plan: CallRecord, text: str) -> Mapping[str, Any] | None:
@@ -160,6 +216,45 @@ def _without_days(plan: CallRecord, text: str) -> Mapping[str, Any] | None:
     return {**plan.arguments, "steps": steps}
 
 
+def _with_other_words(question: Question, text: str) -> Decision | None:
+    """Returns the question with some words of the text that it offers replaced: “no, at half past seven”."""
+    spoken = next(
+        ((one, slot) for one in question.choices for slot in SPOKEN if one.arguments.get(slot)), None
+    )
+    if spoken is None:
+        return None
+    call, slot = spoken
+    script, pair = str(call.arguments[slot]), changes.replacement_in(text)
+    fresh = None
+    if pair is not None:
+        fresh = replace_words(script, *pair)
+    elif changes.look_of(text):
+        return None
+    elif changes.matches("corrects", text) and len(text.split()) <= MOST_CORRECTION_WORDS:
+        fresh = correct_word(script, text)
+    return None if fresh is None else _again(question, call, {slot: fresh})
+
+
+def _with_another_thing(turn: Turn, question: Question, text: str) -> Decision | None:
+    """Returns the question about another thing of its kind: “no, scene 3”, “I meant bolt”."""
+    match = changes.change_words().patterns["another_thing"].match(text)
+    if match is None or len(question.choices) != 1 or len(text.split()) > MOST_CORRECTION_WORDS:
+        return None
+    [call] = question.choices
+    named = next(one for one in match.groups() if one)
+    if (place := values.ordinal(named)) and place > 0 and "render" in call.arguments:
+        shown = turn.dialogue.shown.get("render", ())
+        return _again(question, call, {"render": shown[place - 1]}) if place <= len(shown) else None
+    if "scene" in call.arguments and (place := values.scene_number(named) or values.ordinal(named)):
+        return _again(question, call, {"scene": values.place_argument(place)})
+    for slot in OTHER_THINGS & call.arguments.keys():
+        kinds = kinds_named(call.intent, slot)
+        found = [one.thing for one in turn.world.mentions(tokenize(named)) if one.thing.kind in kinds]
+        if len(found) == 1 and found[0].id != call.arguments[slot]:
+            return _again(question, call, {slot: found[0].name or found[0].id})
+    return None
+
+
 def _with_another_name(turn: Turn, question: Question, text: str) -> Decision | None:
     """Returns the question with the name that a text says instead: “no, Harbour at dawn”."""
     named = next((one for one in question.choices if one.arguments.get("title")), None)
@@ -178,7 +273,7 @@ def _other_name(turn: Turn, text: str) -> str | None:
     match = changes.change_words().patterns["other_name"].match(text)
     if match is None:
         return None
-    name = next(one for one in match.groups() if one).strip(' .!"“”„«»')
+    name = changes.without_instead(next(one for one in match.groups() if one)).strip(' .!"“”„«»')
     best = turn.read(name)[0]
     orders = values.asks(name) or changes.matches("orders", name) or changes.matches("requests", name)
     is_else = orders or (best.sureness > SURE_INTENT and not name[:1].isupper())

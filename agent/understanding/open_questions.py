@@ -73,13 +73,19 @@ def fit_of(question: Question, text: str, best: Candidate, world: World) -> Fit:
             return Fit.OTHER
         look = changes.look_of(text).keys() - set(question.missing)
         return Fit.OTHER if look and not changes.says_only_look(text) else Fit.ANSWER
-    if changes.replacement_in(text) is not None:
+    if changes.replacement_in(text) is not None and not (SPOKEN & set(free) and _forbids(text, world)):
         return Fit.OTHER
     if quotations(text) or text_after_colon(text) is not None:
         return Fit.ANSWER
     if SPOKEN & set(free):
         return _fit_of_speech(question, text, best, world)
     return _fit_of_name(question, text, best, world)
+
+
+def _forbids(text: str, world: World) -> bool:
+    """Returns whether a text forbids something, and names nobody in another's place: “please do not run”."""
+    named = any(one.thing.kind == "persona" for one in world.mentions(tokenize(text)))
+    return values.matches("negation", text) and not named
 
 
 def _fit_of_speech(question: Question, text: str, best: Candidate, world: World) -> Fit:

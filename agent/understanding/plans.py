@@ -18,7 +18,7 @@ from agent.understanding.dialogue import CallRecord, Dialogue
 from agent.understanding.intents import SHOWS, reverse_of
 from agent.understanding.tokens import tokenize
 from agent.understanding.when import Condition, Found, conditions, mask_text, patterns
-from agent.understanding.world import SURE_NAME, Thing, World
+from agent.understanding.world import IN_WORK, SURE_NAME, Thing, World
 
 PREVIOUS = "previous"
 LATEST = "latest"
@@ -98,6 +98,28 @@ def steps_of_unlisted(calls: Sequence[CallRecord]) -> tuple[Step, ...]:
             call = CallRecord(call.intent, rest)
         steps.append(Step(condition, (call,)))
     return tuple(steps)
+
+
+def steps_of_unfinished(calls: Sequence[CallRecord], world: World) -> tuple[Step, ...]:
+    """Returns the steps of calls of which one publishes a video that is still in work: it does so once that
+    is done. None for all others, and where no channel is connected.
+    """
+    waiting = [_in_work(call, world) for call in calls]
+    if not any(waiting) or not world.of_kind("channel"):
+        return ()
+    return tuple(
+        Step(NOW if one is None else Condition("event", of="render", name=one.id, becomes="done"), (call,))
+        for call, one in zip(calls, waiting, strict=True)
+    )
+
+
+def _in_work(call: CallRecord, world: World) -> Thing | None:
+    """Returns the video that a call publishes, where it waits or is being made."""
+    if call.intent != "publish_render.publish":
+        return None
+    named, films = call.arguments.get("render") or LATEST, world.of_kind("render")
+    film = next((one for one in films if named in (one.id, one.name, LATEST)), None)
+    return film if film is not None and film.state in IN_WORK else None
 
 
 def _waits_unlisted(call: CallRecord) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from agent.understanding import changes, values
 from agent.understanding.dialogue import CallRecord, Dialogue
-from agent.understanding.intents import READS
+from agent.understanding.intents import DESTRUCTIVE, READS
 
 KINDS_OF_SLOT: Mapping[str, frozenset[str]] = {
     "render": frozenset({"render"}),
@@ -14,6 +14,7 @@ KINDS_OF_SLOT: Mapping[str, frozenset[str]] = {
 }
 """Arguments that a call may leave out, and what has to be spoken of for “it” to be them."""
 OF_VIDEOS = frozenset({"cancel_render", "retry_render", "publish_render"})
+OF_QUEUE = frozenset({"queue.front", "queue.back"})
 OF_FARM = frozenset({"machine", "job", "run"})
 ABOUT_FARM = frozenset(
     {"show_runs", "cancel_run", "ansible", "change_job", "job_logs", "change_machine", "ssh"}
@@ -35,16 +36,16 @@ LIKE: tuple[Mapping[str, tuple[str, str]], ...] = (
 """Intents that the same words ask for of things of several kinds: “stop it”, “delete it”."""
 
 
+def _points(text: str) -> bool:
+    """Returns whether a text points at something by a pronoun, and does not say its kind."""
+    return values.says_pronoun(text) and not changes.matches("names_kind", text)
+
+
 def is_bare(text: str) -> bool:
     """Returns whether a text points at something by a pronoun alone, and says neither its kind nor its place
     in a list.
     """
-    return (
-        values.says_pronoun(text)
-        and not changes.matches("names_kind", text)
-        and changes.place_in_list(text) is None
-        and values.ordinal(text) is None
-    )
+    return _points(text) and changes.place_in_list(text) is None and values.ordinal(text) is None
 
 
 def is_of_other_kind(intent: str, text: str, dialogue: Dialogue) -> bool:
@@ -74,6 +75,13 @@ def with_referent(call: CallRecord, text: str, dialogue: Dialogue) -> CallRecord
         # “Make it say …” names nobody.
         return None
     slot = slot_of_latest(call)
+    is_video = call.intent == "show_render" and call.arguments.get("render") in LATEST
+    if is_video and dialogue.recent_kind in OF_FARM and _points(text):
+        # “How is it going?”, after a run.
+        return None
+    if call.intent in OF_QUEUE and dialogue.recent_kind in KINDS_OF_SLOT["project"] and _points(text):
+        # “Move it to the end”, after a scene.
+        return None
     if call.intent == "edit_project.rename" and slot and dialogue.recent_kind == "render":
         # “Rename it”, after a video: no project is meant.
         return None
@@ -87,6 +95,11 @@ def with_referent(call: CallRecord, text: str, dialogue: Dialogue) -> CallRecord
     if is_of_other_kind(call.intent, text, dialogue):
         return None
     last = dialogue.last.get(slot)
+    is_meant = is_bare(text) or (call.intent == "edit_project.add_scene" and values.says_pronoun(text))
+    changes_it = call.intent in DESTRUCTIVE or call.intent.startswith("edit_project.")
+    if not last and changes_it and is_meant:
+        # “Delete it”, of which nothing was spoken.
+        return None
     if not last or last == "latest" or dialogue.recent_kind not in KINDS_OF_SLOT[slot]:
         return call
     return CallRecord(call.intent, {**call.arguments, slot: last})

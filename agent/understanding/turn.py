@@ -16,7 +16,7 @@ from agent.understanding.dialogue import FOCUS_SLOTS, CallRecord, Dialogue, Ques
 from agent.understanding.groups import state_in
 from agent.understanding.intents import DESTRUCTIVE, READS, TEXTS_OF, reverse_of
 from agent.understanding.reader import Candidate, Reader
-from agent.understanding.references import OF_VIDEOS
+from agent.understanding.references import OF_VIDEOS, is_bare
 from agent.understanding.slots import Filled
 from agent.understanding.tokens import tokenize
 from agent.understanding.world import DRAINING, Thing, World, fold
@@ -77,11 +77,16 @@ class Turn:
         if "scene" in unknown and (scene := self._scene_with_words(candidate, arguments)) is not None:
             arguments |= scene
             del unknown["scene"]
+        if candidate.intent == "make_render" and _is_audience(unknown.get("project", ""), text):
+            del unknown["project"]
         for slot in [one for one in unknown if one in OF_LISTS and values.ordinal(unknown[one]) is not None]:
             # “Delete the third one”, of a list that nobody has seen.
             del unknown[slot]
         if not unknown and (name := self._unread_title(candidate.intent, arguments, text)) is not None:
-            unknown["render"] = name
+            forms = {fold(name), fold(name.removesuffix("s")), fold(name.removesuffix("n"))}
+            titles = [one.name for one in self.world.of_kind("render") if fold(one.name) in forms]
+            # “Das Gezeitenvideo” has its title in front of the noun.
+            (arguments if titles else unknown)["render"] = titles[0] if titles else name
         if unknown:
             slot = next(iter(unknown))
             question = Question("unknown", candidate.intent, arguments, (slot,))
@@ -97,6 +102,11 @@ class Turn:
                 CallRecord("cancel_render.delete", {"render": name}),
             )
             return ask_about("which", choices, (candidate,))
+        if (candidate.intent in DESTRUCTIVE or tool == "edit_project") and is_bare(text):
+            # “Delete it”, of which nothing was spoken, is about no newest thing.
+            for slot in [one for one in ("render", "project") if arguments.get(one) == "latest"]:
+                if not self.dialogue.last.get(slot):
+                    del arguments[slot]
         title = values.new_name(text) or changes.new_title(text)
         if candidate.intent == "edit_project.rename" and title is not None:
             arguments["title"] = title
@@ -152,6 +162,7 @@ class Turn:
         """Returns the one scene that has words of the utterance: “move the helmet one to the end”."""
         spoken = own(candidate, candidate.text).lower()
         words = [word for word in re.findall(r"[^\W\d_]{4,}", spoken) if word not in self.world.common_words]
+        words += re.findall(r"[^\W\d_]{3,}", candidate.unknown.get("scene", "").lower())
         found = [
             one
             for one in self.world.of_kind("scene")
@@ -199,7 +210,7 @@ class Turn:
             return None
         found = changes.change_words().patterns["unread_title"].search(changes.without_quotations(text))
         name = next((one for one in found.groups() if one), "") if found is not None else ""
-        is_new = name and name.lower() not in self.reader.common_words and not self.world.has(name)
+        is_new = name and name.lower() not in self.reader.common_words
         return name if is_new else None
 
     def _slot_of_place(self, intent: str, arguments: Mapping[str, Any], text: str) -> str | None:
@@ -277,3 +288,11 @@ class Turn:
         """Returns the call as a question, where it is complete."""
         decision = self.call_or_ask(candidate, text)
         return decision if decision.kind != "calls" else ask_about("confirm", decision.calls, (candidate,))
+
+
+def _is_audience(name: str, text: str) -> bool:
+    """Returns whether a name is that of those for whom a video is: “for class 5b”."""
+    leads = changes.change_words().patterns["for_audience"].pattern
+    return (
+        bool(name) and re.search(rf"{leads}[^,.:]{{0,30}}{re.escape(name)}", text, re.IGNORECASE) is not None
+    )

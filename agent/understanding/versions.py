@@ -15,7 +15,7 @@ from agent.understanding.tokens import tokenize
 from agent.understanding.turn import Turn
 from agent.understanding.world import IN_WORK, Thing
 
-MOST_LOOK_WORDS = 16
+MOST_LOOK_WORDS, LEAST_WORDS = 16, 3
 NEW_THING = re.compile(
     r"\b(?:an?|another|new|ein(?:e|en|es)?|neue[sn]?)\s+(?:\w+\s+){0,2}(?:video|clip|film|movie|project|projekt)\b",
     re.IGNORECASE,
@@ -39,7 +39,8 @@ class Versions(Turn):
         ):
             return None
         names = list(dict.fromkeys(one.name for one in self._named(text) if one.kind == "persona"))
-        if len(names) < 2 or not changes.matches("each", text) or values.matches("negation", text):
+        is_each = changes.matches("each", text) or values.says("again", text)
+        if len(names) < 2 or not is_each or values.matches("negation", text):
             return None
         calls = tuple(CallRecord(film.intent, {**film.arguments, "persona": name}) for name in names)
         return ask_about("confirm", calls, question="confirm_all")
@@ -71,6 +72,16 @@ class Versions(Turn):
             return None
         call = CallRecord("make_render", {"video": named[0].id or named[0].name, **other})
         return Decision("calls", calls=(call,), about="version") if is_all else ask_about("confirm", [call])
+
+    def _by_other_speaker(self, text: str) -> Decision | None:
+        """Returns the last video by another presenter: “let Mei say it”."""
+        film, name = self.dialogue.film, self._only_speaker(text)
+        if film is None or name is None or film.arguments.get("project") or len(text.split()) < LEAST_WORDS:
+            return None
+        if film.arguments.get("persona") == name or self.dialogue.question is not None:
+            return None
+        again = CallRecord(film.intent, {**film.arguments, "persona": name})
+        return Decision("calls", calls=(again,), about="correction")
 
     def _says_only_look_of(self, named: Sequence[Thing], text: str) -> bool:
         """Returns whether a text orders a speaker or a look for the one thing that it names, and no more:
@@ -107,6 +118,7 @@ class Versions(Turn):
             title = changes.new_title(text)
         if title is None or ":" in title or self.dialogue.recent_kind != "render":
             return None
+        title = changes.without_instead(title)
         if changes.matches("names_project", text):
             return None
         if film is None and (shown := self.dialogue.last.get("render")):
@@ -118,11 +130,14 @@ class Versions(Turn):
 
     def _proposed(self, intent: str) -> CallRecord | None:
         """Returns the call of an intent that waits for a yes: what comes now changes that, too."""
+        call = self._offered()
+        return call if call is not None and call.intent == intent else None
+
+    def _offered(self) -> CallRecord | None:
+        """Returns the one call that waits for a yes."""
         question = self.dialogue.question
-        if question is None or question.about != "confirm" or len(question.choices) != 1:
-            return None
-        [call] = question.choices
-        return call if call.intent == intent else None
+        is_one = question is not None and question.about == "confirm" and len(question.choices) == 1
+        return question.choices[0] if is_one and question is not None else None
 
     def _named(self, text: str) -> list[Thing]:
         return [one.thing for one in self.world.mentions(tokenize(text)) if one.sureness >= SURE_OTHER]

@@ -16,6 +16,7 @@ EMPTY_LINE = re.compile(r"\n\s*\n")
 _SLOT = re.compile(r"\{(\w+)\}")
 
 _SMALL_WORD = re.compile(r"[^\W\d_]+(?=[,;.!?]*(?:\s|\Z))")
+_QUOTED = re.compile(r"[\"“„«]([^\"“”„«»]+)[\"“”»]")
 _EXACT = tuple(":：\"“„«‚‘'")
 """Behind one of these, words are meant letter for letter."""
 SCRIPT = "script"
@@ -114,6 +115,13 @@ def has_quoted_text(utterance: str) -> bool:
 
 def _is_filled(template: str, texts: Mapping[str, str]) -> bool:
     return all(texts.get(name) for name in _SLOT.findall(_OPTIONAL.sub("", template)))
+
+
+def without_quotes(arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Returns arguments whose script is not in quotation marks as a whole: they are no words of it."""
+    script = arguments.get(SCRIPT)
+    match = _QUOTED.fullmatch(script.strip()) if isinstance(script, str) else None
+    return arguments if match is None else {**arguments, SCRIPT: match[1].strip()}
 
 
 def with_capital(arguments: Mapping[str, Any], utterance: str) -> Mapping[str, Any]:

@@ -54,7 +54,8 @@ def kind_of_live(kind: str) -> str:
 @dataclass(frozen=True, slots=True)
 class Thing:
     """Something that has a name. `parent`: of a scene, the project; `number`: its place there; `text`: what
-    is spoken in it, where that was looked up.
+    is spoken in it, where that was looked up, and of a presenter the role; `personas`: of a video, the ids
+    of who speaks.
     """
 
     kind: str
@@ -64,6 +65,7 @@ class Thing:
     parent: str = ""
     number: int = 0
     text: str = field(default="", compare=False)
+    personas: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def is_trashed(self) -> bool:

@@ -95,7 +95,9 @@ async def test_a_question_is_answered_and_not_spoken(services: Services, answer:
 async def test_a_topic_may_be_what_a_project_is_called(services: Services) -> None:
     for talk in (Conversing(services), Conversing(services)):
         assert "about" in await talk.told("I want a film and you write it")
-        events = await talk.say("dogs")
+        # Nobody can write here, so the words are asked for, too.
+        assert "What should be said about dogs?" in await talk.told("dogs")
+        events = await talk.say("Dogs like to play.")
         assert calls(events) == ["write_script"]
         assert next(e.arguments["topic"] for e in events if isinstance(e, ToolCalled)) == "dogs"
 

@@ -151,4 +151,7 @@ async def test_what_is_missing_is_said_before_anybody_is_asked(talk: Conversing)
 async def test_a_video_that_is_not_done_is_not_published(talk: Conversing) -> None:
     await connected(talk.services, "Sea School")
     await talk.say("Have Nova say: Not yet.")
+    assert "When the video “Not yet” is ready" in await talk.told("Publish it")
+    await talk.say("no")
+    await talk.say("cancel the video")
     assert failure(await talk.say("Publish it")).code == "publication.no_video"

@@ -286,11 +286,11 @@ async def test_all_failed_videos_are_offered_in_german(talk: Conversing) -> None
 
 
 async def test_a_german_topic_is_a_title_without_its_case(talk: Conversing) -> None:
-    assert "„Wasserkreislauf“" in await talk.told("mach einen Film über den wasserkreislauf")
+    assert "„Wasserkreislauf“" in await talk.told("schreib ein Skript über den wasserkreislauf")
 
 
 async def test_a_text_fills_the_scenes_that_were_just_made(talk: Conversing) -> None:
-    await talk.say("make a film about whales")
+    await talk.say("write a script about whales")
     question(await talk.say("use this text: Whales are big. Whales sing."))
     assert arguments(await talk.say("yes"))["text"] == "Whales are big. Whales sing."
 
@@ -312,13 +312,13 @@ async def test_no_it_is_no_presenter(talk: Conversing) -> None:
     ("topic", "first", "second", "drop"),
     [
         (
-            "make a film about whales with 4 scenes",
+            "write a script about whales with 4 scenes",
             "the text for scene 1 is: Whales are big.",
             "scene 2: Whales sing.",
             "scene 3 and 4 are not needed",
         ),
         (
-            "mach einen Film über Wale mit 4 Szenen",
+            "schreib ein Skript über Wale mit 4 Szenen",
             "text für szene 1: Wale sind groß.",
             "szene 2: Wale singen.",
             "szene 3 und 4 brauch ich nicht",

@@ -169,7 +169,7 @@ class ProjectEdited(ToolResult):
     scenes: tuple[SceneLine, ...] = ()
     version: int | None = None
     lost: bool = False
-    scene_id: str | None = Field(default=None, description="Of the scene that was added.")
+    scene_id: str | None = Field(default=None, description="Of the scene that was added, changed or moved.")
     trashed_project_id: str | None = Field(default=None, description="Of the project that is in the trash.")
 
     def presentation(self) -> Blocks:
@@ -367,7 +367,8 @@ async def _change_scene(context: ToolContext, request: EditProject) -> ProjectEd
     saved = await context.studio.versions.keep(project.id, "before a scene was changed")
     await context.studio.scenes.change(project.id, scene.id, SceneDraft(**fields))
     done = f"Scene {scene.position + 1} of “{project.title}” is changed."
-    return await _edited(context, project, done, version=saved.number)
+    edited = await _edited(context, project, done, version=saved.number)
+    return edited.model_copy(update={"scene_id": scene.id})
 
 
 async def _move_scene(context: ToolContext, request: EditProject) -> ProjectEdited:
@@ -387,7 +388,8 @@ async def _move_scene(context: ToolContext, request: EditProject) -> ProjectEdit
     saved = await context.studio.versions.keep(project.id, "before a scene was moved")
     await context.studio.scenes.reorder(project.id, order)
     done = f"Scene {scene.position + 1} of “{project.title}” is scene {index + 1} now."
-    return await _edited(context, project, done, version=saved.number)
+    edited = await _edited(context, project, done, version=saved.number)
+    return edited.model_copy(update={"scene_id": scene.id})
 
 
 async def _duplicate_scene(context: ToolContext, request: EditProject) -> ProjectEdited:

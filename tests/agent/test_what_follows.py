@@ -1,0 +1,232 @@
+"""Follows an offer, an order that waits for approval, or a failure with what strangers say next."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conversing import Conversing, calls
+from dialogue_stage import Dialogue, open_stage
+from test_strangers_wishes import WORLD as STUDIO
+
+from agent.events import BrainEvent, Text, ToolCalled
+
+WORLD: dict[str, Any] = {**STUDIO, "machines": ["atlas", "bolt"]}
+
+
+@pytest.fixture
+async def talk(tmp_path: Path) -> AsyncIterator[Conversing]:
+    async with open_stage(Dialogue("what follows", (), expected={}, world=WORLD), tmp_path) as stage:
+        yield Conversing(stage.services)
+
+
+async def say(talk: Conversing, *sentences: str) -> list[BrainEvent]:
+    """Returns the events of the last of several sentences."""
+    events: list[BrainEvent] = []
+    for sentence in sentences:
+        events = await talk.say(sentence)
+    return events
+
+
+def offer(events: list[BrainEvent]) -> str:
+    """Returns the words of a question; nothing was done for it."""
+    found = [one for one in events if isinstance(one, Text)]
+    assert found and found[-1].choices and calls(events) == [], events
+    return found[-1].text
+
+
+def words(events: list[BrainEvent]) -> str:
+    return "\n".join(one.text for one in events if isinstance(one, Text))
+
+
+def last_call(events: list[BrainEvent]) -> dict[str, Any]:
+    """Returns the arguments of the last call."""
+    called = [one for one in events if isinstance(one, ToolCalled)]
+    assert called, events
+    return {name: value for name, value in called[-1].arguments.items() if value is not None}
+
+
+@pytest.mark.parametrize(
+    "sentences",
+    [
+        (
+            "make a project called Science Week",
+            "add a scene that says welcome to you all",
+            "add a scene that says see you soon",
+        ),
+        ("Leg ein Projekt Science Week an", "füge eine Szene hinzu: eins", "füge eine Szene hinzu: zwei"),
+    ],
+    ids=["en", "de"],
+)
+@pytest.mark.parametrize("where", ["put it between the other two", "schieb sie dazwischen"])
+async def test_an_offered_scene_goes_between_two_others(
+    talk: Conversing, sentences: tuple[str, ...], where: str
+) -> None:
+    await say(talk, *sentences)
+    await talk.say("add a scene about safety, the text is goggles on please")
+    assert "after scene 1" in (question := offer(await talk.say(where))) or "nach Szene 1" in question
+    assert last_call(await talk.say("yes"))["after"] == "1"
+
+
+async def test_it_is_the_scene_that_was_added_or_moved_last(talk: Conversing) -> None:
+    await say(
+        talk,
+        "make a project called Science Week",
+        "add a scene that says welcome to you all",
+        "add a scene that says see you soon",
+    )
+    first = last_call(await talk.say("move it to the beginning"))
+    assert (first["scene"], first["to"]) == ("2", "first")
+    back = last_call(await talk.say("move it to the end"))
+    assert (back["action"], back["scene"], back["to"]) == ("move_scene", "1", "last")
+    assert "scene 2" in offer(await talk.say("delete it"))
+
+
+async def test_another_thing_takes_the_place_of_the_offered_one(talk: Conversing) -> None:
+    await say(talk, "show me all videos", "delete the second one")
+    assert "“Tides”" in offer(await talk.say("sorry, the third"))
+
+
+async def test_another_machine_takes_the_place_of_what_waits_for_approval(talk: Conversing) -> None:
+    await talk.say("drain bolt")
+    assert "atlas" in offer(await talk.say("no wait, i meant atlas"))
+    await talk.say("yes")
+    waiting = words(await talk.say("what waits for approval?"))
+    assert "atlas" in waiting and "bolt" not in waiting
+
+
+async def test_a_publication_that_waits_for_approval_keeps_its_day(talk: Conversing) -> None:
+    await talk.say("publish Tides on friday at 8")
+    at_nine = offer(await talk.say("hmm, make that 9"))
+    assert "Friday" in at_nine and "09:00" in at_nine
+    await talk.say("yes")
+    assert "1 request waits" in words(await talk.say("what waits for approval?"))
+
+
+async def test_what_is_looked_at_leaves_an_offer_open(talk: Conversing) -> None:
+    await say(talk, "show me Tides", "publish the done one unlisted", "who has to approve that?")
+    assert last_call(await talk.say("yes"))["privacy"] == "unlisted"
+
+
+async def test_what_is_looked_at_ends_the_offer_to_delete(talk: Conversing) -> None:
+    await say(talk, "show me all videos", "delete the third one")
+    assert calls(await say(talk, "show me Bridge", "yes")) == []
+
+
+@pytest.mark.parametrize("ends", ["cancel that request", "withdraw my request", "zieh die Anfrage zurück"])
+async def test_a_request_that_waits_is_withdrawn(talk: Conversing, ends: str) -> None:
+    await talk.say("publish Tides unlisted")
+    await talk.say(ends)
+    assert "Nothing waits" in await talk.told("what waits for approval?")
+
+
+async def test_a_video_in_work_is_published_once_it_is_done(talk: Conversing) -> None:
+    await talk.say("make a video where Milo says the shop opens at nine")
+    planned = offer(await talk.say("perfect, publish it tomorrow at noon"))
+    assert planned.startswith("When the video “The shop opens at nine” is ready")
+    other = offer(await talk.say("hm no make that friday"))
+    assert "on Friday" in other and "12:00" in other
+    [step] = last_call(await talk.say("ok yes"))["steps"]
+    assert step["when"]["becomes"] == "done"
+    assert step["calls"][0]["arguments"]["publish_at"][11:16] == "12:00"
+
+
+@pytest.mark.parametrize(
+    ("order", "change", "days"),
+    [
+        ("every monday at 8 make a video where Nova says good morning", "actually tuesday", ["tuesday"]),
+        ("every monday at 8 make a video where Nova says good morning", "no, every friday", ["friday"]),
+    ],
+)
+async def test_a_plan_for_a_day_gets_another_day(
+    talk: Conversing, order: str, change: str, days: list[str]
+) -> None:
+    await say(talk, order, change)
+    [step] = last_call(await talk.say("yes"))["steps"]
+    assert (step["when"]["days"], step["when"]["time"]) == (days, "08:00")
+
+
+async def test_what_is_not_wanted_is_not_done_by_a_later_yes(talk: Conversing) -> None:
+    await say(talk, "every monday at 8 make a video where Nova says good morning", "that is not what i want")
+    assert calls(await talk.say("yes")) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "change", "script"),
+    [
+        (
+            "make a video where Nova says the meeting is at 7",
+            "make it 7:30 instead",
+            "The meeting is at 7:30",
+        ),
+        ("make a video where Nova says we open on Monday", "make that Friday", "We open on Friday"),
+        (
+            "Mach ein Video, in dem Nova sagt: Wir öffnen am Montag",
+            "mach Freitag draus",
+            "Wir öffnen am Freitag",
+        ),
+        (
+            "make a video where Nova says hello everybody",
+            'no wait, add "My name is Nova" at the start',
+            "My name is Nova. Hello everybody",
+        ),
+        (
+            "make a video where Nova says hello everybody",
+            'add "See you." at the end',
+            "Hello everybody. See you.",
+        ),
+    ],
+)
+async def test_some_words_of_a_text_are_changed(
+    talk: Conversing, before: str, change: str, script: str
+) -> None:
+    await talk.say(before)
+    offer(await talk.say(change))
+    assert last_call(await talk.say("yes"))["script"] == script
+
+
+async def test_a_quality_is_no_number_of_the_text(talk: Conversing) -> None:
+    await talk.say("make a video where Nova says the meeting is at 7")
+    film = last_call(await talk.say("make it 480p"))
+    assert (film["script"], film["quality"]) == ("The meeting is at 7", "480p")
+
+
+async def test_the_same_with_two_presenters_is_two_videos(talk: Conversing) -> None:
+    await talk.say("Nova says welcome to the open day")
+    question = offer(await talk.say("now the same with Leo and Zuri"))
+    assert "with Leo" in question and "with Zuri" in question
+    assert "leave it" in words(await talk.say("cancel both"))
+
+
+@pytest.mark.parametrize("sentence", ["let the doctor say it", "now with the doctor", "let Mei say it"])
+async def test_another_presenter_may_be_called_by_the_role(talk: Conversing, sentence: str) -> None:
+    await talk.say("make a video with Nova: Good morning everyone")
+    assert last_call(await talk.say(sentence))["persona"] == "Mei"
+
+
+async def test_a_role_in_a_text_is_spoken(talk: Conversing) -> None:
+    film = last_call(await talk.say("make a video where Nova says the doctor is in"))
+    assert (film["persona"], film["script"]) == ("Nova", "The doctor is in")
+
+
+@pytest.mark.parametrize("failing", ["run the verify playbook on atlas", "scale the avatar job to 2"])
+async def test_after_a_failure_nothing_of_a_video_is_stopped(talk: Conversing, failing: str) -> None:
+    await talk.say(failing)
+    assert "show_render" not in calls(await talk.say("how is it going?"))
+    assert "cancel_render" not in calls(await talk.say("stop it"))
+
+
+async def test_a_machine_of_a_command_that_failed_is_spoken_of(talk: Conversing) -> None:
+    await talk.say("run uptime on atlas")
+    assert last_call(await talk.say("drain it"))["machine"] == "atlas"
+
+
+async def test_delete_it_asks_what_where_nothing_was_spoken_of(talk: Conversing) -> None:
+    assert "Which video?" in offer(await talk.say("delete it"))
+
+
+async def test_that_one_is_the_only_one_of_a_list(talk: Conversing) -> None:
+    await talk.say("how many videos are waiting?")
+    assert "“Museum”" in offer(await talk.say("put that one first"))
