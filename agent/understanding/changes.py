@@ -19,8 +19,8 @@ WHOLE = frozenset({
     "asks_scenes", "asks_who", "between", "calculates", "cancels_plans", "changes_words", "channels",
     "complains", "copies_scene", "corrects", "downloads_it", "ends_both", "films_it", "fixes_it",
     "for_whom", "forgets_it", "help_on", "how_much_longer", "instead_of", "is_about", "its_presenter",
-    "its_text", "lets_see", "new_machine", "other_name", "other_voice", "says_what", "sets_time",
-    "speaks_language", "speaks_scene", "swaps", "takes_back", "to_end", "to_start", "voice_of",
+    "its_text", "lets_see", "new_machine", "of_presenter", "other_name", "other_voice", "says_what",
+    "sets_time", "speaks_language", "speaks_scene", "swaps", "takes_back", "to_end", "to_start", "voice_of",
     "what_did_you_do", "what_do_you_mean", "what_is_this", "which_language", "who_in_scene", "who_is",
     "who_spoke", "why_do_you_ask", "withdraws", "words_of_scene",
 })  # fmt: skip

@@ -29,7 +29,7 @@ from agent.understanding.reader import Candidate
 from agent.understanding.rewording import correct_word, replace_words
 from agent.understanding.scenes import about_scene, copy_scene, swap_scenes
 from agent.understanding.sentence import quotations
-from agent.understanding.traits import speakers_of_last, video_by_trait
+from agent.understanding.traits import speakers_of_last, video_by_trait, videos_of_presenter
 from agent.understanding.versions import MOST_LOOK_WORDS, NEW_THING, Versions, instead
 from agent.understanding.video_requests import video_request, with_added_words
 from agent.understanding.when import patterns
@@ -93,6 +93,7 @@ class Corrections(Versions):
             or self._call_for_each(text)
             or self._other_version(text)
             or self._by_other_speaker(text)
+            or videos_of_presenter(self, text)
             or video_by_trait(self, text)
             or self._call_with_look(text)
             or self.film_with_title(text)

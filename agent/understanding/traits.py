@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
+
 from agent.understanding import changes, values
 from agent.understanding.changes import text_after_colon
 from agent.understanding.decision import Decision, ask_about
 from agent.understanding.dialogue import CallRecord
 from agent.understanding.groups import LISTED, STATES, state_in
 from agent.understanding.sentence import quotations
+from agent.understanding.tokens import tokenize
 from agent.understanding.turn import Turn
 from agent.understanding.world import IN_WORK, Thing, fold
 
-MOST_WORDS, MOST_CHOICES = 10, 5
+MOST_WORDS, MOST_LISTED_WORDS, MOST_CHOICES = 10, 8, 5
 
 
 def video_by_trait(turn: Turn, text: str) -> Decision | None:
@@ -38,6 +41,24 @@ def video_by_trait(turn: Turn, text: str) -> Decision | None:
         for one in found[:MOST_CHOICES]
     ]
     return ask_about("confirm" if len(calls) == 1 else "which", calls) if calls else None
+
+
+def videos_of_presenter(turn: Turn, text: str) -> Decision | None:
+    """Returns the call that lists the videos of a presenter, where videos were listed before: “and those with
+    Vera?”
+    """
+    calls = turn.dialogue.calls
+    if not calls or calls[-1].intent != "list_renders" or len(text.split()) > MOST_LISTED_WORDS:
+        return None
+    named = {one.thing.name for one in turn.world.mentions(tokenize(text)) if one.thing.kind == "persona"}
+    if len(named) != 1:
+        return None
+    [name] = named
+    if not changes.matches("of_presenter", re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "NAME", text)):
+        return None
+    state = {key: value for key, value in calls[-1].arguments.items() if key == "state"}
+    call = CallRecord("list_renders", {**state, "persona": name})
+    return Decision("calls", calls=(call,), about="trait")
 
 
 def speakers_of_last(turn: Turn) -> list[str]:

@@ -19,7 +19,7 @@ from agent.understanding.reader import Candidate, Reader
 from agent.understanding.references import OF_VIDEOS, is_bare
 from agent.understanding.slots import Filled
 from agent.understanding.tokens import tokenize
-from agent.understanding.world import DRAINING, Thing, World, fold
+from agent.understanding.world import DRAINING, SURE_NAME, Thing, World, fold
 
 _AMONG: Mapping[str, frozenset[str]] = {"project": frozenset({"project", "scene"})}
 """Kinds of things that were last spoken of, by the kind that “it” may be then."""
@@ -146,6 +146,8 @@ class Turn:
             del arguments["privacy"]
         if candidate.intent == "list_renders" and (state := state_in(text)) is not None:
             arguments["state"] = state
+        if candidate.intent == "list_renders" and (name := self._presenter_of_list(text)) is not None:
+            arguments["persona"] = name
         call = CallRecord(candidate.intent, arguments)
         script = str(arguments.get("script") or "")
         if "script" in candidate.loose and (shorter := changes.without_courtesy(script)) != script:
@@ -157,6 +159,12 @@ class Turn:
             # What it is about was shown, and not named.
             return ask_about("confirm", [call], (candidate,))
         return Decision("calls", calls=(call,), candidates=(candidate,))
+
+    def _presenter_of_list(self, text: str) -> str | None:
+        """Returns the one presenter whose videos shall be listed: “the ones with Milo”."""
+        named = [one.thing for one in self.world.mentions(tokenize(text)) if one.sureness >= SURE_NAME]
+        names = {one.name for one in named if one.kind == "persona"}
+        return names.pop() if len(names) == 1 and not values.matches("negation", text) else None
 
     def _scene_with_words(self, candidate: Candidate, arguments: Mapping[str, Any]) -> dict[str, Any] | None:
         """Returns the one scene that has words of the utterance: “move the helmet one to the end”."""

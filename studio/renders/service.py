@@ -170,12 +170,16 @@ class RenderService:
         return estimate_s(spec, self.run_durations, done) if isinstance(spec, RenderSpec) else None
 
     async def list(
-        self, *states: RenderState, project: str | None = None, limit: int = 50
+        self,
+        *states: RenderState,
+        project: str | None = None,
+        persona: str | None = None,
+        limit: int = 50,
     ) -> list[RenderView]:
-        """Returns videos in one of these states, or in any, newest first, without previews of scenes and
-        without those in the trash.
+        """Returns videos in one of these states, or in any, of a project or a presenter, newest first,
+        without previews of scenes and without those in the trash.
         """
-        criteria = RenderFilter(states=states, kinds=("video", "lipsync"), project=project)
+        criteria = RenderFilter(states=states, kinds=("video", "lipsync"), project=project, persona=persona)
         async with self.db.session() as session:
             rows = (await select_renders(session, criteria, PageRequest(limit))).items
             outputs = await Renders(session).outputs([row.id for row in rows])

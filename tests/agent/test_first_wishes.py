@@ -162,6 +162,14 @@ async def test_a_title_that_nobody_knows_is_not_the_newest_video(talk: Conversin
     assert calls(await talk.say(sentence)) == []
 
 
+@pytest.mark.parametrize("sentence", ["which videos are with Milo", "welche Videos sind von Milo"])
+async def test_the_videos_of_a_presenter_are_listed(talk: Conversing, sentence: str) -> None:
+    listed = words(await talk.say(sentence))
+    assert "Bridge" in listed and "Tides" not in listed
+    also = words(await talk.say("what about Vera"))
+    assert "Museum" in also and "Bridge" not in also
+
+
 async def test_a_video_is_renamed_by_its_title(talk: Conversing) -> None:
     question = offer(await talk.say("rename Tides to Ebb and Flow"))
     assert "“Tides”" in question and "“Ebb and Flow”" in question

@@ -247,14 +247,18 @@ class ListRenders(ToolRequest):
     state: Literal["done", "failed", "cancelled", "active"] | None = Field(
         default=None, description="Only those in this state; active: that wait or are being made."
     )
+    persona: str | None = Field(
+        default=None, max_length=80, description="Only those in which this presenter speaks: name or id."
+    )
 
 
 class RenderLines(ToolResult):
     renders: tuple[RenderLine, ...]
     state: str | None = Field(default=None, description="The state that was asked for.")
+    persona: str | None = Field(default=None, description="The id of the presenter that was asked for.")
 
     def presentation(self) -> Blocks:
-        if not self.renders and self.state is not None:
+        if not self.renders and (self.state is not None or self.persona is not None):
             return page("There are none. “Which videos are there?” shows all.")
         if not self.renders:
             return page("There are no videos yet. Say “Make a video where Nova says: Hello”.")
@@ -275,10 +279,11 @@ class RenderLines(ToolResult):
 @tool(Act("read", "render:read"))
 async def list_renders(context: ToolContext, request: ListRenders) -> RenderLines:
     """List the videos, newest first."""
+    persona = None if request.persona is None else persona_named(context, request.persona).id
     states = [] if request.state is None else [one for one in RenderState if _is_in(one, request.state)]
-    views = await context.studio.renders.list(*states, limit=request.limit)
+    views = await context.studio.renders.list(*states, persona=persona, limit=request.limit)
     lines = tuple(RenderLine.of(view, context.services.out_dir) for view in views)
-    return RenderLines(renders=lines, state=request.state)
+    return RenderLines(renders=lines, state=request.state, persona=persona)
 
 
 def _is_in(state: RenderState, name: str) -> bool:
