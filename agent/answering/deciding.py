@@ -20,7 +20,7 @@ from agent.turns.tool_call import ToolCaller
 from agent.understanding import NotUnderstood, Understanding
 from agent.understanding.agreement import NAMED, agreement, choose, exists
 from agent.understanding.asides import HOW
-from agent.understanding.changes import how_to, is_indirect, kind_of_voice, matches, replacement_in
+from agent.understanding.changes import how_to, is_indirect, kind_of_voice, look_of, matches, replacement_in
 from agent.understanding.decision import Decision
 from agent.understanding.dialogue import INSTEAD, SAME_TITLE, YES_OR_NO, CallRecord, Dialogue, Question
 from agent.understanding.doubt import confidence, signs
@@ -288,13 +288,16 @@ class DecidingTurn:
 
     def _is_unclear(self, exact: CallRecord) -> bool:
         """Returns whether the title of a project was read with the words behind it, “Harbour between Start
-        and End”, or a script retells what shall be spoken: “where Walter welcomes our guests”.
+        and End”, or is a look, “the project vertical”, or a script retells what shall be spoken: “where
+        Walter welcomes our guests”.
         """
         if is_indirect(self.utterance, str(exact.arguments.get("script") or "")):
             return True
         name = str(exact.arguments.get("project") or "").lower()
         titles = [one.name.lower() for one in self.world.of_kind("project") if one.name]
-        return name not in titles and any(name.startswith(f"{title} ") for title in titles)
+        if not name or name in titles or exists("project", name, self.world):
+            return False
+        return bool(look_of(name)) or any(name.startswith(f"{title} ") for title in titles)
 
     def _is_no_name(self, persona: object) -> bool:
         """Returns whether a presenter is called by words that no name has: “the first one”, “no, it”."""

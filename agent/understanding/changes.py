@@ -28,7 +28,7 @@ WHOLE = frozenset({
 UNBOUNDED = frozenset({
     "several_texts", "indirect", "how_to", "numbered", "greets", "ends_courteously", "ends_with_that",
     "opens", "denies_name", "leads_scene", "retitles", "named_scenes", "what_else", "by_role", "next_video",
-    "ends_instead", "ends_indirect",
+    "ends_instead", "ends_indirect", "plans_text",
 })  # fmt: skip
 """Patterns that say themselves where they begin and end; the others do at the ends of words."""
 LEAST_STATEMENT_WORDS = 5

@@ -16,6 +16,7 @@ from agent.understanding.plans import UnknownName, read_steps, steps_of_unlisted
 from agent.understanding.reader import Reader
 from agent.understanding.roles import with_names_for_roles
 from agent.understanding.utterance import Utterance
+from agent.understanding.video_requests import with_time_first
 from agent.understanding.when import asks_to_wait, waits_for_event, without_deadline
 from agent.understanding.world import World, fold
 
@@ -47,6 +48,7 @@ class Interpreter:
         if not any(char.isalnum() for char in utterance):
             return Decision("ask" if not utterance.strip() else "chat", about="empty")
         utterance = with_names_for_roles(changes.without_opening(utterance), world)
+        utterance = with_time_first(utterance, world, now)
         turn = Utterance(self.reader, world, dialogue, now)
         if (corrected := turn.on_earlier(utterance)) is not None:
             return corrected

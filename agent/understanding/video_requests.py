@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 
 from agent.understanding import changes
 from agent.understanding.decision import Decision, ask_about
@@ -12,6 +13,7 @@ from agent.understanding.sentence import quotations
 from agent.understanding.tokens import tokenize
 from agent.understanding.turn import Turn
 from agent.understanding.versions import instead
+from agent.understanding.when import conditions
 from agent.understanding.world import SURE_NAME, World
 
 MOST_ADDED_WORDS, MOST_TOPIC_WORDS, MOST_CHANGE_WORDS = 12, 20, 14
@@ -131,3 +133,25 @@ def renames_film(world: World, exact: CallRecord) -> Decision | None:
         return None
     film = kinds["render"]
     return ask_about("confirm", [CallRecord("make_render", {"video": film.id or film.name, "title": title})])
+
+
+def with_time_first(text: str, world: World, now: datetime) -> str:
+    """Returns an order whose time stands in front of a colon with that time first, as plans are read:
+    “schedule a video for Friday 9am: Nova says hello”, “plan: every day at 7 Nova says hello”.
+    """
+    found = changes.change_words().patterns["plans_text"].match(text)
+    if found is None:
+        return text
+    when, rest = ((found["when"] or found["when_de"]), text[found.end() :].strip())
+    if not when:
+        return rest if conditions(rest, now) else text
+    if not rest or not conditions(when, now):
+        return text
+    names = "|".join(re.escape(one.name) for one in world.of_kind("persona") if one.name)
+    says = changes.change_words().patterns["says"].pattern
+    line = re.match(rf"(?P<name>{names})\s*(?:{says})?\s*[:,]?\s+", rest, re.IGNORECASE) if names else None
+    is_german = found["when_de"] is not None
+    if line is None:
+        return f"{when} {'mach ein Video' if is_german else 'make a video'}: {rest}"
+    lead = "mach ein Video, in dem {} sagt" if is_german else "make a video where {} says"
+    return f"{when} {lead.format(line['name'])}: {rest[line.end() :]}"

@@ -125,9 +125,40 @@ async def test_the_scene_that_was_shown_is_changed(talk: Conversing) -> None:
     assert (found["scene"], found["persona"]) == ("2", "Leo")
 
 
-async def test_a_project_is_rendered_in_a_quality(talk: Conversing) -> None:
+@pytest.mark.parametrize("order", ["render it in 720p", "render the project vertical with captions"])
+async def test_a_project_is_rendered_with_a_look(talk: Conversing, order: str) -> None:
     await talk.say("show me the summer fair project")
-    assert calls(await talk.say("render it in 720p")) == ["edit_project", "make_render"]
+    assert calls(await talk.say(order)) == ["edit_project", "make_render"]
+
+
+@pytest.mark.parametrize(
+    ("order", "script", "clock"),
+    [
+        ("schedule a video for friday 9am: Nova says TGIF", "TGIF", "09:00"),
+        ("plan: every day at 7 Nova says Good morning team", "Good morning team", "07:00"),
+        ("plane ein Video für Freitag um 9: Nova sagt Endlich Wochenende", "Endlich Wochenende", "09:00"),
+    ],
+)
+async def test_the_time_of_a_plan_stands_in_front_of_its_words(
+    talk: Conversing, order: str, script: str, clock: str
+) -> None:
+    assert clock in offer(await talk.say(order))
+    [step] = last_call(await talk.say("yes"))["steps"]
+    assert step["calls"][0]["arguments"]["script"] == script
+
+
+@pytest.mark.parametrize(
+    "sentences",
+    [
+        ("zeig mir Tides", "mach davon eine version mit untertiteln"),
+        ("show me Tides", "make a version of it with captions"),
+        ("show me Tides", "nenn es um in Ebbe und Flut"),
+    ],
+)
+async def test_a_version_of_the_video_that_was_shown_is_offered(
+    talk: Conversing, sentences: tuple[str, ...]
+) -> None:
+    assert "Tides" in offer(await say(talk, *sentences))
 
 
 async def test_a_title_ends_before_what_follows(talk: Conversing) -> None:
