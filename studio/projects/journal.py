@@ -1,5 +1,5 @@
-"""Writes down what happens to a project as an event and, where somebody takes it away or brings it back, in
-the audit log; always in the transaction of the change.
+"""Writes down what happens to a project as an event and, where somebody copies it, takes it away or brings it
+back, in the audit log; always in the transaction of the change.
 """
 
 from __future__ import annotations
@@ -33,6 +33,14 @@ class ProjectJournal:
     async def record_creation(self, session: AsyncSession, project: Project) -> None:
         """Tells other pages of a new project."""
         await self._append(session, project, "project.created", {"revision": project.revision})
+
+    async def record_copy(self, session: AsyncSession, copy: Project, original: Project, by: str) -> None:
+        """Tells other pages of a copy, and the audit log who made it of which project."""
+        await self.record_creation(session, copy)
+        data = {"title": copy.title, "copy_of": original.id}
+        await self.audit.record(
+            session, AuditEntry("project.copied", by, copy.id, tenant=copy.tenant, data=data)
+        )
 
     async def record_change(self, session: AsyncSession, project: Project) -> None:
         """Counts a change of the project or its scenes, and tells other pages of it."""

@@ -48,6 +48,10 @@ class Projects(Repository[Project]):
         rows = await self._session.execute(select(Project.id, Project.title).where(Project.id.in_(ids)))
         return {row[0]: row[1] for row in rows}
 
+    async def titles_of_copies(self) -> Sequence[str]:
+        """Returns the titles that name a copy, also of those in the trash."""
+        return await self._all(select(Project.title).where(Project.title.contains(" (copy", autoescape=True)))
+
     async def page(self, criteria: ProjectFilter, request: PageRequest) -> Page[Project]:
         where = contains_words(
             criteria.q, Project.title, Project.subtitle, Project.slug, Project.description, Project.id

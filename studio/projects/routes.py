@@ -12,6 +12,7 @@ from studio.guards import CreateProjects, DeleteProjects, ReadProjects, UpdatePr
 from studio.projects.repository import ProjectFilter, ProjectSort
 from studio.projects.schemas import (
     ProjectChange,
+    ProjectCopy,
     ProjectDraft,
     ProjectSummary,
     ProjectView,
@@ -81,6 +82,14 @@ async def delete_project(
 async def restore_project(ref: str, studio: StudioDep, principal: UpdateProjects) -> ProjectView:
     """Takes it out of the trash, as it was."""
     return await studio.projects.restore(ref, by=principal.name)
+
+
+@router.post("/{ref}/copy", status_code=status.HTTP_201_CREATED)
+async def copy_project(
+    ref: str, studio: StudioDep, principal: CreateProjects, request: ProjectCopy | None = None
+) -> ProjectView:
+    """Another project with its scenes and looks. Versions, renders and links stay with the first."""
+    return await studio.projects.copy(ref, request or ProjectCopy(), principal)
 
 
 @router.get("/{ref}/versions")

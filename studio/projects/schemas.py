@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from soundstage.one_line import OneLine
 from studio.tags import Tags
 
+TITLE_CHARS = 200
 SLUG = r"^[a-z0-9][a-z0-9-]{0,78}$"
 
 
@@ -29,17 +30,25 @@ class Look(BaseModel, extra="forbid"):
 class ProjectDraft(Look):
     """Request for a new project. Without a slug one is derived from the title."""
 
-    title: OneLine = Field(min_length=1, max_length=200)
+    title: OneLine = Field(min_length=1, max_length=TITLE_CHARS)
     slug: str | None = Field(default=None, pattern=SLUG)
     subtitle: OneLine = Field(default="", max_length=400)
     description: str = Field(default="", max_length=20_000)
     tags: Tags = Field(default_factory=list, description="to find it by")
 
 
+class ProjectCopy(BaseModel, extra="forbid"):
+    """Without a title the copy of “Tides” is “Tides (copy)”, or the first of “Tides (copy 2)”, … that is
+    free.
+    """
+
+    title: OneLine | None = Field(default=None, min_length=1, max_length=TITLE_CHARS)
+
+
 class ProjectChange(BaseModel, extra="forbid"):
     """Only what is given changes."""
 
-    title: OneLine | None = Field(default=None, min_length=1, max_length=200)
+    title: OneLine | None = Field(default=None, min_length=1, max_length=TITLE_CHARS)
     slug: str | None = Field(default=None, pattern=SLUG)
     subtitle: OneLine | None = Field(default=None, max_length=400)
     description: str | None = Field(default=None, max_length=20_000)

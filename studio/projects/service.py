@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import count
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from policy import Principal
 from soundstage.blobs import BlobStore
 from soundstage.database import Database, utcnow
 from soundstage.errors import Conflict, NotFound
@@ -16,13 +19,17 @@ from studio.brands.service import brand_of
 from studio.projects.journal import ProjectJournal
 from studio.projects.models import Project
 from studio.projects.repository import ProjectFilter, Projects, Versions
-from studio.projects.schemas import Look, ProjectChange, ProjectDraft, ProjectView
+from studio.projects.schemas import TITLE_CHARS, Look, ProjectChange, ProjectCopy, ProjectDraft, ProjectView
 from studio.references.repository import References
 from studio.renders.media import check_media, hashes_in
+from studio.scenes.editing import hold_media
+from studio.scenes.models import SceneRow
 from studio.scenes.repository import Scenes
 from studio.slugs import slug_of
 
 LOOK_FIELDS = frozenset(Look.model_fields)
+_COPY = re.compile(r" \(copy(?: \d+)?\)$")
+_COPY_CHARS = len(" (copy 9999)")
 
 
 class ProjectService:
@@ -51,6 +58,17 @@ class ProjectService:
             project = await insert_project(session, draft, sizes)
             await self._journal.record_creation(session, project)
             return view_of(project)
+
+    async def copy(self, ref: str, request: ProjectCopy, principal: Principal) -> ProjectView:
+        """Makes another project with its words, looks and scenes. Versions, videos and all that was published
+        stay with the first. Raises Conflict `project.in_trash`, and Forbidden without `scene:create`.
+        """
+        principal.require("scene:create")
+        async with self._db.transaction() as session:
+            original = await editable_project(Projects(session), ref)
+            copy = await insert_copy(session, original, request.title)
+            await self._journal.record_copy(session, copy, original, principal.name)
+            return view_of(copy)
 
     async def change(self, ref: str, change: ProjectChange) -> ProjectView:
         """Raises `media.not_found` for music that is not here."""
@@ -117,6 +135,28 @@ async def insert_project(session: AsyncSession, draft: ProjectDraft, sizes: Mapp
     await projects.add(project)
     await hold_music(session, project, sizes)
     return project
+
+
+async def insert_copy(session: AsyncSession, original: Project, title: str | None) -> Project:
+    """Adds a project with the content and the scenes of another, which hold the same files."""
+    projects, scenes, references = Projects(session), Scenes(session), References(session)
+    title = title or _title_of_copy(original.title, await projects.titles_of_copies())
+    copy = await projects.add(
+        Project(
+            slug=await _free_slug(projects, title),
+            title=title,
+            subtitle=original.subtitle,
+            description=original.description,
+            tags=original.tags,
+            look=original.look,
+        )
+    )
+    await hold_music(session, copy, await references.sizes_of(owner_of(original)))
+    for scene in await scenes.of_project(original.id):
+        row = SceneRow(project_id=copy.id, position=scene.position, title=scene.title, body=scene.body)
+        await scenes.add(row)
+        await hold_media(references, row.id, await references.sizes_of(f"scene:{scene.id}"))
+    return copy
 
 
 async def update_project(
@@ -191,6 +231,16 @@ async def _refuse_taken(projects: Projects, slug: str) -> None:
     raise Conflict(
         "project.slug_taken", f"Another project{where} is already called {slug!r}.", "Choose another slug."
     )
+
+
+def _title_of_copy(title: str, taken: Sequence[str]) -> str:
+    """Returns the title with “(copy)” behind it, or with the first number that no other copy has; a copy of a
+    copy is one more of the first project.
+    """
+    name = _COPY.sub("", title)[: TITLE_CHARS - _COPY_CHARS].rstrip()
+    others = {one.casefold() for one in taken}
+    numbered = (f"{name} (copy{'' if number == 1 else f' {number}'})" for number in count(1))
+    return next(one for one in numbered if one.casefold() not in others)
 
 
 async def _free_slug(projects: Projects, title: str) -> str:

@@ -289,6 +289,17 @@ def test_projects_are_made_listed_and_deleted(cli: Cli, snapshot: SentenceSnapsh
     assert cli("projects", "list").out.strip() == snapshot("no_projects")
 
 
+def test_a_project_is_copied_under_a_free_title_or_the_one_that_is_named(cli: Cli) -> None:
+    slug = cli("projects", "create", "Tides", "--json").json["slug"]
+    ran = cli("projects", "copy", slug)
+    assert ran.code == 0 and ran.out.startswith("tides-copy (prj_") and "“Tides (copy)”" in ran.out
+    assert cli("projects", "copy", slug, "--title", "Ebb", "--json").json["slug"] == "ebb"
+    titles = [one["title"] for one in cli("projects", "list", "--json").json]
+    assert titles == ["Ebb", "Tides (copy)", "Tides"]
+    missing = cli("projects", "copy", "nothing")
+    assert missing.code == 1 and "project.not_found" in missing.err
+
+
 def test_personas_are_listed_with_what_is_wrong_with_a_file(cli: Cli, home: Path) -> None:
     (home / "personas" / "broken.yaml").write_text("id: broken\n")
     ran = cli("personas", "list")

@@ -1,4 +1,4 @@
-"""`soundstage projects`: list, make and delete projects."""
+"""`soundstage projects`: list, make, copy and delete projects."""
 
 from __future__ import annotations
 
@@ -37,6 +37,20 @@ def register(cli: typer.Typer) -> None:
         draft = {"title": title, "persona": persona}
         created = call_studio(lambda api: api.post("/api/projects", draft))
         printer.answer(created, f"{created['slug']} ({created['id']})")
+
+    @group.command()
+    def copy(
+        project: str,
+        title: Annotated[
+            str | None, typer.Option(help="Title of the copy; “… (copy)” where it is left out.")
+        ] = None,
+        as_json: JsonFlag = False,
+    ) -> None:
+        """Copy a project with its scenes and looks; its versions and videos stay with the first."""
+        printer = output(as_json)
+        path = f"/api/projects/{segment(project)}/copy"
+        copied = call_studio(lambda api: api.post(path, {"title": title}))
+        printer.answer(copied, f"{copied['slug']} ({copied['id']}), “{copied['title']}”")
 
     @group.command()
     def delete(project: str, as_json: JsonFlag = False) -> None:
