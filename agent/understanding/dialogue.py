@@ -48,6 +48,7 @@ ADDS_TO_LIST: Mapping[str, str] = {
     "write_script.film": "render",
     "cancel_render.delete": "render",
     "edit_project.create": "project",
+    "edit_project.copy": "project",
     "edit_project.delete": "project",
     "write_script.draft": "project",
 }
@@ -122,7 +123,7 @@ class Dialogue:
             if call.intent == "ansible":
                 last["run"] = str(call.arguments.get("run", "latest"))
                 kind = "run"
-            if call.intent in ("edit_project.create", "edit_project.rename"):
+            if call.intent in ("edit_project.create", "edit_project.copy", "edit_project.rename"):
                 last["project"] = str(call.arguments.get("title", "latest"))
                 kind = "project"
             if call.intent in ("create_persona.create", "create_persona.change") and call.arguments.get(

@@ -129,6 +129,8 @@ _REVERSED: Mapping[str, str] = {
     "memory.remember": "memory.forget",
     "ansible": "cancel_run",
     "edit_project.create": "edit_project.delete",
+    # With the ids of what it made, its project is the copy.
+    "edit_project.copy": "edit_project.delete",
     "triggers.create": "triggers.cancel",
     "cancel_render.delete": "trash.restore_video",
     "edit_project.delete": "trash.restore_project",
@@ -149,7 +151,7 @@ _CARRIED: Mapping[str, Sequence[str]] = {
 def reverse_of(call: CallRecord) -> list[CallRecord]:
     """Returns the call that takes another back; none where there is no such call."""
     tool, _, action = call.intent.partition(".")
-    if tool == "edit_project" and action not in ("create", "delete"):
+    if tool == "edit_project" and action not in ("create", "copy", "delete"):
         # After a renaming the project is found by its new title.
         project = call.arguments.get("title" if action == "rename" else "project")
         return [CallRecord("edit_project.restore", {"project": project} if project else {})]

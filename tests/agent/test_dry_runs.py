@@ -45,6 +45,7 @@ NOT_THERE: dict[str, tuple[dict[str, Any], str]] = {
     "write_script.draft": ({"topic": "tides", "persona": "nobody"}, "persona.not_found"),
     "write_script.film": ({"topic": "tides", "project": "none"}, "project.not_found"),
     "edit_project.create": ({"title": "Tides", "persona": "nobody"}, "persona.not_found"),
+    "edit_project.copy": ({"project": "none"}, "project.not_found"),
     "edit_project.rename": ({"project": "none", "title": "Ebb"}, "project.not_found"),
     "edit_project.change": ({"project": "none", "quality": "720p"}, "project.not_found"),
     "edit_project.add_scene": ({"project": "none", "script": "Hello"}, "project.not_found"),

@@ -73,6 +73,7 @@ UNLEARNED = frozenset({
     # Patterns read these (agent/understanding/asides.py) until the encoder is trained anew.
     "list_approvals",
     "edit_project.duplicate_scene",
+    "edit_project.copy",
 })  # fmt: skip
 """Intents that the reader does not learn."""
 

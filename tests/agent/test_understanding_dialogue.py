@@ -64,6 +64,10 @@ def test_a_call_closes_the_question() -> None:
             CallRecord("edit_project.restore", {"project": "Tides"}),
         ),
         (
+            CallRecord("edit_project.copy", {"project": "prj_copy", "title": "Ebb"}),
+            CallRecord("edit_project.delete", {"project": "prj_copy"}),
+        ),
+        (
             CallRecord("memory.remember", {"text": "doors at nine"}),
             CallRecord("memory.forget", {"about": "doors at nine"}),
         ),

@@ -44,11 +44,12 @@ from agent.writing.scenes import HEADING_CHARS
 from soundstage.errors import Invalid, NotFound
 from soundstage.one_line import OneLine
 from studio.brands.schemas import BrandView
-from studio.projects.schemas import ProjectChange, ProjectDraft, ProjectView
+from studio.projects.schemas import ProjectChange, ProjectCopy, ProjectDraft, ProjectView
 from studio.scenes.schemas import SceneDraft, SceneView
 
 Action = Literal[
     "create",
+    "copy",
     "rename",
     "change",
     "add_scene",
@@ -111,7 +112,7 @@ class EditProject(ToolRequest):
         default=None,
         min_length=1,
         max_length=200,
-        description="The name of a new project or scene, or the new name.",
+        description="The name of a new project, copy or scene, or the new name.",
     )
     scene: SceneRef | None = None
     script: str | None = Field(
@@ -195,6 +196,9 @@ async def _planned(context: ToolContext, request: EditProject) -> Plan:
     if request.action == "restore":
         await _version(context, project, request)
     match request.action:
+        case "copy":
+            title = "" if request.title is None else f" called “{request.title}”"
+            return Plan(changes=(change(f"Make a copy of it with {len(scenes)} scenes{title}", where),))
         case "delete":
             with_it = f"its versions and {len(scenes)} scenes"
             if not request.forever:
@@ -220,6 +224,7 @@ async def _planned(context: ToolContext, request: EditProject) -> Plan:
 @tool(
     {
         "create": Act("write", "project:create"),
+        "copy": Act("write", "project:create"),
         "rename": Act("write", "project:update"),
         "change": Act("write", "project:update"),
         "add_scene": Act("write", "scene:create", at_most={"script": 100000}),
@@ -253,10 +258,24 @@ async def _create(context: ToolContext, request: EditProject) -> ProjectEdited:
         )
     )
     done = f"The project “{project.title}” is there. Say “Add a scene where {persona.name} says: Hello”."
-    known = await context.studio.projects.list(MAX_PROJECTS)
-    if any(one.title.casefold() == project.title.casefold() and one.id != project.id for one in known):
-        done = f"{done} Another project is called so, too; this one is {project.slug}."
+    done = f"{done}{await _namesake(context, project)}"
     return ProjectEdited(project_id=project.id, project=project.title, done=done)
+
+
+async def _copy(context: ToolContext, request: EditProject) -> ProjectEdited:
+    original = await project_named(context, request.project)
+    named = ProjectCopy(title=request.title)
+    copy = await context.studio.projects.copy(original.id, named, context.principal)
+    done = f"The project “{copy.title}” is a copy of “{original.title}”.{await _namesake(context, copy)}"
+    return await _edited(context, copy, done)
+
+
+async def _namesake(context: ToolContext, project: ProjectView) -> str:
+    """Returns the sentence that tells a new project from another of its title; empty without one."""
+    known = await context.studio.projects.list(MAX_PROJECTS)
+    if all(one.title.casefold() != project.title.casefold() or one.id == project.id for one in known):
+        return ""
+    return f" Another project is called so, too; this one is {project.slug}."
 
 
 async def _rename(context: ToolContext, request: EditProject) -> ProjectEdited:
@@ -467,6 +486,7 @@ async def _named(context: ToolContext, request: EditProject) -> ProjectView:
 _ACTIONS: Mapping[str, Callable[[ToolContext, EditProject], Awaitable[ProjectEdited]]] = MappingProxyType(
     {
         "create": _create,
+        "copy": _copy,
         "rename": _rename,
         "change": _change,
         "add_scene": _add_scene,
