@@ -2,7 +2,7 @@
 import { i18n } from "@lingui/core";
 import { msg, plural, t } from "@lingui/core/macro";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { Link, useParams } from "@tanstack/react-router";
+import { Link, useNavigate, useParams } from "@tanstack/react-router";
 import { Suspense, useCallback, useEffect, useRef, useState } from "react";
 import { api, body, type Me, type Project, type ProjectState, type RenderPlan } from "../api/client";
 import { ProjectChange } from "../api/limits";
@@ -26,6 +26,7 @@ import { focusScript, SceneSection } from "./SceneSection";
 import { SpeakerPlaces } from "./SpeakerPlaces";
 import { fetchState } from "./save";
 import { secondsOf } from "./script";
+import { mayDuplicate, useDuplicate } from "./useDuplicate";
 import { type Editor, useEditor } from "./useEditor";
 import { useSpeech } from "./useSpeech";
 import "./create.css";
@@ -129,6 +130,12 @@ function Open({ state, me }: { state: ProjectState; me: Me }) {
   }, [doc.title]);
   const failed = editor.saveState === "failed";
   const { flush, undo, redo } = editor;
+  const navigate = useNavigate();
+  const duplicate = useDuplicate(
+    project.id,
+    (copy) => void navigate({ to: "/studio/p/$slug", params: { slug: copy.slug } }),
+    flush,
+  );
   const hasFailed = useRef(failed);
   hasFailed.current = failed;
   useEffect(() => {
@@ -197,6 +204,11 @@ function Open({ state, me }: { state: ProjectState; me: Me }) {
           >
             ↷
           </IconAction>
+          {mayDuplicate(me) && (
+            <IconAction label={t`Duplicate this project`} disabled={duplicate.isPending} onPress={() => duplicate.mutate()}>
+              ⧉
+            </IconAction>
+          )}
           <button type="button" onClick={() => setComparing(true)}>{t`Versions`}</button>
           {mayRender && (
             <button
@@ -223,6 +235,7 @@ function Open({ state, me }: { state: ProjectState; me: Me }) {
         </Suspense>
       )}
       {render.error && <ErrorNotice error={render.error} />}
+      {duplicate.error && <ErrorNotice error={duplicate.error} />}
       <PlanNotices plan={plan} doc={doc} />
       {narrow && (
         <PaneChoice

@@ -1,4 +1,4 @@
-/** Projects, the latest change first: open, rename, delete. */
+/** Projects, the latest change first: open, rename, duplicate, delete. */
 
 import { plural, t } from "@lingui/core/macro";
 import { Trans } from "@lingui/react/macro";
@@ -16,6 +16,7 @@ import { usePrincipal } from "../shell/me";
 import { pictureUrl } from "../videos/picture";
 import { lengthOf, when } from "../videos/words";
 import { Face } from "./PresenterPicker";
+import { mayDuplicate, useDuplicate } from "./useDuplicate";
 import { usePersonas } from "./usePersonas";
 import "./create.css";
 
@@ -93,6 +94,7 @@ function Card({ project, me, isBrief }: { project: ProjectSummary; me: Me; isBri
       void changed();
     },
   });
+  const duplicate = useDuplicate(project.id);
   return (
     <li className="card project">
       <span className="frame">
@@ -131,6 +133,12 @@ function Card({ project, me, isBrief }: { project: ProjectSummary; me: Me; isBri
               <span className="visually-hidden"> {project.title}</span>
             </button>
           )}
+          {mayDuplicate(me) && (
+            <button type="button" className="plain" disabled={duplicate.isPending} onClick={() => duplicate.mutate()}>
+              {t`Duplicate`}
+              <span className="visually-hidden"> {project.title}</span>
+            </button>
+          )}
           {me.permissions.includes("project:delete") && (
             <ConfirmedAction
               label={t`Delete`}
@@ -145,6 +153,7 @@ function Card({ project, me, isBrief }: { project: ProjectSummary; me: Me; isBri
           )}
         </div>
       )}
+      {duplicate.error && <ErrorNotice error={duplicate.error} />}
     </li>
   );
 }

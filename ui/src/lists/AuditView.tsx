@@ -47,6 +47,7 @@ const KINDS: Record<string, MessageDescriptor> = {
   "project.created": msg`created a project`,
   "project.changed": msg`changed a project`,
   "project.imported": msg`imported a project`,
+  "project.copied": msg`copied a project`,
   "project.deleted": msg`deleted a project`,
   "link.created": msg`shared a video by link`,
   "link.revoked": msg`revoked a shared link`,
