@@ -12,6 +12,7 @@ import { ErrorNotice, Reason } from "../kit/kit";
 import { lazyPart } from "../kit/part";
 import { useSingleMutation } from "../kit/useSingleMutation";
 import { useLive } from "../live/Live";
+import { Icon } from "../shell/Icon";
 import { usePrincipal } from "../shell/me";
 import { duration } from "../videos/words";
 import { formatOf } from "./boxes";
@@ -206,7 +207,7 @@ function Open({ state, me }: { state: ProjectState; me: Me }) {
           </IconAction>
           {mayDuplicate(me) && (
             <IconAction label={t`Duplicate this project`} disabled={duplicate.isPending} onPress={() => duplicate.mutate()}>
-              ⧉
+              <Icon name="copies" />
             </IconAction>
           )}
           <button type="button" onClick={() => setComparing(true)}>{t`Versions`}</button>

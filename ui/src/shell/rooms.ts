@@ -83,6 +83,7 @@ export const ICONS = {
   disk: "M4 5a6 2 0 0 1 12 0a6 2 0 0 1-12 0v10a6 2 0 0 0 12 0V5M4 10a6 2 0 0 0 12 0",
   bell: "M5 14V9a5 5 0 0 1 10 0v5zM3 14h14M9 17h2",
   search: "M9 4a5 5 0 0 1 0 10A5 5 0 0 1 9 4M13 13l4 4",
+  copies: "M4 4h9v9H4zM7 13v3h9V7h-3",
   more: "M5 10v0M10 10v0M15 10v0",
 } as const;
 
