@@ -87,6 +87,9 @@ class ProjectSummary(ProjectView):
     """
 
     scenes_total: int = 0
+    personas: list[str] = Field(
+        default=[], description="who speaks, in the order of the scenes; without scenes the project's"
+    )
     picture: str | None = None
     duration_ms: int | None = None
     video_at: datetime | None = None

@@ -138,20 +138,29 @@ class RenderList:
         return page.of(rows)
 
     async def summarize_projects(self, projects: Sequence[ProjectView]) -> list[ProjectSummary]:
-        """Returns them with the number of their scenes and their latest finished video."""
+        """Returns them with their number of scenes, who speaks in them, and their latest finished video."""
         ids = [project.id for project in projects]
         async with self._db.session() as session:
-            scenes = await Scenes(session).count_by_project(ids)
+            scenes: dict[str, list[Sequence[str | None]]] = {}
+            for project_id, speakers in await Scenes(session).speakers(ids):
+                scenes.setdefault(project_id, []).append(speakers)
             videos = {row.project_id: row for row in await Renders(session).latest_of_projects(ids)}
             outputs = await _outputs_by_render(session, videos.values())
             return [
                 ProjectSummary(
                     **project.model_dump(),
-                    scenes_total=scenes.get(project.id, 0),
+                    scenes_total=len(scenes.get(project.id, ())),
+                    personas=_personas_of(project, scenes.get(project.id, ())),
                     **_video_of(videos.get(project.id), outputs),
                 )
                 for project in projects
             ]
+
+
+def _personas_of(project: ProjectView, scenes: Sequence[Sequence[str | None]]) -> list[str]:
+    """Returns each who speaks once, in the order of the scenes."""
+    found = dict.fromkeys(one or project.persona for speakers in scenes for one in speakers)
+    return list(found) or [project.persona]
 
 
 async def _outputs_by_render(

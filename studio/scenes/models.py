@@ -13,8 +13,8 @@ from soundstage.database.tenants import TenantOwned
 
 
 class SceneRow(TenantOwned, Base):
-    """`body` is `schemas.SceneBody` as JSON: it is read and written whole, nothing asks for a part of it by
-    SQL.
+    """`body` is `schemas.SceneBody` as JSON: it is read and written whole; only lists of projects ask for its
+    personas by SQL.
     """
 
     __tablename__ = "scenes"

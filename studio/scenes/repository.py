@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, select
 
 from soundstage.database.repository import Repository
 from soundstage.database.tenants import bypass_tenant_filter
@@ -28,11 +28,16 @@ class Scenes(Repository[SceneRow]):
         )
         return [(project_id, title) for project_id, title in rows]
 
-    async def count_by_project(self, project_ids: Sequence[str]) -> dict[str, int]:
-        """Returns the number of scenes of those projects that have any."""
-        counts = select(SceneRow.project_id, func.count()).where(SceneRow.project_id.in_(project_ids))
-        rows = await self._session.execute(counts.group_by(SceneRow.project_id))
-        return {row[0]: row[1] for row in rows}
+    async def speakers(self, project_ids: Sequence[str]) -> Sequence[tuple[str, Sequence[str | None]]]:
+        """Returns the project and the personas of each scene of some projects, in their order; None is that
+        of the project.
+        """
+        host, guests = SceneRow.body["persona"].as_string(), SceneRow.body["speakers"]
+        columns = select(SceneRow.project_id, host, guests).where(SceneRow.project_id.in_(project_ids))
+        rows = await self._session.execute(
+            columns.order_by(SceneRow.position, SceneRow.created_at, SceneRow.id)
+        )
+        return [(row[0], (row[1], *(guest["persona"] for guest in row[2] or ()))) for row in rows]
 
     async def find_in(self, project_id: str, scene_id: str) -> SceneRow | None:
         return await self._session.scalar(

@@ -45,6 +45,21 @@ async def test_a_project_has_the_promised_fields(client: Any) -> None:
     assert again["slug"] == "optics-for-all-2"
 
 
+async def test_a_list_names_who_speaks_in_the_scenes_of_a_project(client: Any, project: str) -> None:
+    async def personas() -> list[str]:
+        [listed] = (await client.get("/api/projects")).json()
+        return list(listed["personas"])
+
+    assert await personas() == ["nova"], "without scenes that of the project"
+    guests = [{"persona": "vera"}, {"persona": "milo"}]
+    for persona, speakers in (("milo", []), ("zuri", guests), ("milo", [])):
+        await scene(client, project, "hi", persona=persona, speakers=speakers)
+    assert await personas() == ["milo", "zuri", "vera"]
+    await scene(client, project, "hi", position=0)
+    await client.patch(f"/api/projects/{project}", json={"persona": "mei"})
+    assert await personas() == ["mei", "milo", "zuri", "vera"]
+
+
 async def test_a_taken_slug_is_refused_and_a_title_without_latin_letters_works(
     client: Any, project: str
 ) -> None:

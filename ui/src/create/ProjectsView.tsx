@@ -79,11 +79,14 @@ export function ProjectsList({ me, limit }: { me: Me; limit?: number }) {
   );
 }
 
+const MAX_FACES = 3;
+
 /** `isBrief`: only what opens it. */
 function Card({ project, me, isBrief }: { project: ProjectSummary; me: Me; isBrief: boolean }) {
   const queries = useQueryClient();
   const [renaming, setRenaming] = useState(false);
-  const presenter = usePersonas().data?.find((one) => one.id === project.persona);
+  const presenters = usePersonas().data;
+  const speaking = project.personas.map((id) => ({ id, entry: presenters?.find((one) => one.id === id) }));
   const picture = pictureUrl({ picture: project.picture ?? null }, 320);
   const path = { ref: project.id };
   const changed = () => queries.invalidateQueries({ queryKey: ["projects"] });
@@ -98,7 +101,15 @@ function Card({ project, me, isBrief }: { project: ProjectSummary; me: Me; isBri
   return (
     <li className="card project">
       <span className="frame">
-        {picture ? <img src={picture} alt="" loading="lazy" /> : <Face entry={presenter} width={160} />}
+        {picture ? (
+          <img src={picture} alt="" loading="lazy" />
+        ) : (
+          <span className="speaking">
+            {speaking.slice(0, MAX_FACES).map((one) => (
+              <Face key={one.id} entry={one.entry} width={160} />
+            ))}
+          </span>
+        )}
         {project.duration_ms != null && <span className="length">{lengthOf(project.duration_ms)}</span>}
       </span>
       <div className="words">
@@ -117,7 +128,7 @@ function Card({ project, me, isBrief }: { project: ProjectSummary; me: Me; isBri
           </Link>
         )}
         <span className="quiet">
-          {presenter?.persona?.name ?? project.persona} ·{" "}
+          {speaking.map((one) => one.entry?.persona?.name ?? one.id).join(", ")} ·{" "}
           {t`${plural(project.scenes_total, { one: "# scene", other: "# scenes" })}`}
         </span>
         <span className="quiet">
