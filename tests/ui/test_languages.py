@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import httpx
 import pytest
+import yaml
 from playwright.sync_api import Page, expect
 from studio_page import PATIENCE_MS, REPOSITORY, Studio, Visit, Visiting, address, breaches
 
@@ -14,7 +16,7 @@ BUILT = REPOSITORY / "app" / "page" / "built"
 RAIL = [
     "Neues Video",
     "Projekte",
-    "Sprecher",
+    "Figuren",
     "Aussprache",
     "Medien",
     "Markenvorlagen",
@@ -35,6 +37,23 @@ def test_people_are_named_where_a_name_needs_no_case() -> None:
     named = [one for one in entries if "placeholder {0}: personWords(" in one]
     assert len(named) == 3
     assert [one for one in named if CASES.search(one.partition("msgstr")[2])] == []
+
+
+def test_presenters_have_one_german_name() -> None:
+    """That of the agent's replies."""
+    locales = REPOSITORY / "ui" / "src" / "locales"
+    entries = (locales / "de.po").read_text().split("\n\n")
+    texts = [one.partition("\nmsgstr")[2] for one in entries]
+    texts += json.loads((locales / "labels.de.json").read_text()).values()
+    assert [text for text in texts if re.search("Sprecher(?!notizen)|Persona", text)] == []
+    assert sum("Figur" in text for text in texts) > 20
+
+
+def test_each_role_of_a_presenter_that_comes_along_has_german_words() -> None:
+    source = (REPOSITORY / "ui" / "src" / "create" / "usePersonas.ts").read_text()
+    shipped = [yaml.safe_load(file.read_text()) for file in (REPOSITORY / "personas").glob("*.yaml")]
+    roles = {f"{one['id']}/{one['title']}" for one in shipped if one.get("title")}
+    assert roles == set(re.findall(r'^  "([a-z-]+/[^"]+)": msg', source, re.MULTILINE))
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +99,7 @@ def test_a_german_browser_gets_the_page_in_german(german: Visit, project: str) -
     expect(page.get_by_text("1 Szene · etwa 3 s")).to_be_visible()
     expect(page.get_by_role("button", name="Betonung")).to_be_visible()
     mood = page.get_by_label("Stimmung")
-    assert mood.locator("option").all_inner_texts()[:2] == ["Wie beim Sprecher", "neutral"]
+    assert mood.locator("option").all_inner_texts()[:2] == ["Wie die Figur", "neutral"]
     page = german.open("videos")
     expect(page.get_by_role("heading", name="Videos", exact=True)).to_be_visible(timeout=PATIENCE_MS)
     expect(page).to_have_title("Videos · Soundstage")
@@ -99,6 +118,12 @@ def test_a_german_conversation_begins_with_german_suggestions(german: Visit) -> 
         "Welche Maschinen gibt es?",
         "Merk dir, dass unser Kanal Tiefes Wasser heißt",
     ]
+
+
+def test_roles_of_presenters_are_german(german: Visit) -> None:
+    page = german.open("presenters")
+    fox = page.locator(".presenter-wall .words", has=page.get_by_role("heading", name="Finn"))
+    expect(fox.locator("p").first).to_have_text("Fuchs", timeout=PATIENCE_MS)
 
 
 def test_buttons_of_presenters_end_on_one_line(german: Visit) -> None:

@@ -2,7 +2,7 @@
 import { t } from "@lingui/core/macro";
 import { Modal } from "../kit/Modal";
 import { Face } from "./PresenterPicker";
-import { isTalkOnly, usable, usePersonas } from "./usePersonas";
+import { isTalkOnly, roleWords, usable, usePersonas } from "./usePersonas";
 
 interface Props {
   title: string;
@@ -29,7 +29,7 @@ export function PresenterDialog({ title, value, talks, onChange, onClose }: Prop
             >
               <Face entry={one} width={120} />
               <strong>{one.persona?.name}</strong>
-              <span className="quiet">{one.persona?.title}</span>
+              <span className="quiet">{roleWords(one)}</span>
             </button>
           </li>
         ))}

@@ -11,7 +11,7 @@ import { usePrincipal } from "../shell/me";
 import { ClonedVoices } from "../voices/ClonedVoices";
 import { HearButton } from "../voices/HearButton";
 import { Face } from "./PresenterPicker";
-import { isTalkOnly, PRESENTER, usePersonas, voiceWords } from "./usePersonas";
+import { isTalkOnly, PRESENTER, roleWords, usePersonas, voiceWords } from "./usePersonas";
 import "./create.css";
 
 const load = () => import("./NewPresenter");
@@ -73,7 +73,7 @@ function Words({ entry, me }: { entry: PersonaEntry; me: Me }) {
   return (
     <div className="words">
       <h2>{name}</h2>
-      {entry.persona?.title && <p>{entry.persona.title}</p>}
+      {entry.persona?.title && <p>{roleWords(entry)}</p>}
       {entry.persona?.face.kind === "vrm" && <AvatarWords face={entry.persona.face} />}
       {entry.persona && <p className="quiet">{t`Voice: ${voiceWords(entry)}`}</p>}
       {entry.persona && (

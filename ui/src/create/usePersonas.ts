@@ -36,6 +36,26 @@ export function faceUrl(entry: PersonaEntry | undefined, width: number): string 
   return entry?.imageUrl ? `${entry.imageUrl}&width=${WIDTHS.find((one) => one >= dense) ?? WIDTHS.at(-1)}` : undefined;
 }
 
+/** Of the presenters that come with Soundstage: words of others are theirs, in any language. */
+const ROLES: Record<string, MessageDescriptor> = {
+  "amina/Analyst": msg({ message: "Analyst", context: "role of a presenter" }),
+  "finn/Fox": msg({ message: "Fox", context: "role of a presenter" }),
+  "harjit/Engineer": msg({ message: "Engineer", context: "role of a presenter" }),
+  "leo/Student": msg({ message: "Student", context: "role of a presenter" }),
+  "mei/Doctor": msg({ message: "Doctor", context: "role of a presenter" }),
+  "milo/Explainer": msg({ message: "Explainer", context: "role of a presenter" }),
+  "nova/Presenter": msg({ message: "Presenter", context: "role of a presenter" }),
+  "vera/Newsreader": msg({ message: "Newsreader", context: "role of a presenter" }),
+  "walter/Storyteller": msg({ message: "Storyteller", context: "role of a presenter" }),
+  "zuri/Host": msg({ message: "Host", context: "role of a presenter" }),
+};
+
+/** The line below the name of a presenter. */
+export function roleWords({ id, origin, persona }: PersonaEntry): string {
+  const role = origin === "shipped" ? ROLES[`${id}/${persona?.title}`] : undefined;
+  return role ? i18n.t(role) : (persona?.title ?? "");
+}
+
 /** Of flite's voices: https://github.com/festvox/flite. */
 const FLITE_VOICES: Record<string, MessageDescriptor> = {
   slt: msg`woman`,
