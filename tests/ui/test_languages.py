@@ -10,6 +10,7 @@ import pytest
 import yaml
 from playwright.sync_api import Page, expect
 from studio_page import PATIENCE_MS, REPOSITORY, Studio, Visit, Visiting, address, breaches
+from waiting import eventually
 
 pytestmark = pytest.mark.browser
 BUILT = REPOSITORY / "app" / "page" / "built"
@@ -124,6 +125,29 @@ def test_roles_of_presenters_are_german(german: Visit) -> None:
     page = german.open("presenters")
     fox = page.locator(".presenter-wall .words", has=page.get_by_role("heading", name="Finn"))
     expect(fox.locator("p").first).to_have_text("Fuchs", timeout=PATIENCE_MS)
+
+
+@pytest.mark.parametrize("width", [390, 820])
+def test_tabs_fade_only_where_there_are_more(visiting: Visiting, width: int) -> None:
+    """At the last one nothing is beyond it, and where all are shown there is nothing at either end."""
+    visit = visiting(locale="de-DE", viewport={"width": width, "height": 844})
+    page = visit.open()
+    page.goto(f"{visit.url}/run/settings")
+    tabs = page.locator(".tabs")
+
+    def fades() -> list[bool]:
+        found = "(tabs, name) => parseFloat(getComputedStyle(tabs).getPropertyValue(name)) > 0"
+        return [tabs.evaluate(found, name) for name in ("--more-before", "--more-after")]
+
+    expect(page.locator(".tabs [aria-current]")).to_have_text("Konfiguration", timeout=PATIENCE_MS)
+    expect(page.locator(".tabs .count").first).to_be_visible(timeout=PATIENCE_MS)
+    eventually(lambda: fades() == [True, False], "no fade behind the last tab")
+    tabs.evaluate("tabs => { tabs.scrollLeft = 0 }")
+    eventually(lambda: fades() == [False, True], "a fade before the tabs that are beyond the edge")
+    page = visit.open("presenters")
+    expect(page.locator(".tabs [aria-current]")).to_have_text("Figuren", timeout=PATIENCE_MS)
+    if width > 800:
+        assert fades() == [False, False]
 
 
 def test_buttons_of_presenters_end_on_one_line(german: Visit) -> None:

@@ -33,7 +33,12 @@ export function Rail({ me, view, chatOpen, onChat, onPalette, onShortcuts }: Pro
   const tabs = useRef<HTMLDivElement>(null);
   // biome-ignore lint/correctness/useExhaustiveDependencies: another view is chosen
   useEffect(() => {
-    tabs.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+    const showChosen = () =>
+      tabs.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+    // At once, and when a count that comes later pushes the chosen one away.
+    const observer = new ResizeObserver(showChosen);
+    for (const room of tabs.current?.children ?? []) observer.observe(room);
+    return () => observer.disconnect();
   }, [view]);
   return (
     <header className="bar" data-room={view?.room}>
