@@ -47,6 +47,8 @@ OF_STUDIO = frozenset(
         "no_channel",
         "playbooks",
         "job_files",
+        "no_playbooks",
+        "no_job_files",
         "formats",
         "new_machine",
         "language",
@@ -201,7 +203,7 @@ class DecidingTurn:
             answered = self.answers.interpreter.answer(self.utterance, self.world, dialogue, _now())
             if answered is not None and question.choices and self._is_yes_of_others(answered):
                 return Decision("nothing", about="nothing")
-            is_open = question.missing or question.about in YES_OR_NO
+            is_open = question.missing or (question.about in YES_OR_NO and question.age == 0)
             ends = _cancels_nothing_named(parsed) or any(map(self._says, ("withdraws", "ends_both")))
             if is_open and question.about != "sure" and ends:
                 answered = Decision("decline", about="no")

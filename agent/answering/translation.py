@@ -96,6 +96,8 @@ class Translation:
         if isinstance(cell, StateLabel):
             word = self.words.get(cell.text or cell.state)
             return cell if word is None else cell.model_copy(update={"text": word})
+        if isinstance(cell, str):
+            return self.text(cell)
         if isinstance(cell, Link) and (quoted := self._in_quotes(cell.text)) is not None:
             return cell.model_copy(update={"text": quoted})
         return cell
@@ -154,7 +156,8 @@ def _pattern(template: str) -> re.Pattern[str]:
             parts.append(f"(?P={part})")
         else:
             seen.add(part)
-            parts.append(f"(?P<{part}>.+?)")
+            # A number is one word: “First, machines: …” begins with none.
+            parts.append(rf"(?P<{part}>[\w.]+)" if part == "number" else f"(?P<{part}>.+?)")
     return re.compile("".join(parts), re.DOTALL)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pydantic import Field
 
-from agent.presentation import Blocks, page, table
+from agent.presentation import Blocks, Inline, StateLabel, page, table
 from agent.tools.record import Act, ToolContext, ToolRequest, ToolResult, tool
 from soundstage.errors import NotFound
 from soundstage.health import Check, Level
@@ -31,8 +33,13 @@ class HealthAnswer(ToolResult):
             [check] = self.checks
             found = f"{check.name}: {check.found}."
             return page(found) if check.level is Level.GREEN else page(found, check.fix)
-        rows = [
-            [check.name, STATES[check.level], check.found, check.fix]
+        rows: list[Sequence[Inline]] = [
+            [
+                check.name,
+                StateLabel(state=str(check.level), text=STATES[check.level]),
+                check.found,
+                check.fix,
+            ]
             for check in self.checks
             if check.level is not Level.GREEN
         ]

@@ -22,6 +22,7 @@ MOST_HOW = 3
 MOST_APPROVAL_WORDS = 12
 NO_VIDEOS = frozenset({"machine", "run", "job"})
 """Kinds of things that take time, too: of those that were spoken of last."""
+_SENTENCE = re.compile(r"(?<=[.!?])\s+")
 _ADDRESSED = re.compile(r"\b(?:you|du|sie|ihr)\b", re.IGNORECASE)
 HOW = "how:"
 """In front of the intents that an answer explains."""
@@ -35,10 +36,13 @@ def about_conversation(turn: Turn, text: str) -> Decision | None:
         return subject
     if changes.matches("what_did_you_do", text):
         return Decision("chat", about="did")
-    if not turn.dialogue.calls and changes.matches("what_is_this", text):
+    last = _SENTENCE.split(text.strip())[-1]
+    if not turn.dialogue.calls and changes.matches("what_is_this", last):
         return Decision("chat", about="help")
     if (beside := _request_and_question(turn, text)) is not None:
         return beside
+    if changes.matches("jokes", text):
+        return Decision("chat", about="nothing")
     if changes.matches("which_language", text):
         return Decision("chat", about="language")
     if changes.matches("downloads_it", text):
@@ -88,9 +92,9 @@ def list_names(turn: Turn, text: str) -> Decision | None:
         names = [one.name for one in turn.world.of_kind("channel")]
         return Decision("chat", about="channels" if names else "no_channel", topic=", ".join(names))
     for about, (pattern, kind) in _LISTS.items():
-        names = list(dict.fromkeys(one.name for one in turn.world.of_kind(kind)))
-        if names and changes.matches(pattern, spoken):
-            return Decision("chat", about=about, topic=", ".join(names))
+        if changes.matches(pattern, spoken):
+            names = list(dict.fromkeys(one.name for one in turn.world.of_kind(kind)))
+            return Decision("chat", about=about if names else f"no_{about}", topic=", ".join(names))
     return None
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from agent.understanding import values
+from agent.understanding import changes, values
 from agent.understanding.candidates import missing, plain
 from agent.understanding.changes import SHORT_WORDS, text_after_colon
 from agent.understanding.corrections import Corrections, reports_speech, wants_both
@@ -66,7 +66,8 @@ class ChangedCalls(Corrections):
         last = proposed or self.dialogue.calls[-1]
         if last.intent in READS and self._names_other_kind(last.intent, text):
             return None
-        if values.asks(text) and last.intent not in READS:
+        asks = values.asks(text) or changes.matches("asks_about", text)
+        if asks and last.intent not in READS:
             # “What does the second one say?” changes nothing.
             return None
         if (last.intent in NEEDS_WORD or proposed is not None) and values.matches("negation", text):

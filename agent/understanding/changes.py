@@ -19,16 +19,17 @@ WHOLE = frozenset({
     "asks_scenes", "asks_who", "between", "calculates", "cancels_plans", "changes_words", "channels",
     "complains", "copies_scene", "corrects", "downloads_it", "ends_both", "films_it", "fixes_it",
     "for_whom", "forgets_it", "help_on", "how_much_longer", "instead_of", "is_about", "its_presenter",
-    "its_text", "lets_see", "new_machine", "of_presenter", "other_name", "other_voice", "says_what",
-    "sets_time", "speaks_language", "speaks_scene", "swaps", "takes_back", "to_end", "to_start", "voice_of",
-    "what_did_you_do", "what_do_you_mean", "what_is_this", "which_language", "who_in_scene", "who_is",
-    "who_spoke", "why_do_you_ask", "withdraws", "words_of_scene",
+    "its_text", "jokes", "lets_see", "new_machine", "of_presenter", "other_name", "other_voice",
+    "says_what", "sets_time", "speaks_language", "speaks_scene", "swaps", "takes_back", "to_end",
+    "to_start", "voice_of", "what_did_you_do", "what_do_you_mean", "what_is_this", "which_language",
+    "who_in_scene", "who_is", "who_spoke", "why_do_you_ask", "withdraws", "words_of_scene",
 })  # fmt: skip
 """Patterns that an utterance matches from its beginning to its end; the others are found within it."""
 UNBOUNDED = frozenset({
     "several_texts", "indirect", "how_to", "numbered", "greets", "ends_courteously", "ends_with_that",
     "opens", "denies_name", "leads_scene", "retitles", "named_scenes", "what_else", "by_role", "next_video",
-    "ends_instead", "ends_indirect", "plans_text",
+    "ends_instead", "ends_indirect", "plans_text", "labels_text", "before_words", "behind_topic",
+    "takes_name_back", "asks_about",
 })  # fmt: skip
 """Patterns that say themselves where they begin and end; the others do at the ends of words."""
 LEAST_STATEMENT_WORDS = 5
@@ -39,6 +40,11 @@ PACES = ("slowest", "slow", "normal", "fast", "fastest")
 LOOK = ("pace", "captions", "caption_size", "caption_place", "shape", "quality", "background")
 _NAME_SENTENCE = re.compile(r":\s+([^.!?:\n\"“„«]{2,80})[.!?]+\s+(?=[^\W\d_])")
 _IN_SCENE = re.compile(r"\s+in (?:the |der )?(?:(?:scene|szene) \w+|\w+ (?:scene|szene))\Z", re.IGNORECASE)
+_INFINITIVE = re.compile(
+    r"\b(um|ab|an|aus|auf|ein|zurück|hoch|hinzu|vor|weg|frei|fertig|durch|zusammen)zu(\w{4,}n)\b",
+    re.IGNORECASE,
+)
+"""“Umzubenennen”, behind “wären Sie so freundlich”."""
 _QUOTED = re.compile(r"\"[^\"]*\"|“[^”]*”|„[^“”]*[“”]|«[^»]*»")
 
 
@@ -235,6 +241,12 @@ def _phrases(found: Mapping[str, str]) -> list[str]:
     return sorted(phrases, key=len, reverse=True)
 
 
+def text_after_label(text: str) -> str | None:
+    """Returns a text without “the text is” in front of it; None without such words."""
+    found = change_words().patterns["labels_text"].match(text)
+    return None if found is None else text[found.end() :].strip() or None
+
+
 def also_that(text: str) -> str | None:
     """Returns what “also that …” goes on to tell."""
     found = change_words().patterns["also_that"].match(text)
@@ -302,7 +314,7 @@ def replacement_in(text: str) -> tuple[str, str] | None:
         old, new = (group for group in found.groups() if group)
         reverse = re.search(r"\b(?:instead of|in place of|rather than)\b", found[0])
         return (new, old) if reverse else (old, _IN_SCENE.sub("", new))
-    found = table["instead_of"].match(text)
+    found = table["instead_of"].match(table["before_words"].sub("", text))
     if found is not None:
         new, old = (group for group in found.groups() if group)
         return old, new
@@ -373,7 +385,7 @@ def without_opening(text: str) -> str:
     """Returns an order without “um, …”, “when you have a minute, …” and the like in front of it."""
     found = change_words().patterns["opens"].match(text)
     rest = "" if found is None else text[found.end() :].strip()
-    return rest if len(rest.split()) > 1 else text
+    return _INFINITIVE.sub(r"\1\2", rest) if len(rest.split()) > 1 else text
 
 
 def one_video_each(text: str) -> str | None:

@@ -26,7 +26,7 @@ from agent.understanding.dialogue import INSTEAD, CallRecord, Question
 from agent.understanding.intents import READS
 from agent.understanding.open_changes import with_other_offer
 from agent.understanding.reader import Candidate
-from agent.understanding.rewording import correct_word, replace_words
+from agent.understanding.rewording import correct_word, replace_like, replace_words
 from agent.understanding.scenes import about_scene, copy_scene, swap_scenes
 from agent.understanding.sentence import quotations
 from agent.understanding.traits import speakers_of_last, video_by_trait, videos_of_presenter
@@ -310,7 +310,13 @@ class Corrections(Versions):
         """Returns the call with some words of the text replaced: “change "teh" to "the"”, “no, on Friday”."""
         film = self.dialogue.film
         script = str(film.arguments.get("script") or "") if film is not None else ""
-        pair = changes.replacement_in(text)
+        pair, quoted = changes.replacement_in(text), quotations(text)
+        is_correction = pair is not None or changes.matches("corrects", text)
+        if is_correction and len(quoted) == 1 and (part := replace_like(script, quoted[0].text)) is not None:
+            # “It must be "Welcome to Casa Lupo", not at”.
+            return (
+                None if film is None else instead(replace(film, arguments={**film.arguments, "script": part}))
+            )
         if pair is not None:
             old, new = pair
             if film is not None and (fresh := replace_words(script, old, new)) is not None:
@@ -324,7 +330,7 @@ class Corrections(Versions):
             return None
         if not changes.matches("corrects", text) or changes.look_of(text):
             return None
-        if len(quoted := quotations(text)) == 1:
+        if len(quoted) == 1:
             return instead(CallRecord(film.intent, {**film.arguments, "script": quoted[0].text}))
         fresh = correct_word(script, text)
         if fresh is None:

@@ -28,7 +28,7 @@ from agent.understanding.labels import fields, has_other_label
 from agent.understanding.open_questions import Fit, fit_of, is_bare_choice
 from agent.understanding.reader import MOST_CHARS, Candidate
 from agent.understanding.references import is_bare, same_of
-from agent.understanding.scenes import about_scene, scenes_as_answer
+from agent.understanding.scenes import about_scene, scenes_as_answer, scenes_by_name, with_named_scenes
 from agent.understanding.sentence import quotations
 from agent.understanding.slots import FREE_TEXTS, Filled
 from agent.understanding.titles import choice_of_project
@@ -37,6 +37,7 @@ from agent.understanding.video_requests import topic_as_answer
 from agent.understanding.world import Thing, fold
 
 MOST_NAME_WORDS = 6
+_SENTENCES = re.compile(r"(?<=\w)[.!?…]+[\"”“]?\s+")
 SHORT_ANSWER_WORDS = 4
 LEAST_BUT_WORDS = 3
 """A shorter yes has no more to say."""
@@ -168,10 +169,14 @@ class FollowUp(ChangedCalls):
     def answer(self, question: Question, text: str, candidates: Sequence[Candidate]) -> Decision | None:
         """Returns the decision that an answer to the open question leads to; None for something else."""
         best = candidates[0]
+        if (apart := self._text_and_instruction(question, text)) is not None:
+            return apart
         if "script" in question.missing and changes.matches("for_whom", text):
             # Whom it is for is nothing that is spoken.
             return Decision("ask", about="missing", question=question)
-        if (scenes := scenes_as_answer(self, question, text) or topic_as_answer(question, text)) is not None:
+        named = scenes_by_name(self, text) if "script" in question.missing else None
+        scenes = named or scenes_as_answer(self, question, text) or topic_as_answer(question, text)
+        if scenes is not None:
             return scenes
         if about_scene(self, text) is not None:
             # “Scene 2: …” and “who speaks in scene 2?” are no text that was asked for.
@@ -211,10 +216,34 @@ class FollowUp(ChangedCalls):
         if fit is Fit.OTHER:
             return None
         answered = self._with_missing(question, text, best)
+        if answered is not None and answered.kind == "calls":
+            answered = with_named_scenes(answered.calls[0]) or answered
         if answered is None and set(question.missing) <= set(LOOK) and _may_be_look(text):
             # What a look may be is said in the question.
             return Decision("ask", about="missing", candidates=(best,), question=question)
         return self._text_or_order(answered, candidates, text) if fit is Fit.UNCLEAR else answered
+
+    def _text_and_instruction(self, question: Question, text: str) -> Decision | None:
+        """Returns the question whether the last sentence of a text says who speaks it or how it looks, and is
+        not spoken: “Plants drink water. Amina should say it, please”.
+        """
+        if _text_of(question) is None or quotations(text):
+            return None
+        ends = [one.end() for one in _SENTENCES.finditer(text.strip())]
+        if not ends:
+            return None
+        spoken, last = text.strip()[: ends[-1]].strip(), text.strip()[ends[-1] :].strip()
+        look: dict[str, Any] = dict(changes.look_of(last)) if changes.says_only_look(last) else {}
+        if (name := self._only_speaker(last.rstrip(" .!"))) is not None:
+            look["persona"] = name
+        slots = set(self.reader.slots.get(question.intent, ()))
+        if not look or not set(look) <= slots:
+            return None
+        slot = str(_text_of(question))
+        lead = changes.text_after_label(spoken) or spoken
+        apart = CallRecord(question.intent, {**question.arguments, slot: lead, **look})
+        whole = CallRecord(question.intent, {**question.arguments, slot: text.strip()})
+        return ask_about("unsure", (apart, whole))
 
     def _may_be_order(self, question: Question, text: str) -> bool:
         """Returns whether an answer that would be spoken as it is may be an order: it names a project or a
@@ -355,7 +384,7 @@ class FollowUp(ChangedCalls):
             if self._is_no_text(text, name):
                 return None
             if not quotations(text):
-                lead = values.text_after_lead(text)
+                lead = values.text_after_lead(text) or changes.text_after_label(text)
                 if lead is not None and changes.is_indirect(text, lead):
                     return Decision("ask", about="exact", candidates=(best,), question=question)
                 arguments = {**question.arguments, name: text.strip() if lead is None else lead}
@@ -365,7 +394,8 @@ class FollowUp(ChangedCalls):
             like_text = NAMED_LIKE_TEXT | (NAMES if free == "topic" else frozenset()) if free else frozenset()
             if plain(filled.arguments).keys() - like_text:
                 # It says something else, such as the format: that is noted, and the question stays.
-                return self.call_or_ask(Candidate(question.intent, arguments, 1.0, text), text)
+                noted = self.call_or_ask(Candidate(question.intent, arguments, 1.0, text), text)
+                return None if noted.kind == "calls" else noted
             if free is None or self._is_no_text(text, free):
                 return None
             arguments = {name: value for name, value in arguments.items() if name not in like_text}

@@ -14,7 +14,7 @@ from agent.understanding.dialogue import YES_OR_NO, CallRecord, Dialogue
 from agent.understanding.intents import READS, change_anything
 from agent.understanding.plans import UnknownName, read_steps, steps_of_unlisted
 from agent.understanding.reader import Reader
-from agent.understanding.roles import with_names_for_roles
+from agent.understanding.roles import with_names_for_roles, with_repair
 from agent.understanding.utterance import Utterance
 from agent.understanding.video_requests import with_time_first
 from agent.understanding.when import asks_to_wait, waits_for_event, without_deadline
@@ -48,7 +48,7 @@ class Interpreter:
         if not any(char.isalnum() for char in utterance):
             return Decision("ask" if not utterance.strip() else "chat", about="empty")
         utterance = with_names_for_roles(changes.without_opening(utterance), world)
-        utterance = with_time_first(utterance, world, now)
+        utterance = with_repair(with_time_first(utterance, world, now), world)
         turn = Utterance(self.reader, world, dialogue, now)
         if (corrected := turn.on_earlier(utterance)) is not None:
             return corrected

@@ -148,6 +148,9 @@ class Judgement(FollowUp):
 
 def may_be_meant(candidate: Candidate, text: str) -> bool:
     """Returns whether a text has a word of what destroys, where the candidate would, and does not deny it."""
+    if candidate.intent == "create_persona.delete" and changes.matches("forgets", text):
+        # “Forget Harjit” is about who shall speak.
+        return False
     pattern = NEEDS_WORD.get(candidate.intent)
     return pattern is None or (values.matches(pattern, text) and not _denial(pattern).search(text))
 

@@ -103,6 +103,10 @@ def _fit_of_speech(question: Question, text: str, best: Candidate, world: World)
         return Fit.ANSWER if changes.says_only_look(text) else Fit.OTHER
     if not ours and changes.matches("orders", text) and changes.matches("film_words", text):
         return Fit.UNCLEAR
+    is_request = text.rstrip().endswith("?") and changes.matches("requests", text)
+    if is_request and is_other and best.tool is not None and best.sureness >= SURE_QUESTION:
+        # “Could one publish it on Monday?” is said to us, and not to those who watch.
+        return Fit.OTHER if best.sureness >= SURE_INTENT else Fit.UNCLEAR
     if not ours and values.text_after_lead(text) is None and _ASKS_OF_SPEAKER.match(text):
         # “Can he wear a hat?” is about the presenter, and hardly what that one says.
         return Fit.UNCLEAR

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import re
 
+from rapidfuzz import fuzz
+
 from agent.understanding import values
 
+LIKE = 75.0
+"""From here on, of 100, words are like others."""
 _KINDS = ("weekdays", "months", "days", "ordinals")
 
 
@@ -15,6 +19,21 @@ def replace_words(script: str, old: str, new: str) -> str | None:
     if not old.strip() or not pattern.search(script):
         return None
     return pattern.sub(lambda match: _cased(new.strip(), match[0]), script)
+
+
+def replace_like(script: str, new: str) -> str | None:
+    """Returns a text with the words that are most like some others replaced by those: with “Welcome to Casa
+    Lupo” in place of “Welcome at Casa Lupo”. None where nothing is like them.
+    """
+    words, count = script.split(), len(new.split())
+    if not 1 < count <= len(words):
+        return None
+    parts = [" ".join(words[at : at + count]) for at in range(len(words) - count + 1)]
+    likest = max(parts, key=lambda part: fuzz.ratio(part.lower(), new.lower()))
+    if fuzz.ratio(likest.lower(), new.lower()) < LIKE or likest == new:
+        return None
+    ends = likest[-1] if likest[-1] in ".,;!?" and new[-1] not in ".,;!?" else ""
+    return script.replace(likest, f"{new}{ends}", 1)
 
 
 def _cased(new: str, old: str) -> str:

@@ -1,4 +1,4 @@
-"""Reads a presenter who is called by the role: “let the fox say it” is about Finn, Fox."""
+"""Reads presenters who are called by the role, “let the fox say it”, and names taken back at once."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import re
 
 from agent.understanding import changes
 from agent.understanding.sentence import quotations
-from agent.understanding.world import World
+from agent.understanding.tokens import tokenize
+from agent.understanding.world import SURE_NAME, World
 
-MOST_WORDS = 9
+MOST_WORDS, MOST_REPAIR_WORDS, MOST_REPAIRED_WORDS = 9, 4, 14
 _ROLE = "ROLE"
 """Where the patterns of `changes/*.yaml` have the roles."""
 
@@ -39,3 +40,23 @@ def with_names_for_roles(text: str, world: World) -> str:
 def _role(words: str) -> str:
     """Returns a role without its article."""
     return words.lower().partition(" ")[2]
+
+
+def with_repair(text: str, world: World) -> str:
+    """Returns a short order with the name that it ends with in place of the one of its kind that it takes
+    back: “and Vera instead of Mei. Or no, Harjit” is “and Harjit instead of Mei”.
+    """
+    found = changes.change_words().patterns["takes_name_back"].search(text)
+    if found is None or len(text.split()) > MOST_REPAIRED_WORDS or ":" in text or quotations(text):
+        return text
+    before, after = text[: found.start()], text[found.end() :].strip(" .!")
+    if len(after.split()) > MOST_REPAIR_WORDS:
+        return text
+    new = [one.thing for one in world.mentions(tokenize(after)) if one.sureness >= SURE_NAME]
+    if len({(one.kind, one.name) for one in new}) != 1:
+        return text
+    for old in (one.thing.name for one in world.mentions(tokenize(before)) if one.thing.kind == new[0].kind):
+        place = before.lower().find(old.lower())
+        if old != new[0].name and place >= 0:
+            return f"{before[:place]}{new[0].name}{before[place + len(old) :]}".rstrip(" .,;")
+    return text

@@ -21,6 +21,8 @@ LEAST_CREATES = 0.2
 """From here on words in front of the names of scenes ask for a project or a film."""
 TAKES_SCENES = FILMS | {"write_script.draft", "edit_project.create", ADD_SCENE}
 """Intents that numbered texts, or names of scenes, may answer or be the rest of."""
+SCENE_TITLES = "scene_titles"
+"""Of a project whose title is asked for: the names of its scenes. No argument of the tool."""
 _ENDS = {"to_end": "last", "to_start": "first"}
 _QUOTATION = ' "“”„«»'
 _LINK = re.compile(r"\s*[,;]\s*(?:(?:and|und)\s+)?|\s+(?:and|und)\s+", re.IGNORECASE)
@@ -74,11 +76,27 @@ def scenes_by_name(turn: Turn, text: str) -> Decision | None:
     else:
         title = plain(turn.fill_as("edit_project.create", head).arguments).get("title")
         project = str(title or named.get("title") or named.get("topic") or "").strip(_QUOTATION)
+        if not project:
+            question = Question(
+                "missing", "edit_project.create", {SCENE_TITLES: "\n".join(titles)}, ("title",)
+            )
+            return Decision("ask", about="missing", question=question, candidates=(best,))
         calls = [CallRecord("edit_project.create", {"title": project})]
     if not project:
         return None
     calls += [CallRecord(ADD_SCENE, {"project": project, "title": one}) for one in titles]
     return ask_about("confirm", calls, (best,), question="confirm_all")
+
+
+def with_named_scenes(call: CallRecord) -> Decision | None:
+    """Returns the question whether a project shall be made with the scenes named before its title."""
+    titles = str(call.arguments.get(SCENE_TITLES) or "").split("\n")
+    project = call.arguments.get("title")
+    if titles == [""] or not project:
+        return None
+    calls = [CallRecord(call.intent, {"title": project})]
+    calls += [CallRecord(ADD_SCENE, {"project": project, "title": one}) for one in titles]
+    return ask_about("confirm", calls, question="confirm_all")
 
 
 def scenes_as_answer(turn: Turn, question: Question, text: str) -> Decision | None:

@@ -114,6 +114,11 @@ class Turn:
                 arguments.pop("project", None)
         if candidate.intent == "change_machine.undrain" and (drained := self._only_drained(text)) is not None:
             arguments["machine"] = drained
+        if candidate.intent == "edit_project.add_scene" and not arguments.keys() & {"to", "before", "after"}:
+            order = changes.without_quotations(text)
+            if changes.matches("in_middle", order):
+                project = str(arguments.get("project") or self.dialogue.last.get("project", ""))
+                arguments["after"] = str(len(self.world.scenes_of(project)) // 2 or 1)
         if (renamed := self._video_with_title(candidate, arguments, text)) is not None:
             return renamed
         for group in missing(candidate.intent, arguments):

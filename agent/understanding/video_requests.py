@@ -14,7 +14,7 @@ from agent.understanding.tokens import tokenize
 from agent.understanding.turn import Turn
 from agent.understanding.versions import instead
 from agent.understanding.when import conditions
-from agent.understanding.world import SURE_NAME, World
+from agent.understanding.world import SURE_NAME, World, fold
 
 MOST_ADDED_WORDS, MOST_TOPIC_WORDS, MOST_CHANGE_WORDS = 12, 20, 14
 _SENTENCE_END = tuple(".!?…")
@@ -27,6 +27,7 @@ def video_request(turn: Turn, text: str) -> Decision | None:
         or _line_in_order(turn, text)
         or _several(turn, text)
         or _new_words_of_film(turn, text)
+        or _rename(turn, text)
     )
 
 
@@ -39,7 +40,10 @@ def topic_as_answer(question: Question, text: str) -> Decision | None:
         return None
     if len(text.split()) > MOST_TOPIC_WORDS:
         return None
-    topic = next(one for one in found.groups() if one).strip(" .!")
+    topic = (
+        changes.change_words().patterns["behind_topic"].sub("", next(one for one in found.groups() if one))
+    )
+    topic = topic.strip(" .!,;")
     looks = {name: value for name, value in question.arguments.items() if name not in ("project", "video")}
     return Decision(
         "calls", calls=(CallRecord("write_script.film", {**looks, "topic": topic}),), about="film"
@@ -119,6 +123,21 @@ def _new_words_of_film(turn: Turn, text: str) -> Decision | None:
     return Decision(
         "ask", about="missing", question=Question("missing", "make_render", arguments, ("script",))
     )
+
+
+def _rename(turn: Turn, text: str) -> Decision | None:
+    """Returns the question whether a video that is called by a compound shall get a title: “das Museumsvideo
+    in „Museumstag“ umbenennen”.
+    """
+    found = changes.change_words().patterns["renames_compound"].search(text)
+    if found is None:
+        return None
+    stem, title = (one for one in found.groups() if one)
+    forms = {fold(stem), fold(stem.removesuffix("s")), fold(stem.removesuffix("n"))}
+    film = next((one for one in turn.world.of_kind("render") if fold(one.name) in forms), None)
+    if film is None:
+        return None
+    return ask_about("confirm", [CallRecord("make_render", {"video": film.id, "title": title.strip()})])
 
 
 def renames_film(world: World, exact: CallRecord) -> Decision | None:

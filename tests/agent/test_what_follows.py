@@ -230,3 +230,77 @@ async def test_delete_it_asks_what_where_nothing_was_spoken_of(talk: Conversing)
 async def test_that_one_is_the_only_one_of_a_list(talk: Conversing) -> None:
     await talk.say("how many videos are waiting?")
     assert "“Museum”" in offer(await talk.say("put that one first"))
+
+
+@pytest.mark.parametrize(
+    ("answer", "persona", "script"),
+    [
+        ("The text is: Plants drink water. Amina should say it please", "Amina", "Plants drink water."),
+        (
+            "Plants drink water. Leaves catch light. With Milo, please",
+            "Milo",
+            "Plants drink water. Leaves catch light.",
+        ),
+    ],
+)
+async def test_who_speaks_a_text_is_no_sentence_of_it(
+    talk: Conversing, answer: str, persona: str, script: str
+) -> None:
+    await talk.say("I want a video")
+    first, _ = [one for one in await talk.say(answer) if isinstance(one, Text) and one.choices][-1].choices
+    film = last_call(await talk.say(first))
+    assert (film["persona"], film["script"]) == (persona, script)
+
+
+async def test_a_label_is_no_word_of_a_text(talk: Conversing) -> None:
+    await talk.say("i want make vidoe for my restaurnt")
+    assert last_call(await talk.say("text is Welcome at Casa Lupo."))["script"] == "Welcome at Casa Lupo."
+    part = offer(await talk.say('i see mistake, must be "Welcome to Casa Lupo", not at'))
+    assert "Welcome to Casa Lupo" in part
+
+
+async def test_a_request_is_not_spoken(talk: Conversing) -> None:
+    await talk.say("i want a video")
+    assert "make_render" not in calls(
+        await talk.say("Könnte man diese wohl am Montag um 10 Uhr auf YouTube veröffentlichen?")
+    )
+
+
+async def test_a_name_that_is_taken_back_at_once_is_not_meant(talk: Conversing) -> None:
+    await talk.say("make a video with Mei: Hello all of you")
+    assert last_call(await talk.say("and Vera instead of Mei. Or no, Harjit"))["persona"] == "Harjit"
+
+
+async def test_nobody_is_deleted_where_a_video_shall_be_as_it_was(talk: Conversing) -> None:
+    await say(talk, "make a video with Mei: Hello all of you", "now with Harjit")
+    assert calls(await talk.say("forget Harjit, leave it with Mei as it was")) == [
+        "cancel_render",
+        "retry_render",
+    ]
+
+
+async def test_names_of_scenes_wait_for_the_title_of_their_project(talk: Conversing) -> None:
+    await talk.say("Ich bin der Kassenwart vom Gartenverein und brauche ein Video für die Versammlung.")
+    await talk.say("Es soll ein Projekt mit drei Szenen werden: Begrüßung, Kassenbericht und Ausblick")
+    named = offer(await talk.say("Jahresbericht"))
+    assert "„Jahresbericht“" in named and "„Kassenbericht“" in named
+    await talk.say("ja")
+    assert last_call(await talk.say("jetzt bitte alles fertigstellen"))["project"]
+
+
+async def test_a_text_goes_into_no_project_that_was_not_named(talk: Conversing) -> None:
+    await talk.say("Dann ergänzen Sie beim Kassenbericht noch: Es bleibt ein Überschuss.")
+    assert calls(await talk.say("Und der Ausblick: Im Frühjahr bauen wir das neue Vereinshaus.")) == []
+
+
+async def test_a_polite_infinitive_orders(talk: Conversing) -> None:
+    named = offer(await talk.say("Wären Sie so freundlich, das Museumsvideo in „Museumstag“ umzubenennen?"))
+    assert "„Museum“" in named and "„Museumstag“" in named
+    planned = "Und wäre es möglich, jeden Freitag um 9 Uhr ein Video mit dem Text „Ade“ erstellen zu lassen?"
+    assert "am Freitag um 09:00" in offer(await talk.say(planned))
+
+
+@pytest.mark.parametrize("sentence", ["in 8K", "no!! of course not, I was only testing you"])
+async def test_what_nobody_can_do_or_means_does_nothing(talk: Conversing, sentence: str) -> None:
+    await talk.say("make a video saying hi")
+    assert calls(await talk.say(sentence)) == []
