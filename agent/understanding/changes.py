@@ -17,19 +17,20 @@ WHOLE = frozenset({
     "about_me", "also_is", "also_that", "another_thing", "asks_approver", "asks_backup", "asks_disk",
     "asks_empty", "asks_formats", "asks_job_files", "asks_made", "asks_memories", "asks_playbooks",
     "asks_scenes", "asks_who", "between", "calculates", "cancels_plans", "changes_words", "channels",
-    "complains", "copies_scene", "corrects", "downloads_it", "ends_both", "films_it", "fixes_it",
-    "for_whom", "forgets_it", "help_on", "how_much_longer", "instead_of", "is_about", "its_presenter",
-    "its_text", "jokes", "lets_see", "new_machine", "of_presenter", "other_name", "other_voice",
-    "says_what", "sets_time", "speaks_language", "speaks_scene", "swaps", "takes_back", "to_end",
-    "to_start", "voice_of", "what_did_you_do", "what_do_you_mean", "what_is_this", "which_language",
-    "who_in_scene", "who_is", "who_spoke", "why_do_you_ask", "withdraws", "words_of_scene",
+    "complains", "copies_project", "copies_scene", "corrects", "downloads_it", "ends_both", "films_it",
+    "fixes_it", "for_whom", "forgets_it", "help_on", "how_much_longer", "instead_of", "is_about",
+    "its_presenter", "its_text", "jokes", "lets_see", "new_machine", "of_presenter", "other_name",
+    "other_voice", "says_what", "sets_time", "speaks_language", "speaks_scene", "swaps", "takes_back",
+    "to_end", "to_start", "voice_of", "what_did_you_do", "what_do_you_mean", "what_is_this",
+    "which_language", "who_in_scene", "who_is", "who_spoke", "why_do_you_ask", "withdraws",
+    "words_of_scene",
 })  # fmt: skip
 """Patterns that an utterance matches from its beginning to its end; the others are found within it."""
 UNBOUNDED = frozenset({
     "several_texts", "indirect", "how_to", "numbered", "greets", "ends_courteously", "ends_with_that",
     "opens", "denies_name", "leads_scene", "retitles", "named_scenes", "what_else", "by_role", "next_video",
     "ends_instead", "ends_indirect", "plans_text", "labels_text", "before_words", "behind_topic",
-    "takes_name_back", "asks_about",
+    "takes_name_back", "copy_title", "asks_about",
 })  # fmt: skip
 """Patterns that say themselves where they begin and end; the others do at the ends of words."""
 LEAST_STATEMENT_WORDS = 5
@@ -59,6 +60,8 @@ class ChangeWords:
     cannot: Mapping[str, re.Pattern[str]]
     voices: Mapping[str, re.Pattern[str]]
     topics: Mapping[str, re.Pattern[str]]
+    roles: Mapping[str, str]
+    """The English role of a presenter by its word in another language."""
 
 
 @cache
@@ -69,10 +72,12 @@ def change_words() -> ChangeWords:
     cannot: dict[str, list[str]] = {}
     voices: dict[str, list[str]] = {}
     topics: dict[str, list[str]] = {}
+    roles: dict[str, str] = {}
     for data in read_folder("understanding/changes").values():
         for slot, some in data.pop("look").items():
             for value, sources in some.items():
                 look.setdefault(slot, {}).setdefault(value, []).extend(map(str, sources))
+        roles |= {str(word).lower(): str(role).lower() for role, word in data.pop("roles", {}).items()}
         for named, into in (("cannot", cannot), ("voices", voices), ("topics", topics)):
             for name, sources in data.pop(named).items():
                 into.setdefault(name, []).extend(map(str, sources))
@@ -89,6 +94,7 @@ def change_words() -> ChangeWords:
         {name: _compiled(some) for name, some in cannot.items()},
         {name: _compiled(some) for name, some in voices.items()},
         {name: _compiled(some) for name, some in topics.items()},
+        roles,
     )
 
 

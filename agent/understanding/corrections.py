@@ -27,7 +27,7 @@ from agent.understanding.intents import READS
 from agent.understanding.open_changes import with_other_offer
 from agent.understanding.reader import Candidate
 from agent.understanding.rewording import correct_word, replace_like, replace_words
-from agent.understanding.scenes import about_scene, copy_scene, swap_scenes
+from agent.understanding.scenes import about_scene, copy_project, copy_scene, swap_scenes
 from agent.understanding.sentence import quotations
 from agent.understanding.traits import speakers_of_last, video_by_trait, videos_of_presenter
 from agent.understanding.versions import MOST_LOOK_WORDS, NEW_THING, Versions, instead
@@ -82,6 +82,7 @@ class Corrections(Versions):
             or cancel_plans(self, text)
             or how_much_longer(self, text)
             or copy_scene(self, text)
+            or copy_project(self, text)
             or about_scene(self, text)
             or self._talk(text)
             or with_other_offer(self, text)

@@ -26,6 +26,7 @@ def with_names_for_roles(text: str, world: World) -> str:
         if one.text and not world.has(one.text) and not changes.is_kind(one.text):
             # Of two with one role, neither is meant alone.
             roles[one.text.lower()] = "" if one.text.lower() in roles else one.name
+    roles |= {word: roles.get(role, "") for word, role in changes.change_words().roles.items()}
     named = "|".join(re.escape(role) for role, name in roles.items() if name and role in text.lower())
     if not named:
         return text

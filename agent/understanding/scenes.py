@@ -14,7 +14,7 @@ from agent.understanding.turn import Turn
 from agent.understanding.world import SURE_NAME
 
 MOST_DROP_WORDS, MOST_HEADING_WORDS, MOST_TITLE_WORDS = 8, 12, 4
-MOST_TITLE, MOST_SPEAKER_WORDS = 60, 10
+MOST_TITLE, MOST_SPEAKER_WORDS, MOST_COPY_WORDS = 60, 10, 14
 ADD_SCENE, MOVE_SCENE = "edit_project.add_scene", "edit_project.move_scene"
 FILMS = frozenset({"make_render", "write_script.film"})
 LEAST_CREATES = 0.2
@@ -217,6 +217,25 @@ def copy_scene(turn: Turn, text: str) -> Decision | None:
     if to:
         arguments["to"] = "last" if to in ("end", "ende") else "first"
     return Decision("calls", calls=(CallRecord("edit_project.duplicate_scene", arguments),), about="copy")
+
+
+def copy_project(turn: Turn, text: str) -> Decision | None:
+    """Returns the call that copies a project, or the question which one: “mach eine Kopie vom Projekt”."""
+    match = changes.change_words().patterns["copies_project"].match(text)
+    if match is None or len(text.split()) > MOST_COPY_WORDS:
+        return None
+    named = [one.thing for one in turn.world.mentions(tokenize(text)) if one.sureness >= SURE_NAME]
+    titles = list(dict.fromkeys(one.name for one in named if one.kind == "project"))
+    project = titles[0] if len(titles) == 1 else turn.dialogue.last.get("project", "")
+    found = changes.change_words().patterns["copy_title"].search(text)
+    arguments = {} if found is None else {"title": next(one for one in found.groups() if one)}
+    if not project:
+        there = [one.name for one in turn.world.of_kind("project")][:MOST]
+        return ask_about(
+            "which", [CallRecord("edit_project.copy", {"project": one, **arguments}) for one in there]
+        )
+    call = CallRecord("edit_project.copy", {"project": project, **arguments})
+    return Decision("calls", calls=(call,), about="copy")
 
 
 def swap_scenes(turn: Turn, text: str) -> Decision | None:

@@ -161,6 +161,24 @@ async def test_a_version_of_the_video_that_was_shown_is_offered(
     assert "Tides" in offer(await say(talk, *sentences))
 
 
+@pytest.mark.parametrize(
+    ("sentence", "title"),
+    [
+        ("kopiere das Projekt Summer fair", None),
+        ("duplicate the summer fair project as Winter fair", "Winter fair"),
+        ("mach eine Kopie vom Projekt Summer fair namens Herbstfest", "Herbstfest"),
+    ],
+)
+async def test_a_project_is_copied(talk: Conversing, sentence: str, title: str | None) -> None:
+    copied = last_call(await talk.say(sentence))
+    assert (copied["action"], copied.get("title")) == ("copy", title)
+
+
+async def test_it_asks_which_project_shall_be_copied(talk: Conversing) -> None:
+    offer(await talk.say("mach eine Kopie vom Projekt"))
+    assert last_call(await talk.say("Summer fair"))["action"] == "copy"
+
+
 async def test_a_title_ends_before_what_follows(talk: Conversing) -> None:
     assert "What should be said?" in words(
         await talk.say("add a new scene to Summer fair between start and end")
