@@ -10,7 +10,7 @@ from typing import Any
 from rapidfuzz import fuzz, process
 
 from agent.answering.calls import change_project_first, prepare_record, undo_of, words_of, words_of_thing
-from agent.answering.deciding import UNWRITTEN, DecidingTurn
+from agent.answering.deciding import OF_CHANGES, UNWRITTEN, DecidingTurn
 from agent.answering.near_names import KIND_DELETED, deletions_like, rivals
 from agent.answering.planning import calls_of, with_words_of_now, words_of_plan
 from agent.events import Failure, Text
@@ -244,11 +244,21 @@ class AskingTurn(DecidingTurn):
         elif about != "unsure" and self.replies.has("ask", about):
             # What was offered is not what is wanted.
             self._closed |= about == "correction"
-            await self._say("ask", about)
+            name, values = self._about_last(about)
+            await self._say("ask", name, **values)
         elif about == "empty":
             await self._say("chat", "empty")
         else:
             await self.log.emit(self.translation.notice(not_understood(parsed)))
+
+    def _about_last(self, about: str) -> tuple[str, dict[str, str]]:
+        """Returns the question what shall be different in the video or project spoken of last."""
+        dialogue = self.state.dialogue
+        kind = "project" if dialogue.recent_kind == "scene" else dialogue.recent_kind
+        name = self._name_of(kind, dialogue.last.get(kind, ""))
+        if about not in OF_CHANGES - {"undo"} or kind not in ("render", "project") or not name:
+            return about, {}
+        return f"correction_of_{kind}", {"title": name}
 
     async def _ask_unknown(self, decision: Decision, question: Question) -> None:
         """Asks what an unknown name means; what other servers know is left to the tool, which tells more."""

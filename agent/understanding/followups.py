@@ -169,6 +169,8 @@ class FollowUp(ChangedCalls):
     def answer(self, question: Question, text: str, candidates: Sequence[Candidate]) -> Decision | None:
         """Returns the decision that an answer to the open question leads to; None for something else."""
         best = candidates[0]
+        if not quotations(text) and changes.cannot_do(text) == "quality":
+            return Decision("refuse", about="quality")
         if (apart := self._text_and_instruction(question, text)) is not None:
             return apart
         if "script" in question.missing and changes.matches("for_whom", text):

@@ -302,7 +302,9 @@ class Utterance(Judgement):
     def _perhaps_take_back(self, best: Candidate) -> Decision:
         """Returns the calls that take the last ones back, as a question where an utterance is not so sure."""
         found = self.take_back(best) if best.sureness >= SURE_UNDO else Decision("ask", about="undo")
-        if found.kind != "calls" or best.sureness >= SURE_KIND:
+        # “What did it look like before, upright? Then go back to that” may be about another one.
+        is_sure = best.sureness >= SURE_KIND and "?" not in best.text.rstrip(" ?")
+        if found.kind != "calls" or is_sure:
             return found
         return found.as_question("confirm_all", UNDO, about=found.about)
 

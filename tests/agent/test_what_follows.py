@@ -304,3 +304,19 @@ async def test_a_polite_infinitive_orders(talk: Conversing) -> None:
 async def test_what_nobody_can_do_or_means_does_nothing(talk: Conversing, sentence: str) -> None:
     await talk.say("make a video saying hi")
     assert calls(await talk.say(sentence)) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "title"), [("show me Tides", "Tides"), ("show me the summer fair project", "Summer fair")]
+)
+async def test_what_shall_be_different_is_inquired_by_name(talk: Conversing, before: str, title: str) -> None:
+    assert f"“{title}”" in words(await say(talk, before, "i don't like that"))
+
+
+async def test_going_back_behind_a_question_is_no_order(talk: Conversing) -> None:
+    await talk.say("make a video: The pool opens on the first of May")
+    assert calls(await talk.say("hmm what did it look like before, upright? then go back to that")) == []
+
+
+async def test_a_quality_that_nobody_makes_is_no_part_of_a_text(talk: Conversing) -> None:
+    assert calls(await say(talk, "mach ein Video", "na gut, dann mit dem Text: Hallo. Aber in 16K")) == []
