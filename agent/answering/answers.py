@@ -46,21 +46,12 @@ from agent.understanding.interpreter import Interpreter
 from agent.understanding.language import language_of
 from agent.understanding.open_questions import is_bare_choice
 from agent.understanding.reader import Reader
+from agent.understanding.references import KIND_OF_TOOL
 from agent.understanding.wording import EMPTY_LINE
 from policy import Principal
 from soundstage.database import utcnow
 from soundstage.errors import Invalid
 
-_KIND_OF_TOOL = {
-    "show_runs": "run",
-    "cancel_run": "run",
-    "ansible": "run",
-    "change_job": "job",
-    "job_logs": "job",
-    "ssh": "machine",
-    "change_machine": "machine",
-}
-"""What a call was about that came to nothing."""
 _VOICES = {True: "voice_high", False: "voice_low", None: "voice_own"}
 """The reply that says how high a voice is."""
 SURE_ENOUGH_TO_ASK = 0.6
@@ -479,7 +470,7 @@ def _after_failure(dialogue: Dialogue, call: CallRecord) -> Dialogue:
     """Returns the dialogue after a call that came to nothing: “it” is the machine or the run that it was
     about, and no video.
     """
-    kind = _KIND_OF_TOOL.get(call.intent.partition(".")[0])
+    kind = KIND_OF_TOOL.get(call.intent.partition(".")[0])
     spoken = dialogue.after_calls((call,))
     if kind is None:
         return dialogue

@@ -16,10 +16,16 @@ KINDS_OF_SLOT: Mapping[str, frozenset[str]] = {
 OF_VIDEOS = frozenset({"cancel_render", "retry_render", "publish_render"})
 OF_QUEUE = frozenset({"queue.front", "queue.back"})
 OF_FARM = frozenset({"machine", "job", "run"})
-ABOUT_FARM = frozenset(
-    {"show_runs", "cancel_run", "ansible", "change_job", "job_logs", "change_machine", "ssh"}
-)
-"""What the last call was about, also where it named nothing that is there: “show me the run. Stop it”."""
+KIND_OF_TOOL: Mapping[str, str] = {
+    "show_runs": "run",
+    "cancel_run": "run",
+    "ansible": "run",
+    "change_job": "job",
+    "job_logs": "job",
+    "ssh": "machine",
+    "change_machine": "machine",
+}
+"""What a call was about, also where it came to nothing: “show me the run. Stop it”."""
 LATEST = (None, "", "latest")
 LIKE: tuple[Mapping[str, tuple[str, str]], ...] = (
     {
@@ -52,7 +58,7 @@ def is_of_other_kind(intent: str, text: str, dialogue: Dialogue) -> bool:
     """Returns whether “it” may be something of the farm, and no video or project that a change leaves out."""
     last = dialogue.calls[-1].intent.partition(".")[0] if dialogue.calls else ""
     # A project has its video, and the tools say which.
-    is_farm = dialogue.recent_kind in OF_FARM or last in ABOUT_FARM
+    is_farm = dialogue.recent_kind in OF_FARM or last in KIND_OF_TOOL
     return intent not in READS and is_farm and is_bare(text)
 
 
