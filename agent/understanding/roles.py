@@ -44,8 +44,8 @@ def _role(words: str) -> str:
 
 
 def with_repair(text: str, world: World) -> str:
-    """Returns a short order with the name that it ends with in place of the one of its kind that it takes
-    back: “and Vera instead of Mei. Or no, Harjit” is “and Harjit instead of Mei”.
+    """Returns a short order with the presenter that it ends with in place of the one that it takes back: “and
+    Vera instead of Mei. Or no, Harjit” is “and Harjit instead of Mei”.
     """
     found = changes.change_words().patterns["takes_name_back"].search(text)
     if found is None or len(text.split()) > MOST_REPAIRED_WORDS or ":" in text or quotations(text):
@@ -53,11 +53,13 @@ def with_repair(text: str, world: World) -> str:
     before, after = text[: found.start()], text[found.end() :].strip(" .!")
     if len(after.split()) > MOST_REPAIR_WORDS:
         return text
-    new = [one.thing for one in world.mentions(tokenize(after)) if one.sureness >= SURE_NAME]
-    if len({(one.kind, one.name) for one in new}) != 1:
+    new = {one.thing for one in world.mentions(tokenize(after)) if one.sureness >= SURE_NAME}
+    if [one.kind for one in new] != ["persona"]:
+        # What is done to machines and videos is asked about.
         return text
-    for old in (one.thing.name for one in world.mentions(tokenize(before)) if one.thing.kind == new[0].kind):
+    [name] = (one.name for one in new)
+    for old in (one.thing.name for one in world.mentions(tokenize(before)) if one.thing.kind == "persona"):
         place = before.lower().find(old.lower())
-        if old != new[0].name and place >= 0:
-            return f"{before[:place]}{new[0].name}{before[place + len(old) :]}".rstrip(" .,;")
+        if old != name and place >= 0:
+            return f"{before[:place]}{name}{before[place + len(old) :]}".rstrip(" .,;")
     return text
