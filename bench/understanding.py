@@ -33,7 +33,8 @@ def main() -> int:
     grammar = Grammar.load()
     grammar.read_all()
     before, started = memory_mb(), time.process_time()
-    reader = load_reader()
+    # As by default: with the sentence model, where it is installed.
+    reader = load_reader(encoder=True)
     load_s = time.process_time() - started
     if reader is None:
         print("The reader is not trained; run .venv/bin/python -m agent.understanding.trained.")
