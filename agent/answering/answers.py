@@ -41,7 +41,7 @@ from agent.understanding.dialogue import (
     Effect,
     Question,
 )
-from agent.understanding.intents import DESTRUCTIVE, NEEDS_YES, READS
+from agent.understanding.intents import DESTRUCTIVE, MAKES_VIDEOS, NEEDS_YES, READS
 from agent.understanding.interpreter import Interpreter
 from agent.understanding.language import language_of
 from agent.understanding.open_questions import is_bare_choice
@@ -58,7 +58,6 @@ SURE_ENOUGH_TO_ASK = 0.6
 """From this sureness on words that may be somebody else's are asked back; from `CERTAIN` on, what reads is
 answered.
 """
-MAKES_VIDEOS = frozenset({"make_render", "write_script.film"})
 _LISTED: Mapping[str, tuple[tuple[str, str, str], ...]] = {
     "list_renders": (("renders", "render", "render_id"),),
     "list_machines": (("machines", "machine", "name"),),
@@ -201,10 +200,6 @@ class ReaderTurn(AskingTurn):
             dialogue = self.answers.interpreter.next_dialogue(dialogue, calls, self.world)
             for call, returned in completed:
                 dialogue = _with_result(dialogue, call, returned.result)
-                if call.intent == "write_script.film" and returned.result.get("render_id"):
-                    # “Slower” is about this film.
-                    film = CallRecord("make_render", {"project": returned.result["project_id"]})
-                    dialogue = replace(dialogue, film=film)
             state = replace(state, dialogue=dialogue, changes=self._changes() or state.changes)
             state = self._with_offer(state) or state.without_question()
         elif self._pending is None:
@@ -463,6 +458,9 @@ def _with_result(dialogue: Dialogue, call: CallRecord, result: Mapping[str, Any]
     elif last.get("project") != dialogue.last.get("project"):
         last.pop("scene", None)
     dialogue = replace(dialogue, last=last, recent_kind=kind)
+    if call.intent == "write_script.film" and result.get("render_id"):
+        # “Slower” is about this film.
+        dialogue = replace(dialogue, film=CallRecord("make_render", {"project": result["project_id"]}))
     return _with_list(dialogue, call.intent.partition(".")[0], result)
 
 

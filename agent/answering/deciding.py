@@ -143,11 +143,7 @@ class DecidingTurn:
 
     def _when_ready(self, decision: Decision) -> Decision:
         """Returns a decision to publish a video that is in work as the plan to do so once it is done."""
-        question, calls = decision.question, decision.calls if decision.kind == "calls" else ()
-        if question is not None and question.about in YES_OR_NO:
-            calls = question.choices
-        steps = steps_of_unfinished(calls, self.world)
-        return replace(decision, kind="plan", steps=steps, calls=calls, question=None) if steps else decision
+        return decision.as_plan(steps_of_unfinished(decision.proposed, self.world))
 
     def _with_voice(self, decision: Decision) -> Decision:
         """Returns the question who shall speak, where a call names a kind of voice and no presenter: “a video
@@ -204,7 +200,9 @@ class DecidingTurn:
             if answered is not None and question.choices and self._is_yes_of_others(answered):
                 return Decision("nothing", about="nothing")
             is_open = question.missing or (question.about in YES_OR_NO and question.age == 0)
-            ends = _cancels_nothing_named(parsed) or any(map(self._says, ("withdraws", "ends_both")))
+            ends = _cancels_nothing_named(parsed) or any(
+                matches(name, self.utterance) for name in ("withdraws", "ends_both")
+            )
             if is_open and question.about != "sure" and ends:
                 answered = Decision("decline", about="no")
             if answered is not None and (
@@ -316,9 +314,6 @@ class DecidingTurn:
         """Returns whether something was spoken of, and no video."""
         dialogue = self.state.dialogue
         return bool(dialogue.recent_kind) and not dialogue.last.get("render") and dialogue.question is None
-
-    def _says(self, pattern: str) -> bool:
-        return matches(pattern, self.utterance)
 
     def _asks_who_speaks(self) -> bool:
         """Returns whether “who speaks?” is about what was spoken of last."""

@@ -43,9 +43,9 @@ class ToolCaller:
         self._conversation = conversation
         self._number = turn.number
         self.completed: list[tuple[ToolCall, ToolReturned]] = []
+        """The calls of this turn that have returned, in order."""
         self.failed: ToolCall | None = None
         """The last call that raised an error."""
-        """The calls of this turn that have returned, in order."""
         self.has_begun_change = False
         """Whether a call of this turn that changes something was begun, however it ended."""
         self._last_render_id, self._last_project_id = turn.last_render_id, turn.last_project_id

@@ -28,6 +28,14 @@ HOW = "how:"
 """In front of the intents that an answer explains."""
 _LISTS = {"playbooks": ("asks_playbooks", "playbook"), "job_files": ("asks_job_files", "job")}
 """The answer that lists names, by its pattern and the kind of things."""
+_ANSWERS = {
+    "jokes": Decision("chat", about="nothing"),
+    "which_language": Decision("chat", about="language"),
+    "downloads_it": Decision("chat", about="help", topic=f"{HOW}file"),
+    "asks_formats": Decision("chat", about="formats"),
+    "new_machine": Decision("chat", about="new_machine"),
+}
+"""The answers that are always the same, by their pattern."""
 
 
 def about_conversation(turn: Turn, text: str) -> Decision | None:
@@ -41,16 +49,9 @@ def about_conversation(turn: Turn, text: str) -> Decision | None:
         return Decision("chat", about="help")
     if (beside := _request_and_question(turn, text)) is not None:
         return beside
-    if changes.matches("jokes", text):
-        return Decision("chat", about="nothing")
-    if changes.matches("which_language", text):
-        return Decision("chat", about="language")
-    if changes.matches("downloads_it", text):
-        return Decision("chat", about="help", topic=f"{HOW}file")
-    if changes.matches("asks_formats", text):
-        return Decision("chat", about="formats")
-    if changes.matches("new_machine", text):
-        return Decision("chat", about="new_machine")
+    for pattern, answer in _ANSWERS.items():
+        if changes.matches(pattern, text):
+            return answer
     if changes.matches("why_do_you_ask", text):
         return Decision("chat", about="why_asked", question=turn.dialogue.question)
     if (request := changes.how_to(text)) is not None:
@@ -105,9 +106,8 @@ def about_presenter(turn: Turn, text: str) -> Decision | None:
     about = next((one for one in ("voice_of", "who_is") if changes.matches(one, text)), None)
     if about is None:
         return None
-    named = [one.thing for one in turn.world.mentions(tokenize(text)) if one.thing.kind == "persona"]
-    is_one = len({one.name for one in named}) == 1
-    return Decision("chat", about=about, topic=named[0].id) if is_one else None
+    speaker = turn.speaker_in(text)
+    return None if speaker is None else Decision("chat", about=about, topic=speaker.id)
 
 
 def help_on(text: str) -> Decision | None:

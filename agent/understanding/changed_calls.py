@@ -15,11 +15,11 @@ from agent.understanding.dialogue import FOCUS_SLOTS, INSTEAD, CallRecord
 from agent.understanding.intents import NEEDS_WORD, READS
 from agent.understanding.open_changes import with_new_time
 from agent.understanding.reader import Candidate
+from agent.understanding.scenes import ADD_SCENE
 from agent.understanding.sentence import quotations
 from agent.understanding.slots import FIXED, FREE_TEXTS, Filled
 from agent.understanding.world import Thing
 
-ADD_SCENE = "edit_project.add_scene"
 _TWINS = {
     "machine": "machines",
     "machines": "machine",

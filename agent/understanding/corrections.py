@@ -24,7 +24,7 @@ from agent.understanding.changes import text_after_colon
 from agent.understanding.decision import SURE_OTHER, Decision, ask_about
 from agent.understanding.dialogue import INSTEAD, CallRecord, Question
 from agent.understanding.intents import READS
-from agent.understanding.open_changes import with_other_offer
+from agent.understanding.open_changes import MOST_CORRECTION_WORDS, with_other_offer
 from agent.understanding.reader import Candidate
 from agent.understanding.rewording import correct_word, replace_like, replace_words
 from agent.understanding.scenes import about_scene, copy_project, copy_scene, swap_scenes
@@ -34,7 +34,6 @@ from agent.understanding.versions import MOST_LOOK_WORDS, NEW_THING, Versions, i
 from agent.understanding.video_requests import video_request, with_added_words
 from agent.understanding.when import patterns
 
-MOST_CORRECTION_WORDS = 7
 LEAST_TEXT_WORDS = 4
 MOST_TALK_WORDS = 24
 ORDERED = frozenset({"length", "volume"})
@@ -217,8 +216,10 @@ class Corrections(Versions):
         """Returns the video of the project that was spoken of last: “render it”."""
         project = self.dialogue.last.get("project")
         is_recent = self.dialogue.recent_kind in ("project", "scene")
+        if not project or not is_recent:
+            return None
         order, look = _order_with_look(text)
-        if not project or not is_recent or not changes.matches("films_it", order):
+        if not changes.matches("films_it", order):
             return None
         call = CallRecord("make_render", {"project": project, **look})
         return Decision("calls", calls=(call,), about="film")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from agent.understanding.dialogue import CallRecord, Question
+from agent.understanding.dialogue import YES_OR_NO, CallRecord, Question
 from agent.understanding.plans import Step
 from agent.understanding.reader import Candidate
 
@@ -52,6 +52,17 @@ class Decision:
     topic: str = ""
     steps: tuple[Step, ...] = ()
     """Of a plan: what is done when; none where it could not be read. `calls` has them all."""
+
+    @property
+    def proposed(self) -> tuple[CallRecord, ...]:
+        """Returns the calls that are made, or that a question waits with for a yes."""
+        if self.question is not None and self.question.about in YES_OR_NO:
+            return self.question.choices
+        return self.calls if self.kind == "calls" else ()
+
+    def as_plan(self, steps: tuple[Step, ...]) -> Decision:
+        """Returns the plan to make the proposed calls in these steps; without steps, the decision itself."""
+        return replace(self, kind="plan", steps=steps, calls=self.proposed, question=None) if steps else self
 
     def as_question(self, question: str, subject: str = "", *, about: str = "confirm") -> Decision:
         """Returns the question whether the calls shall be made."""

@@ -8,10 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from agent.understanding import changes, values
-from agent.understanding.candidates import (
-    SENTENCE_END,
-    plain,
-)
+from agent.understanding.candidates import SENTENCE_END, plain
 from agent.understanding.changed_calls import ChangedCalls
 from agent.understanding.changes import LOOK, SHORT_WORDS, text_after_colon
 from agent.understanding.corrections import wants_both

@@ -83,6 +83,7 @@ SHOWS: Mapping[str, tuple[str, str]] = {
 
 TEXTS_OF: Mapping[str, str] = {"make_render": "script", "edit_project.add_scene": "script"}
 """The argument that is spoken, of intents that make one thing of one text."""
+MAKES_VIDEOS = frozenset({"make_render", "write_script.film"})
 
 DESTRUCTIVE = frozenset({
     "cancel_render.delete", "edit_project.delete", "create_persona.delete", "change_machine.retire",

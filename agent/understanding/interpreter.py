@@ -7,9 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from agent.understanding import changes
-from agent.understanding.decision import (
-    Decision,
-)
+from agent.understanding.decision import Decision
 from agent.understanding.dialogue import YES_OR_NO, CallRecord, Dialogue
 from agent.understanding.intents import READS, change_anything
 from agent.understanding.plans import UnknownName, read_steps, steps_of_unlisted
@@ -126,11 +124,7 @@ class Interpreter:
 
 def _planned(decision: Decision) -> Decision:
     """Returns a decision on a publication as a plan, where this studio has to wait for its time."""
-    calls = decision.calls if decision.kind == "calls" else ()
-    if decision.question is not None and decision.question.about in YES_OR_NO:
-        calls = decision.question.choices
-    steps = steps_of_unlisted(calls)
-    return replace(decision, kind="plan", steps=steps, calls=calls, question=None) if steps else decision
+    return decision.as_plan(steps_of_unlisted(decision.proposed))
 
 
 def _is_spoken(greeting: str, decision: Decision) -> bool:

@@ -47,8 +47,10 @@ def with_repair(text: str, world: World) -> str:
     """Returns a short order with the presenter that it ends with in place of the one that it takes back: “and
     Vera instead of Mei. Or no, Harjit” is “and Harjit instead of Mei”.
     """
+    if len(text.split()) > MOST_REPAIRED_WORDS or ":" in text or quotations(text):
+        return text
     found = changes.change_words().patterns["takes_name_back"].search(text)
-    if found is None or len(text.split()) > MOST_REPAIRED_WORDS or ":" in text or quotations(text):
+    if found is None:
         return text
     before, after = text[: found.start()], text[found.end() :].strip(" .!")
     if len(after.split()) > MOST_REPAIR_WORDS:

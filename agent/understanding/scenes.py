@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from agent.understanding import changes, values
 from agent.understanding.candidates import plain
 from agent.understanding.decision import Decision, ask_about
 from agent.understanding.dialogue import CallRecord, Question
 from agent.understanding.groups import MOST, group_in
+from agent.understanding.intents import MAKES_VIDEOS
+from agent.understanding.several_things import MOST_TITLE
 from agent.understanding.tokens import tokenize
 from agent.understanding.turn import Turn
 from agent.understanding.world import SURE_NAME
 
 MOST_DROP_WORDS, MOST_HEADING_WORDS, MOST_TITLE_WORDS = 8, 12, 4
-MOST_TITLE, MOST_SPEAKER_WORDS, MOST_COPY_WORDS = 60, 10, 14
+MOST_SPEAKER_WORDS, MOST_COPY_WORDS = 10, 14
 ADD_SCENE, MOVE_SCENE = "edit_project.add_scene", "edit_project.move_scene"
-FILMS = frozenset({"make_render", "write_script.film"})
 LEAST_CREATES = 0.2
 """From here on words in front of the names of scenes ask for a project or a film."""
-TAKES_SCENES = FILMS | {"write_script.draft", "edit_project.create", ADD_SCENE}
+TAKES_SCENES = MAKES_VIDEOS | {"write_script.draft", "edit_project.create", ADD_SCENE}
 """Intents that numbered texts, or names of scenes, may answer or be the rest of."""
 SCENE_TITLES = "scene_titles"
 """Of a project whose title is asked for: the names of its scenes. No argument of the tool."""
@@ -84,7 +86,7 @@ def scenes_by_name(turn: Turn, text: str) -> Decision | None:
         calls = [CallRecord("edit_project.create", {"title": project})]
     if not project:
         return None
-    calls += [CallRecord(ADD_SCENE, {"project": project, "title": one}) for one in titles]
+    calls += _added(project, "title", titles)
     return ask_about("confirm", calls, (best,), question="confirm_all")
 
 
@@ -94,8 +96,7 @@ def with_named_scenes(call: CallRecord) -> Decision | None:
     project = call.arguments.get("title")
     if titles == [""] or not project:
         return None
-    calls = [CallRecord(call.intent, {"title": project})]
-    calls += [CallRecord(ADD_SCENE, {"project": project, "title": one}) for one in titles]
+    calls = [CallRecord(call.intent, {"title": project}), *_added(project, "title", titles)]
     return ask_about("confirm", calls, question="confirm_all")
 
 
@@ -115,10 +116,15 @@ def scenes_as_answer(turn: Turn, question: Question, text: str) -> Decision | No
         title = title.strip(" .!?")[:MOST_TITLE]
         project = f"{title[:1].upper()}{title[1:]}"
         calls = [CallRecord("edit_project.create", {"title": project})]
-    calls += [CallRecord(ADD_SCENE, {"project": project, "script": part}) for part in texts]
-    if question.intent in FILMS:
+    calls += _added(project, "script", texts)
+    if question.intent in MAKES_VIDEOS:
         calls.append(CallRecord("make_render", {"project": project}))
     return ask_about("confirm", calls, question="confirm_all")
+
+
+def _added(project: str, slot: str, texts: Sequence[str]) -> list[CallRecord]:
+    """Returns the calls that add a scene for each text. `slot`: “title” or “script”."""
+    return [CallRecord(ADD_SCENE, {"project": project, slot: one}) for one in texts]
 
 
 def _place_scene(turn: Turn, text: str) -> Decision | None:
@@ -155,18 +161,16 @@ def _speaker_of_scene(turn: Turn, text: str) -> Decision | None:
     """Returns the call that gives a scene another presenter: “let Vera do the last one”."""
     if len(text.split()) > MOST_SPEAKER_WORDS:
         return None
-    named = {one.thing.name for one in turn.world.mentions(tokenize(text)) if one.thing.kind == "persona"}
-    if len(named) != 1:
+    if (speaker := turn.speaker_in(text)) is None:
         return None
-    [name] = named
-    rest = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "PRESENTER", text, flags=re.IGNORECASE)
+    rest = re.sub(rf"(?<!\w){re.escape(speaker.name)}(?!\w)", "PRESENTER", text, flags=re.IGNORECASE)
     if not changes.matches("speaks_scene", rest):
         return None
     place = values.scene_number(rest) or changes.place_in_list(rest)
     if place is None:
         return None
     arguments = {"project": turn.dialogue.last["project"], "scene": values.place_argument(place)}
-    call = CallRecord("edit_project.change_scene", {**arguments, "persona": name})
+    call = CallRecord("edit_project.change_scene", {**arguments, "persona": speaker.name})
     return Decision("calls", calls=(call,), about="scenes")
 
 
@@ -184,11 +188,9 @@ def _change_of_last(turn: Turn, text: str) -> Decision | None:
         return Decision("calls", calls=(call,), about="scenes")
     if (found := changes.change_words().patterns["its_presenter"].match(text)) is None:
         return None
-    named = next(one for one in found.groups() if one)
-    things = [one.thing for one in turn.world.mentions(tokenize(named)) if one.thing.kind == "persona"]
-    if len({one.name for one in things}) != 1:
+    if (speaker := turn.speaker_in(next(one for one in found.groups() if one))) is None:
         return None
-    call = CallRecord("edit_project.change_scene", {**arguments, "persona": things[0].name})
+    call = CallRecord("edit_project.change_scene", {**arguments, "persona": speaker.name})
     return Decision("calls", calls=(call,), about="scenes")
 
 
@@ -201,10 +203,12 @@ def _place(word: str, count: int) -> int:
 def copy_scene(turn: Turn, text: str) -> Decision | None:
     """Returns the call that makes a copy of a scene: “dupliziere Szene 2”."""
     match = changes.change_words().patterns["copies_scene"].match(text)
+    if match is None:
+        return None
     named = [one.thing for one in turn.world.mentions(tokenize(text)) if one.sureness >= SURE_NAME]
     titles = [one.name for one in named if one.kind == "project"]
     project = titles[0] if titles else turn.dialogue.last.get("project")
-    if match is None or not project:
+    if not project:
         return None
     to = next((value.lower() for name, value in match.groupdict().items() if value), "")
     spoken = match[0].lower().removesuffix(to) if to else match[0].lower()
@@ -261,7 +265,7 @@ def swap_scenes(turn: Turn, text: str) -> Decision | None:
         # The first one stands one place further now.
         moves.append((first + 1, second))
     calls = tuple(
-        CallRecord("edit_project.move_scene", {"project": project, "scene": str(scene), "to": str(to)})
+        CallRecord(MOVE_SCENE, {"project": project, "scene": str(scene), "to": str(to)})
         for scene, to in moves
     )
     return Decision("calls", calls=calls, about="swap")

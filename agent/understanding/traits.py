@@ -10,7 +10,6 @@ from agent.understanding.decision import Decision, ask_about
 from agent.understanding.dialogue import CallRecord
 from agent.understanding.groups import LISTED, STATES, state_in
 from agent.understanding.sentence import quotations
-from agent.understanding.tokens import tokenize
 from agent.understanding.turn import Turn
 from agent.understanding.world import IN_WORK, Thing, fold
 
@@ -50,11 +49,10 @@ def videos_of_presenter(turn: Turn, text: str) -> Decision | None:
     calls = turn.dialogue.calls
     if not calls or calls[-1].intent != "list_renders" or len(text.split()) > MOST_LISTED_WORDS:
         return None
-    named = {one.thing.name for one in turn.world.mentions(tokenize(text)) if one.thing.kind == "persona"}
-    if len(named) != 1:
+    if (speaker := turn.speaker_in(text)) is None:
         return None
-    [name] = named
-    if not changes.matches("of_presenter", re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "NAME", text)):
+    name = speaker.name
+    if not changes.matches("of_presenter", re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "PRESENTER", text)):
         return None
     state = {key: value for key, value in calls[-1].arguments.items() if key == "state"}
     call = CallRecord("list_renders", {**state, "persona": name})

@@ -51,6 +51,11 @@ class Turn:
         """Returns the arguments of a clause whose intent is known."""
         return self.reader.fill_as(intent, text, self.world, self.dialogue.focus(), self.now)
 
+    def speaker_in(self, text: str) -> Thing | None:
+        """Returns the one presenter whom a text names; None where it names none or several."""
+        named = [one.thing for one in self.world.mentions(tokenize(text)) if one.thing.kind == "persona"]
+        return named[0] if len({one.name for one in named}) == 1 else None
+
     def call_or_ask(self, candidate: Candidate, text: str) -> Decision:
         arguments = plain(candidate.arguments)
         about = str(arguments.get("about", ""))
@@ -83,10 +88,9 @@ class Turn:
             # “Delete the third one”, of a list that nobody has seen.
             del unknown[slot]
         if not unknown and (name := self._unread_title(candidate.intent, arguments, text)) is not None:
-            forms = {fold(name), fold(name.removesuffix("s")), fold(name.removesuffix("n"))}
-            titles = [one.name for one in self.world.of_kind("render") if fold(one.name) in forms]
             # “Das Gezeitenvideo” has its title in front of the noun.
-            (arguments if titles else unknown)["render"] = titles[0] if titles else name
+            film = self.world.film_of_compound(name)
+            (unknown if film is None else arguments)["render"] = name if film is None else film.name
         if unknown:
             slot = next(iter(unknown))
             question = Question("unknown", candidate.intent, arguments, (slot,))

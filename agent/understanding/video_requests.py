@@ -14,7 +14,7 @@ from agent.understanding.tokens import tokenize
 from agent.understanding.turn import Turn
 from agent.understanding.versions import instead
 from agent.understanding.when import conditions
-from agent.understanding.world import SURE_NAME, World, fold
+from agent.understanding.world import SURE_NAME, World
 
 MOST_ADDED_WORDS, MOST_TOPIC_WORDS, MOST_CHANGE_WORDS = 12, 20, 14
 _SENTENCE_END = tuple(".!?…")
@@ -133,8 +133,7 @@ def _rename(turn: Turn, text: str) -> Decision | None:
     if found is None:
         return None
     stem, title = (one for one in found.groups() if one)
-    forms = {fold(stem), fold(stem.removesuffix("s")), fold(stem.removesuffix("n"))}
-    film = next((one for one in turn.world.of_kind("render") if fold(one.name) in forms), None)
+    film = turn.world.film_of_compound(stem)
     if film is None:
         return None
     return ask_about("confirm", [CallRecord("make_render", {"video": film.id, "title": title.strip()})])

@@ -118,6 +118,13 @@ class World:
         title = self.title_of(project)
         return [one for one in self.of_kind("scene") if one.parent == title]
 
+    def film_of_compound(self, stem: str) -> Thing | None:
+        """Returns the video whose title is the first part of a German compound, with or without the letter
+        that joins it: “Museums” of “Museumsvideo”.
+        """
+        forms = {fold(stem), fold(stem.removesuffix("s")), fold(stem.removesuffix("n"))}
+        return next((one for one in self.of_kind("render") if fold(one.name) in forms), None)
+
     def films_in_work(self) -> list[Thing]:
         """Returns the videos that wait or are being made."""
         return [one for one in self.of_kind("render") if one.state in IN_WORK]
