@@ -167,7 +167,10 @@ def test_it_says_where_it_comes_from_and_leads_to_its_project(
 
 
 def make_link(page: Page, name: str, lifetime: str = "a week", button: str = "New link") -> str:
-    page.get_by_role("button", name=button, exact=True).click()
+    opener = page.get_by_role("button", name=button, exact=True)
+    # At the lower edge of the view, where a form below it would open out of sight.
+    opener.evaluate("button => button.scrollIntoView({ block: 'end' })")
+    opener.click()
     expect(page.get_by_label("Who or what it is for")).to_be_in_viewport()
     page.get_by_label("Who or what it is for").fill(name)
     page.get_by_label("It works for").select_option(lifetime)

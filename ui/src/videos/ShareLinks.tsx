@@ -115,6 +115,7 @@ function NewLink({ render, onCreated }: { render: Render; onCreated: (link: Crea
       <div className="row new-link">
         <Field
           className="wide"
+          autoFocus
           of={ShareLinkDraft}
           name="name"
           label={t`Who or what it is for (viewers do not see it)`}
