@@ -35,6 +35,7 @@ from agent.understanding.world import Thing, fold
 
 MOST_NAME_WORDS = 6
 _SENTENCES = re.compile(r"(?<=\w)[.!?…]+[\"”“]?\s+")
+_CLAUSE_END = re.compile(r"[.!?…,;:]+\s+")
 SHORT_ANSWER_WORDS = 4
 LEAST_BUT_WORDS = 3
 """A shorter yes has no more to say."""
@@ -78,6 +79,17 @@ def _may_be_look(text: str) -> bool:
     """Returns whether a few words may describe how something shall look, in words that are not known here."""
     is_other = values.asks(text) or changes.matches("orders", text) or changes.cannot_do(text) is not None
     return len(text.split()) <= MOST_NAME_WORDS and not is_other
+
+
+def _wants_quality(question: Question, text: str) -> bool:
+    """Returns whether an answer asks for a quality that nobody makes, which “join our 8k run” does not."""
+    if quotations(text) or changes.cannot_do(text) != "quality":
+        return False
+    if not any(name in FREE_TEXTS for name in question.missing):
+        return True
+    wishes = (text, _CLAUSE_END.split(text.strip())[-1])
+    is_short = any(len(one.split()) <= SHORT_ANSWER_WORDS and changes.cannot_do(one) for one in wishes)
+    return is_short or text.rstrip().endswith("?") or values.asks(text) or changes.matches("requests", text)
 
 
 @dataclass(frozen=True)
@@ -166,7 +178,7 @@ class FollowUp(ChangedCalls):
     def answer(self, question: Question, text: str, candidates: Sequence[Candidate]) -> Decision | None:
         """Returns the decision that an answer to the open question leads to; None for something else."""
         best = candidates[0]
-        if not quotations(text) and changes.cannot_do(text) == "quality":
+        if _wants_quality(question, text):
             return Decision("refuse", about="quality")
         if (apart := self._text_and_instruction(question, text)) is not None:
             return apart

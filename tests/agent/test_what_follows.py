@@ -320,3 +320,23 @@ async def test_going_back_behind_a_question_is_no_order(talk: Conversing) -> Non
 
 async def test_a_quality_that_nobody_makes_is_no_part_of_a_text(talk: Conversing) -> None:
     assert calls(await say(talk, "mach ein Video", "na gut, dann mit dem Text: Hallo. Aber in 16K")) == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "text"),
+    [
+        ("make a video", "Join our 8k run on Sunday morning at the harbour"),
+        ("mach ein Video", "Unser 16k-Fernseher hängt jetzt in der Aula, kommt vorbei"),
+    ],
+)
+async def test_a_text_may_speak_of_8k(talk: Conversing, asked: str, text: str) -> None:
+    made = await say(talk, asked, text)
+    if calls(made) == []:
+        made = await talk.say("yes" if asked.startswith("make") else "ja")
+    assert last_call(made)["script"] == text
+
+
+@pytest.mark.parametrize("wish", ["can you do it in 8K please?", "I want that one in 8k", "in 8k, please"])
+async def test_8k_is_refused_where_a_text_was_asked_for(talk: Conversing, wish: str) -> None:
+    assert "2160p" in words(answered := await say(talk, "make a video", wish)), answered
+    assert calls(answered) == []
