@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Table, bindparam, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Table, bindparam, func, insert, or_, select, true, update
 
 from policy.audit.head import Head
 from policy.audit.models import AuditLine
@@ -114,11 +114,14 @@ class AuditLines(Queries):
         query = select(AuditLine).where(AuditLine.trace_id.in_(traces), *_of(tenant))
         return await self._all(query.order_by(AuditLine.number).limit(limit))
 
-    async def redact(self, kind: str, subjects: Collection[str]) -> list[int]:
-        """Removes the redactable text of lines of this kind; returns the numbers of those that had any."""
+    async def redact(self, kind: str | None, subjects: Collection[str]) -> list[int]:
+        """Removes the redactable text of lines of this kind, or of all kinds, about these subjects; returns
+        the numbers of those that had any.
+        """
+        of_kind = true() if kind is None else AuditLine.kind == kind
         gone = (
             update(AuditLine)
-            .where(AuditLine.kind == kind, AuditLine.subject.in_(subjects), AuditLine.words.is_not(None))
+            .where(of_kind, AuditLine.subject.in_(subjects), AuditLine.words.is_not(None))
             .values(words=None)
             .returning(AuditLine.number)
         )

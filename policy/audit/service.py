@@ -113,10 +113,10 @@ class AuditLog:
             await self.record(session, entry)
 
     async def redact(
-        self, session: AsyncSession, kind: str, subjects: Collection[str], of: AuditEntry
+        self, session: AsyncSession, kind: str | None, subjects: Collection[str], of: AuditEntry
     ) -> int:
-        """Redacts the texts of lines of `kind` about these subjects, in the caller's transaction. Returns how
-        many lines it redacted.
+        """Redacts the texts of lines of `kind` (None: of every kind) about these subjects, in the caller's
+        transaction. Returns how many lines it redacted.
 
         `of` is the line that records it: without one, `verify` reports missing text as a change.
         """

@@ -37,9 +37,13 @@ async def revoke_consent(consent_id: str, studio: StudioDep, _: RevokeConsents) 
 
 @router.delete("/{consent_id}")
 async def erase_person(
-    consent_id: str, studio: StudioDep, _: RevokeConsents, __: DeletePersonas, dry_run: bool = False
+    consent_id: str,
+    studio: StudioDep,
+    principal: RevokeConsents,
+    _: DeletePersonas,
+    dry_run: bool = False,
 ) -> ErasePlan:
     """Erases the person: their personas, face, voice and every file made from them. `dry_run` only
     lists it.
     """
-    return await studio.people.erase_consent(consent_id, dry_run=dry_run)
+    return await studio.people.erase_consent(consent_id, by=principal.name, dry_run=dry_run)

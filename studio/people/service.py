@@ -9,12 +9,17 @@ import shutil
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from policy.audit import AuditEntry, AuditLog
+from policy.audit.redactable import FORGOTTEN
 from soundstage.blobs import BlobStore
 from soundstage.database import Database, utcnow
+from soundstage.database.tenants import require_tenant
 from soundstage.errors import Conflict, SoundstageError
+from soundstage.events import Event, EventStore
 from studio.assets.repository import Assets
 from studio.consents.repository import Consents
 from studio.consents.service import end_consent, get_consent
@@ -25,6 +30,7 @@ from studio.personas.shared_files import SharedPersonaFiles
 from studio.references.dropping import drop_late_holds
 from studio.references.repository import References
 from studio.renders.delivery import delete_delivered_files
+from studio.renders.journal import stream_of as render_stream
 from studio.renders.repository import Renders, Segments
 from studio.renders.service import RenderService
 from studio.renders.states import TERMINAL
@@ -113,8 +119,10 @@ class PeopleService:
     out_dir: Path
     cache_dir: Path
     files: SharedPersonaFiles
+    events: EventStore
+    audit: AuditLog
 
-    async def erase_persona(self, persona_id: str, *, dry_run: bool = False) -> ErasePlan:
+    async def erase_persona(self, persona_id: str, *, by: str = "studio", dry_run: bool = False) -> ErasePlan:
         """The persona and its face. Its consent goes too, unless another persona of the same person or a
         cloned voice still needs it: that voice is not this persona's, which only speaks with it.
         """
@@ -140,16 +148,16 @@ class PeopleService:
         media = {ref.sha256 for ref in shown if ref.sha256 is not None}
         sources = {*media, *(f"consent:{consent}" for consent in consents)}
         owners = {f"persona:{persona_id}", *(f"consent:{consent}" for consent in consents)}
-        return await self._erase(sources, owners, dry_run=dry_run)
+        return await self._erase(sources, owners, by=by, dry_run=dry_run)
 
-    async def erase_consent(self, consent_id: str, *, dry_run: bool = False) -> ErasePlan:
+    async def erase_consent(self, consent_id: str, *, by: str = "studio", dry_run: bool = False) -> ErasePlan:
         """Everything of the person who gave this consent."""
         async with self.db.session() as session:
             await get_consent(session, consent_id)
         owner = f"consent:{consent_id}"
-        return await self._erase({owner}, {owner}, dry_run=dry_run)
+        return await self._erase({owner}, {owner}, by=by, dry_run=dry_run)
 
-    async def _erase(self, sources: set[str], owners: set[str], *, dry_run: bool) -> ErasePlan:
+    async def _erase(self, sources: set[str], owners: set[str], *, by: str, dry_run: bool) -> ErasePlan:
         """Files go before rows, and persona files last: broken off anywhere, it can be done again and then
         completes.
         """
@@ -172,6 +180,7 @@ class PeopleService:
         await asyncio.to_thread(_empty, self.cache_dir)
         async with self.db.transaction() as session:
             await self._remove_rows(session, plan, traces)
+            await self._redact_titles(session, plan, by)
         for persona_id in plan.personas:
             await asyncio.to_thread(self.library.remove, persona_id)
         await self.files.refresh()
@@ -258,6 +267,26 @@ class PeopleService:
         await Segments(session).remove(plan.segments)
         await Voices(session).remove(plan.voices)
         await Consents(session).remove(plan.consents)
+
+    async def _redact_titles(self, session: AsyncSession, plan: ErasePlan, by: str) -> None:
+        """Redacts titles of the videos, which often name the person, in events and audit lines."""
+        streams = [render_stream(render_id) for render_id in plan.renders]
+        await self.events.rewrite(session, streams, _without_title, ('"title"',))
+        subject = (*plan.consents, *plan.personas)[0]
+        counts = {"personas": plan.personas, "voices": plan.voices, "renders": plan.renders}
+        line = AuditEntry(
+            "person.erased",
+            by,
+            subject,
+            tenant=require_tenant(),
+            data={name: len(ids) for name, ids in counts.items()},
+        )
+        await self.audit.record(session, line)
+        await self.audit.redact(session, None, plan.renders, line)
+
+
+def _without_title(event: Event) -> dict[str, Any]:
+    return {name: FORGOTTEN if name == "title" else value for name, value in event.data.items()}
 
 
 def _owners(plan: ErasePlan) -> list[str]:

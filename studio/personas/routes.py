@@ -171,10 +171,10 @@ async def change_persona(
 
 @router.delete("/{persona_id}")
 async def delete_persona(
-    persona_id: str, studio: StudioDep, _: DeletePersonas, dry_run: bool = False
+    persona_id: str, studio: StudioDep, principal: DeletePersonas, dry_run: bool = False
 ) -> ErasePlan:
     """With the face, the voice and every file made from them. `dry_run` only lists it."""
-    return await studio.people.erase_persona(persona_id, dry_run=dry_run)
+    return await studio.people.erase_persona(persona_id, by=principal.name, dry_run=dry_run)
 
 
 @router.post("/{persona_id}/video-studio", status_code=status.HTTP_202_ACCEPTED)

@@ -66,7 +66,8 @@ class RenderJournal:
             subject=render.id,
             trace_id=render.trace_id,
             tenant=render.tenant,
-            data={"title": render.title, "priority": render.priority},
+            data={"priority": render.priority},
+            redactable={"title": render.title},
         )
         await self._audit.record(session, line)
 
@@ -144,7 +145,7 @@ async def _ending(session: AsyncSession, render: Render) -> AuditEntry:
     """The end of a story: which files there are now, or why there are none."""
     files = await Renders(session).outputs([render.id])
     hashes = {file.name: file.sha256 for file in files}
-    data = {"state": render.state, "title": render.title, "files": hashes, "error": render.error}
+    data = {"state": render.state, "files": hashes, "error": render.error}
     kind = "artefact.made" if render.state == RenderState.DONE else f"render.{render.state}"
     return AuditEntry(
         kind=kind,
@@ -153,6 +154,7 @@ async def _ending(session: AsyncSession, render: Render) -> AuditEntry:
         trace_id=render.trace_id,
         tenant=render.tenant,
         data=data,
+        redactable={"title": render.title},
     )
 
 

@@ -205,14 +205,15 @@ class ShareLinkService:
     async def _record(
         self, session: AsyncSession, row: ShareLink, render: Render, kind: str, by: str
     ) -> None:
-        facts = {"link": row.id, "name": row.name, "expires_at": row.expires_at.isoformat()}
+        facts = {"link": row.id, "expires_at": row.expires_at.isoformat()}
         line = AuditEntry(
             kind,
             by,
             render.id,
             trace_id=render.trace_id,
             tenant=render.tenant,
-            data={"title": render.title, **facts},
+            data=facts,
+            redactable={"title": render.title, "name": row.name},
         )
         await self.audit.record(session, line)
 

@@ -18,7 +18,7 @@ from studio.brands.service import kit_of
 from studio.personas.schemas import PersonaDraft
 from studio.projects.schemas import ProjectDraft
 from studio.references.repository import References
-from studio.renders.schemas import RenderRequest
+from studio.renders.schemas import RenderChange, RenderRequest
 from studio.renders.states import RenderState
 from studio.scenes.schemas import SceneDraft
 
@@ -101,6 +101,28 @@ async def test_not_one_byte_of_a_deleted_person_is_left(
     assert await rooms.consents.list() == []
     assert [render.title for render in await rooms.renders.list()] == ["Nova says hello"]
     assert (await rooms.assets.find_page(AssetFilter(), PageRequest(1))).items == []
+
+
+async def test_titles_of_videos_go_from_events_and_audit_lines(
+    rooms: Any, render_to_end: Any, audit: Any
+) -> None:
+    photo = await upload_asset(rooms, jpeg("grace"))
+    persona = await persona_of(rooms, "Grace", photo.id, consent=CONSENT)
+    video = await render_to_end(rooms, "Grace Hopper greets you", persona=persona.id)
+    other = await render_to_end(rooms, "Nova greets you")
+    await rooms.render_editing.change(video.id, RenderChange(title="Grace Hopper, again"), by="ada")
+    assert "Grace Hopper" in str([line.data for line in await audit.read(0, 1000)])
+
+    await rooms.people.erase_persona(persona.id, by="ada")
+    lines = await audit.read(0, 1000)
+    assert "Grace" not in str([line.data for line in lines]) and "Nova greets you" in str(lines)
+    events = await rooms.events.read()
+    assert "Grace" not in str([event.data for event in events if event.stream == f"render:{video.id}"])
+    assert "Nova greets you" in str([event for event in events if event.stream == f"render:{other.id}"])
+    erased = next(line for line in lines if line.kind == "person.erased")
+    assert (erased.actor, erased.data["renders"]) == ("ada", 1)
+    verdict = await audit.verify()
+    assert verdict.broken_at is None and verdict.lines == len(lines)
 
 
 async def test_what_is_being_made_with_the_face_is_stopped_first(rooms: Any, ask: Any, settings: Any) -> None:

@@ -275,7 +275,7 @@ async def create_persona(context: ToolContext, request: CreatePersona) -> Person
         return PersonaResult(persona_id=None, name="", done=reload_personas(context, request.persona))
     if request.action == "delete":
         gone = persona_named(context, request.persona or "")
-        plan = await context.studio.people.erase_persona(gone.id)
+        plan = await context.studio.people.erase_persona(gone.id, by=context.principal.name)
         done = f"{gone.name} is deleted{_with(plan)}. Nothing of the face is left."
         return PersonaResult(persona_id=gone.id, name=gone.name, done=done)
     consent = _consent(request)

@@ -25,6 +25,7 @@ const GROUPS: Record<string, MessageDescriptor> = {
   "render.": msg`Videos`,
   "link.": msg`Shared links`,
   "brand.": msg`Brand kits`,
+  "person.": msg`People`,
   "policy.": msg`Policy`,
   "backup.": msg`Backups`,
 };
@@ -54,6 +55,7 @@ const KINDS: Record<string, MessageDescriptor> = {
   "brand.created": msg`created a brand kit`,
   "brand.changed": msg`changed a brand kit`,
   "brand.deleted": msg`deleted a brand kit`,
+  "person.erased": msg`erased a person`,
   "backup.made": msg`made a backup`,
   "backup.restored": msg`restored a backup`,
 };
