@@ -22,7 +22,7 @@ PAGE_BYTES = 4096
 
 
 def memory_mb() -> float:
-    """Returns the memory of this process that is not shared on disk, in MB."""
+    """Returns the memory of this process that is resident, mapped files included, in MB."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE_BYTES / 1e6
 
 

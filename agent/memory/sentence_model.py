@@ -8,6 +8,7 @@ tests/agent/test_sentence_model.py compares it with the figures of the reference
 from __future__ import annotations
 
 import json
+import mmap
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
@@ -270,3 +271,13 @@ def _mapped(path: Path) -> dict[str, Array]:
         for name, about in header.items()
         if about.get("dtype") == "F32"
     }
+
+
+def release_pages(weights: Mapping[str, Array]) -> None:
+    """Lets go of the pages of mapped weights that were read; what is read again comes from the file."""
+    for one in weights.values():
+        mapped = getattr(one, "_mmap", None)
+        if isinstance(mapped, mmap.mmap):
+            # All weights are in one mapping.
+            mapped.madvise(mmap.MADV_DONTNEED)
+            return

@@ -18,7 +18,15 @@ from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
 from agent.memory import sentence_files
-from agent.memory.sentence_model import Array, Layers, WordPieces, gelu, load_published, mean_state
+from agent.memory.sentence_model import (
+    Array,
+    Layers,
+    WordPieces,
+    gelu,
+    load_published,
+    mean_state,
+    release_pages,
+)
 from agent.understanding.classifier import softmax
 from agent.understanding.encoder_input import EncoderInput, encoder_input
 from agent.understanding.sentence import Sentence
@@ -146,7 +154,10 @@ def load_encoder() -> SentenceEncoder | None:
     try:
         vocabulary, weights = load_published()
         with np.load(FILE, allow_pickle=False) as file:
-            return SentenceEncoder(vocabulary, weights, {name: file[name] for name in file.files})
+            encoder = SentenceEncoder(vocabulary, weights, {name: file[name] for name in file.files})
+        # Of the layers it has copies with the updates.
+        release_pages(weights)
+        return encoder
     except (SoundstageError, OSError) as error:
         _log.warning("agent.encoder_not_loaded", error=str(error))
         return None

@@ -136,12 +136,12 @@ def load_reader(*, train: bool = False, encoder: bool = False) -> Reader | None:
 
 
 @cache
-def _loaded(path: Path, encoder: bool = False) -> Reader | None:
+def _loaded(path: Path, encoder: bool) -> Reader | None:
     if not encoder:
         return load(path, content_key())
     from agent.understanding.encoder import load_encoder
 
-    reader = _loaded(path)
+    reader = _loaded(path, False)
     return None if reader is None else replace(reader, encoder=load_encoder())
 
 
