@@ -67,3 +67,19 @@ def test_no_thread_outlives_an_iterator_that_is_closed_early():
     with closing(results):
         assert next(results) == 0
     assert threading.active_count() == before
+
+
+def test_the_first_result_waits_for_no_full_queue():
+    begun = []
+
+    def items():
+        for n in range(40):
+            begun.append(n)
+            yield n
+
+    with closing(map_in_order(lambda n: n, items(), workers=2, depth=6)) as results:
+        next(results)
+        assert len(begun) == 2
+        for _ in range(10):
+            next(results)
+        assert len(begun) == 16

@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -154,17 +155,20 @@ def drawing_threads() -> int:
 def map_in_order(fn: Callable[[T], R], items: Iterable[T], workers: int = 2, depth: int = 6) -> Generator[R]:
     """`map(fn, items)` on `workers` threads; at most `depth` results wait, so memory stays flat.
 
-    `items` is read in the caller's thread, in order. The first error ends the run; closing the iterator early
-    cancels what has not begun and waits for what has, so no thread outlives the call.
+    `items` is read in the caller's thread, in order: for the first result as many as there are workers, then
+    two for each result until `depth` wait, so that the first one comes early. The first error ends the run;
+    closing the iterator early cancels what has not begun and waits for what has, so no thread outlives the
+    call.
     """
     pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="frames")
     waiting: deque[Future[R]] = deque()
+    coming, wanted = iter(items), min(workers, depth)
     try:
-        for item in items:
-            waiting.append(pool.submit(fn, item))
-            if len(waiting) >= depth:
-                yield waiting.popleft().result()
-        while waiting:
+        while True:
+            waiting.extend(pool.submit(fn, item) for item in islice(coming, wanted - len(waiting)))
+            if not waiting:
+                return
             yield waiting.popleft().result()
+            wanted = min(depth, wanted + 1)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
