@@ -87,8 +87,8 @@ def _wants_quality(question: Question, text: str) -> bool:
         return False
     if not any(name in FREE_TEXTS for name in question.missing):
         return True
-    wishes = (text, _CLAUSE_END.split(text.strip())[-1])
-    is_short = any(len(one.split()) <= SHORT_ANSWER_WORDS and changes.cannot_do(one) for one in wishes)
+    parts = (text, _CLAUSE_END.split(text.strip())[-1])
+    is_short = any(len(one.split()) <= SHORT_ANSWER_WORDS and changes.cannot_do(one) for one in parts)
     return is_short or text.rstrip().endswith("?") or values.asks(text) or changes.matches("requests", text)
 
 

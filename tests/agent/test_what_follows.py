@@ -323,20 +323,22 @@ async def test_a_quality_that_nobody_makes_is_no_part_of_a_text(talk: Conversing
 
 
 @pytest.mark.parametrize(
-    ("asked", "text"),
+    ("first", "text"),
     [
         ("make a video", "Join our 8k run on Sunday morning at the harbour"),
         ("mach ein Video", "Unser 16k-Fernseher hängt jetzt in der Aula, kommt vorbei"),
     ],
 )
-async def test_a_text_may_speak_of_8k(talk: Conversing, asked: str, text: str) -> None:
-    made = await say(talk, asked, text)
-    if calls(made) == []:
-        made = await talk.say("yes" if asked.startswith("make") else "ja")
-    assert last_call(made)["script"] == text
+async def test_a_text_may_speak_of_8k(talk: Conversing, first: str, text: str) -> None:
+    events = await say(talk, first, text)
+    if calls(events) == []:
+        events = await talk.say("yes" if first.startswith("make") else "ja")
+    assert last_call(events)["script"] == text
 
 
-@pytest.mark.parametrize("wish", ["can you do it in 8K please?", "I want that one in 8k", "in 8k, please"])
-async def test_8k_is_refused_where_a_text_was_asked_for(talk: Conversing, wish: str) -> None:
-    assert "2160p" in words(answered := await say(talk, "make a video", wish)), answered
+@pytest.mark.parametrize(
+    "sentence", ["can you do it in 8K please?", "I want that one in 8k", "in 8k, please"]
+)
+async def test_8k_is_refused_where_a_text_was_asked_for(talk: Conversing, sentence: str) -> None:
+    assert "2160p" in words(answered := await say(talk, "make a video", sentence)), answered
     assert calls(answered) == []

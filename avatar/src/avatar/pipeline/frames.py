@@ -162,13 +162,13 @@ def map_in_order(fn: Callable[[T], R], items: Iterable[T], workers: int = 2, dep
     """
     pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="frames")
     waiting: deque[Future[R]] = deque()
-    coming, wanted = iter(items), min(workers, depth)
+    coming, target = iter(items), min(workers, depth)
     try:
         while True:
-            waiting.extend(pool.submit(fn, item) for item in islice(coming, wanted - len(waiting)))
+            waiting.extend(pool.submit(fn, item) for item in islice(coming, target - len(waiting)))
             if not waiting:
                 return
             yield waiting.popleft().result()
-            wanted = min(depth, wanted + 1)
+            target = min(depth, target + 1)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
