@@ -117,7 +117,8 @@ async def until(connection: ClientConnection, state: str) -> list[dict[str, Any]
 
 
 async def test_a_persona_answers_with_text_sound_feeling_and_a_page_sees_it_speak(live: Settings) -> None:
-    async with serving(live) as (client, services):
+    words = "I know no video of that name. Which one do you mean?"
+    async with serving(live, Say(words)) as (client, services):
         begun = await opened_session(client)
         assert begun.keys() == {"sessionId", "wsUrl", "personaConfig"}
         assert (begun["personaConfig"]["name"], begun["personaConfig"]["voiceId"]) == ("Live", "espeak:en-us")
