@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from agent.understanding import changes
-from agent.understanding.decision import Decision
+from agent.understanding.decision import Decision, ask_about
 from agent.understanding.dialogue import YES_OR_NO, CallRecord, Dialogue
 from agent.understanding.intents import READS, change_anything
 from agent.understanding.plans import UnknownName, read_steps, steps_of_unlisted
@@ -51,6 +51,8 @@ class Interpreter:
         if (corrected := turn.on_earlier(utterance)) is not None:
             return corrected
         decision = turn.interpret(utterance)
+        if decision.kind in ("calls", "ask", "plan") and self.reader.knows_no_word(utterance, world):
+            return ask_about("unsure", (), decision.candidates)
         rest = changes.without_greeting(utterance)
         greeting = utterance.removesuffix(rest)
         if rest != utterance and (decision.kind == "chat" or _is_spoken(greeting, decision)):

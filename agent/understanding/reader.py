@@ -22,6 +22,7 @@ from agent.understanding.sentence import Literal, Sentence, quotations, tails, t
 from agent.understanding.slots import FREE_TEXTS, Filled, Focus, SlotFiller, kinds_named
 from agent.understanding.spelling import Spelling
 from agent.understanding.tagger import OUTSIDE, Tagger, spans
+from agent.understanding.tokens import tokenize
 from agent.understanding.world import SURE_NAME, TRASHED, Thing, World
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ NAMES_ANYTHING = frozenset({
 
 LIKE_RESTORING = frozenset({"edit_project.restore", "snapshots.load", "memory.recall"})
 """What “bring back” may mean beside taking something out of the trash."""
+LEAST_WORDS = 2
+LEAST_MISSPELT = 5
 MOST_CHARS = 1200
 """The beginning of a sentence says what is wanted."""
 LONGEST_QUOTATION = 4000
@@ -356,6 +359,16 @@ class Reader:
             return Reading(sentence, both / both.sum(), by_words, encoded, by_meaning)
 
         return self._recent.get(("reading", text), world, find)
+
+    def knows_no_word(self, text: str, world: World) -> bool:
+        """Returns whether a text of several words has none of the vocabulary, and names no thing."""
+        tokens = tokenize(text)
+        words = [one.lower for one in tokens if one.text.isalpha()]
+        if self.spelling is None or len(words) < LEAST_WORDS or len(words) < len(tokens):
+            return False
+        # In a short word a single error is as likely another word.
+        spelt = [self.spelling.correct(one) if len(one) >= LEAST_MISSPELT else one for one in words]
+        return not any(one in self.spelling.counts for one in spelt) and not world.mentions(tokens)
 
     def prepare(self, texts: Sequence[str], world: World) -> None:
         """Encodes several texts that are about to be read: together they take little longer than one."""

@@ -7,6 +7,8 @@ from conversing import Conversing, calls
 from test_what_follows import last_call, offer, say, words
 from test_what_follows import talk as talk
 
+from agent.events import Failure
+
 
 @pytest.mark.parametrize(
     ("sentence", "persona", "script"),
@@ -279,3 +281,14 @@ async def test_a_lone_cancel_after_a_machine_cancels_no_video(talk: Conversing, 
 
 async def test_a_scene_is_added_to_no_project_that_was_not_spoken_of(talk: Conversing) -> None:
     assert calls(await talk.say("add another scene to it")) == []
+
+
+@pytest.mark.parametrize("sentence", ["asdf qwer", "hjkl fghj zuio", "fjord qux zap"])
+async def test_words_that_nobody_knows_are_not_understood(talk: Conversing, sentence: str) -> None:
+    events = await talk.say(sentence)
+    assert [one.code for one in events if isinstance(one, Failure)] == ["agent.not_understood"]
+
+
+@pytest.mark.parametrize("sentence", ["shwo vidoes", "Tides bitte"])
+async def test_misspelt_words_and_names_are_known(talk: Conversing, sentence: str) -> None:
+    assert calls(await talk.say(sentence)) != []
