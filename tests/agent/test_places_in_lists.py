@@ -7,13 +7,13 @@ from datetime import datetime
 import pytest
 
 from agent.answering.answers import _with_list
-from agent.evaluation.cases import read_world
 from agent.understanding.decision import Decision
 from agent.understanding.dialogue import CallRecord, Dialogue
 from agent.understanding.interpreter import Interpreter
 from agent.understanding.reader import Reader
 from agent.understanding.references import with_referent
 from agent.understanding.world import World
+from bench.nlu_evaluation.cases import read_world
 
 NOW = datetime(2026, 11, 23, 10, 0)
 FARM = {"nodes": [{"node": "atlas"}, {"node": "bolt"}], "jobs": [{"job": "stt"}, {"job": "tts"}]}
