@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
+from agent.answering.replies import Replies
 from agent.brain import Brain
 from agent.experts import Router
 from agent.experts.router import Survey
@@ -16,6 +17,8 @@ from agent.sessions.schemas import SessionOut, TurnOut
 from agent.turns.presentation import RETRY_MS, chat_answer, event_source, sse_message, sse_response
 from agent.turns.render_watch import RenderWatch
 from agent.turns.runner import TurnRunner
+from agent.understanding import HelpEntry
+from agent.understanding.language import DEFAULT
 from policy import Principal, require_permission
 from soundstage.events.sse import last_event_id
 from soundstage.paging import PAGED, PagingDep
@@ -27,6 +30,7 @@ EVENT_STREAM = "text/event-stream"
 LAST_PROGRESS_ID = "ended"
 
 Chatter = Annotated[Principal, Depends(require_permission("chat:use"))]
+Language = Annotated[str, Query(max_length=20, description="of the example sentences, as `de`")]
 TurnNumber = Annotated[int, Path(ge=1, le=1_000_000_000)]
 Viewer = Annotated[Principal, Depends(require_permission("render:read"))]
 
@@ -56,9 +60,15 @@ async def chat(
 
 
 @router.get("/help")
-async def help_lines(brain: BrainDep, _: Chatter) -> list[HelpLine]:
-    """Returns the sentences of the grammar."""
-    return [HelpLine.model_validate(entry) for entry in brain.help_lines()]
+async def help_lines(brain: BrainDep, _: Chatter, language: Language = DEFAULT) -> list[HelpLine]:
+    """Returns what can be asked for, with sentences in a language."""
+    replies = Replies.of(language)
+    return [_help_line(entry, replies) for entry in brain.help_lines()]
+
+
+def _help_line(entry: HelpEntry, replies: Replies) -> HelpLine:
+    examples = replies.example_sentences(entry.rule) or entry.examples
+    return read_view(HelpLine, entry, examples=examples, openings=examples[: entry.openings])
 
 
 @router.get("/tools")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pydantic import BaseModel, Field
 
 from agent.events import BrainEvent
@@ -35,12 +37,14 @@ class ChatAnswer(BaseModel):
     events: list[BrainEvent]
 
 
-class HelpLine(BaseModel, from_attributes=True):
+class HelpLine(BaseModel):
+    """One thing people can ask for. Its examples are in the language asked for where the agent has some."""
+
     intent: str
     tool: str | None
     purpose: str
-    examples: tuple[str, ...]
-    opening: bool
+    examples: Sequence[str]
+    openings: Sequence[str] = Field(description="the examples that work where there is nothing yet")
 
 
 class ToolLine(BaseModel):

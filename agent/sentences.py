@@ -17,8 +17,10 @@ def read_yaml(path: Path) -> Any:
     return yaml.load(path.read_text(encoding="utf-8"), LOADER)  # noqa: S506
 
 
-def read_folder(folder: str) -> dict[str, Any]:
-    """Returns the content of each file of a folder of this package by its stem, sorted by name."""
+def read_folder(folder: str | Path) -> dict[str, Any]:
+    """Returns the content of each file of a folder by its stem, sorted by name; one of this package, unless
+    its path is absolute.
+    """
     return {path.stem: read_yaml(path) for path in sorted((Path(__file__).parent / folder).glob("*.yaml"))}
 
 

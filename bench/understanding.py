@@ -1,4 +1,4 @@
-"""Prints the processor time and the memory of understanding a sentence, over the cases of agent/evaluation.
+"""Prints processor time and memory of understanding a sentence, over the cases of bench/nlu_evaluation.
 
 The goals: 95 of 100 sentences within 25 ms of processor time, and at most 150 MB more in the process.
 """
@@ -12,10 +12,10 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).parents[1]))
 
-from agent.evaluation.cases import read_cases
-from agent.evaluation.ways import ReaderWay
 from agent.understanding import Grammar
 from agent.understanding.trained import INSTALLED, cache_path, load_reader
+from bench.nlu_evaluation.cases import read_cases
+from bench.nlu_evaluation.ways import ReaderWay
 from bench.results import add_figure, add_json_option, percentile, write_figures
 
 PAGE_BYTES = 4096

@@ -34,8 +34,6 @@ from spoken_words import silence, speech, with_noise
 from voice_person import Person
 
 from agent.answering.answers import effect_of
-from agent.evaluation.cases import NOW, read_world
-from agent.evaluation.unseen_sentences import unseen
 from agent.understanding.corpus import SLOT_KINDS
 from agent.understanding.dialogue import Dialogue
 from agent.understanding.grammar import load_templates
@@ -58,6 +56,8 @@ from agent.voice.worker.sureness import (
     meaning_of,
     with_comparison,
 )
+from bench.nlu_evaluation.cases import NOW, read_world
+from bench.nlu_evaluation.unseen_sentences import unseen
 from bench.results import add_figure, add_json_option, percentile, write_figures
 
 ROOT = Path(__file__).parents[1]

@@ -32,6 +32,8 @@ ROOT = Path.cwd()
 STATE = ROOT / ".quick"
 MARKS = "not process and not slow and not gpu and not torch"
 NO_TESTS = 5
+# Folders of bench/ that are as strictly typed as the product.
+TYPED_MEASUREMENTS = ("bench/nlu_evaluation",)
 # So many files of a room are worth two workers, which each import the room.
 MANY_FILES = 6
 WORKERS = 2
@@ -142,13 +144,15 @@ def checks(reach: Reach) -> list[tuple[str, list[str], Iterable[str]]]:
     plugin = [file for file in python if file.startswith("farm/device_plugin/")]
     every = ["pyproject.toml", "uv.lock"]
     there = [room for room in CONTROL if (ROOT / room / "__init__.py").exists()]
+    typed = [folder for folder in TYPED_MEASUREMENTS if (ROOT / folder).is_dir()]
+    measured = [file for file in python if file.startswith(TYPED_MEASUREMENTS)]
     configured = ["--config-file", "avatar/pyproject.toml"]
     plugin_config = ["--config-file", "farm/device_plugin/pyproject.toml"]
     return [
         ("format", [".venv/bin/ruff", "format", "--check", "--quiet", "."], []),
         ("lint", [".venv/bin/ruff", "check", "--quiet", "."], []),
         ("imports", [".venv/bin/lint-imports"], control + worker + every),
-        ("types (control)", [".venv/bin/mypy", *there], control + worker + every),
+        ("types (control)", [".venv/bin/mypy", *there, *typed], control + worker + measured + every),
         (
             "types (worker)",
             ["avatar/.venv/bin/mypy", *configured, "avatar/src/avatar"],

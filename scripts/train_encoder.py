@@ -1,4 +1,4 @@
-"""Trains low-rank updates of the sentence model on the samples of agent/evaluation/encoder_samples.py.
+"""Trains low-rank updates of the sentence model on the samples of bench/nlu_evaluation/encoder_samples.py.
 
 Called by `scripts/train_encoder` in the PyTorch environment. One net finds the intent (from the mean of its
 last states) and, the intent given, the tag of each token. Low-rank updates after Hu et al. 2021 (LoRA), AdamW

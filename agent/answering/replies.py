@@ -18,6 +18,7 @@ SHOWN_CHARS = 60
 """Of an argument in the words of a call."""
 
 
+_IN_QUOTES = re.compile("[“„]([^“”]+)[“”]")
 _OPTIONAL = re.compile(r"\[[^\]]*\]")
 QUOTED = frozenset({"script", "title", "heading", "description"})
 """Arguments that are somebody's words."""
@@ -89,6 +90,14 @@ class Replies:
         """Returns a sentence for each of some intents, where there is one."""
         some = self._texts.get("examples", {})
         return [str(some[intent]) for intent in intents if intent in some]
+
+    def example_sentences(self, rule: str) -> Sequence[str]:
+        """Returns what people can say for calls of a rule; nothing in the language of the grammar, which has
+        its own examples.
+        """
+        if self._texts is self._fallback:
+            return ()
+        return [sentence for found in self.examples([rule]) for sentence in _IN_QUOTES.findall(found)]
 
     def purpose(self, rule: str) -> str | None:
         """Returns what calls of a rule do, without their arguments; None in the language of the grammar."""

@@ -1,6 +1,6 @@
 """Estimates how probably the call that a clause asks for is right with all its arguments.
 
-Boosted trees over signs of the reading. `python -m agent.evaluation.doubts` fits those in doubt.yaml on
+Boosted trees over signs of the reading. `python -m bench.nlu_evaluation.doubts` fits those in doubt.yaml on
 sentences that the reader was not trained on.
 """
 

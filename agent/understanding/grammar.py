@@ -160,15 +160,15 @@ def has_second_imperative(slots: Iterable[tuple[str, str]]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class HelpEntry:
-    """One thing people can ask for, in words. `opening`: each example works where there is nothing yet, so
-    that the page may show it at an empty start.
+    """One thing people can ask for, in words. So many `openings` of its examples, from the first, work where
+    there is nothing yet: the page shows them at an empty start.
     """
 
     intent: str
     tool: str | None
     purpose: str
     examples: tuple[str, ...]
-    opening: bool
+    openings: int
     rule: str
     """The tool with its action: `edit_project.rename`; empty without a tool."""
 
@@ -327,7 +327,7 @@ def _help_entries(intents: Intents) -> Iterator[HelpEntry]:
                 metadata.get("tool"),
                 metadata.get("help", ""),
                 tuple(metadata.get("examples", ())),
-                bool(metadata.get("opening", False)),
+                int(metadata.get("openings", 0)),
                 rule_name(metadata.get("tool", ""), metadata.get("fixed", {}).get("action", "")),
             )
 

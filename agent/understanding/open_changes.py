@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -97,18 +97,11 @@ def _at_another_time(question: Question, text: str, now: datetime) -> Decision |
     )
     if at is None or values.matches("negation", text):
         return None
-    lower = text.lower()
-    has_day = re.search(rf"\b{patterns()['day']}\b", lower) is not None
-    spoken = rf"{patterns()['clock']}|{patterns()['part']}"
-    has_clock = not has_day or any(re.search(spoken, lower[one.start : one.end]) for one in found)
+    time = _SpokenTime.of(at, text, [text[one.start : one.end] for one in found])
     if timed.intent == _PLAN:
-        steps = [
-            _step_at(step, at, text, has_day=has_day, has_clock=has_clock)
-            for step in timed.arguments["steps"]
-        ]
+        steps = [_step_at(step, time) for step in timed.arguments["steps"]]
         return _again(question, timed, {**timed.arguments, "steps": steps})
-    before = datetime.fromisoformat(str(timed.arguments["publish_at"]))
-    after = _moved(before, at, text, has_day=has_day, has_clock=has_clock)
+    after = time.moved(datetime.fromisoformat(str(timed.arguments["publish_at"])))
     return _again(question, timed, {**timed.arguments, "publish_at": after.strftime("%Y-%m-%dT%H:%M")})
 
 
@@ -127,56 +120,60 @@ def _says_only_time(text: str, now: datetime) -> bool:
 
 def with_new_time(text: str, before: str, after: str) -> str:
     """Returns a time of which a text names another day or another time of day; what it leaves out stays."""
-    has_day = re.search(rf"\b{patterns()['day']}\b", text.lower()) is not None
-    has_clock = (
-        not has_day or re.search(rf"{patterns()['clock']}|{patterns()['part']}", text.lower()) is not None
-    )
-    at = _moved(
-        datetime.fromisoformat(before),
-        datetime.fromisoformat(after),
-        text,
-        has_day=has_day,
-        has_clock=has_clock,
-    )
-    return at.strftime("%Y-%m-%dT%H:%M")
+    time = _SpokenTime.of(datetime.fromisoformat(after), text, [text])
+    return time.moved(datetime.fromisoformat(before)).strftime("%Y-%m-%dT%H:%M")
 
 
-def _moved(before: datetime, at: datetime, text: str, *, has_day: bool, has_clock: bool) -> datetime:
-    """Returns a time with the day or the time of day of another; of an hour without a part of the day the
-    one in the same half of the day.
-    """
-    if not has_clock:
-        return before.replace(year=at.year, month=at.month, day=at.day)
-    groups = values.words().groups
-    spoken = {word.strip(".") for word in values.WORD.findall(text.lower())}
-    says_half = spoken & (groups["morning"] | groups["afternoon"] | groups["night"])
-    if not (says_half or has_day) and 0 < at.hour < NOON <= before.hour:
-        at += timedelta(hours=NOON)
-    day = at if has_day else before
-    return before.replace(year=day.year, month=day.month, day=day.day, hour=at.hour, minute=at.minute)
+@dataclass(frozen=True, slots=True)
+class _SpokenTime:
+    """A time, and what of it was said: a day, a time of day, or the half of one."""
+
+    at: datetime
+    has_day: bool
+    has_clock: bool
+    has_half: bool
+
+    @classmethod
+    def of(cls, at: datetime, text: str, times: Sequence[str]) -> _SpokenTime:
+        """Returns the time that a text names. `times`: its parts in which a time of day counts."""
+        lower, groups = text.lower(), values.words().groups
+        has_day = re.search(rf"\b{patterns()['day']}\b", lower) is not None
+        clock = rf"{patterns()['clock']}|{patterns()['part']}"
+        has_clock = not has_day or any(re.search(clock, one.lower()) for one in times)
+        spoken = {word.strip(".") for word in values.WORD.findall(lower)}
+        has_half = bool(spoken & (groups["morning"] | groups["afternoon"] | groups["night"]))
+        return cls(at, has_day, has_clock, has_half)
+
+    def moved(self, before: datetime) -> datetime:
+        """Returns a time with the day or the time of day of this one; of an hour without a part of the day
+        the one in the same half of the day.
+        """
+        at = self.at
+        if not self.has_clock:
+            return before.replace(year=at.year, month=at.month, day=at.day)
+        if not (self.has_half or self.has_day) and 0 < at.hour < NOON <= before.hour:
+            at += timedelta(hours=NOON)
+        day = at if self.has_day else before
+        return before.replace(year=day.year, month=day.month, day=day.day, hour=at.hour, minute=at.minute)
 
 
-def _step_at(
-    step: Mapping[str, Any], at: datetime, text: str, *, has_day: bool, has_clock: bool
-) -> Mapping[str, Any]:
+def _step_at(step: Mapping[str, Any], time: _SpokenTime) -> Mapping[str, Any]:
     """Returns a step of a plan at another time."""
-    when = dict(step["when"])
+    when, at = dict(step["when"]), time.at
     if when.get("at"):
         planned = datetime.fromisoformat(str(when["at"]))
-        when["at"] = _moved(planned, at, text, has_day=has_day, has_clock=has_clock).isoformat()
-    elif when.get("time") and not has_day:
+        when["at"] = time.moved(planned).isoformat()
+    elif when.get("time") and not time.has_day:
         hour, minute = map(int, str(when["time"]).split(":"))
         planned = at.replace(hour=hour, minute=minute)
-        when["time"] = f"{_moved(planned, at, text, has_day=False, has_clock=True):%H:%M}"
-    elif when.get("days") and has_day:
+        when["time"] = f"{time.moved(planned):%H:%M}"
+    elif when.get("days") and time.has_day:
         when["days"] = [DAYS[at.weekday()]]
-        if has_clock and when.get("time"):
+        if time.has_clock and when.get("time"):
             when["time"] = f"{at:%H:%M}"
     elif any(_publishes_at(call) for call in step["calls"]):
         calls = [
-            {**call, "arguments": _published_at(call["arguments"], at, text, has_day, has_clock)}
-            if _publishes_at(call)
-            else call
+            {**call, "arguments": _published_at(call["arguments"], time)} if _publishes_at(call) else call
             for call in step["calls"]
         ]
         return {**step, "calls": calls}
@@ -189,12 +186,10 @@ def _publishes_at(call: Mapping[str, Any]) -> bool:
     return bool(call["arguments"].get("publish_at"))
 
 
-def _published_at(
-    arguments: Mapping[str, Any], at: datetime, text: str, has_day: bool, has_clock: bool
-) -> Mapping[str, Any]:
+def _published_at(arguments: Mapping[str, Any], time: _SpokenTime) -> Mapping[str, Any]:
     """Returns the arguments of a publication at another time."""
     before = datetime.fromisoformat(str(arguments["publish_at"]))
-    after = _moved(before, at.astimezone(before.tzinfo), text, has_day=has_day, has_clock=has_clock)
+    after = replace(time, at=time.at.astimezone(before.tzinfo)).moved(before)
     return {**arguments, "publish_at": after.isoformat()}
 
 

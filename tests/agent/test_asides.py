@@ -11,12 +11,12 @@ from conversing import Conversing, calls, result
 from dialogue_stage import PERSONAS
 
 from agent.answering.replies import Replies
-from agent.evaluation.cases import read_world
 from agent.events import ApprovalRequested, Text
 from agent.understanding.dialogue import CallRecord, Dialogue
 from agent.understanding.interpreter import Interpreter
 from agent.understanding.reader import Reader
 from app.composition import Services, open_services
+from bench.nlu_evaluation.cases import read_world
 from soundstage.settings import Settings
 
 NOW = datetime(2026, 11, 23, 10, 0)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from agent.evaluation.cases import NOW, read_world
-from agent.evaluation.ways import ReaderWay
 from agent.understanding import Grammar, changes
 from agent.understanding.decision import Decision
 from agent.understanding.dialogue import CallRecord, Dialogue, Question
 from agent.understanding.interpreter import Interpreter
 from agent.understanding.reader import Reader
+from bench.nlu_evaluation.cases import NOW, read_world
+from bench.nlu_evaluation.ways import ReaderWay
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agent.evaluation import encoder_samples
-from agent.evaluation.cases import NOW, read_world
 from agent.memory import sentence_files
 from agent.memory.sentence_model import WordPieces, load_published
 from agent.understanding import encoder
@@ -25,6 +23,8 @@ from agent.understanding.slots import Focus
 from agent.understanding.tagger import OUTSIDE, spans
 from agent.understanding.trained import load_reader
 from agent.understanding.world import World
+from bench.nlu_evaluation import encoder_samples
+from bench.nlu_evaluation.cases import NOW, read_world
 
 pytest.importorskip(sentence_files.PACKAGE, reason="needs the sentence model: uv sync --extra memory")
 

@@ -11,8 +11,9 @@ import yaml
 
 from agent.tools import ALL_TOOLS
 from agent.tools.record import rule_name
+from bench.nlu_evaluation.cases import FOLDER
 
-FILES = sorted((Path(__file__).parents[2] / "agent" / "evaluation" / "cases").glob("*.yaml"))
+FILES = sorted((FOLDER / "cases").glob("*.yaml"))
 TOOLS = {tool.name: tool for tool in ALL_TOOLS}
 RULES = {rule for tool in ALL_TOOLS for rule in tool.rules}
 WORDS = {"ask", "chat", "refuse", "none", "confirm", "plan"}

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from agent.evaluation.cases import NOW, read_world
-from agent.evaluation.ways import ReaderWay
 from agent.understanding import Grammar
 from agent.understanding.decision import Decision
 from agent.understanding.dialogue import Dialogue
@@ -13,6 +11,8 @@ from agent.understanding.intents import READS
 from agent.understanding.interpreter import Interpreter
 from agent.understanding.reader import Reader
 from agent.understanding.when import waits_for_event
+from bench.nlu_evaluation.cases import NOW, read_world
+from bench.nlu_evaluation.ways import ReaderWay
 
 
 def _decide(reader: Reader, text: str) -> Decision:

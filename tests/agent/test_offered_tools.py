@@ -13,7 +13,6 @@ from model_talk import QUESTION, Talking, failed_tools, results, texts
 from scripted_model import Call, Say
 
 from agent.answering.fitting_tools import fitting_tools, minimum_tools
-from agent.evaluation.cases import Case, Turn, read_cases, read_world
 from agent.model.offered_tools import (
     FIND_TOOLS,
     MOST_TOOLS,
@@ -28,6 +27,7 @@ from agent.understanding import Grammar
 from agent.understanding.dialogue import Dialogue
 from agent.understanding.interpreter import Interpreter
 from agent.understanding.trained import load_reader
+from bench.nlu_evaluation.cases import Case, Turn, read_cases, read_world
 from policy import Principal
 from soundstage.database import utcnow
 

@@ -10,12 +10,12 @@ import pytest
 
 from agent.answering.planning import with_words_of_now
 from agent.answering.replies import Replies
-from agent.evaluation.cases import read_world
 from agent.understanding.decision import Decision
 from agent.understanding.dialogue import CallRecord, Dialogue, Question
 from agent.understanding.interpreter import Interpreter
 from agent.understanding.reader import Reader
 from agent.understanding.world import World
+from bench.nlu_evaluation.cases import read_world
 
 NOW = datetime(2026, 11, 23, 10, 0)
 PUBLISH = CallRecord("publish_render.publish", {"render": "Harbour teaser", "publish_at": "2026-11-24T20:00"})

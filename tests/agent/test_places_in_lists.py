@@ -6,14 +6,14 @@ from datetime import datetime
 
 import pytest
 
-from agent.answering.answers import _with_list
-from agent.evaluation.cases import read_world
+from agent.answering.dialogue_updates import with_list
 from agent.understanding.decision import Decision
 from agent.understanding.dialogue import CallRecord, Dialogue
 from agent.understanding.interpreter import Interpreter
 from agent.understanding.reader import Reader
 from agent.understanding.references import with_referent
 from agent.understanding.world import World
+from bench.nlu_evaluation.cases import read_world
 
 NOW = datetime(2026, 11, 23, 10, 0)
 FARM = {"nodes": [{"node": "atlas"}, {"node": "bolt"}], "jobs": [{"job": "stt"}, {"job": "tts"}]}
@@ -39,7 +39,7 @@ def calls_of(decision: Decision) -> list[tuple[str, object]]:
 
 @pytest.mark.parametrize("text", ["drain the second one", "please drain the second"])
 def test_the_farm_lists_machines_first(interpreter: Interpreter, world: World, text: str) -> None:
-    dialogue = _with_list(Dialogue(), "cluster_status", FARM)
+    dialogue = with_list(Dialogue(), "cluster_status", FARM)
     decision = interpreter.interpret(text, world, dialogue, NOW)
     assert calls_of(decision) == [("change_machine.drain", "bolt")]
 
@@ -48,7 +48,7 @@ def test_the_farm_lists_machines_first(interpreter: Interpreter, world: World, t
 def test_a_presenter_of_a_list_is_asked_what_to_say(
     interpreter: Interpreter, world: World, text: str
 ) -> None:
-    dialogue = _with_list(Dialogue(), "list_personas", PEOPLE)
+    dialogue = with_list(Dialogue(), "list_personas", PEOPLE)
     question = interpreter.interpret(text, world, dialogue, NOW).question
     assert question is not None
     assert (question.intent, question.arguments, question.missing[0]) == (
@@ -108,8 +108,8 @@ def test_the_last_video_is_made_again_in_a_new_conversation(
 
 
 def test_lists_of_machines_and_projects_are_as_they_were_shown() -> None:
-    machines = _with_list(Dialogue(), "list_machines", {"machines": [{"name": "comet"}, {"name": "atlas"}]})
-    projects = _with_list(
+    machines = with_list(Dialogue(), "list_machines", {"machines": [{"name": "comet"}, {"name": "atlas"}]})
+    projects = with_list(
         Dialogue(), "list_projects", {"projects": [{"title": "Tides"}], "scenes": [{"number": 1}]}
     )
     assert dict(machines.shown) == {"machine": ("comet", "atlas")}
@@ -159,7 +159,7 @@ def test_a_question_about_a_scene_shows_it(interpreter: Interpreter, world: Worl
     added = CallRecord(
         "edit_project.add_scene", {"project": "Welcome week", "script": "Hello.", "persona": "Milo"}
     )
-    dialogue = _with_list(Dialogue().after_calls((added,)), "edit_project", SCENES)
+    dialogue = with_list(Dialogue().after_calls((added,)), "edit_project", SCENES)
     decision = interpreter.interpret("what does the second one say now?", world, dialogue, NOW)
     assert {one.intent for one in decision.calls} == {"list_projects"}
     assert decision.calls[0].arguments["scene"] in ("2", 2)

@@ -8,7 +8,8 @@ import pytest
 from conversing import Conversing, failure, result
 from sentences import SentenceSnapshot
 
-from agent.tools.projects.editing import EditProject, edit_project
+from agent.tools.projects.edit_schemas import EditProject
+from agent.tools.projects.editing import edit_project
 from agent.tools.toolset import prepare_call
 from app.composition import Services
 from policy import Principal

@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from agent.evaluation.pronouns import with_pronoun
 from agent.understanding.corpus import parse_example
+from bench.nlu_evaluation.pronouns import with_pronoun
 
 
 def _with_pronoun(intent: str, marked: str, language: str = "en") -> str | None:

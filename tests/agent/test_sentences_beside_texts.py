@@ -6,12 +6,12 @@ from datetime import datetime
 
 import pytest
 
-from agent.evaluation.cases import read_world
 from agent.understanding.decision import Decision
 from agent.understanding.dialogue import CallRecord, Dialogue, Question
 from agent.understanding.interpreter import Interpreter
 from agent.understanding.reader import Reader
 from agent.understanding.world import World
+from bench.nlu_evaluation.cases import read_world
 
 NOW = datetime(2026, 11, 23, 10, 0)
 FILM = CallRecord("make_render", {"persona": "Nova", "script": "Welcome to the lab."})

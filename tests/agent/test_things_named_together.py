@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from agent.evaluation.cases import NOW, read_world
 from agent.understanding.decision import Decision
 from agent.understanding.dialogue import CallRecord, Dialogue, Question
 from agent.understanding.interpreter import Interpreter
 from agent.understanding.trained import load_reader
 from agent.understanding.world import Thing
+from bench.nlu_evaluation.cases import NOW, read_world
 
 
 class Talk:

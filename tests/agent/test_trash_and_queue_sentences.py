@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from agent.evaluation.cases import NOW, read_world
 from agent.understanding import Grammar
 from agent.understanding.corpus import parse_example, read_corpus
 from agent.understanding.dialogue import Dialogue
@@ -15,6 +14,7 @@ from agent.understanding.intents import READS
 from agent.understanding.interpreter import Interpreter
 from agent.understanding.trained import load_reader
 from agent.understanding.world import Thing, World
+from bench.nlu_evaluation.cases import NOW, read_world
 
 HELD_BACK = yaml.safe_load(Path(__file__).with_name("held_back_sentences.yaml").read_text(encoding="utf-8"))
 UNDERSTOOD = 0.7
@@ -24,7 +24,7 @@ IN_TRASH = (
     Thing("trashed_project", "Harbour", "prj_harbour"),
     Thing("trashed_project", "Hafen", "prj_hafen"),
 )
-pytestmark = pytest.mark.cached("agent")
+pytestmark = pytest.mark.cached("agent", "bench/nlu_evaluation")
 
 
 def test_they_are_not_in_the_corpus() -> None:

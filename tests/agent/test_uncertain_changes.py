@@ -7,8 +7,6 @@ from typing import Any
 import pytest
 from conversing import Conversing, calls
 
-from agent.evaluation.cases import NOW, read_world
-from agent.evaluation.ways import ReaderWay
 from agent.memory.service import Owner
 from agent.understanding import Grammar
 from agent.understanding.changes import without_opening
@@ -19,6 +17,8 @@ from agent.understanding.interpreter import Interpreter
 from agent.understanding.reader import Reader
 from agent.understanding.references import with_referent
 from app.composition import Services
+from bench.nlu_evaluation.cases import NOW, read_world
+from bench.nlu_evaluation.ways import ReaderWay
 
 VIDEO = CallRecord("make_render", {"persona": "Vera", "script": "The pool is closed"})
 

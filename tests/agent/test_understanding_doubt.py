@@ -8,9 +8,6 @@ import numpy as np
 import pytest
 import yaml
 
-from agent.evaluation import gate
-from agent.evaluation.cases import NOW, read_world
-from agent.evaluation.doubts import boost
 from agent.understanding import doubt
 from agent.understanding.agreement import agreement, choose
 from agent.understanding.dialogue import CallRecord, Dialogue
@@ -20,6 +17,9 @@ from agent.understanding.interpreter import Interpreter
 from agent.understanding.reader import Reader
 from agent.understanding.slots import Focus
 from agent.understanding.world import World
+from bench.nlu_evaluation import gate
+from bench.nlu_evaluation.cases import NOW, read_world
+from bench.nlu_evaluation.doubts import boost
 
 
 @pytest.fixture

@@ -6,19 +6,19 @@ from collections.abc import Mapping
 
 import pytest
 
-from agent.evaluation import gate, nearness
-from agent.evaluation.__main__ import main
-from agent.evaluation.cases import Case, Turn, read_world
-from agent.evaluation.compare import calls_match
-from agent.evaluation.scoring import Answer, judge
 from agent.understanding import doubt
 from agent.understanding.dialogue import CallRecord
 from agent.understanding.reader import Reader
 from agent.understanding.trained import load_reader
+from bench.nlu_evaluation import gate, nearness
+from bench.nlu_evaluation.__main__ import main
+from bench.nlu_evaluation.cases import Case, Turn, read_world
+from bench.nlu_evaluation.compare import calls_match
+from bench.nlu_evaluation.scoring import Answer, judge
 
 Figures = Mapping[str, Mapping[str, float]]
 # The sentences, the code that understands them, and nothing that starts.
-pytestmark = pytest.mark.cached("agent")
+pytestmark = pytest.mark.cached("agent", "bench/nlu_evaluation")
 RECORDED = gate.read_recorded()
 
 
@@ -47,7 +47,8 @@ def test_nothing_is_understood_worse_than_recorded(way: str, figures_now: Figure
 
 
 @pytest.mark.xfail(
-    strict=True, reason="agent/evaluation/recorded.yaml counts what is still done against `forbid`"
+    strict=True,
+    reason="bench/nlu_evaluation/recorded.yaml counts what is still done against `forbid`",
 )
 def test_nothing_forbidden_is_done(figures_now: Figures) -> None:
     assert {half: figures["forbidden"] for half, figures in figures_now.items()} == dict.fromkeys(

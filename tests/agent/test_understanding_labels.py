@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from agent.evaluation.cases import NOW, read_world
 from agent.understanding.labels import fields
 from agent.understanding.reader import Reader
 from agent.understanding.slots import Focus
+from bench.nlu_evaluation.cases import NOW, read_world
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ from datetime import datetime
 
 import pytest
 
-from agent.evaluation.cases import NOW, read_world
 from agent.understanding import calculations, changes, values
 from agent.understanding.agreement import agreement, choose
 from agent.understanding.candidates import waits
@@ -17,6 +16,7 @@ from agent.understanding.interpreter import Interpreter
 from agent.understanding.reader import Reader
 from agent.understanding.when import clock_time
 from agent.understanding.world import World
+from bench.nlu_evaluation.cases import NOW, read_world
 
 
 @pytest.fixture

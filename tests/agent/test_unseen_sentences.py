@@ -7,13 +7,13 @@ from pathlib import Path
 
 import yaml
 
-from agent.evaluation.unseen import confusions, outcomes
-from agent.evaluation.unseen_sentences import unseen
-from agent.evaluation.ways import ReaderWay
 from agent.understanding import Grammar
 from agent.understanding.corpus import read_corpus, slots_of
 from agent.understanding.intents import change_anything
 from agent.understanding.reader import Reader
+from bench.nlu_evaluation.unseen import confusions, outcomes
+from bench.nlu_evaluation.unseen_sentences import unseen
+from bench.nlu_evaluation.ways import ReaderWay
 
 
 def test_they_are_new_and_have_only_intents_and_arguments_of_the_corpus() -> None:

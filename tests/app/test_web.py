@@ -133,6 +133,26 @@ async def test_help_and_tools_are_data(client: httpx.AsyncClient) -> None:
     assert all(tool["parameters"]["type"] == "object" for tool in tools)
 
 
+@pytest.mark.parametrize(
+    ("language", "video", "projects"),
+    [
+        ("en", "In 720p vertical, have Nova say: Hello", "List my projects"),
+        ("de", "Hochkant in 720p soll Nova sagen: Hallo", "Zeig meine Projekte"),
+        # What the agent does not speak is answered in the language of its grammar.
+        ("xx", "In 720p vertical, have Nova say: Hello", "List my projects"),
+    ],
+)
+async def test_help_has_examples_in_a_language(
+    client: httpx.AsyncClient, language: str, video: str, projects: str
+) -> None:
+    lines = (await client.get("/api/chat/help", params={"language": language})).json()
+    openings = {line["tool"]: line["openings"] for line in lines if line["openings"]}
+    assert set(openings) == {"make_render", "list_personas", "edit_project", "list_machines", "memory"}
+    assert video == openings["make_render"][1]
+    assert all(line["openings"] == line["examples"][: len(line["openings"])] for line in lines)
+    assert projects in {example for line in lines for example in line["examples"]}
+
+
 async def test_an_editor_from_outside_comes_in_with_a_key_and_a_viewer_may_not_chat(
     outside: httpx.AsyncClient, services: Services
 ) -> None:

@@ -112,13 +112,23 @@ def test_a_german_conversation_begins_with_german_suggestions(german: Visit) -> 
     suggestions = german.open("chat").locator(".turns .examples button")
     expect(suggestions.first).to_be_visible(timeout=PATIENCE_MS)
     assert suggestions.all_inner_texts() == [
-        "Mach ein Video, in dem Nova sagt: Hallo",
+        "Mach ein Video, in dem Nova sagt: Willkommen im Labor.",
         "Hochkant in 720p soll Nova sagen: Hallo",
         "Wer kann sprechen?",
         "Leg ein Projekt namens Gezeiten an",
         "Welche Maschinen gibt es?",
-        "Merk dir, dass unser Kanal Tiefes Wasser heißt",
+        "Merk dir, dass das Büro um neun öffnet",
     ]
+
+
+def test_the_german_palette_suggests_german_sentences(german: Visit) -> None:
+    page = german.open("chat")
+    expect(page.locator("#utterance")).to_be_visible(timeout=PATIENCE_MS)
+    page.keyboard.press("Control+k")
+    expect(page.get_by_role("searchbox")).to_be_focused(timeout=PATIENCE_MS)
+    page.keyboard.type("list_projects")
+    page.get_by_role("dialog").get_by_role("option").first.click(timeout=PATIENCE_MS)
+    expect(page.locator("#utterance")).to_have_value("Zeig meine Projekte", timeout=PATIENCE_MS)
 
 
 def test_roles_of_presenters_are_german(german: Visit) -> None:

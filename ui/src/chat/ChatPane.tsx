@@ -1,7 +1,6 @@
 /** The conversation: what was said, what the tools did, what is answered. */
 
-import { i18n, type MessageDescriptor } from "@lingui/core";
-import { msg, t } from "@lingui/core/macro";
+import { t } from "@lingui/core/macro";
 import { useQuery } from "@tanstack/react-query";
 import { useEffect, useRef, useState } from "react";
 import { api, body } from "../api/client";
@@ -11,19 +10,11 @@ import { keysText } from "../kit/keys";
 import { ErrorNotice } from "../kit/kit";
 import { Select } from "../kit/Select";
 import { goTo } from "../shell/session";
+import { helpQuery } from "./help";
 import { onSuggestion, takeSuggestion } from "./suggestion";
 import { TurnView } from "./TurnView";
 import { useConversation } from "./useConversation";
 import "./chat.css";
-
-/** What an empty conversation suggests, by tool, in the language of the page; what the server has is English. */
-const OPENING: Record<string, MessageDescriptor[]> = {
-  make_render: [msg`Make a video where Nova says: Hello`, msg`In 720p vertical, have Nova say: Hello`],
-  list_personas: [msg`Who can speak?`],
-  edit_project: [msg`Create a project called Tides`],
-  list_machines: [msg`Which machines do we have?`],
-  memory: [msg`Remember that our channel is called Deep Water`],
-};
 
 export function ChatPane({ takesFocus, onClose }: { takesFocus: boolean; onClose: (() => void) | undefined }) {
   const talk = useConversation();
@@ -31,7 +22,7 @@ export function ChatPane({ takesFocus, onClose }: { takesFocus: boolean; onClose
   const field = useRef<HTMLTextAreaElement>(null);
   const end = useRef<HTMLDivElement>(null);
   const sessions = useQuery({ queryKey: ["sessions"], queryFn: () => body(api.GET("/api/chat/sessions")) });
-  const help = useQuery({ queryKey: ["help"], queryFn: () => body(api.GET("/api/chat/help")), staleTime: Infinity });
+  const help = useQuery(helpQuery());
   const busy = talk.asking !== null || talk.turns.some((one) => !one.ended);
   const last = talk.turns.at(-1);
   // biome-ignore lint/correctness/useExhaustiveDependencies: they say that the conversation has grown
@@ -60,9 +51,7 @@ export function ChatPane({ takesFocus, onClose }: { takesFocus: boolean; onClose
     take();
     return onSuggestion(take);
   });
-  const examples = (help.data ?? [])
-    .filter((one) => one.opening)
-    .flatMap((one) => OPENING[one.tool ?? ""]?.map((sentence) => i18n.t(sentence)) ?? one.examples.slice(0, 1));
+  const openings = (help.data ?? []).flatMap((one) => one.openings);
 
   return (
     <section className="chat" aria-labelledby="chat-title">
@@ -94,7 +83,7 @@ export function ChatPane({ takesFocus, onClose }: { takesFocus: boolean; onClose
             <h2>{t`Who should say what?`}</h2>
             <p className="quiet">{t`Say what you want in a sentence. What follows a colon is spoken word for word.`}</p>
             <div className="examples">
-              {examples.map((one) => (
+              {openings.map((one) => (
                 <button type="button" key={one} onClick={() => fill(one)}>
                   {one}
                 </button>
@@ -131,7 +120,7 @@ export function ChatPane({ takesFocus, onClose }: { takesFocus: boolean; onClose
           required={false}
           label={t`Your sentence`}
           value={text}
-          placeholder={t`Make a video where Nova says: Hello`}
+          placeholder={openings[0] ?? ""}
           onChange={setText}
           onKeyDown={(event) => {
             if (event.key === "Enter" && !event.shiftKey && !event.nativeEvent.isComposing) {

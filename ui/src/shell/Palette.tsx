@@ -6,6 +6,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { Autocomplete, Header, Input, ListBox, ListBoxItem, ListBoxSection, SearchField, useFilter } from "react-aria-components";
 import { api, body, type Me } from "../api/client";
+import { helpQuery } from "../chat/help";
 import { suggest } from "../chat/suggestion";
 import { callWords } from "../kit/calls";
 import { keysText } from "../kit/keys";
@@ -26,13 +27,12 @@ export function Palette({ me, acts, onClose }: { me: Me; acts: readonly Act[]; o
   const mayChat = me.permissions.includes("chat:use");
   const tools = useQuery({
     queryKey: ["tools"],
-    queryFn: async () => {
-      const [records, help] = await Promise.all([body(api.GET("/api/chat/tools")), body(api.GET("/api/chat/help"))]);
-      return records.map((one) => ({ ...one, example: help.find((line) => line.tool === one.name)?.examples[0] ?? "" }));
-    },
+    queryFn: () => body(api.GET("/api/chat/tools")),
     enabled: mayChat,
     staleTime: Number.POSITIVE_INFINITY,
   });
+  const help = useQuery({ ...helpQuery(), enabled: mayChat });
+  const exampleOf = (tool: string) => help.data?.find((line) => line.tool === tool)?.examples[0] ?? "";
   /** A tool with several actions needs the right of the one that is asked for. */
   const isMissing = (permission: string) => !permission.split(", ").some((one) => me.permissions.includes(one));
   const words = (text: string, permission: string) => (
@@ -79,7 +79,7 @@ export function Palette({ me, acts, onClose }: { me: Me; acts: readonly Act[]; o
                 </ListBoxItem>
               ))}
             </ListBoxSection>
-            {tools.data && (
+            {tools.data && help.data && (
               <ListBoxSection>
                 <Header>{t`Ask for in the chat`}</Header>
                 {tools.data.map((one) => (
@@ -87,8 +87,8 @@ export function Palette({ me, acts, onClose }: { me: Me; acts: readonly Act[]; o
                     key={one.name}
                     id={`tool ${one.name}`}
                     textValue={`${callWords(one.name)} ${one.name} ${one.purpose}`}
-                    isDisabled={isMissing(one.permission) || !one.example}
-                    onAction={after(() => suggest(one.example))}
+                    isDisabled={isMissing(one.permission) || !exampleOf(one.name)}
+                    onAction={after(() => suggest(exampleOf(one.name)))}
                   >
                     <Icon name="chat" />
                     {words(capitalised(callWords(one.name)), one.permission)}

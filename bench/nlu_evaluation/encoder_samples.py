@@ -1,4 +1,4 @@
-"""Writes what the encoder learns from: `python -m agent.evaluation.encoder_samples FILE.npz`.
+"""Writes what the encoder learns from: `python -m bench.nlu_evaluation.encoder_samples FILE.npz`.
 
 The sentences of the corpus as word pieces, with their names recognised in several ways, some with a
 courtesy or a reason around them (`variations.yaml`), some dictated or typed in a hurry.
@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.evaluation.variations import vary
 from agent.memory.sentence_model import WordPieces, load_published
 from agent.understanding.corpus import Example, read_corpus
 from agent.understanding.encoder_input import MARKS, encoder_input
 from agent.understanding.sentence import Sentence
 from agent.understanding.tagger import OUTSIDE
 from agent.understanding.training import tags_of, training_sentence
+from bench.nlu_evaluation.variations import vary
 
 VIEWS = 8
 """Forms of each sentence: the first is the sentence itself, with all its names recognised."""

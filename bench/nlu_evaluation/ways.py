@@ -9,8 +9,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from agent.answering.fitting_tools import fitting_tools, minimum_tools
-from agent.evaluation.cases import FOLDER, NOW, Turn, read_world
-from agent.evaluation.scoring import Answer
 from agent.model.backend import ChatModel, TextPiece, ToolAsk, Usage
 from agent.model.instructions import DataMarks
 from agent.model.offered_tools import OfferedTools
@@ -22,6 +20,8 @@ from agent.understanding.dialogue import CallRecord, Dialogue
 from agent.understanding.interpreter import Interpreter
 from agent.understanding.reader import Reader
 from agent.understanding.references import with_referent
+from bench.nlu_evaluation.cases import FOLDER, NOW, Turn, read_world
+from bench.nlu_evaluation.scoring import Answer
 from policy import Principal
 from soundstage.errors import SoundstageError
 

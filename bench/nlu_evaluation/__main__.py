@@ -1,4 +1,4 @@
-"""Scores the ways to understand over the cases: `python -m agent.evaluation --help`."""
+"""Scores the ways to understand over the cases: `python -m bench.nlu_evaluation --help`."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from agent.evaluation.cases import Case, Half, Turn, read_cases
-from agent.evaluation.compare import plain
-from agent.evaluation.scoring import OUTCOMES, Answer, Score, Verdict, judge
-from agent.evaluation.ways import GrammarWay, ModelWay, ReaderWay, Way
 from agent.model.openai_server import build_servers
 from agent.understanding import Grammar
 from agent.understanding.corpus import read_corpus
 from agent.understanding.trained import load_reader
+from bench.nlu_evaluation.cases import Case, Half, Turn, read_cases
+from bench.nlu_evaluation.compare import plain
+from bench.nlu_evaluation.scoring import OUTCOMES, Answer, Score, Verdict, judge
+from bench.nlu_evaluation.ways import GrammarWay, ModelWay, ReaderWay, Way
 from soundstage.http.destinations import OwnListeners
 from soundstage.settings.load import load_settings
 

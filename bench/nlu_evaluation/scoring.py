@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from agent.evaluation.cases import Case, Outcome, Turn
-from agent.evaluation.compare import calls_match, is_forbidden, plain
 from agent.understanding.dialogue import CallRecord
 from agent.understanding.intents import change_anything
+from bench.nlu_evaluation.cases import Case, Outcome, Turn
+from bench.nlu_evaluation.compare import calls_match, is_forbidden, plain
 
 OUTCOMES = (
     "right",

@@ -1,4 +1,4 @@
-"""Counts why the reader asks instead of acting, in the dev half: `python -m agent.evaluation.questions`."""
+"""Counts why the reader asks in the dev half, not acts: `python -m bench.nlu_evaluation.questions`."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from agent.evaluation.cases import NOW, Case, Turn, read_cases
-from agent.evaluation.scoring import Answer, judge
-from agent.evaluation.ways import ReaderWay
 from agent.understanding import Grammar
 from agent.understanding.candidates import plain
 from agent.understanding.decision import Decision
 from agent.understanding.dialogue import CallRecord
 from agent.understanding.trained import load_reader
+from bench.nlu_evaluation.cases import NOW, Case, Turn, read_cases
+from bench.nlu_evaluation.scoring import Answer, judge
+from bench.nlu_evaluation.ways import ReaderWay
 
 REASONS = (
     "right call unsure", "right call second", "argument wrong", "intent second", "intent third",
@@ -79,11 +79,11 @@ def _reason(turn: Turn, read: Sequence[CallRecord]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m agent.evaluation.questions", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench.nlu_evaluation.questions", description=__doc__)
     parser.add_argument("--show", default="", help="a reason of which the sentences are printed")
     options = parser.parse_args()
     reader = load_reader(train=True)
-    assert reader is not None  # noqa: S101
+    assert reader is not None
     cases = [case for case in read_cases() if case.half == "dev"]
     found = list(questions(_WatchedWay(reader, Grammar.load()), cases))
     by_tool: dict[str, Counter[str]] = defaultdict(Counter)

@@ -1,4 +1,4 @@
-"""Compares the score of the reader with the recorded one: `python -m agent.evaluation.gate` records it."""
+"""Compares the score of the reader with the one that `python -m bench.nlu_evaluation.gate` records."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 
 import yaml
 
-from agent.evaluation.__main__ import run
-from agent.evaluation.cases import FOLDER, read_cases
-from agent.evaluation.ways import ReaderWay
 from agent.sentences import read_yaml
 from agent.understanding import Grammar, decision, doubt
 from agent.understanding.reader import Reader
 from agent.understanding.trained import load_reader
+from bench.nlu_evaluation.__main__ import run
+from bench.nlu_evaluation.cases import FOLDER, read_cases
+from bench.nlu_evaluation.ways import ReaderWay
 
 RECORDED = FOLDER / "recorded.yaml"
 SLACK = {"right": 0.5, "wrong write": 0.3, "forbidden": 1}
@@ -64,12 +64,14 @@ def read_recorded() -> dict[str, Any]:
 
 def main() -> None:
     reader = load_reader(train=True, encoder=True)
-    assert reader is not None  # noqa: S101
+    assert reader is not None
     record = {
         "halves": {name: measure(one) for name, one in ways(reader).items()},
         "sureness": thresholds(),
     }
-    head = "# Written by python -m agent.evaluation.gate; tests/agent/test_understanding_gate.py compares.\n"
+    head = (
+        "# Written by python -m bench.nlu_evaluation.gate; tests/agent/test_understanding_gate.py compares.\n"
+    )
     RECORDED.write_text(head + yaml.safe_dump(record, sort_keys=False), encoding="utf-8")
     print(RECORDED.read_text(encoding="utf-8"), end="")
 

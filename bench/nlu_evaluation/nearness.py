@@ -1,4 +1,4 @@
-"""Finds phrasings nearer to another tool's than to their own: `python -m agent.evaluation.nearness`.
+"""Finds phrasings nearer to another tool's than to their own: `python -m bench.nlu_evaluation.nearness`.
 
 Each is compared with all others of its language, as a bag of words, pairs and n-grams weighted by rarity.
 """
@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.evaluation.cases import FOLDER
 from agent.sentences import read_yaml
 from agent.understanding.classifier import hashes, word_features
 from agent.understanding.corpus import VARIED, Example, corpus_files, read_corpus
 from agent.understanding.training import training_sentence
+from bench.nlu_evaluation.cases import FOLDER
 
 ALLOWED = FOLDER / "near.yaml"
 TOO_NEAR = 0.75

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 
-from agent.evaluation.cases import FOLDER
 from agent.sentences import read_yaml
 from agent.understanding.corpus import Example
 from agent.understanding.sentence import quotations
 from agent.understanding.slots import FREE_TEXTS
+from bench.nlu_evaluation.cases import FOLDER
 
 BEFORE, BEHIND, DICTATED = 0.25, 0.2, 0.15
 """Shares of the sentences that get words before or behind them, and of those without signs and capitals."""

@@ -1,8 +1,8 @@
 """Counts what the interpreter makes of sentences that the reader has not learned from.
 
-`python -m agent.evaluation.unseen`: the sentences of `unseen/` are marked like those of the corpus, by people
-who saw neither the corpus nor the cases, and who were asked for unusual ways to say things. What a sentence
-names exists in its state of the system.
+`python -m bench.nlu_evaluation.unseen`: the sentences of `unseen/` are marked like those of the corpus, by
+people who saw neither the corpus nor the cases, and who were asked for unusual ways to say things. What a
+sentence names exists in its state of the system.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from random import Random
 
-from agent.evaluation.cases import NOW, read_world
-from agent.evaluation.doubts import is_right, world_of
-from agent.evaluation.unseen_sentences import unseen
 from agent.understanding.corpus import Example, lexicon_of, read_corpus
 from agent.understanding.dialogue import Dialogue
 from agent.understanding.intents import change_anything
 from agent.understanding.interpreter import Interpreter
 from agent.understanding.reader import Reader
 from agent.understanding.trained import load_reader
+from bench.nlu_evaluation.cases import NOW, read_world
+from bench.nlu_evaluation.doubts import is_right, world_of
+from bench.nlu_evaluation.unseen_sentences import unseen
 
 
 def confusions(reader: Reader, examples: Sequence[Example]) -> Counter[tuple[str, str, str]]:
@@ -57,12 +57,12 @@ def outcomes(reader: Reader, examples: Sequence[Example]) -> Counter[tuple[str, 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m agent.evaluation.unseen", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench.nlu_evaluation.unseen", description=__doc__)
     parser.add_argument("--count", type=int, default=3000, help="how many sentences, drawn by chance")
     parser.add_argument("--encoder", action="store_true", help="read with the encoder, too")
     options = parser.parse_args()
     reader = load_reader(train=True, encoder=options.encoder)
-    assert reader is not None  # noqa: S101
+    assert reader is not None
     examples = list(unseen())
     some = Random(1).sample(examples, min(options.count, len(examples)))  # noqa: S311
     found = confusions(reader, some)

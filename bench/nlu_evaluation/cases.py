@@ -64,7 +64,7 @@ class Case:
 
 def read_cases() -> Iterator[Case]:
     """Yields every case of both halves."""
-    for cases in read_folder("evaluation/cases").values():
+    for cases in read_folder(FOLDER / "cases").values():
         for data in cases:
             turns = [_turn(one) for one in data.get("turns") or [data]]
             yield Case(data["id"], data["lang"], data.get("kind", ""), turns)

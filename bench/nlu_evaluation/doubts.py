@@ -1,4 +1,4 @@
-"""Fits the trees of agent/understanding/doubt.yaml: `python -m agent.evaluation.doubts`.
+"""Fits the trees of agent/understanding/doubt.yaml: `python -m bench.nlu_evaluation.doubts`.
 
 The sentences of `unseen/` are read. The first turns of the dev half of the cases, where the corpus does not
 have them, count for a share of it all. Four minutes.
@@ -15,11 +15,6 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from agent.evaluation.cases import NOW, read_cases, read_world
-from agent.evaluation.compare import plain as plain_text
-from agent.evaluation.pronouns import with_pronoun
-from agent.evaluation.scoring import Answer, judge
-from agent.evaluation.unseen_sentences import unseen
 from agent.sentences import read_yaml
 from agent.understanding import doubt
 from agent.understanding.candidates import missing, plain
@@ -34,6 +29,11 @@ from agent.understanding.tagger import spans
 from agent.understanding.trained import load_reader
 from agent.understanding.training import kind_of, tags_of, training_sentence
 from agent.understanding.world import Thing, World
+from bench.nlu_evaluation.cases import NOW, read_cases, read_world
+from bench.nlu_evaluation.compare import plain as plain_text
+from bench.nlu_evaluation.pronouns import with_pronoun
+from bench.nlu_evaluation.scoring import Answer, judge
+from bench.nlu_evaluation.unseen_sentences import unseen
 
 SEED = 5
 PRESENT = 0.7
@@ -208,7 +208,7 @@ def fit_trees(found: Sequence[Sample], dev: Sequence[Sample], dev_share: float) 
 def main() -> None:
     lexicon = lexicon_of(read_corpus().examples)
     reader = load_reader(train=True, encoder=True)
-    assert reader is not None  # noqa: S101
+    assert reader is not None
     record = read_yaml(doubt.TREES)
     ways = {doubt.N_GRAMS: replace(reader, encoder=None)}
     if reader.encoder is not None:
@@ -218,7 +218,7 @@ def main() -> None:
         found = [*samples(one, sentences, lexicon), *follow_up_samples(one, sentences, lexicon)]
         record[way] = fit_trees(found, list(dev_samples(one)), DEV_SHARE)
         print(f"{way}: {record[way]['sentences']} sentences, {record[way]['cases']} cases")
-    head = "# Written by python -m agent.evaluation.doubts: the trees of agent/understanding/doubt.py.\n"
+    head = "# Written by python -m bench.nlu_evaluation.doubts: the trees of agent/understanding/doubt.py.\n"
     dump = yaml.safe_dump(record, sort_keys=False, width=1000, default_flow_style=None)
     doubt.TREES.write_text(head + dump, encoding="utf-8")
 
