@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import json
-import re
 import subprocess
 import xml.etree.ElementTree as ET
 from collections import Counter, defaultdict
@@ -24,7 +23,7 @@ _WRITTEN = tuple(
     for path in ("tests/long_runs.json", "tests/cached_results.json", "docs/reference/long-tests.md")
 )
 _OUTCOMES = ("failed", "skipped", "passed")
-_MARK = re.compile(r"\bmark\.(slow|gpu)\b")
+_MARKS = {"mark.slow", "mark.gpu", "pytest.mark.slow", "pytest.mark.gpu"}
 
 
 def record_run(checkout: Path, room: str, report: Path) -> None:
@@ -97,12 +96,20 @@ def long_runs_page(checkout: Path) -> str:
 
 
 def _long_files(checkout: Path) -> Iterator[tuple[str, str]]:
-    """Yields each test file that names one of the marks, with the first sentence of its docstring."""
+    """Yields each test file that uses one of the marks, with the first sentence of its docstring.
+
+    A file that writes tests for others names the marks in texts alone: it has no long test of its own.
+    """
     for path in sorted((checkout / "tests").rglob("test_*.py")):
         text = path.read_text(encoding="utf-8")
-        if not _MARK.search(text) or (path.parent.name, path.name) == ("project", "test_lanes.py"):
+        if "mark.slow" not in text and "mark.gpu" not in text:
             continue
-        docstring = " ".join((ast.get_docstring(ast.parse(text)) or "").split("\n\n")[0].split())
+        module = ast.parse(text)
+        if not any(
+            isinstance(node, ast.Attribute) and ast.unparse(node) in _MARKS for node in ast.walk(module)
+        ):
+            continue
+        docstring = " ".join((ast.get_docstring(module) or "").split("\n\n")[0].split())
         yield str(path.relative_to(checkout / "tests")), docstring.replace("|", "/").rstrip(".")
 
 

@@ -7,6 +7,8 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
+from pydantic_core import from_json
+
 from agent import genai
 from agent.events import Emit, TextPart
 from agent.model.backend import (
@@ -68,7 +70,7 @@ class ModelRequests:
     def add_answer(self, text: str, written: Round) -> None:
         """Adds what the model wrote, with its thoughts where it wants them back."""
         calls = [
-            {"id": ask.id, "type": "function", "function": {"name": ask.name, "arguments": ask.arguments}}
+            {"id": ask.id, "type": "function", "function": {"name": ask.name, "arguments": _readable(ask)}}
             for ask in written.asks
         ]
         message = {"role": "assistant", "content": text or None, "tool_calls": calls}
@@ -195,6 +197,17 @@ class ModelRequests:
                 return await anext(stream, None)
         except TimeoutError as error:
             raise self.budget.out_of_time() from error
+
+
+def _readable(ask: ToolAsk) -> str:
+    """Returns the arguments of a call as a server can read them: llama.cpp refuses every further request of a
+    conversation in which they are no JSON. The result of the call says what was wrong.
+    """
+    try:
+        arguments = from_json(ask.arguments, allow_inf_nan=False)
+    except ValueError:
+        return "{}"
+    return ask.arguments if isinstance(arguments, dict) else "{}"
 
 
 def _without_thoughts(message: Message) -> Message:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from model_talk import QUESTION, Talking, failed_tools, notices, renders, results, texts
+from pydantic_core import from_json
 from scripted_model import (
     Call,
     Say,
@@ -99,6 +100,7 @@ async def test_several_tools_in_one_call_run_in_their_order(talking: Talking) ->
         (Call("list_renders", '{"limit": ' + "9" * 5000 + "}"), "tool.arguments_no_json", "not JSON"),
         (Call("list_renders", "please list them"), "tool.arguments_no_json", "not JSON"),
         (Call("list_renders", "[1, 2]"), "tool.arguments_no_json", "no object"),
+        (Call("list_renders", '{"limit": NaN}'), "tool.bad_arguments", "limit"),
         (Call("list_renders", {"limit": 3000}), "tool.bad_arguments", "less than or equal to 200"),
         (Call("list_renders", {"limt": 3}), "tool.bad_arguments", "limt"),
         (Call("format_disk", {}), "tool.not_found", "format_disk"),
@@ -112,7 +114,10 @@ async def test_a_wrong_call_is_told_to_the_model_which_corrects_it(
     async with talking(call, Call("list_renders"), Say("None.")) as talk:
         events = await talk.say(QUESTION)
         assert told in talk.model.told(1)
+        [said] = [one for one in talk.model.asked[1]["messages"] if one.get("tool_calls")]
     assert failed_tools(events) == [code]
+    [sent_back] = [one["function"]["arguments"] for one in said["tool_calls"]]
+    assert isinstance(from_json(sent_back, allow_inf_nan=False), dict), "what a server cannot read it refuses"
     assert texts(events) == ["None."]
 
 

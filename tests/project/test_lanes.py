@@ -347,6 +347,15 @@ def test_a_long_run_writes_the_results_of_long_tests_alone(checkout: Checkout) -
     assert "| 1 failed | 0.0 |" in row
 
 
+def test_only_files_with_long_tests_of_their_own_have_a_row(tmp_path: Path) -> None:
+    folder = tmp_path / "tests" / "project"
+    folder.mkdir(parents=True)
+    (folder / "test_own.py").write_text(MARKED)
+    (folder / "test_of_others.py").write_text(f"TESTS = {MARKED!r}\ndef test_plain(): pass\n")
+    rows = [line for line in long_runs_page(tmp_path).splitlines() if "not recorded" in line]
+    assert [row.split("`")[1] for row in rows] == ["project/test_own.py"]
+
+
 def test_a_long_run_that_skips_a_file_keeps_what_was_recorded(tmp_path: Path) -> None:
     (tmp_path / "tests" / "pxe").mkdir(parents=True)
     (tmp_path / "tests" / "pxe" / "test_boot.py").touch()
