@@ -45,7 +45,9 @@ BUSY = (429, 503, 529)
 _CONTEXT_CODES = {"exceed_context_size_error", "context_length_exceeded"}
 """The type at llama.cpp, the code at OpenAI."""
 _CONTEXT_WORDS = re.compile(r"maximum context length|exceeds? the .*context (size|length|window)", re.I)
-_UNREADABLE = re.compile(r"^The model produced output that does not match|^Failed to parse input")
+_UNREADABLE = re.compile(
+    r"^The model produced output that does not match|^Failed to parse input|Unexpected empty grammar stack"
+)
 """llama.cpp, of a tool call that is none; Groq has a code for it, `tool_use_failed`."""
 _LIMIT_NAME = "max_completion_tokens"
 _PRESET_FIELDS = (

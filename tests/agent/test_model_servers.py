@@ -235,9 +235,14 @@ async def test_a_conversation_that_is_too_long_is_told_without_its_beginning(tal
             "message": "The model produced output that does not match the expected peg-native format",
             "type": "server_error",
         },
+        {
+            "code": 500,
+            "message": "got exception: Unexpected empty grammar stack after accepting piece: <tool> (282)",
+            "type": "server_error",
+        },
         {"message": "Failed to call a function.", "type": "invalid_request_error", "code": "tool_use_failed"},
     ],
-    ids=["llama.cpp", "groq"],
+    ids=["llama.cpp", "llama.cpp grammar", "groq"],
 )
 async def test_a_tool_call_that_the_server_cannot_read_is_written_anew_once(
     talking: Talking, error: dict[str, Any]
