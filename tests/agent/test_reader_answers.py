@@ -336,10 +336,8 @@ async def test_why_is_about_the_open_question_and_not_about_what_was_shown_befor
     await talk.say("Have Nova say: Good morning")
     offer = question(await talk.say("every Monday at nine list the machines"))
     explained = question(await talk.say(why))
-    assert (reason in explained.text and explained.choices == offer.choices) or explained.choices == (
-        "Ja",
-        "Nein",
-    )
+    assert reason in explained.text
+    assert explained.choices in (offer.choices, ("Ja", "Nein"))
     assert calls(await talk.say(explained.choices[0])) == ["triggers"]
 
 
