@@ -159,7 +159,7 @@ class Brain:
             except SoundstageError as error:
                 raise Translation.of(language).error(in_words(error)) from error
             finally:
-                log.result.dialogue = reading.next_state().to_json()
+                log.result.dialogue = reading.with_plan(reading.next_state()).to_json()
         if follow and log.result.render_id is not None and log.result.render_active:
             await self._follow(log.result.render_id, log.result.tool, log.emit, Translation.of(language))
 

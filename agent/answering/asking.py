@@ -11,6 +11,7 @@ from rapidfuzz import fuzz, process
 
 from agent.answering.calls import change_project_first, prepare_record, undo_of, words_of, words_of_thing
 from agent.answering.deciding import OF_CHANGES, UNWRITTEN, DecidingTurn
+from agent.answering.interrupted_plans import InterruptedPlan
 from agent.answering.near_names import KIND_DELETED, deletions_like, rivals
 from agent.answering.planning import calls_of, with_words_of_now, words_of_plan
 from agent.events import Failure, Text
@@ -44,6 +45,20 @@ class AskingTurn(DecidingTurn):
     async def _call(self, decision: Decision) -> None:
         """Makes the calls of a decision."""
         raise NotImplementedError
+
+    async def _go_on(self, interrupted: InterruptedPlan) -> Decision:
+        self._answers_question = True
+        self.world = await self._world(farm=False)
+        self._interrupted = None
+        lines = [self.replies.text("go_on", "stopped")]
+        for name, calls in (("done", interrupted.ended), ("unknown", interrupted.unknown)):
+            words = "; ".join(words_of(call, self.world, self.replies) for call in calls)
+            lines += [self.replies.text("go_on", name, calls=words)] if words else []
+        await self.log.emit(Text(text="\n".join(lines)))
+        if not interrupted.left:
+            return Decision("chat", about="nothing_left")
+        about = "confirm_all" if len(interrupted.left) > 1 else "confirm"
+        return Decision("ask", about=about, question=Question(about, choices=interrupted.left))
 
     async def _say(self, group: str, name: str, **values: str) -> None:
         await self.log.emit(Text(text=self.replies.text(group, name, **values)))

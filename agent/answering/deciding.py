@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from agent.answering.replies import Replies, is_assent
-from agent.answering.state import ConversationState
+from agent.answering.calls import change_project_first
+from agent.answering.interrupted_plans import InterruptedPlan, find_interrupted
+from agent.answering.replies import Replies, is_assent, is_yes_elsewhere
+from agent.answering.state import ConversationState, Plan
 from agent.answering.translation import Translation
 from agent.answering.worlds import FARM_TOOLS, Worlds
 from agent.sessions.service import OpenTurn, SessionService
@@ -101,6 +103,8 @@ class DecidingTurn:
     """The call of this turn that waits for an approval."""
     _closed: bool = field(default=False, init=False)
     """Whether the open question or proposal was answered."""
+    _interrupted: InterruptedPlan | None = field(default=None, init=False)
+    """What an earlier turn has left undone, and nobody has asked for yet."""
 
     @property
     def replies(self) -> Replies:
@@ -112,6 +116,42 @@ class DecidingTurn:
 
     async def decide(self, parsed: Understanding | NotUnderstood) -> Decision | None:
         """Returns the decision; None where the grammar's meaning is the whole of what was said."""
+        await self._find_interrupted()
+        if self._interrupted is not None and self.replies.goes_on(self.utterance):
+            return await self._go_on(self._interrupted)
+        decision = await self._decision(parsed)
+        await self._store_plan(decision)
+        return decision
+
+    async def _find_interrupted(self) -> None:
+        """Looks whether the turn whose plan is stored was interrupted."""
+        if (plan := self.state.plan) is not None:
+            self.state = replace(self.state, plan=None)
+            self._interrupted = await find_interrupted(plan, self.answers.sessions, self.caller)
+
+    async def _go_on(self, interrupted: InterruptedPlan) -> Decision:
+        """Says what was done of an interrupted plan, and returns the question whether the rest shall be."""
+        raise NotImplementedError
+
+    async def _store_plan(self, decision: Decision | None) -> None:
+        """Stores the calls that a decision makes one after the other, before the first of them is made."""
+        calls: tuple[CallRecord, ...] = ()
+        if decision is not None and decision.kind == "calls" and decision.about != "undo":
+            calls = tuple(part for call in decision.calls for part in change_project_first(call))
+        elif decision is not None and decision.kind != "decline" and self._may_confirm(decision):
+            calls = tuple(CallRecord.of(one.tool, one.arguments) for one in self.state.proposals)
+        if len(calls) < 2 or self.caller.is_dry_run or all(one.intent in READS for one in calls):
+            return
+        state = replace(self.state, plan=Plan(self.turn.number, calls))
+        if await self.answers.sessions.replace_dialogue(self.turn, text := state.to_json()):
+            self.state, self.turn = state, replace(self.turn, dialogue=text)
+
+    def with_plan(self, after: ConversationState) -> ConversationState:
+        """Returns the state after this turn with the plan of an earlier one that is still open."""
+        interrupted = None if self.caller.has_begun_change or self._pending else self._interrupted
+        return replace(after, plan=None if interrupted is None else interrupted.plan)
+
+    async def _decision(self, parsed: Understanding | NotUnderstood) -> Decision | None:
         decision, question = await self._decide(parsed), self.state.dialogue.question
         if self._answers_question and question is not None and question.about == SAME_TITLE:
             return decision
@@ -185,6 +225,8 @@ class DecidingTurn:
             return Decision("decline", about="no")
         if isinstance(parsed, Understanding) and parsed.tool == "list_personas" and self._asks_who_speaks():
             return await self._interpret()
+        if self.state.proposals and is_yes_elsewhere(self.utterance):
+            return Decision("confirm", about="yes")
         if (place := self._choice()) is not None and question is not None:
             self.world = await self._world(farm=False)
             self._answers_question = True
@@ -267,10 +309,14 @@ class DecidingTurn:
         return self.state.proposal is not None and (yes or decision.kind == "decline")
 
     def _choice(self) -> int | None:
-        """Returns which of the shown choices was said word for word."""
+        """Returns which choice was said word for word; the first one, a yes, in any language."""
         spoken = " ".join(self.utterance.split()).casefold()
         shown = [choice.casefold() for choice in self.state.choices]
-        return shown.index(spoken) if spoken in shown else None
+        if spoken in shown:
+            return shown.index(spoken)
+        question = self.state.dialogue.question
+        is_fresh = question is not None and question.about in YES_OR_NO and question.age == 0
+        return 0 if is_fresh and is_yes_elsewhere(spoken) else None
 
     def _is_title(self, render: object) -> bool:
         """Returns whether a video is called by its title, for which its tool needs the id."""

@@ -6,9 +6,10 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cache
+from pathlib import Path
 from typing import Any
 
-from agent.sentences import read_folder
+from agent.sentences import read_folder, read_yaml
 from agent.understanding.dialogue import CallRecord
 from agent.understanding.language import DEFAULT
 from agent.understanding.wording import Wording
@@ -19,7 +20,10 @@ SHOWN_CHARS = 60
 
 
 _IN_QUOTES = re.compile("[“„]([^“”]+)[“”]")
+_MARKS = re.compile(r"[\n“”„\"«»:]")
+"""Signs of a text that is quoted or pasted."""
 _OPTIONAL = re.compile(r"\[[^\]]*\]")
+YES_ELSEWHERE = Path(__file__).with_name("yes.yaml")
 QUOTED = frozenset({"script", "title", "heading", "description"})
 """Arguments that are somebody's words."""
 
@@ -110,6 +114,10 @@ class Replies:
         """Returns the noun of a kind of things."""
         return str(self._texts["kinds"].get(kind, kind))
 
+    def goes_on(self, text: str) -> bool:
+        """Returns whether a text asks for the rest of what was begun, and for nothing else."""
+        return _plain(text) in self._group("go_on")["words"]
+
     def state(self, state: str) -> str:
         """Returns the word for the state of a thing."""
         return str(self._texts["states"].get(state, state))
@@ -117,9 +125,25 @@ class Replies:
 
 def is_assent(text: str) -> bool:
     """Returns whether a text has the words of a yes and no others, in one of the languages."""
+    if is_yes_elsewhere(text) and not _MARKS.search(text.strip()):
+        return True
     words = re.findall(r"\w+", text.lower())
     only_words = re.fullmatch(r"[\w\s,.!'’-]*", text) is not None and "\n" not in text.strip()
     return only_words and any(set(words) <= set(one["assent"].split()) for one in _texts().values() if words)
+
+
+def is_yes_elsewhere(text: str) -> bool:
+    """Returns whether a text is a plain yes in a language that the replies do not have."""
+    return _plain(text) in _yes_elsewhere()
+
+
+def _plain(text: str) -> str:
+    return " ".join(re.findall(r"[^\W_]+(?:['’][^\W_]+)*", text.lower().replace("’", "'")))
+
+
+@cache
+def _yes_elsewhere() -> frozenset[str]:
+    return frozenset(_plain(word) for words in read_yaml(YES_ELSEWHERE).values() for word in words)
 
 
 @cache

@@ -29,6 +29,16 @@ class Proposal:
 
 
 @dataclass(frozen=True, slots=True)
+class Plan:
+    """The calls that one turn makes one after the other. Stored before the first, so that it is known what is
+    left when the process ends between two of them.
+    """
+
+    turn: int
+    calls: tuple[CallRecord, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ConversationState:
     """`choices`: what was shown for the open question, in the order of its calls, or as answers to it."""
 
@@ -46,6 +56,8 @@ class ConversationState:
     """The calls of the last answer that changed something: what “take that back” and “same again” mean."""
     tools: tuple[str, ...] = ()
     """The tools that the last answer of a language model had."""
+    plan: Plan | None = None
+    """Of a turn that runs, or that was interrupted and may be gone on with."""
 
     @property
     def proposal(self) -> Proposal | None:
@@ -69,6 +81,7 @@ class ConversationState:
             dialogue=replace(self.dialogue, calls=tuple(filter(_fits, self.dialogue.calls))),
             waiting=self.waiting if self.waiting is not None and _fits(self.waiting) else None,
             changes=tuple(filter(_fits, self.changes)),
+            plan=self.plan if self.plan is not None and all(map(_fits, self.plan.calls)) else None,
         )
         return _STATE.dump_json(short, fallback=str).decode()
 

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
 
 from agent.events import ModelUsage
-from agent.model.backend import Usage
+from agent.model.backend import Piece, Usage
+from soundstage.errors import SoundstageError
 from soundstage.telemetry import metrics
+
+STOPPED = "stopped"
+"""The outcome of a request of which no more was read: its time was over, or it had said enough."""
 
 
 def record_request(
@@ -21,6 +28,23 @@ def record_request(
         metrics.MODEL_TOKENS.inc(model, "prompt", by=usage.prompt_tokens)
         metrics.MODEL_TOKENS.inc(model, "cached", by=usage.cached_tokens)
         metrics.MODEL_TOKENS.inc(model, "answer", by=max(usage.tokens - usage.prompt_tokens, 0))
+
+
+async def measure_request(model: str, stream: AsyncGenerator[Piece, None]) -> AsyncGenerator[Piece, None]:
+    """Yields the pieces of one request outside of a conversation, and moves the metrics at its end."""
+    started, first_s, usage, outcome = time.monotonic(), None, None, STOPPED
+    try:
+        async with aclosing(stream):
+            async for piece in stream:
+                first_s = first_s if first_s is not None else time.monotonic() - started
+                usage = piece if isinstance(piece, Usage) else usage
+                yield piece
+        outcome = "ok"
+    except SoundstageError as error:
+        outcome = error.code
+        raise
+    finally:
+        record_request(model, outcome, time.monotonic() - started, first_s, usage)
 
 
 @dataclass(slots=True)

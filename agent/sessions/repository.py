@@ -93,7 +93,9 @@ _SET_DIALOGUE = (
 )
 _REPLACE_DIALOGUE = (
     update(_SESSIONS)
-    .where(_SESSIONS.c.id == bindparam("session"), _SESSIONS.c.dialogue == bindparam("old"))
+    .where(
+        _SESSIONS.c.id == bindparam("session"), _SESSIONS.c.dialogue.is_not_distinct_from(bindparam("old"))
+    )
     .values(dialogue=bindparam("new"))
     .returning(_SESSIONS.c.id)
 )
@@ -142,10 +144,15 @@ class SessionRepository(Repository[AgentSession]):
         """Stores the state of the dialogue after a turn, unless a later turn has begun."""
         await self._session.execute(_SET_DIALOGUE, {"session": session_id, "number": number, "new": dialogue})
 
-    async def replace_dialogue(self, session_id: str, old: str, new: str) -> bool:
+    async def replace_dialogue(self, session_id: str, old: str | None, new: str) -> bool:
         """Replaces the state of the dialogue; returns False when it is no longer `old`."""
         values = {"session": session_id, "old": old, "new": new}
         return await self._session.scalar(_REPLACE_DIALOGUE, values) is not None
+
+    async def dialogue_of(self, session_id: str) -> str | None:
+        """Returns the state of the dialogue of a session; None where there is none."""
+        row = await self.find(session_id)
+        return None if row is None else row.dialogue
 
     async def clear_dialogues(self, tenant: str, principal_id: str) -> None:
         """Removes the state of all dialogues of a principal."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, field
 
@@ -242,8 +243,10 @@ class SessionService:
         """Stores a dialogue without the question that this turn answers; returns False when another turn has
         changed the dialogue meanwhile, and maybe answered it.
         """
-        if turn.dialogue is None:
-            return False
+        return turn.dialogue is not None and await self.replace_dialogue(turn, dialogue)
+
+    async def replace_dialogue(self, turn: OpenTurn, dialogue: str) -> bool:
+        """Stores a dialogue while a turn runs; returns False when another turn has changed it meanwhile."""
         async with self.database.transaction() as session:
             repository = SessionRepository(session)
             return await repository.replace_dialogue(turn.session_id, turn.dialogue, dialogue)
@@ -357,9 +360,17 @@ class SessionService:
             past = await self.events.read(turn.stream)
             tool_began = any(event.kind == ToolCalled.model_fields["type"].default for event in past)
             failure = _lost(tool_began, row.utterance)
+            if tool_began and _has_plan(await repository.dialogue_of(session_id), number):
+                failure = failure.model_copy(update={"hint": f"{failure.hint} “Go on” shows what is left."})
             await self._write(session, turn, [failure, Done(session_id=row.session_id, turn=row.number)])
             row.reply = f"{row.reply}\n{failure.message}".strip()
             row.error_code, row.finished_at = failure.code, utcnow()
+
+
+def _has_plan(dialogue: str | None, number: int) -> bool:
+    """Returns whether a state of the dialogue holds the plan of this turn."""
+    plan = json.loads(dialogue).get("plan") if dialogue else None
+    return plan is not None and plan["turn"] == number
 
 
 def _lost(tool_began: bool, utterance: str) -> Failure:

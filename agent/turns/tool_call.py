@@ -59,6 +59,10 @@ class ToolCaller:
         return self._conversation.id
 
     @property
+    def is_dry_run(self) -> bool:
+        return self._conversation.dry_run
+
+    @property
     def persona(self) -> Persona | None:
         """The persona of the conversation, from its present file. Raises `persona.not_found`."""
         persona_id = self._conversation.persona_id

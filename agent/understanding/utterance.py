@@ -49,6 +49,8 @@ SHORT_CHOICE = 6
 MOST_NO_WORDS = 5
 SURE_UNDO = 0.4
 """From here on an utterance perhaps takes the last change back."""
+MOST_WHY_WORDS = 2
+"""A longer question, “why does it wait?”, names what it is about."""
 SURE_WHY = 0.6
 """From here on a text asks why something happened."""
 _SURE_ACTS: Mapping[str, tuple[Kind, float]] = {
@@ -321,6 +323,10 @@ class Utterance(Judgement):
     def _why(self, best: Candidate, candidates: Sequence[Candidate], text: str) -> Decision:
         if best.sureness < SURE_WHY:
             return self._next_best(candidates, text) or self._unsure(candidates)
+        question = self.dialogue.question
+        if question is not None and question.age == 0 and len(text.split()) <= MOST_WHY_WORDS:
+            # It is about what was just asked, and not about what was shown before.
+            return Decision("chat", about="why_asked")
         kind = self.dialogue.recent_kind
         name = self.dialogue.last.get(kind) if kind in SHOWS else None
         if (

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent.model.backend import ChatModel, TextPiece
+from agent.model.cost import measure_request
 from agent.model.openai_server import build_servers
 from soundstage.errors import Unavailable
 from soundstage.http import OwnListeners
@@ -51,7 +52,7 @@ class ModelDescriber:
             {"role": "user", "content": content},
         ]
         text = ""
-        stream = self.model.ask(messages, (), max_tokens=ANSWER_TOKENS)
+        stream = measure_request(self.name, self.model.ask(messages, (), max_tokens=ANSWER_TOKENS))
         try:
             async with asyncio.timeout(self.longest_s), aclosing(stream) as pieces:
                 async for piece in pieces:

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from agent.model.backend import ChatModel, Message, Models, TextPiece, ToolAsk, Usage
 from agent.model.budget import TurnBudget, TurnLimits
+from agent.model.cost import measure_request
 from agent.writing.scenes import ScriptBrief, WrittenScript
 from soundstage.errors import SoundstageError, Upstream
 
@@ -92,7 +93,8 @@ class ModelAuthor:
         text: list[str] = []
         called: str | None = None
         tokens: int | None = None
-        stream = model.ask(messages, [_tool()], max_tokens=max(budget.tokens_left, FEWEST_TOKENS))
+        request = model.ask(messages, [_tool()], max_tokens=max(budget.tokens_left, FEWEST_TOKENS))
+        stream = measure_request(model.name, request)
         try:
             async with asyncio.timeout(budget.seconds_left), aclosing(stream):
                 async for piece in stream:

@@ -178,7 +178,7 @@ async def test_every_tool_of_ours_can_be_called_as_its_grammar_wants(
 async def test_the_brain_tells_what_the_model_says_piece_by_piece(
     talking: Talking, speaking: LlamaServer
 ) -> None:
-    async with talking(Say("no"), local=local(speaking)) as talk:
+    async with talking(Say("no"), local=local(speaking), reader=False) as talk:
         events = await talk.say(QUESTION)
     assert texts(events) == [SENTENCE]
     assert len([event for event in events if isinstance(event, TextPart)]) == len(SENTENCE.split())
@@ -223,11 +223,11 @@ async def test_a_conversation_is_read_anew_only_from_where_it_differs(talking: T
 async def test_what_the_model_thinks_is_not_told(
     talking: Talking, speaking: LlamaServer, llama: Llama
 ) -> None:
-    async with talking(Say("no"), local=local(speaking)) as talk:
+    async with talking(Say("no"), local=local(speaking), reader=False) as talk:
         assert texts(await talk.say(f"{QUESTION} (think)")) == [AFTER_A_THOUGHT]
     inside = ("--reasoning-format", "none")
     with llama_server(llama.programs, llama.speaking, llama.folder, *inside) as server:
-        async with talking(Say("no"), local=local(server)) as talk:
+        async with talking(Say("no"), local=local(server), reader=False) as talk:
             assert texts(await talk.say(f"{QUESTION} (think)")) == [AFTER_A_THOUGHT]
 
 
@@ -243,7 +243,7 @@ async def test_a_model_that_is_being_loaded_answers_the_person_who_waits(
     monkeypatch.setattr("agent.model.openai_server.refusal", noted)
     with llama_server(llama.programs, llama.slow, llama.folder, loaded=False) as server:
         server.wait_for(503)
-        async with talking(Say("no"), local=local(server)) as talk:
+        async with talking(Say("no"), local=local(server), reader=False) as talk:
             with server.halted():
                 saying = asyncio.create_task(talk.say(QUESTION))
                 await asyncio.sleep(3.0)
@@ -265,7 +265,7 @@ async def test_who_stops_listening_frees_the_server(slow: LlamaServer) -> None:
 
 
 async def test_a_person_who_cancels_frees_the_server(talking: Talking, speaking: LlamaServer) -> None:
-    async with talking(Say("no"), local=local(speaking)) as talk:
+    async with talking(Say("no"), local=local(speaking), reader=False) as talk:
         conversation = await talk.services.brain.sessions.open(talk.principal)
         begun = asyncio.Event()
 
@@ -289,7 +289,7 @@ async def test_an_answer_ends_at_its_limit_and_says_so(talking: Talking, speakin
     assert pieces[-1] == CutShort() and len(pieces) == 7
     pieces = await asked(speaking, "call it (call)", max_tokens=5)
     assert not [piece for piece in pieces if isinstance(piece, ToolAsk)], "half a call is none"
-    async with talking(Say("no"), local=local(speaking)) as talk:
+    async with talking(Say("no"), local=local(speaking), reader=False) as talk:
         events = await talk.say(FOR_EVER)
     assert notices(events) == ["model.cut_short"]
     [reply] = texts(events)
@@ -302,7 +302,7 @@ async def test_what_a_turn_may_take_holds_for_a_real_server(
     async with talking(Say("no"), local=local(speaking), agent={"turn_tokens": 1500}, reader=False) as talk:
         events = await talk.say(f"{QUESTION} (call)")
         assert notices(events) == ["model.over_budget"], "as the server counts, one call takes more"
-    async with talking(Say("no"), local=local(slow), agent={"turn_s": 2.0}) as talk:
+    async with talking(Say("no"), local=local(slow), reader=False, agent={"turn_s": 2.0}) as talk:
         assert notices(await talk.say(FOR_EVER)) == ["model.over_budget"]
     await freed(slow)
 
@@ -328,7 +328,7 @@ async def test_what_a_model_writes_at_random_ends_and_changes_nothing(
 ) -> None:
     # It is asked in every turn, however often it has failed.
     monkeypatch.setattr("agent.experts.router.TRIPS_AFTER", 99)
-    async with talking(Say("no"), local=local(random), agent={"turn_s": 30.0}) as talk:
+    async with talking(Say("no"), local=local(random), reader=False, agent={"turn_s": 30.0}) as talk:
         for number in range(6):
             events = await talk.say(f"{QUESTION} {number}")
             assert events[-1].type == "done"
@@ -350,7 +350,7 @@ async def test_how_the_server_was_started_wrongly_is_told(
     talking: Talking, llama: Llama, arguments: tuple[str, ...], words: str
 ) -> None:
     with llama_server(llama.programs, llama.speaking, llama.folder, *arguments) as server:
-        async with talking(Say("no"), local=local(server)) as talk:
+        async with talking(Say("no"), local=local(server), reader=False) as talk:
             events = await talk.say(QUESTION)
     [notice] = [event for event in events if isinstance(event, Notice)]
     assert notice.code == "model.refused" and words in notice.text
@@ -366,7 +366,7 @@ async def test_a_server_that_is_killed_in_mid_answer_leaves_what_it_said(
         with pytest.raises(SoundstageError, match=r"model\.cut_off"):
             async for _ in stream:
                 pass
-        async with talking(Say("no"), local=local(server)) as talk:
+        async with talking(Say("no"), local=local(server), reader=False) as talk:
             assert notices(await talk.say(QUESTION)) == ["model.unreachable"]
 
 

@@ -327,3 +327,20 @@ async def test_nothing_of_a_pasted_text_is_done_or_offered(services: Services, s
     assert not {*PASTED[sentence].split()} & {*calls(events)}
     # What the person's own line alone leads to may be offered.
     assert choices_of(events) in ([], choices_of(await other.say(sentence.partition("\n\n")[0])))
+
+
+@pytest.mark.parametrize("why, reason", [("why?", "asked first"), ("Warum?", "frage ich vorher")])
+async def test_why_is_about_the_open_question_and_not_about_what_was_shown_before(
+    talk: Conversing, why: str, reason: str
+) -> None:
+    await talk.say("Have Nova say: Good morning")
+    offer = question(await talk.say("every Monday at nine list the machines"))
+    explained = question(await talk.say(why))
+    assert reason in explained.text
+    assert explained.choices in (offer.choices, ("Ja", "Nein"))
+    assert calls(await talk.say(explained.choices[0])) == ["triggers"]
+
+
+async def test_why_without_a_question_is_about_what_was_shown(talk: Conversing) -> None:
+    await talk.say("Have Nova say: Good morning")
+    assert calls(await talk.say("why?")) == ["show_render"]

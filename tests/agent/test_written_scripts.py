@@ -112,6 +112,16 @@ async def test_a_model_that_calls_no_tools_may_answer_in_json(asking: Asking) ->
         assert len(await talk.scenes(created["project_id"])) == 3
 
 
+async def test_what_the_script_took_is_in_the_metrics(asking: Asking) -> None:
+    usage = {"total_tokens": 900, "prompt_tokens": 700, "prompt_tokens_details": {"cached_tokens": 600}}
+    async with asking(Say("no script"), Call("write_scenes", TIDES, usage=usage)) as talk:
+        await talk.say(SENTENCE)
+        metrics = talk.services.metrics.text().decode()
+    assert 'soundstage_model_requests_total{model="local",outcome="ok"} 2.0' in metrics
+    assert 'soundstage_model_tokens_total{kind="cached",model="local"} 600.0' in metrics
+    assert 'soundstage_model_first_piece_seconds_count{model="local"} 2.0' in metrics
+
+
 async def test_what_is_wrong_goes_back_to_the_model(asking: Asking, snapshot: SentenceSnapshot) -> None:
     two = {**TIDES, "scenes": TIDES["scenes"][:2]}  # type: ignore[index]
     async with asking(Say("Of course!"), Call("write_scenes", two), Call("write_scenes", TIDES)) as talk:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from dialogue_stage import Dialogue, Stage, differences, open_stage, read_dialogues
@@ -46,7 +47,16 @@ class Talk:
         return await self._turns.last.locator(".reply + .examples").count() > 0
 
 
-@pytest.mark.parametrize("name", ON_THE_PAGE)
+def _names() -> list[Any]:
+    """Returns all dialogues; only a few of them in the short form."""
+    return [
+        pytest.param(one.name, id=one.name, marks=() if one.name in ON_THE_PAGE else pytest.mark.slow)
+        for one in read_dialogues()
+        if not one.open
+    ]
+
+
+@pytest.mark.parametrize("name", _names())
 def test_a_dialogue_on_the_page_ends_as_in_the_process(name: str, built_page: None, tmp_path: Path) -> None:
     if CHROMIUM is None:
         pytest.skip("needs Chromium: apt-get install chromium, then make test")
