@@ -220,15 +220,15 @@ def test_a_certificate_that_ends_soon_is_told_with_the_token_of_the_webhook(
 
 
 def test_what_fires_and_what_ends_is_told_by_mail_over_tls(farm: LabFarm, mailbox: MailReceiver) -> None:
-    def arrived(subject: str) -> list[dict[str, Any]]:
+    def mails_about(subject: str) -> list[dict[str, Any]]:
         return [one for one in mailbox.mails() if f"Subject: {subject}" in one["text"]]
 
     place_certificate(farm.lab, "cpu-1", 5)
-    mail = eventually(lambda: arrived("[FIRING:1] CertificateEnds"), "the mail")[0]
+    mail = eventually(lambda: mails_about("[FIRING:1] CertificateEnds"), "the mail")[0]
     assert (mail["login"], mail["sender"]) == ("farm barley", "FROM:<soundstage@control-1>")
     assert mail["recipients"] == ["TO:<farm@example.org>"]
     place_certificate(farm.lab, "cpu-1", 200)
-    eventually(lambda: arrived("[RESOLVED] CertificateEnds"), "the mail of its end")
+    eventually(lambda: mails_about("[RESOLVED] CertificateEnds"), "the mail of its end")
 
 
 def test_a_webhook_that_answers_500_is_told_by_the_other_one(receiver: Receiver) -> None:
@@ -345,7 +345,7 @@ def test_one_service_that_does_not_answer_is_told(farm: LabFarm, receiver: Recei
 
 def signal_plugin(farm: LabFarm, machine: str, signal: str) -> None:
     """Sends a signal to the device plugin, which is a process of Nomad."""
-    plugins = "$(grep -al 'plugins/soundstage[-]gpu' /proc/[0-9]*/cmdline | cut -d/ -f3)"
+    plugins = "$(grep -al 'gpu_device[_]plugin' /proc/[0-9]*/cmdline | cut -d/ -f3)"
     shell(farm, machine, f"kill -{signal} {plugins}")
 
 
