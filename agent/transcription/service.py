@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import time
 import wave
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
+from typing import Literal
 
 from avatar.spec import Finished
 
@@ -26,7 +28,7 @@ from soundstage.database import Database, new_id
 from soundstage.errors import SoundstageError, Unavailable
 from soundstage.http import OwnListeners
 from soundstage.settings.conversation import TranscriptionSettings
-from soundstage.telemetry import trace_id
+from soundstage.telemetry import metrics, trace_id
 from soundstage.tracing import span
 from studio.references.dropping import drop_unheld
 from studio.renders.running import run_task
@@ -76,7 +78,8 @@ class TranscriptionService:
         try:
             with span("transcribe", {"soundstage.transcription.subject": subject}):
                 pcm = await self._decode(sha256)
-                found = await recogniser.recognise(pcm, language or self.settings.language)
+                with self._measured("recording"):
+                    found = await recogniser.recognise(pcm, language or self.settings.language)
                 await self._record(principal, subject, recogniser.name, len(pcm))
                 duration_ms = len(pcm) * 1000 // BYTES_PER_S
                 vtt, srt = await self._captions(found, duration_ms)
@@ -98,7 +101,8 @@ class TranscriptionService:
     async def recognise(self, pcm: bytes, language: str, on_partial: OnPartial | None = None) -> Transcript:
         """Returns the words of somebody who has just spoken. Raises `transcription.…`."""
         recogniser = self._live = self._live or self._create()
-        return await recogniser.recognise(pcm, language, on_partial)
+        with self._measured("speech"):
+            return await recogniser.recognise(pcm, language, on_partial)
 
     async def drop(self, sha256: str) -> None:
         """Deletes a file that nothing refers to."""
@@ -108,13 +112,20 @@ class TranscriptionService:
         """Loads the recogniser of people who speak, where it runs on this machine."""
         if self.settings.recogniser in ("embedded", "whisper"):
             with suppress(SoundstageError):
-                await self.recognise(bytes(BYTES_PER_S // 10), "en")
+                recogniser = self._live = self._live or self._create()
+                await recogniser.recognise(bytes(BYTES_PER_S // 10), "en")
 
     async def close(self) -> None:
         """Ends what was started."""
         for recogniser in (self._recordings, self._live):
             if recogniser is not None:
                 await recogniser.close()
+
+    @contextmanager
+    def _measured(self, source: Literal["speech", "recording"]) -> Iterator[None]:
+        began_s = time.perf_counter()
+        yield
+        metrics.TRANSCRIPTION_SECONDS.observe(time.perf_counter() - began_s, self.settings.recogniser, source)
 
     def _create(self) -> Recogniser:
         settings = self.settings

@@ -178,6 +178,10 @@ VOICE_SESSIONS = _state(
 VOICE_BARGE_IN = _histogram(
     "voice_barge_in_seconds", "Time from the beginning of an interruption to silence.", REQUEST_BUCKETS
 )
+TRANSCRIPTION_SECONDS = _histogram(
+    "transcription_seconds", "Time of a recogniser for free speech or a recording.", WORK_BUCKETS,
+    recogniser=("embedded", "openai", "whisper"), source=("speech", "recording"),
+)  # fmt: skip
 
 # What leaves the studio
 

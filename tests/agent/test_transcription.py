@@ -11,6 +11,7 @@ import httpx
 import pytest
 from brain_answers import answer
 from local_login import log_in_locally
+from metric_values import metric_value
 from spoken_words import silence, speech
 from tiny_whisper import write_tiny_whisper
 from transcription_server import KEY, TranscriptionServer, transcription_server
@@ -177,6 +178,10 @@ async def test_a_recording_is_transcribed_as_upload_and_as_asset_and_audited(
         assert "WEBVTT" in str(events), events
         latest = await answer(services.brain, ada, "transcribe this recording")
         assert server.text in str(latest), latest
+        recordings = {"recogniser": "openai", "source": "recording"}
+        assert metric_value("transcription_seconds", **recordings) == 4
+        assert (await services.transcription.recognise(silence(1), "en")).text == server.text
+        assert metric_value("transcription_seconds", source="speech") == 1
 
 
 @needs_worker

@@ -20,7 +20,7 @@ MACHINES = ("control-1", "cpu-1", "gpu-1")
 SERVER = MACHINES[0]
 TEXTFILES = "/var/lib/prometheus/node-exporter"
 SHORT_CERTIFICATE = "/etc/soundstage/short.pem"
-PORT, BROKEN_PORT = 9998, 9999
+PORT, BROKEN_PORT, MAIL_PORT = 9998, 9999, 2525
 STEP_S = 2
 # The machines of the lab stand on overlays and disks in memory.
 FILESYSTEMS = "^(proc|sysfs|cgroup2?|devpts|mqueue|tmpfs|ramfs|bpf)$"
@@ -29,6 +29,7 @@ TAGS = "common,consul,nomad,health,monitoring,logs"
 QUICKLY = (
     *("NodeLostWithWork", "CertificateEnds", "DiskFillsWithinDay", "DiskFull", "BackupOld", "ClockOff"),
     *("MonitoringClockOff", "CardHot", "CardErrors", "NodeUnhealthy", "TargetDown", "AlertsNotDelivered"),
+    *("CardFiguresOld", "MachineNeedsOperator"),
 )
 
 # Those that another alert silences, as in the alerts themselves: it must come first.
@@ -58,6 +59,10 @@ def of_monitoring() -> dict[str, Any]:
             {"url": f"http://{GATEWAY}:{BROKEN_PORT}/"},
         ],
         "monitoring__heartbeat_url": f"http://{GATEWAY}:{PORT}/heartbeat",
+        "monitoring__mail_to": "farm@example.org",
+        "monitoring__mail_server": f"{GATEWAY}:{MAIL_PORT}",
+        "monitoring__mail_user": "farm",
+        "monitoring__mail_password": "monitoring/mail.password",
         "health__every_s": 5,
         # A node whose own certificates end within 14 days takes no work; the alert is what is tested.
         "health__certificate_days": 1,
@@ -75,6 +80,39 @@ def place_certificate(lab: Lab, machine: str, days: int) -> None:
     words += f"-subj /CN=x -keyout /dev/null -days {days} -out {SHORT_CERTIFICATE}"
     done = lab.run(machine, ["sh", "-ec", words])
     assert done.returncode == 0, done.stderr
+
+
+def make_mail_certificate(lab: Lab, folder: Path) -> Path:
+    """Returns a certificate with its key for a mail server of the lab, which Prometheus's machine trusts."""
+    key, certificate = folder / "mail-key.pem", folder / "mail.pem"
+    words = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=mail -days 2"
+    names = f"subjectAltName=IP:{GATEWAY}"
+    subprocess.run([*words.split(), "-addext", names, "-keyout", key, "-out", certificate], check=True)
+    trusted = 'mkdir -p /etc/ssl/certs; printf %s "$1" > /etc/ssl/certs/mail-of-the-tests.pem'
+    done = lab.run(SERVER, ["sh", "-ec", trusted, "sh", certificate.read_text()])
+    assert done.returncode == 0, done.stderr
+    both = folder / "mail-both.pem"
+    both.write_text(key.read_text() + certificate.read_text())
+    return both
+
+
+class MailReceiver:
+    """A mail server in the lab's network that writes down what Alertmanager sends."""
+
+    def __init__(self, lab: Lab, folder: Path, certificate: Path) -> None:
+        self._file = folder / "mails.jsonl"
+        self._file.touch()
+        program = ROOT / "tests" / "servers" / "mail_receiver.py"
+        words = [GATEWAY, str(MAIL_PORT), str(self._file), str(certificate)]
+        command = lab.entering([sys.executable, str(program), *words])
+        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+
+    def mails(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self._file.read_text().splitlines()]
+
+    def close(self) -> None:
+        self._process.terminate()
+        self._process.wait(10)
 
 
 class Receiver:

@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 from farm_in_lab import LabFarm
 from journey_inputs import FARM, PROGRAM
-from studio_in_lab import Studio, eventually, probe, said
+from studio_in_lab import PORT, Studio, eventually, probe, said
+
+from lab.plan import GATEWAY
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(3600), pytest.mark.cached(*FARM, *PROGRAM)]
 MACHINES = ("control-1", "cpu-1", "gpu-1", "gpu-2")
@@ -133,6 +135,35 @@ def test_a_machine_that_has_booted_takes_no_work_before_it_has_made_the_golden_f
     ready.on("cpu-1", "cp", "/root/golden.png", golden)
     assert ready.on("cpu-1", *GATE).returncode == 0
     eventually(lambda: ready.takes_work(ADDRESS) == WORKERS, "the node to take work again")
+
+
+CALL = """
+import errno, socket
+try:
+    socket.create_connection(("{address}", 4711), 5)
+except OSError as error:
+    print(errno.errorcode[error.errno])
+"""
+
+
+@pytest.mark.slow
+def test_a_worker_that_reaches_its_farm_alone_makes_videos(ready: LabFarm, studio: Studio) -> None:
+    def call() -> str:
+        return ready.on("gpu-1", "python3", "-c", CALL.format(address=GATEWAY)).stdout.strip()
+
+    common = ("--tags", "common", "--limit", "gpu-1")
+    # The studio of these tests is none of the farm's machines.
+    studios = {"to": [GATEWAY], "tcp": [PORT], "purpose": "the studio"}
+    assert call() == "ECONNREFUSED"
+    ready.converge(*common, common__egress_closed=True, common__egress_to=[studios])
+    try:
+        assert call() == "EHOSTUNREACH"
+        ask_for_a_video(ready, studio, "Nobody else can be called from here.")
+        assert ready.on("gpu-1", *GATE).returncode == 0
+        assert ready.takes_work(ADDRESS) == WORKERS
+    finally:
+        ready.converge(*common)
+    assert call() == "ECONNREFUSED"
 
 
 def test_all_is_the_same_after_a_reboot_of_all_machines(ready: LabFarm, studio: Studio) -> None:

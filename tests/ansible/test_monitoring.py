@@ -1,5 +1,5 @@
 """Prometheus, Alertmanager and the journals of a farm on machines of the lab: each alert comes by its fault
-through Alertmanager to a webhook.
+through Alertmanager to a webhook, and by mail.
 
 The tests share three machines and run in the order of this file; each leaves the farm as it was.
 """
@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import waiting
@@ -24,8 +25,10 @@ from monitored_farm import (
     SERVER,
     TAGS,
     TEXTFILES,
+    MailReceiver,
     Prometheus,
     Receiver,
+    make_mail_certificate,
     of_monitoring,
     place_certificate,
 )
@@ -39,7 +42,12 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.root,
     pytest.mark.timeout(1500),
-    pytest.mark.cached(*FARM, "tests/servers/alert_receiver.py", "tests/monitoring/seen_names.txt"),
+    pytest.mark.cached(
+        *FARM,
+        "tests/servers/alert_receiver.py",
+        "tests/servers/mail_receiver.py",
+        "tests/monitoring/seen_names.txt",
+    ),
 ]
 eventually = partial(waiting.eventually, within_s=120, pause_s=0.5)
 NODE = "https://10.77.0.12:9100/metrics"
@@ -65,11 +73,12 @@ def farm(
         place_certificate(lab, machine, 200)
     variables = of_monitoring() | pack_plugin()
     built = LabFarm(lab, tmp_path_factory.mktemp("monitoring"), engines, variables=variables)
-    token = built.secrets / "monitoring" / "webhook.token"
-    token.parent.mkdir(parents=True, mode=0o700)
+    folder = built.secrets / "monitoring"
+    folder.mkdir(parents=True, mode=0o700)
     built.secrets.chmod(0o700)
-    token.touch(mode=0o600)
-    token.write_text("sesame\n")
+    for name, text in (("webhook.token", "sesame"), ("mail.password", "barley")):
+        (folder / name).touch(mode=0o600)
+        (folder / name).write_text(f"{text}\n")
     built.converge("--tags", TAGS)
     return built
 
@@ -87,6 +96,17 @@ def receiver(farm: LabFarm, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     yield working
     working.close()
     broken.close()
+
+
+@pytest.fixture(scope="module")
+def mailbox(farm: LabFarm, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MailReceiver]:
+    folder = tmp_path_factory.mktemp("mails")
+    certificate = make_mail_certificate(farm.lab, folder)
+    # It reads which authorities its machine trusts once.
+    shell(farm, SERVER, "systemctl restart prometheus-alertmanager")
+    working = MailReceiver(farm.lab, folder, certificate)
+    yield working
+    working.close()
 
 
 def shell(farm: LabFarm, machine: str, command: str) -> str:
@@ -199,6 +219,18 @@ def test_a_certificate_that_ends_soon_is_told_with_the_token_of_the_webhook(
     place_certificate(farm.lab, "cpu-1", 200)
 
 
+def test_what_fires_and_what_ends_is_told_by_mail_over_tls(farm: LabFarm, mailbox: MailReceiver) -> None:
+    def mails_about(subject: str) -> list[dict[str, Any]]:
+        return [one for one in mailbox.mails() if f"Subject: {subject}" in one["text"]]
+
+    place_certificate(farm.lab, "cpu-1", 5)
+    mail = eventually(lambda: mails_about("[FIRING:1] CertificateEnds"), "the mail")[0]
+    assert (mail["login"], mail["sender"]) == ("farm barley", "FROM:<soundstage@control-1>")
+    assert mail["recipients"] == ["TO:<farm@example.org>"]
+    place_certificate(farm.lab, "cpu-1", 200)
+    eventually(lambda: mails_about("[RESOLVED] CertificateEnds"), "the mail of its end")
+
+
 def test_a_webhook_that_answers_500_is_told_by_the_other_one(receiver: Receiver) -> None:
     receiver.wait_for("AlertsNotDelivered", integration="webhook")
 
@@ -309,6 +341,45 @@ def test_one_service_that_does_not_answer_is_told(farm: LabFarm, receiver: Recei
     shell(farm, "cpu-1", "systemctl stop prometheus-node-exporter")
     receiver.wait_for("TargetDown", instance="cpu-1", job="node")
     shell(farm, "cpu-1", "systemctl start prometheus-node-exporter")
+
+
+def signal_plugin(farm: LabFarm, machine: str, signal: str) -> None:
+    """Sends a signal to the device plugin, which is a process of Nomad."""
+    plugins = "$(grep -al 'gpu_device[_]plugin' /proc/[0-9]*/cmdline | cut -d/ -f3)"
+    shell(farm, machine, f"kill -{signal} {plugins}")
+
+
+def test_a_device_plugin_that_hangs_is_told_and_its_alert_ends_when_it_goes_on(
+    farm: LabFarm, receiver: Receiver
+) -> None:
+    name, ago = "soundstage_cards_written_timestamp_seconds", int(time.time()) - 600
+    signal_plugin(farm, "gpu-1", "STOP")
+    # Ten minutes of its silence at once.
+    shell(farm, "gpu-1", f"sed -i 's/^{name} .*/{name} {ago}/' {TEXTFILES}/soundstage-cards.prom")
+    receiver.wait_for("CardFiguresOld", instance="gpu-1")
+    signal_plugin(farm, "gpu-1", "CONT")
+    eventually(lambda: receiver.alerts("CardFiguresOld", "resolved"), "the end of the alert")
+
+
+def test_machines_that_were_healed_and_that_need_an_operator_are_told(
+    farm: LabFarm, prometheus: Prometheus, receiver: Receiver
+) -> None:
+    # That a case of self-healing writes these: test_self_healing.py.
+    cases, ended = "soundstage_healing_cases", "soundstage_healing_ended_total"
+    healed = f'{ended}{{state="recovered",cause="silent"}}'
+
+    def write(healed_cases: int, waiting_cases: int) -> None:
+        lines = f'{healed} {healed_cases}\n{cases}{{state="needs_operator"}} {waiting_cases}\n'
+        # In one step: node-exporter reads no half of it.
+        text = f"printf %s '{lines}' > /tmp/healing; mv /tmp/healing {TEXTFILES}/healing.prom"
+        shell(farm, "cpu-1", text)
+
+    write(0, 0)
+    eventually(lambda: prometheus.query(f"{healed} == 0"), "the counter before")
+    write(1, 1)
+    receiver.wait_for("MachineHealed")
+    receiver.wait_for("MachineNeedsOperator")
+    shell(farm, "cpu-1", f"rm {TEXTFILES}/healing.prom")
 
 
 def test_a_wrong_clock_of_the_monitoring_machine_is_told_as_its_own(

@@ -120,6 +120,22 @@ async def test_a_run_that_fails_on_one_machine_says_where_why_and_what_to_do(
     assert (await operator.get("/api/failures", params={"solved": False})).json() == []
 
 
+async def test_a_run_and_the_request_that_asked_for_it_are_steps_of_one_trace(
+    operator: httpx.AsyncClient, make_member: Make, run_of: Make, project: Path
+) -> None:
+    (project / "playbook.yaml").write_text(OK)
+    await make_member("a")
+    run = await run_of("a")
+    found = (await operator.get(f"/api/traces/{run['trace_id']}/spans")).raise_for_status().json()
+    spans = {one["name"]: one for one in found["spans"]}
+    assert {"POST /api/runs", "run playbook"} <= spans.keys()
+    playbook = spans["run playbook"]
+    assert playbook["attributes"]["soundstage.run.id"] == run["id"]
+    assert playbook["attributes"]["soundstage.state"] == "succeeded"
+    assert playbook["duration_ms"] > spans["POST /api/runs"]["duration_ms"]
+    assert {one["service"] for one in found["spans"]} == {"provisioning"}
+
+
 async def test_the_folder_of_a_run_is_private_and_its_inventory_does_not_change(
     operator: httpx.AsyncClient, make_member: Make, run_of: Make, project: Path, settings: Settings
 ) -> None:
