@@ -1,14 +1,18 @@
 """The body of drawn presenters lives: shoulders and head move, hands rise whole, nothing tears."""
 
 import itertools
+from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
+import skia
 from avatar.engines.base import Pixels
 from avatar.engines.rig import load_character, open_rig
 from avatar.engines.rig.arm_motion import HANGING, POSES, ArmPose, ArmsTimeline, shape_of
+from avatar.engines.rig.arms import ArmPair, bend_arm
 from avatar.engines.rig.engine import RigEngine, framing
+from avatar.engines.rig.geometry import near
 from avatar.engines.rig.pose import Pose
 from avatar.spec import GESTURES, Design, random_design
 from avatar.tracks import CHANNELS, ControlTrack, GestureCue
@@ -173,3 +177,36 @@ def test_no_arm_is_cut_by_the_drawn_box() -> None:
         difference = cv2.absdiff(picture_of(engine, pose)[..., 3], picture_of(wide, pose)[..., 3])
         # Edges may round differently here and there; a hand cut off would differ in whole columns.
         assert (difference > 8).sum() < 12, k
+
+
+@pytest.mark.parametrize("room", [172.0, 500.0], ids=["upright", "lying"])
+@pytest.mark.parametrize("name", POSES)
+def test_a_wrist_comes_out_of_its_sleeve(name: str, room: float) -> None:
+    """No hand lies over the end of a sleeve: beside the wrist the opening is seen, however it bends. Whoever
+    points far bends it so much that the heel of the hand stands beside the sleeve.
+    """
+    figure = load_character("milo")
+    assert figure.arms is not None
+    cloth = replace(figure.arms, light="#0000ff", shade="#0000ff", cloth="#0000ff", cuff="")
+    arm = replace(POSES[name].within(room), shrug=0.0)
+    scale = 3.0
+    surface = skia.Surface(1500, 2100)
+    with surface as canvas:
+        canvas.scale(scale, scale)
+        canvas.translate(0.0, 100.0)
+        ArmPair(cloth, figure.skin).draw(canvas, with_arms(None, arm))
+    pixels = surface.toarray(colorType=skia.kRGBA_8888_ColorType).astype(int)
+    skin = (pixels[..., 3] > 128) & (pixels[..., 0] > pixels[..., 2] + 15)
+    shoulder = np.array([cloth.x, cloth.y, 0.0])
+    elbow, wrist = bend_arm(shoulder, np.array(arm.wrist), 1.0, arm.swivel)
+    cuff = elbow + (wrist - elbow) * cloth.sleeve
+    along = (wrist - elbow)[:2] / np.hypot(*(wrist - elbow)[:2])
+    rows, columns = np.nonzero(skin)
+    away = np.stack([columns, rows], axis=1) / scale - [0.0, 100.0] - cuff[:2]
+    beside = np.abs(away @ [-along[1], along[0]])
+    opening = 0.60 * cloth.width * near(cuff[2])
+    near_end = np.abs(away @ along) < 4.0
+    assert near_end.any()
+    if (name, room) != ("point", 500.0):
+        assert beside[near_end].max() < 0.92 * opening
+    assert (away @ along).min() > -0.92 * opening, "nor over the sleeve itself"

@@ -25,7 +25,7 @@ class BurnedCaptions:
     """
 
     def __init__(
-        self, cues: Sequence[Cue], form: Captions, canvas: Canvas, fonts: Fonts, faces: Sequence[Rect] = ()
+        self, cues: Sequence[Cue], form: Captions, canvas: Canvas, fonts: Fonts, taken: Sequence[Rect] = ()
     ) -> None:
         self._cues = cues
         self._fonts = fonts
@@ -47,7 +47,7 @@ class BurnedCaptions:
             look.size * max(canvas.height, 0.6 * canvas.width),
             self._area.width / (line_chars(form, canvas) * WIDTH_PER_CHAR),
         )
-        self._place = self._free_place(look.place, form.max_lines, faces)
+        self._place = self._free_place(look.place, form.max_lines, taken)
         self._next = 0
         self._drawn: tuple[tuple[int, int], Sprite | None] | None = None
 
@@ -93,13 +93,13 @@ class BurnedCaptions:
         room = self._area.height - height
         return self._area.y + {"bottom": room, "middle": room // 2, "top": 0}[place]
 
-    def _free_place(self, chosen: Place, lines: int, faces: Sequence[Rect]) -> Place:
-        """Returns the chosen place, or the lowest one where captions cover no face, if there is any."""
+    def _free_place(self, chosen: Place, lines: int, taken: Sequence[Rect]) -> Place:
+        """Returns the chosen place, or the lowest one where captions cover nothing that is taken, if any."""
         height = round(lines * LINE_HEIGHT * self._size_px)
         places: tuple[Place, ...] = (chosen, "bottom", "middle", "top")
         for place in places:
             across = Rect(self._area.x, self._top(place, height), self._area.width, height)
-            if all(face.within(across).empty for face in faces):
+            if all(one.within(across).empty for one in taken):
                 return place
         return chosen
 

@@ -123,19 +123,21 @@ def lower_third(overlay: LowerThirdOverlay, canvas: Canvas, fonts: Fonts) -> Spr
 
 
 def list_sprites(overlay: ListOverlay, canvas: Canvas, fonts: Fonts) -> tuple[Sprite | None, list[Sprite]]:
-    """The panel with its heading (None where there is neither), and a sprite for each item."""
+    """The panel with its heading (None where there is neither), and a sprite for each item; all smaller where
+    the box is too low for them.
+    """
     area = area_of(overlay, canvas)
     unit = unit_px(canvas)
-    pad = round(0.035 * unit)
-    room = area.width - 2 * pad
     heading = overlay.heading.strip()
-    style = TextStyle(overlay.accent, align="left", font=overlay.font)
-    head = _text(heading, (room, area.height // 4), style, fonts, HEADING_SIZE * unit) if heading else None
-    top = pad + (round(head.Height) + round(0.6 * pad) if head is not None else 0)
     marked = overlay.marker != "none"
-    size, blocks = ITEM_SIZE * unit, []
-    gap = 0.55 * pad
     while True:
+        pad = round(0.035 * unit)
+        room = area.width - 2 * pad
+        style = TextStyle(overlay.accent, align="left", font=overlay.font)
+        quarter = (room, area.height // 4)
+        head = _text(heading, quarter, style, fonts, HEADING_SIZE * unit) if heading else None
+        top = pad + (round(head.Height) + round(0.6 * pad) if head is not None else 0)
+        gap, size = 0.55 * pad, ITEM_SIZE * unit
         indent = round(1.6 * size) if marked else 0
         letters = TextStyle(overlay.colour, bold=False, align="left", font=overlay.font)
         blocks = [
@@ -145,7 +147,7 @@ def list_sprites(overlay: ListOverlay, canvas: Canvas, fonts: Fonts) -> tuple[Sp
         height = top + sum(block.Height + gap for block in blocks) - gap + pad
         if height <= area.height or size < 6:
             break
-        size *= 0.94
+        unit *= 0.94
     whole = min(area.height, round(height))
     y0 = area.y + (area.height - whole) // 2
     back: Sprite | None = None

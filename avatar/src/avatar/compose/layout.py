@@ -117,6 +117,16 @@ def face_of(box: Rect) -> Rect:
     return Rect(box.x + box.width // 2 - half, box.y + eyes - above, 2 * half, above + below)
 
 
+def head_of(face: Rect) -> Rect:
+    """Returns where the head of an expected face is, with hair: wider, and higher by nearly a face."""
+    return Rect(
+        face.x - face.width // 6,
+        face.y - round(0.74 * face.height),
+        face.width * 4 // 3,
+        round(1.8 * face.height),
+    )
+
+
 def safe_area(canvas: Canvas) -> Rect:
     """Returns where words belong, in pixels."""
     left, top, right, bottom = SAFE_AREAS[shape_of(canvas)]

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 from avatar.compose.anchors import span_ms
 from avatar.compose.camera import stage_scene
-from avatar.compose.graphics import list_place
+from avatar.compose.fonts import Fonts
+from avatar.compose.free_places import faces_of, free_place
+from avatar.compose.graphics import area_of
 from avatar.spec import (
     ArrowOverlay,
     Canvas,
@@ -41,7 +43,11 @@ def _acting_of(scene: Scene, canvas: Canvas, words: Sequence[Word], duration_ms:
     sides = []
     box = scene.layout.box
     middle = box.x + box.width / 2
+    lists = any(isinstance(overlay, ListOverlay) for overlay in scene.overlays)
+    faces = faces_of(scene, canvas) if lists else []
     for overlay in scene.overlays:
+        if isinstance(overlay, ListOverlay) and faces:
+            overlay = free_place(overlay, canvas, Fonts.of_this_machine(), faces, captions=False)
         at = _middle(overlay, canvas)
         place = 0.0 if at is None else at - middle
         if abs(place) <= ASIDE or not scene.speaker_visible:
@@ -59,6 +65,6 @@ def _middle(overlay: Overlay, canvas: Canvas) -> float | None:
     if isinstance(overlay, TitleOverlay | LowerThirdOverlay | ArrowOverlay):
         return None
     if isinstance(overlay, ListOverlay) and overlay.box is None:
-        area = list_place(canvas)
+        area = area_of(overlay, canvas)
         return (area.x + area.width / 2) / canvas.width
     return None if overlay.box is None else overlay.box.x + overlay.box.width / 2

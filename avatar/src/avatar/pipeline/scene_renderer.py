@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -17,7 +17,9 @@ from avatar.compose.colour import Pixels, Planes
 from avatar.compose.composer import Composer
 from avatar.compose.cues import make_cues
 from avatar.compose.fonts import Fonts
-from avatar.compose.layout import Rect, face_of, line_chars, place
+from avatar.compose.free_places import faces_of, free_place
+from avatar.compose.graphics import area_of
+from avatar.compose.layout import Rect, line_chars, place
 from avatar.compose.overlays import (
     FONTS_HINT,
     OverlayTrack,
@@ -40,6 +42,7 @@ from avatar.pipeline.record import engine_records
 from avatar.spec import (
     Canvas,
     EngineUse,
+    ListOverlay,
     Notice,
     RenderSpec,
     Scene,
@@ -226,11 +229,25 @@ def open_scene(
     canvas = spec.canvas
     fonts = Fonts.of_this_machine()
     scene = stage_scene(scene, canvas)
+    faces = faces_of(scene, canvas)
+    free = partial(free_place, canvas=canvas, fonts=fonts, faces=faces, captions=spec.output.captions.burned)
+    listed = scene.overlays
+    scene = scene.model_copy(update={"overlays": tuple(map(free, listed))})
+    moved = [new for old, new in zip(listed, scene.overlays, strict=True) if new is not old]
+    taken = [area_of(one, canvas) for one in moved if isinstance(one, ListOverlay)]
     # Overlays first: a file that is not there is found before any costly work begins.
     overlays = open_overlays(
-        scene, speech.words, speech.duration_ms, canvas, context.resolve, fonts, warn, spec.overlays
+        scene,
+        speech.words,
+        speech.duration_ms,
+        canvas,
+        context.resolve,
+        fonts,
+        warn,
+        tuple(map(free, spec.overlays)),
     )
-    lettering = Lettering(overlays, _captions(spec, scene, speech, fonts, warn), float(canvas.rate))
+    captions = _captions(spec, scene, speech, fonts, warn, [*faces, *taken])
+    lettering = Lettering(overlays, captions, float(canvas.rate))
     frames = frames_of(speech.duration_ms, float(canvas.rate))
     path = camera_path(scene, speech.words, frames, canvas, warn)
     shooter = None
@@ -306,7 +323,7 @@ def _behind(still: Pixels, picture: Pixels, box: Rect, mask: Pixels | None) -> P
 
 
 def _captions(
-    spec: RenderSpec, scene: Scene, speech: SpeechTrack, fonts: Fonts, warn: Warn
+    spec: RenderSpec, scene: Scene, speech: SpeechTrack, fonts: Fonts, warn: Warn, taken: Sequence[Rect]
 ) -> BurnedCaptions | None:
     form = spec.output.captions
     if not form.burned:
@@ -320,7 +337,7 @@ def _captions(
         speech.speaker_changes,
     )
     warn_missing_font(form.style.font, fonts, scene.id, warn)
-    captions = BurnedCaptions(cues, form, spec.canvas, fonts, _faces_of(scene, spec.canvas))
+    captions = BurnedCaptions(cues, form, spec.canvas, fonts, taken)
     missing = captions.missing_glyphs()
     if not (letters := letters_of(missing)):
         warn_missing_glyphs(missing, scene.id, warn)
@@ -331,13 +348,6 @@ def _captions(
     soft = "The soft ones beside the video are whole."
     warn(Notice(code="captions.no_font", message=f"{message} {soft} {FONTS_HINT}", scene=scene.id))
     return None
-
-
-def _faces_of(scene: Scene, canvas: Canvas) -> list[Rect]:
-    """Returns where faces are on the canvas, also those of speakers who move there."""
-    layouts = [one for one in share_canvas(scene.cast, canvas) if one.visible]
-    boxes = [box for one in layouts for box in (one.box, *(move.box for move in one.moves))]
-    return [face_of(place(box, canvas)) for box in boxes]
 
 
 def _behind_layer(still: Pixels, box: Rect, mask: Pixels | None, blur: float, layer: Layer) -> Pixels:

@@ -11,7 +11,7 @@ from avatar.engines.rig import geometry
 from avatar.engines.rig.arm_motion import ArmPose
 from avatar.engines.rig.artwork import Arms, Linear, Skin
 from avatar.engines.rig.geometry import Points, near
-from avatar.engines.rig.hand import HandPart
+from avatar.engines.rig.hand import WRIST_RADIUS, HandPart
 from avatar.engines.rig.paint import blend, clear, paint
 from avatar.engines.rig.pose import NECK_PIVOT, Pose, map_points
 from avatar.engines.rig.torso import TorsoField
@@ -55,13 +55,13 @@ class ArmPair:
         follow = 0.6 * moved * (1.0 - arm.held) + arm.held * head
         wrist = np.array([mirror * arm.wrist[0] + follow[0], arm.wrist[1] + follow[1], arm.wrist[2]])
         start = np.array([shoulder[0], shoulder[1], 0.0])
-        elbow, wrist = _bend(start, wrist, mirror, arm.swivel)
+        elbow, wrist = bend_arm(start, wrist, mirror, arm.swivel)
         cuff = elbow + (wrist - elbow) * style.sleeve
         w = style.width
         self._draw_sleeve(canvas, start + _SLEEVE_DROP, elbow, (0.92 * w, 0.84 * w))
         self._draw_sleeve(canvas, elbow, cuff, (0.84 * w, 0.60 * w * near(cuff[2])), folds=True)
-        self._draw_cuff(canvas, elbow, wrist, cuff, 0.60 * w * near(cuff[2]))
-        self._hand.draw(canvas, arm, wrist, mirror)
+        sleeve = self._draw_cuff(canvas, elbow, wrist, cuff, 0.60 * w * near(cuff[2]))
+        self._hand.draw(canvas, arm, wrist, mirror, sleeve)
 
     def _draw_sleeve(
         self,
@@ -84,8 +84,9 @@ class ArmPair:
         stops = ((style.light, 0.0), (style.shade, 1.0))
         brush = paint(Linear((ax + nx * r, ay + ny * r), (ax - nx * r, ay - ny * r), stops))
         outline = paint(self._edge)
-        canvas.drawPath(_tube((ax, ay), ra + 1.2, (bx, by), rb + 1.2), outline)
-        canvas.drawPath(_tube((ax, ay), ra, (bx, by), rb), brush)
+        # A forearm ends in the elbow; an upper arm begins where the body goes on.
+        canvas.drawPath(_tube((ax, ay), ra + 1.2, (bx, by), rb + 1.2, rounded=folds), outline)
+        canvas.drawPath(_tube((ax, ay), ra, (bx, by), rb, rounded=folds), brush)
         if not folds:
             return
         crease = paint(clear(self._deep, 0.30))
@@ -102,8 +103,8 @@ class ArmPair:
 
     def _draw_cuff(
         self, canvas: skia.Canvas, elbow: Points, wrist: Points, cuff: Points, radius: float
-    ) -> None:
-        """The end of the sleeve with its opening, and the wrist that comes out of it."""
+    ) -> Points:
+        """The end of the sleeve with its opening. Returns where the wrist comes out of it."""
         along = (wrist - elbow) / max(float(np.linalg.norm(wrist - elbow)), 1e-6)
         angle = math.degrees(math.atan2(along[1], along[0]))
         open_share = max(0.16, min(0.9, abs(float(along[2]))))
@@ -120,26 +121,31 @@ class ArmPair:
             skia.Rect.MakeLTRB(-lip * 0.84, -radius * 0.90, lip * 0.84, radius * 0.90), paint(self._deep)
         )
         canvas.restore()
-        if self._style.cuff:
-            self._tube_of(canvas, cuff, cuff + (wrist - cuff) * 0.45, radius * 0.82, self._style.cuff)
-        scale = self._style.hand * near(float(wrist[2]))
-        self._tube_of(canvas, cuff - along * 3.0, wrist, 17.0 * scale, "")
+        flat = np.array([along[0], along[1], 0.0]) / max(math.hypot(along[0], along[1]), 1e-6)
 
-    def _tube_of(self, canvas: skia.Canvas, start: Points, end: Points, radius: float, colour: str) -> None:
+        def begin(at: Points, radius: float) -> Points:
+            # Round as its beginning is, it stays inside of the opening.
+            return np.asarray(at + flat * radius * (1.0 - 0.75 * open_share))
+
+        start = cuff
+        if self._style.cuff:
+            start = cuff + (wrist - cuff) * 0.45
+            self._draw_shirt(canvas, begin(cuff, 0.82 * radius), start, radius * 0.82, self._style.cuff)
+        return begin(start, WRIST_RADIUS * self._style.hand * near(float(wrist[2])))
+
+    @staticmethod
+    def _draw_shirt(canvas: skia.Canvas, start: Points, end: Points, radius: float, colour: str) -> None:
         a, b = (float(start[0]), float(start[1])), (float(end[0]), float(end[1]))
-        line = blend(self._skin.shade, self._skin.deep, 0.75) if not colour else blend(colour, "#000000", 0.4)
-        light, shade = (
-            (blend(self._skin.light, self._skin.base, 0.6), blend(self._skin.base, self._skin.shade, 0.8))
-            if not colour
-            else (colour, blend(colour, "#2a3040", 0.22))
-        )
-        canvas.drawPath(_tube(a, radius + 1.2, b, radius + 1.2), paint(line))
-        brush = paint(Linear((a[0] - radius, a[1]), (a[0] + radius, a[1] + 8), ((light, 0.0), (shade, 1.0))))
+        canvas.drawPath(_tube(a, radius + 1.2, b, radius + 1.2), paint(blend(colour, "#000000", 0.4)))
+        stops = ((colour, 0.0), (blend(colour, "#2a3040", 0.22), 1.0))
+        brush = paint(Linear((a[0] - radius, a[1]), (a[0] + radius, a[1] + 8), stops))
         canvas.drawPath(_tube(a, radius, b, radius), brush)
 
 
-def _tube(a: tuple[float, float], ra: float, b: tuple[float, float], rb: float) -> skia.Path:
-    """A thick line from `a`, with a round end there, to a flat end at `b`."""
+def _tube(
+    a: tuple[float, float], ra: float, b: tuple[float, float], rb: float, *, rounded: bool = True
+) -> skia.Path:
+    """A thick line from `a`, with a round end or a hollow there, to a flat end at `b`."""
     length = max(math.hypot(b[0] - a[0], b[1] - a[1]), 1e-6)
     nx, ny = -(b[1] - a[1]) / length, (b[0] - a[0]) / length
     path = skia.Path()
@@ -147,12 +153,13 @@ def _tube(a: tuple[float, float], ra: float, b: tuple[float, float], rb: float) 
     path.lineTo(b[0] + nx * rb, b[1] + ny * rb)
     path.lineTo(b[0] - nx * rb, b[1] - ny * rb)
     path.lineTo(a[0] - nx * ra, a[1] - ny * ra)
-    path.arcTo(ra, ra, 0, skia.Path.kSmall_ArcSize, skia.PathDirection.kCW, a[0] + nx * ra, a[1] + ny * ra)
+    way = skia.PathDirection.kCCW if rounded else skia.PathDirection.kCW
+    path.arcTo(ra, ra, 0, skia.Path.kSmall_ArcSize, way, a[0] + nx * ra, a[1] + ny * ra)
     path.close()
     return path
 
 
-def _bend(shoulder: Points, wrist: Points, mirror: float, swivel_deg: float) -> tuple[Points, Points]:
+def bend_arm(shoulder: Points, wrist: Points, mirror: float, swivel_deg: float) -> tuple[Points, Points]:
     """Returns elbow and wrist (3,): two bones in the plane of the pole, out of reach shortened to it."""
     axis = wrist - shoulder
     distance = float(np.linalg.norm(axis))

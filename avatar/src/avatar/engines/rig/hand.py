@@ -29,10 +29,13 @@ _THUMB_BASE = np.array([-15.0, 17.0, 3.0])
 _THUMB = (33.0, 28.0, 23.0)
 _THUMB_RADII = (13.5, 10.2, 8.8, 7.2)
 _PALM = np.array(
-    [[-14, -8, 0], [14, -8, 0], [21, 14, 0], [24, 40, 0], [22, 62, 0], [8, 70, 0], [-8, 72, 0], [-22, 67, 0],
-     [-22, 40, 0], [-19, 14, 0]], dtype=np.float64,
+    [[-11, 0, 0], [11, 0, 0], [21, 16, 0], [24, 40, 0], [22, 62, 0], [8, 70, 0], [-8, 72, 0], [-22, 67, 0],
+     [-22, 40, 0], [-19, 16, 0]], dtype=np.float64,
 )  # fmt: skip
 _PALM_ROUND = 7.0
+WRIST_RADIUS = 17.0
+_HEEL = np.array([[0.0, 8.0, 0.0]])
+"""Where the wrist ends in the palm."""
 _THICKNESS = np.array([0.0, 0.0, 6.5])
 _CONTOUR = 1.25
 _FRONT = 9.0
@@ -65,8 +68,10 @@ class HandPart:
         self._shine = clear(blend(skin.light, skin.base, 0.25), 0.75)
         self._nail = paint(style.nails or blend(skin.light, skin.blush, 0.22))
 
-    def draw(self, canvas: skia.Canvas, pose: ArmPose, wrist: Points, mirror: float) -> None:
-        """Draw at `wrist` (3,) of the picture; `mirror` is -1 for the picture's left hand."""
+    def draw(self, canvas: skia.Canvas, pose: ArmPose, wrist: Points, mirror: float, sleeve: Points) -> None:
+        """Draw at `wrist` (3,) of the picture, which comes out of the sleeve at `sleeve` (3,); `mirror` is -1
+        for the picture's left hand.
+        """
         scale = self._style.hand * near(float(wrist[2]))
         turn = _orientation(pose)
 
@@ -83,6 +88,7 @@ class HandPart:
         middle = place(np.array([[0.0, 38.0, 0.0]]))[0]
         rim = np.concatenate([_PALM + _THICKNESS, _PALM - _THICKNESS])
         palm = _hull(place(rim)[:, :2])
+        joint = np.stack([sleeve, wrist, place(_HEEL)[0]])[:, :2]
         shows_palm = math.cos(math.radians(pose.roll)) > 0
         brush = self._brush(middle, scale, pose)
         depths = [finger.joints[1:3, 2].mean() - middle[2] for finger in fingers]
@@ -91,11 +97,13 @@ class HandPart:
         for k in order:
             if depths[k] < -reach:
                 self._draw_finger(canvas, fingers[k], brush, nail=not shows_palm)
-        # Fingers in the plane of the palm grow out of it without a line.
+        # Wrist, and fingers in the plane of the palm, grow out of it without a line.
+        canvas.drawPath(_chain(joint, [WRIST_RADIUS * scale + _CONTOUR] * 3), self._line)
         _draw_palm(canvas, palm, self._line, _PALM_ROUND * scale + _CONTOUR)
         for k in order:
             if -reach <= depths[k] < reach:
                 self._draw_finger(canvas, fingers[k], brush, nail=not shows_palm)
+        canvas.drawPath(_chain(joint, [WRIST_RADIUS * scale] * 3), brush)
         _draw_palm(canvas, palm, brush, _PALM_ROUND * scale)
         if shows_palm:
             self._draw_creases(canvas, place)
