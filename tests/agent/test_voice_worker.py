@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Mapping
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
 
@@ -178,6 +180,45 @@ async def test_long_speech_that_is_no_sentence_is_answered_once_until_one_is_und
     await listening._take_up(nothing)
     assert spoken == [NOT_UNDERSTOOD] * 2, "its own words are no answer"
     assert [text for kind, text in link.messages if kind == "unclear"] == [""] * 6
+
+
+async def test_an_announcement_waits_until_the_person_has_spoken(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def say_more() -> bool:
+        return False
+
+    spoken: list[str] = []
+
+    async def push(frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM) -> None:
+        if isinstance(frame, TTSSpeakFrame):
+            spoken.append(frame.text)
+
+    link = SessionLink("ses_1", lambda: asyncio.sleep(0))
+    listening = Listening(None, SpokenGrammar.of(["hello"]), {}, link, say_more)  # type: ignore[arg-type]
+    monkeypatch.setattr(listening, "push_frame", push)
+
+    async def announce(text: str) -> None:
+        frame = await link.deserialize(json.dumps({"type": "announce", "text": text}))
+        assert isinstance(frame, TTSSpeakFrame)
+        await listening.process_frame(frame, FrameDirection.DOWNSTREAM)
+
+    await announce("It is half done.")
+    assert spoken == ["It is half done."]
+    recognising = asyncio.Event()
+
+    @asynccontextmanager
+    async def use(*_: object) -> AsyncIterator[None]:
+        await recognising.wait()
+        raise RuntimeError("nothing was understood")
+        yield
+
+    monkeypatch.setattr(listening, "_recognisers", SimpleNamespace(use=use))
+    listening._begin(0.0)
+    await announce("It is ready.")
+    assert spoken == ["It is half done."], "it spoke while the person did"
+    recognising.set()
+    assert listening._hearing is not None
+    await listening._hearing
+    assert spoken == ["It is half done.", "It is ready."]
 
 
 async def test_a_person_who_goes_on_in_another_window_stays_present_in_the_room() -> None:
