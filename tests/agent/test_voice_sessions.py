@@ -27,6 +27,7 @@ from agent.voice.transports import available
 from agent.voice.worker_token import worker_token
 from app.composition import Services
 from app.server.web import create_app
+from soundstage.errors import Unavailable
 from soundstage.settings.conversation import VoiceSettings
 from studio.personas.speaking import PersonaSpeech
 from studio.renders.models import Render
@@ -178,13 +179,21 @@ async def receive(worker: ClientConnection) -> dict[str, Any]:
     return message
 
 
-async def test_a_voice_that_takes_too_long_is_named_and_the_session_goes_on(
-    services: Services, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def never(*_: object) -> None:
-        await asyncio.sleep(3600)
+async def never(*_: object) -> None:
+    await asyncio.sleep(3600)
 
-    monkeypatch.setattr(PersonaSpeech, "say", never)
+
+async def down(*_: object) -> None:
+    raise Unavailable("voice.service_down", "The speech service does not answer.", "Start it.")
+
+
+@pytest.mark.parametrize(
+    ("voice", "code"), [(never, "voice.speech_late"), (down, "voice.service_down")], ids=["late", "down"]
+)
+async def test_a_voice_that_is_late_or_down_is_named_and_the_session_goes_on(
+    services: Services, monkeypatch: pytest.MonkeyPatch, voice: Any, code: str
+) -> None:
+    monkeypatch.setattr(PersonaSpeech, "say", voice)
     monkeypatch.setattr("agent.voice.speech.SENTENCE_TIMEOUT_S", 0.05)
     async with with_worker(services) as (opened, headers, worker):
         url = f"{opened['url']}?token={opened['token']}"
@@ -194,8 +203,11 @@ async def test_a_voice_that_takes_too_long_is_named_and_the_session_goes_on(
                 continue
             while (sound := json.loads(await worker.recv()))["type"] != "sound":
                 continue
-    assert message["code"] == "voice.speech_late"
-    assert (sound["ref"], sound["wav"]) == (7, "")
+            await worker.send(json.dumps({"type": "ask", "ref": 8, "text": "What can you do?"}))
+            while (await receive(worker))["type"] != "answered":
+                continue
+    assert message["code"] == code
+    assert (sound["ref"], sound["text"], sound["wav"]) == (7, "Hello.", "")
 
 
 async def test_a_session_whose_worker_does_not_come_is_given_to_one_again(
