@@ -238,6 +238,7 @@ def build(settings: Settings) -> Services:
             partial(present_principal, policy),
             settings.limits.scenes,
         ),
+        watch,
         settings.http.cors_origins,
     )
     services = Services(

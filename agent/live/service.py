@@ -50,17 +50,18 @@ MORE = "The rest is on the page."
 
 _MARKS = re.compile(r"[*_`#\[\]{}<>|•⟦⟧]+")
 _ADDRESS = re.compile(r"https?://\S+|/api/\S+")
+_ID = re.compile(r"\s?\(?\b[a-z]{2,5}_[0-9a-z]{26}\b\)?")
 _END = re.compile(r"[.!?…:;]\s|\n")
 
 
 def speakable_text(answer: str) -> str:
     """Returns the text for the voice; "" when nothing in it can be spoken.
 
-    Addresses and marks (which the voice would take for its own) are left out, lines become sentences.
+    Addresses, ids and marks (which the voice would take for its own) are left out, lines become sentences.
     """
     lines = []
     for line in answer.splitlines():
-        sentence = " ".join(_MARKS.sub(" ", _ADDRESS.sub(" ", line)).split())
+        sentence = " ".join(_MARKS.sub(" ", _ID.sub("", _ADDRESS.sub(" ", line))).split())
         if is_spoken(sentence):
             lines.append(sentence if sentence[-1] in ".!?…:;," else sentence + ".")
     text = " ".join(lines)

@@ -227,11 +227,15 @@ class SessionService:
 
     async def note_played(self, principal: Principal, session_id: str, number: int, words: str) -> None:
         """Notes at the reply of an interrupted turn how far the person heard it. Raises as `turn` does."""
+        note = f"(Interrupted after: “{words}”)" if words else "(Interrupted before a word.)"
+        await self.note(principal, session_id, number, note)
+
+    async def note(self, principal: Principal, session_id: str, number: int, note: str) -> None:
+        """Adds a line to the reply of a turn. Raises as `turn` does."""
         await self.turn(principal, session_id, number)
         async with self.database.transaction() as session:
             row = await SessionRepository(session).turn(session_id, number)
             if row is not None:
-                note = f"(Interrupted after: “{words}”)" if words else "(Interrupted before a word.)"
                 row.reply = storable(f"{row.reply}\n{note}".strip())
 
     async def dialogue(self, principal: Principal, session_id: str) -> str | None:

@@ -65,6 +65,8 @@ class Session:
     """The last turns by ref, those that have ended too: their sound may still be playing."""
     cancelled: set[int] = field(default_factory=set)
     """Answers that were interrupted before their turn had begun."""
+    followed: set[str] = field(default_factory=set)
+    """Ids of the videos whose end the person is told; see `render_announcements`."""
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     def view(self) -> VoiceSession:
@@ -188,6 +190,11 @@ class Session:
         else:
             self.person, self.left_at = None, utcnow()
             await self.instruct({"type": "interrupt"})
+
+    async def announce(self, text: str) -> None:
+        """Has the worker say something that is no answer, after what is being said."""
+        if self.person is not None:
+            await self.instruct({"type": "announce", "text": text})
 
     async def instruct(self, message: dict[str, Any]) -> None:
         """Sends a message to the worker, where one is connected."""

@@ -21,11 +21,13 @@ from fastapi import WebSocket
 
 from agent.sessions.service import SessionService
 from agent.transcription.service import TranscriptionService
+from agent.turns.render_watch import RenderWatch
 from agent.turns.runner import TurnRunner
 from agent.voice.embedding import check_embedded, check_origin
 from agent.voice.limits import check_limits
 from agent.voice.recordings import Recordings
 from agent.voice.relay import Relay
+from agent.voice.render_announcements import RenderAnnouncements
 from agent.voice.schemas import (
     Requestable,
     TransportName,
@@ -92,6 +94,7 @@ class VoiceSessions:
     transcription: TranscriptionService
     faces: LiveFaces
     recordings: Recordings
+    watch: RenderWatch
     page_origins: Sequence[str] = ()
     """Origins of pages of other sites that may show a session."""
     _refs: count[int] = field(default_factory=lambda: count(1), init=False)
@@ -101,7 +104,10 @@ class VoiceSessions:
 
     def __post_init__(self) -> None:
         self._speech = SessionSpeech(self.speech, self.transcription)
-        self._turns = SessionTurns(self.sessions, self.runner, self._authorize, self.transcription)
+        announcements = RenderAnnouncements(self.watch, self.sessions)
+        self._turns = SessionTurns(
+            self.sessions, self.runner, self._authorize, self.transcription, announcements
+        )
         self._relay = Relay(self._turns, self._speech, self.recordings)
         self.worker = Worker("voice sessions", self._end_left, poll_s=POLL_S)
         """Ends sessions whose person has not come back."""

@@ -10,9 +10,11 @@ from agent.answering.state import ConversationState
 from agent.events import Failure, TurnBegan
 from agent.sessions.service import SessionService
 from agent.transcription.service import TranscriptionService
+from agent.turns.result import TurnResult
 from agent.turns.runner import TurnRunner
 from agent.understanding.dialogue import YES_OR_NO, Effect
 from agent.understanding.slots import FREE_TEXTS
+from agent.voice.render_announcements import RenderAnnouncements
 from agent.voice.schemas import Ask, Expected, Judge, Played
 from agent.voice.session import Session
 from soundstage.database import utcnow
@@ -30,9 +32,12 @@ class SessionTurns:
     runner: TurnRunner
     authorize: Callable[[Session], Awaitable[None]]
     transcription: TranscriptionService
+    announcements: RenderAnnouncements
 
     async def answer(self, session: Session, request: Ask) -> None:
-        """Runs a turn and sends its events to both sides."""
+        """Runs a turn and sends its events to both sides; follows a video that it began."""
+        result = TurnResult()
+        turn: tuple[str, int] | None = None
         try:
             with trace(inherit=False):
                 await self.authorize(session)
@@ -42,13 +47,16 @@ class SessionTurns:
                     async for item in events:
                         event = item.event
                         if isinstance(event, TurnBegan):
-                            session.turns[request.ref] = (event.session_id, event.turn)
-                            session.past_turns[request.ref] = (event.session_id, event.turn)
+                            turn = event.session_id, event.turn
+                            session.turns[request.ref] = session.past_turns[request.ref] = turn
                             while len(session.past_turns) > PAST_TURNS:
                                 session.past_turns.popitem(last=False)
                             if request.ref in session.cancelled:
                                 session.start(self.cancel(session, request.ref))
+                        result.add(event)
                         await session.emit(request.ref, event)
+            if turn is not None and result.render_id is not None and result.render_active:
+                session.start(self.announcements.follow(session, turn, request.text, result.render_id))
         except SoundstageError as error:
             await session.emit(request.ref, Failure.of(error))
         finally:

@@ -188,6 +188,9 @@ def test_marks_and_addresses_are_not_read_aloud() -> None:
         "Done: look. pause 9000ms at."
     )
     assert speakable_text("—\n…") == ""
+    with_id = "I am making “Tides” with Nova (rnd_01m8rwxxbpy8ve5t8za29pkmca)."
+    assert speakable_text(with_id) == "I am making “Tides” with Nova."
+    assert speakable_text("(rnd_01m8rwxxbpy8ve5t8za29pkmca).") == ""
 
 
 def test_a_long_answer_is_said_up_to_a_whole_sentence_and_says_so() -> None:

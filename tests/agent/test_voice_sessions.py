@@ -16,6 +16,7 @@ from local_login import bearer, log_in_locally
 from metric_values import metric_value, read_state
 from pydantic import ValidationError
 from socket_servers import on_loopback
+from sqlalchemy import update
 from waiting import eventually_async
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -26,8 +27,10 @@ from agent.voice.transports import available
 from agent.voice.worker_token import worker_token
 from app.composition import Services
 from app.server.web import create_app
+from soundstage.errors import Unavailable
 from soundstage.settings.conversation import VoiceSettings
 from studio.personas.speaking import PersonaSpeech
+from studio.renders.models import Render
 
 WAIT_S = 60
 SCHOOL = "https://school.example"
@@ -108,13 +111,89 @@ async def test_the_server_counts_the_delays_that_its_workers_measure(services: S
         assert metric_value("voice_first_audio_seconds") == 1
 
 
-async def test_a_voice_that_takes_too_long_is_named_and_the_session_goes_on(
-    services: Services, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("utterance", "changes", "announced"),
+    [
+        (
+            "Have Nova say: Good morning",
+            [
+                {"state": "running", "progress": {"frames_done": 30, "frames_total": 90, "eta_s": 90.0}},
+                {"state": "running", "progress": {"frames_done": 46, "frames_total": 90, "eta_s": 60.0}},
+                {"state": "running", "progress": {"frames_done": 60, "frames_total": 90, "eta_s": 40.0}},
+                {"state": "done"},
+            ],
+            ["Your video “Good morning” is half done.", "Your video “Good morning” is ready."],
+        ),
+        (
+            "Have Nova say: Good morning",
+            [
+                {"state": "running", "progress": {"frames_done": 60, "frames_total": 90, "eta_s": 4.0}},
+                {"state": "failed", "error": {"code": "x.y", "message": "No disk.", "hint": ""}},
+            ],
+            ["Your video “Good morning” failed: No disk."],
+        ),
+        ("Have Nova say: Good morning", [{"state": "cancelled"}], []),
+        (
+            "Lass Nova bitte sagen: Guten Morgen",
+            [{"state": "done"}],
+            ["Dein Video „Guten Morgen“ ist fertig."],
+        ),
+    ],
+)
+async def test_a_person_is_told_how_a_video_that_they_ordered_goes_on(
+    services: Services, utterance: str, changes: list[dict[str, Any]], announced: list[str]
 ) -> None:
-    async def never(*_: object) -> None:
-        await asyncio.sleep(3600)
+    async with with_worker(services) as (opened, headers, worker):
+        url = f"{opened['url']}?token={opened['token']}"
+        async with connect(url, additional_headers=headers), asyncio.timeout(WAIT_S):
+            await eventually_async(lambda: services.voice.all()[0].person is not None, "the person")
+            await worker.send(json.dumps({"type": "ask", "ref": 1, "text": utterance}))
+            while (await receive(worker))["type"] != "answered":
+                continue
+            [session] = services.voice.all()
+            [render] = await services.studio.renders.list(limit=5)
+            await eventually_async(lambda: services.events.followers >= 1, "who follows the video")
+            for values in changes:
+                await put(services, render.id, values)
+            for text in announced:
+                message = await receive(worker)
+                assert (message["type"], message["text"]) == ("announce", text)
+            await eventually_async(lambda: not session.tasks, "the end of it")
+        async with httpx.AsyncClient(headers=headers) as client:
+            base = opened["url"].replace("ws", "http", 1).partition("/api/")[0]
+            turns = (await client.get(f"{base}/api/chat/sessions/{opened['session_id']}/turns")).json()
+        found = [line for line in turns[0]["reply"].split("\n") if "video “" in line or "Video „" in line]
+        assert found == announced[-1:]
 
-    monkeypatch.setattr(PersonaSpeech, "say", never)
+
+async def put(services: Services, render_id: str, values: dict[str, Any]) -> None:
+    """Writes a render down as the dispatcher does, with the event that tells of it."""
+    async with services.database.transaction() as session:
+        await session.execute(update(Render).where(Render.id == render_id).values(**values))
+        await services.events.append(session, f"render:{render_id}", "render.changed")
+    await asyncio.sleep(0.3)
+
+
+async def receive(worker: ClientConnection) -> dict[str, Any]:
+    message: dict[str, Any] = json.loads(await worker.recv())
+    return message
+
+
+async def never(*_: object) -> None:
+    await asyncio.sleep(3600)
+
+
+async def down(*_: object) -> None:
+    raise Unavailable("voice.service_down", "The speech service does not answer.", "Start it.")
+
+
+@pytest.mark.parametrize(
+    ("voice", "code"), [(never, "voice.speech_late"), (down, "voice.service_down")], ids=["late", "down"]
+)
+async def test_a_voice_that_is_late_or_down_is_named_and_the_session_goes_on(
+    services: Services, monkeypatch: pytest.MonkeyPatch, voice: Any, code: str
+) -> None:
+    monkeypatch.setattr(PersonaSpeech, "say", voice)
     monkeypatch.setattr("agent.voice.speech.SENTENCE_TIMEOUT_S", 0.05)
     async with with_worker(services) as (opened, headers, worker):
         url = f"{opened['url']}?token={opened['token']}"
@@ -124,8 +203,11 @@ async def test_a_voice_that_takes_too_long_is_named_and_the_session_goes_on(
                 continue
             while (sound := json.loads(await worker.recv()))["type"] != "sound":
                 continue
-    assert message["code"] == "voice.speech_late"
-    assert (sound["ref"], sound["wav"]) == (7, "")
+            await worker.send(json.dumps({"type": "ask", "ref": 8, "text": "What can you do?"}))
+            while (await receive(worker))["type"] != "answered":
+                continue
+    assert message["code"] == code
+    assert (sound["ref"], sound["text"], sound["wav"]) == (7, "Hello.", "")
 
 
 async def test_a_session_whose_worker_does_not_come_is_given_to_one_again(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Mapping
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,7 +21,9 @@ from pipecat.frames.frames import (
     InputAudioRawFrame,
     InputTextRawFrame,
     InterruptionFrame,
+    LLMFullResponseEndFrame,
     LLMFullResponseStartFrame,
+    LLMTextFrame,
     OutputAudioRawFrame,
     OutputTransportMessageFrame,
     TTSSpeakFrame,
@@ -31,16 +35,16 @@ from pipecat.transports.websocket.client import WebsocketClientParams
 from waiting import eventually_async
 
 from agent.voice.recogniser import Recognition
-from agent.voice.schemas import WORKER_MESSAGE
+from agent.voice.schemas import MORE, WORKER_MESSAGE
 from agent.voice.spoken_grammar import SpokenGrammar
 from agent.voice.worker import service
-from agent.voice.worker.link import SessionLink
+from agent.voice.worker.link import SessionLink, Sound
 from agent.voice.worker.listening import NOT_UNDERSTOOD, Listening
 from agent.voice.worker.playback import Playback
 from agent.voice.worker.recorder import Recorder
 from agent.voice.worker.service import VoiceWorker
 from agent.voice.worker.socket_transport import SocketTransport
-from agent.voice.worker.speaking import SENTENCE
+from agent.voice.worker.speaking import SENTENCE, Speaking
 
 
 async def test_a_grammar_is_built_once_for_all_sessions_that_wait_for_it(
@@ -178,6 +182,94 @@ async def test_long_speech_that_is_no_sentence_is_answered_once_until_one_is_und
     await listening._take_up(nothing)
     assert spoken == [NOT_UNDERSTOOD] * 2, "its own words are no answer"
     assert [text for kind, text in link.messages if kind == "unclear"] == [""] * 6
+
+
+async def test_an_announcement_waits_until_the_person_has_spoken(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def say_more() -> bool:
+        return False
+
+    spoken: list[str] = []
+
+    async def push(frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM) -> None:
+        if isinstance(frame, TTSSpeakFrame):
+            spoken.append(frame.text)
+
+    link = SessionLink("ses_1", lambda: asyncio.sleep(0))
+    listening = Listening(None, SpokenGrammar.of(["hello"]), {}, link, say_more)  # type: ignore[arg-type]
+    monkeypatch.setattr(listening, "push_frame", push)
+
+    async def announce(text: str) -> None:
+        frame = await link.deserialize(json.dumps({"type": "announce", "text": text}))
+        assert isinstance(frame, TTSSpeakFrame)
+        await listening.process_frame(frame, FrameDirection.DOWNSTREAM)
+
+    await announce("It is half done.")
+    assert spoken == ["It is half done."]
+    recognising = asyncio.Event()
+
+    @asynccontextmanager
+    async def use(*_: object) -> AsyncIterator[None]:
+        await recognising.wait()
+        raise RuntimeError("nothing was understood")
+        yield
+
+    monkeypatch.setattr(listening, "_recognisers", SimpleNamespace(use=use))
+    listening._begin(0.0)
+    await announce("It is ready.")
+    assert spoken == ["It is half done."], "it spoke while the person did"
+    recognising.set()
+    assert listening._hearing is not None
+    await listening._hearing
+    assert spoken == ["It is half done.", "It is ready."]
+
+
+@pytest.mark.parametrize(
+    ("text", "interrupts"), [("yes", False), ("what videos", True)], ids=["one word", "two words"]
+)
+async def test_a_short_sound_of_agreement_does_not_interrupt(
+    monkeypatch: pytest.MonkeyPatch, text: str, interrupts: bool
+) -> None:
+    async def nothing(*_: object) -> bool:
+        return False
+
+    link = RecordingLink()
+    listening = Listening(None, SpokenGrammar.of([text]), {}, link, nothing)  # type: ignore[arg-type]
+    monkeypatch.setattr(listening, "push_frame", nothing)
+    monkeypatch.setattr(listening, "broadcast_interruption", nothing)
+    await listening.process_frame(BotStartedSpeakingFrame(), FrameDirection.DOWNSTREAM)
+    await listening._note_partial(text, is_free=False)
+    assert (("stop", None) in link.messages) == interrupts
+
+
+async def test_two_sentences_of_an_answer_are_said_and_the_rest_when_the_person_wants_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said: list[str] = []
+
+    async def speak(text: str) -> Sound:
+        said.append(text)
+        return Sound(text, b"", 24_000, {})
+
+    async def nothing(*_: object) -> None:
+        return None
+
+    link = SimpleNamespace(speak=speak, tell=nothing, face=None)
+    speaking = Speaking(link)  # type: ignore[arg-type]
+    monkeypatch.setattr(speaking, "push_frame", nothing)
+
+    async def queue(frame: Frame, *_: object) -> None:
+        await speaking.process_frame(frame, FrameDirection.DOWNSTREAM)
+
+    monkeypatch.setattr(speaking, "queue_frame", queue)
+    answer = (LLMFullResponseStartFrame(), LLMTextFrame("One. Two.\nThree. Four."), LLMFullResponseEndFrame())
+    for frame in answer:
+        await queue(frame)
+    assert said == ["One.", "Two.", MORE]
+    assert await speaking.say_more() and said[3:] == ["Three.", "Four."]
+    assert not await speaking.say_more()
+    for frame in (*answer, InterruptionFrame()):
+        await queue(frame)
+    assert not await speaking.say_more(), "an interruption drops the rest"
 
 
 async def test_a_person_who_goes_on_in_another_window_stays_present_in_the_room() -> None:

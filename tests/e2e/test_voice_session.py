@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from program_inputs import PROGRAM
 from spoken_words import silence, speech
-from voice_installation import Installation
+from voice_installation import WAIT_S, Installation
 from voice_person import SOFTEST
 from waiting import eventually
 from websockets.asyncio.client import connect
@@ -61,6 +61,29 @@ async def test_a_written_sentence_is_answered_aloud_and_interrupts(voice: Instal
         )
     turns = voice.get(f"/api/chat/sessions/{opened['session_id']}/turns")
     assert [turn["utterance"] for turn in turns] == ["What can you do?", "What videos do I have?"]
+
+
+async def test_the_conversation_goes_on_while_a_video_is_made_and_its_end_is_said(
+    voice: Installation,
+) -> None:
+    opened = voice.open()
+    path = f"/api/chat/sessions/{opened['session_id']}/turns"
+    async with voice.talk(opened) as person:
+        await person.socket.send(json.dumps({"type": "say", "text": "Have Nova say: Good morning"}))
+        await person.until(lambda: person.of("caption") and person.state == "listening", "the answer")
+        await person.say("what can you do")
+        await person.until(lambda: len(person.of("transcript")) == 1, "a question meanwhile")
+
+        def ready() -> list[str]:
+            return [one["text"] for one in person.of("caption") if "is ready" in one["text"]]
+
+        await person.until(ready, "that it is ready", 2 * WAIT_S)
+        sounds = len(person.of("sound"))
+        await person.until(lambda: len(person.of("sound")) > sounds, "its sound")
+    assert ready() == ["Your video “Good morning” is ready."]
+    first, second = voice.get(path)
+    assert first["reply"].endswith("Your video “Good morning” is ready.")
+    assert second["utterance"] == "what can you do" and "is ready" not in second["reply"]
 
 
 async def test_an_everyday_sentence_begins_no_turn(voice: Installation) -> None:

@@ -20,6 +20,7 @@ from pipecat.frames.frames import (
     OutputAudioRawFrame,
     OutputTransportMessageFrame,
     OutputTransportMessageUrgentFrame,
+    TTSSpeakFrame,
 )
 from pipecat.serializers.base_serializer import FrameSerializer
 
@@ -112,6 +113,8 @@ class SessionLink(FrameSerializer):
                     await self.recorder.stop()
             case "interrupt":
                 await self._on_interrupt()
+            case "announce":
+                return TTSSpeakFrame(message["text"])
             case "say":
                 return InputTextRawFrame(message["text"])
         return None

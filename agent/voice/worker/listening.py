@@ -116,6 +116,8 @@ class Listening(FrameProcessor):
         self._may_apologise = True
         """Once until an answer has been spoken: who talks to others hears it once."""
         self._is_answering = False
+        self._announcements: list[TTSSpeakFrame] = []
+        """They wait while the person speaks."""
         self._ended_at = 0.0
         self._speech_s = 0.0
         """Seconds of the last utterance, from the detector's start to its end."""
@@ -142,6 +144,9 @@ class Listening(FrameProcessor):
                     await self.interrupt()
                 await self._link.recorder.add_person(frame.text, time.time())
                 await self._link.tell("state", state="thinking")
+            case TTSSpeakFrame() if self._sound is not None:
+                self._announcements.append(frame)
+                return
             case BotStartedSpeakingFrame():
                 self._speaking = True
                 await self._link.tell("state", state="speaking")
@@ -228,6 +233,9 @@ class Listening(FrameProcessor):
             # The next utterance may have begun meanwhile.
             if self._sound is sound:
                 self._sound = None
+            waiting, self._announcements = self._announcements, []
+            for frame in waiting:
+                await self.push_frame(frame)
 
     async def _follow(
         self,
