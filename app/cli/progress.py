@@ -76,6 +76,8 @@ class AnswerView:
         self._last_label = ""
         self._writing = False
         self.failed = False
+        self.choices: tuple[str, ...] = ()
+        """Answers to the question that the answer ends with."""
         self.render_id: str | None = None
         """Of the render that this answer began; one that is only looked at is not ours to cancel."""
 
@@ -92,6 +94,8 @@ class AnswerView:
             self.render_id = event.result.get("render_id")
         if isinstance(event, Failure):
             self.failed = True
+        if isinstance(event, Text):
+            self.choices = event.choices
         if self._printer.as_json:
             print(harmless_json(event.model_dump_json(exclude_none=True)), flush=True)
             return

@@ -353,6 +353,16 @@ def test_a_sentence_can_be_asked_for_its_plan_alone(cli: Cli) -> None:
     assert "no videos yet" in cli("ask", "list my videos").out
 
 
+def test_a_question_says_how_it_is_answered(cli: Cli) -> None:
+    asked = cli("ask", "Make a dialogue where Milo says: Hello Nova. and Nova says: Hello Milo.")
+    assert asked.code == 0 and "Shall I do this?" in asked.out
+    [command] = re.findall(r"Answer with: soundstage (ask --session ses_\w+ Yes)", asked.err)
+    *words, _ = command.split()
+    answered = cli(*words, "No")
+    assert answered.code == 0 and "nothing to confirm" not in answered.out
+    assert "Answer with" not in answered.err
+
+
 def test_explain_says_why_a_render_waits_and_what_would_help(cli: Cli) -> None:
     line = cli("render", "--script", "Hello there", "--no-wait", "--json").json
     assert "soundstage up" in cli("explain", line["id"]).out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -57,6 +58,9 @@ def register(cli: typer.Typer) -> None:
                     if view.render_id is not None:
                         await cancel_and_say(api, printer, view.render_id)
                     raise
+                if view.choices and not printer.as_json:
+                    answer = shlex.quote(view.choices[0])
+                    printer.note(f"Answer with: soundstage ask --session {conversation.session_id} {answer}")
                 return not view.failed
 
         raise typer.Exit(0 if run(work()) else 1)
