@@ -31,6 +31,20 @@ def put_caret(page: Page, before: str) -> None:
     script.evaluate("(one, at) => one.setSelectionRange(at, at)", script.input_value().index(before))
 
 
+def test_nobody_is_offered_twice_for_a_scene(visiting: Visiting, project: str) -> None:
+    page = visiting().open(f"projects/{project}")
+    expect(field(page, 1)).to_have_value(SCRIPT, timeout=PATIENCE_MS)
+    page.get_by_role("button", name="Second speaker in scene 1").click()
+    dialog = page.get_by_role("dialog", name="Who else speaks in scene 1")
+    expect(dialog.get_by_role("button", name="Mei")).to_be_visible()
+    expect(dialog.get_by_role("button", name="Nova")).to_have_count(0)
+    dialog.get_by_role("button", name="Mei").click()
+    page.get_by_role("button", name="Presenter of scene 1: Nova").click()
+    faces = page.get_by_role("dialog", name="Presenter of scene 1")
+    expect(faces.get_by_role("button", name="Nova")).to_have_attribute("aria-pressed", "true")
+    expect(faces.get_by_role("button", name="Mei")).to_have_count(0)
+
+
 @EACH_WIDTH
 def test_two_presenters_converse_and_one_goes_into_the_corner(
     visiting: Visiting, operator: httpx.Client, project: str

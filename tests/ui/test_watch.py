@@ -79,6 +79,18 @@ def test_a_word_of_the_transcript_plays_from_there_and_is_marked(visit: Visit) -
     assert visit.complaints == []
 
 
+def test_what_the_voice_could_not_do_stands_below_the_film(
+    visiting: Visiting, operator: httpx.Client
+) -> None:
+    project = create_project(operator, "Hello there.", "A <b>bold</b> word.", title="Marked")
+    visit = visiting(bypass_csp=True)
+    page = visit.open(f"videos/{make_film(operator, project)}")
+    notes = page.get_by_role("list", name="Notes on this video").get_by_role("listitem")
+    expect(notes).to_have_count(2, timeout=PATIENCE_MS)
+    expect(notes.first).to_have_text("Scene 2 <b> is not a mark this project knows: left out of the speech.")
+    assert breaches(page) == [] and visit.complaints == []
+
+
 def test_words_come_when_the_captions_show_them(visit: Visit, operator: httpx.Client, film: Any) -> None:
     """A caption may come 400 ms before its first word, and no later than that."""
     captions = operator.get(f"/api/renders/{film[0]}/files/vtt").text

@@ -8,12 +8,14 @@ interface Props {
   title: string;
   value: string;
   talks?: boolean | undefined;
+  /** Ids of those who are not offered. */
+  without?: readonly string[] | undefined;
   onChange: (id: string) => void;
   onClose: () => void;
 }
 
-export function PresenterDialog({ title, value, talks, onChange, onClose }: Props) {
-  const personas = usable(usePersonas().data).filter((one) => talks || !isTalkOnly(one));
+export function PresenterDialog({ title, value, talks, without = [], onChange, onClose }: Props) {
+  const personas = usable(usePersonas().data).filter((one) => (talks || !isTalkOnly(one)) && !without.includes(one.id));
   return (
     <Modal title={title} size="wide" dismissable onClose={onClose}>
       <ul className="face-wall">

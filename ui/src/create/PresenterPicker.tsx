@@ -72,11 +72,13 @@ interface ButtonProps {
   label: string;
   /** Whether those are offered, too, of whom no video is rendered. */
   talks?: boolean;
+  /** Ids of those who are not offered. */
+  without?: readonly string[];
   onChange: (id: string) => void;
 }
 
 /** Shows who is chosen, and opens the wall of faces. */
-export function PresenterButton({ value, fallback, label, talks, onChange }: ButtonProps) {
+export function PresenterButton({ value, fallback, label, talks, without, onChange }: ButtonProps) {
   const [open, setOpen] = useState(false);
   const personas = usePersonas();
   const shown = personas.data?.find((one) => one.id === (value ?? fallback));
@@ -100,6 +102,7 @@ export function PresenterButton({ value, fallback, label, talks, onChange }: But
             title={label}
             value={value ?? fallback}
             talks={talks}
+            without={without}
             onChange={onChange}
             onClose={() => setOpen(false)}
           />

@@ -109,6 +109,7 @@ export const SceneSection = memo(function SceneSection(props: Props) {
                 label={t`Presenter of scene ${number}`}
                 value={body.persona}
                 fallback={persona}
+                without={body.speakers.map((one) => one.persona)}
                 onChange={(chosen) => edit(t`Presenter`, (doc) => changeScene(doc, key, { persona: chosen }))}
               />
               <Speakers scene={scene} number={number} edit={edit} persona={persona} />

@@ -21,7 +21,8 @@ export function Speakers({ scene, number, edit, persona }: Props) {
   const { key, body } = scene;
   const nameOf = usePresenterNames();
   const change = (what: string, changed: Partial<SceneDoc["body"]>) => edit(what, (doc) => changeScene(doc, key, changed));
-  const isThere = (id: string) => body.speakers.some((one) => one.persona === id);
+  const present = castOf(body, persona).map((one) => one.persona);
+  const isThere = (id: string) => present.includes(id);
   return (
     <>
       {body.speakers.map((one) => (
@@ -30,6 +31,7 @@ export function Speakers({ scene, number, edit, persona }: Props) {
             label={t`Speaker of scene ${number}`}
             value={one.persona}
             fallback={persona}
+            without={present.filter((id) => id !== one.persona)}
             onChange={(chosen) => !isThere(chosen) && change(t`Speaker`, replaceSpeaker(body, one.persona, chosen))}
           />
           <IconAction
@@ -51,6 +53,7 @@ export function Speakers({ scene, number, edit, persona }: Props) {
           <PresenterDialog
             title={t`Who else speaks in scene ${number}`}
             value=""
+            without={present}
             onChange={(chosen) => !isThere(chosen) && change(t`Add a speaker`, addSpeaker(body, chosen))}
             onClose={() => setAdding(false)}
           />

@@ -27,7 +27,24 @@ export function Player({ render, video, begin }: Props) {
         <p className="quiet">
           <span className="chip">{t`synthetic`}</span> {facts(render)}
         </p>
+        <Warnings of={render} />
       </div>
     </section>
+  );
+}
+
+/** What the video does otherwise than its script asks, such as a mark that its voice cannot speak. */
+function Warnings({ of }: { of: RenderDetail }) {
+  if (of.warnings.length === 0) return null;
+  const scenes = "scenes" in of.spec ? of.spec.scenes : [];
+  const numberOf = (scene: string | null | undefined) => 1 + scenes.findIndex((one) => one.id === scene);
+  return (
+    <ul className="notices" aria-label={t`Notes on this video`}>
+      {of.warnings.map(({ scene, message }, index) => (
+        <li key={index}>
+          {scenes.length > 1 && numberOf(scene) > 0 && <span className="chip">{t`Scene ${numberOf(scene)}`}</span>} {message}
+        </li>
+      ))}
+    </ul>
   );
 }
