@@ -112,7 +112,9 @@ class ModelRequests:
                     raise
                 self.candidates.pop(0)
                 # Another server may refuse a field that it does not know.
-                self.messages = [_without_thoughts(message) for message in self.messages]
+                self.messages = [
+                    {name: value for name, value in one.items() if name != THOUGHTS} for one in self.messages
+                ]
 
     async def _stream(self, model: ChatModel, written: Round) -> None:
         max_tokens = self._most_tokens(model, schema_tokens(self.offered.schemas))
@@ -195,7 +197,3 @@ class ModelRequests:
                 return await anext(stream, None)
         except TimeoutError as error:
             raise self.budget.out_of_time() from error
-
-
-def _without_thoughts(message: Message) -> Message:
-    return {name: value for name, value in message.items() if name != THOUGHTS}
