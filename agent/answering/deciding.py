@@ -169,7 +169,9 @@ class DecidingTurn:
         """Returns a decision with what it lacks: the words of a film that nobody here can write, or the end
         of the video that it publishes.
         """
-        return self._unwritten(decision) or self._when_ready(decision)
+        return self._unwritten(decision) or decision.as_plan(
+            steps_of_unfinished(decision.proposed, self.world)
+        )
 
     def _unwritten(self, decision: Decision) -> Decision | None:
         """Returns the question what shall be said, where nobody can write the film that is wanted."""
@@ -180,10 +182,6 @@ class DecidingTurn:
             return None
         question = Question("missing", call.intent, dict(call.arguments), ("text",))
         return replace(decision, kind="ask", about=UNWRITTEN, calls=(), question=question)
-
-    def _when_ready(self, decision: Decision) -> Decision:
-        """Returns a decision to publish a video that is in work as the plan to do so once it is done."""
-        return decision.as_plan(steps_of_unfinished(decision.proposed, self.world))
 
     def _with_voice(self, decision: Decision) -> Decision:
         """Returns the question who shall speak, where a call names a kind of voice and no presenter: “a video

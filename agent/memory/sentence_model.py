@@ -210,11 +210,9 @@ class SentenceModel:
             places = order[start : start + AT_ONCE]
             # Sentences are small: a second thread of the BLAS costs more than it gives.
             with self._threads.limit(limits=1):
-                found[places] = self._encode_some([numbers[place] for place in places])
+                states = self._layers.states([numbers[place] for place in places])
+                found[places] = unit(mean_state(*states))
         return found
-
-    def _encode_some(self, numbers: Sequence[Sequence[int]]) -> Array:
-        return unit(mean_state(*self._layers.states(numbers)))
 
 
 def load_published() -> tuple[WordPieces, dict[str, Array]]:

@@ -114,7 +114,9 @@ class ModelRequests:
                     raise
                 self.candidates.pop(0)
                 # Another server may refuse a field that it does not know.
-                self.messages = [_without_thoughts(message) for message in self.messages]
+                self.messages = [
+                    {name: value for name, value in one.items() if name != THOUGHTS} for one in self.messages
+                ]
 
     async def _stream(self, model: ChatModel, written: Round) -> None:
         max_tokens = self._most_tokens(model, schema_tokens(self.offered.schemas))
@@ -208,7 +210,3 @@ def _readable(ask: ToolAsk) -> str:
     except ValueError:
         return "{}"
     return ask.arguments if isinstance(arguments, dict) else "{}"
-
-
-def _without_thoughts(message: Message) -> Message:
-    return {name: value for name, value in message.items() if name != THOUGHTS}

@@ -136,7 +136,9 @@ class Sandbox:
         report = read_report(lines[-1]) if len(lines) > 1 else None
         limit = running.limit or (None if group is None else group.limit_hit())
         if report is None:
-            report = Report(exit=_as_signal(running.process.returncode or 0))
+            # A signal as a negative number: a shell tells it as 128 and more.
+            status = running.process.returncode or 0
+            report = Report(exit=128 - status if status > 128 else status)
         return SandboxRun(
             stdout=running.stdout[: limits.output].decode("utf-8", "replace"),
             stderr=running.stderr[: limits.output].decode("utf-8", "replace"),
@@ -267,11 +269,6 @@ def _order(code: str, limits: Limits, report_fd: int, grouped: bool) -> bytes:
         "max_files_bytes": limits.max_files_bytes,
     }
     return json.dumps(order).encode()
-
-
-def _as_signal(status: int) -> int:
-    """A shell's way to tell a signal (128 and more), or our own, as a negative number."""
-    return 128 - status if status > 128 else status
 
 
 def _no_sandbox(running: _Running) -> SoundstageError:

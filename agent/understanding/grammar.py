@@ -15,7 +15,7 @@ from hassil.models import MatchEntity
 
 from agent.sentences import read_folder
 from agent.tools.record import rule_name
-from agent.understanding.literals import SCRIPT_MARK, Cut, Masked, mask, script_cuts
+from agent.understanding.literals import SCRIPT_MARK, Masked, mask, script_cuts
 from agent.understanding.wording import Wording
 
 COMMAND_CHARS = 600
@@ -224,7 +224,7 @@ class Grammar:
     def _understand(self, utterance: str) -> Understanding | NotUnderstood:
         script = ""
         for cut in script_cuts(utterance):
-            found = self._match_with_script(cut)
+            found = self._match(mask(cut.before, cut.after), script=cut.script)
             if found is not None:
                 return found
             script = script or cut.script
@@ -247,9 +247,6 @@ class Grammar:
     def examples(self) -> Iterable[str]:
         return (example for entry in self.help for example in entry.examples)
 
-    def _match_with_script(self, cut: Cut) -> Understanding | NotUnderstood | None:
-        return self._match(mask(cut.before, cut.after), script=cut.script)
-
     def _match(self, masked: Masked, *, script: str | None = None) -> Understanding | NotUnderstood | None:
         """`NotUnderstood` where only a second wish in a name kept it from being understood."""
         several = False
@@ -271,7 +268,8 @@ class Grammar:
                 several = True
                 continue
             right_script = _script_is_where_it_belongs(slots, script is not None)
-            if right_script and _is_a_name(slots.get("persona", "")):
+            # Half a sentence before "says" is not somebody's name but a command that was misspelt.
+            if right_script and len(slots.get("persona", "").split()) <= NAME_WORDS:
                 metadata = result.intent_data.metadata or {}
                 names = metadata.get("arguments", {})
                 if script is not None:
@@ -311,11 +309,6 @@ def _in_their_words(example: str, script: str) -> str:
     """The example with the script that people wanted spoken, so that a suggestion can be sent as it is."""
     fits = script and len(script) <= SUGGESTED_SCRIPT_CHARS and example.endswith(f": {EXAMPLE_SCRIPT}")
     return example.removesuffix(EXAMPLE_SCRIPT) + script if fits else example
-
-
-def _is_a_name(text: str) -> bool:
-    """Half a sentence before "says" is not somebody's name but a command that was misspelt."""
-    return len(text.split()) <= NAME_WORDS
 
 
 def _help_entries(intents: Intents) -> Iterator[HelpEntry]:

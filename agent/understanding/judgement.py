@@ -121,7 +121,8 @@ class Judgement(FollowUp):
         return bool(
             self._may_be_denied(best)
             or ("count" in self.reader.slots.get(best.intent, ()) and values.matches("number", best.rest))
-            or values.says("goes_on", _without_first_word(best.rest))
+            # “Then” at the beginning refers to what was before.
+            or values.says("goes_on", best.rest.strip().partition(" ")[2])
             or (values.asks(best.text) and best.intent not in COMPUTES)
         )
 
@@ -222,11 +223,6 @@ def _has_other_argument(candidate: Candidate, slot_names: Collection[str]) -> bo
             str(candidate.arguments.get(slot, "")) for slot in {"script", "text"} & {*candidate.loose}
         )
     )
-
-
-def _without_first_word(text: str) -> str:
-    """Returns a text without its first word: “then” at the beginning refers to what was before."""
-    return text.strip().partition(" ")[2]
 
 
 def _says_several(text: str) -> bool:

@@ -101,7 +101,7 @@ def _at_another_time(question: Question, text: str, now: datetime) -> Decision |
     if timed.intent == _PLAN:
         steps = [_step_at(step, time) for step in timed.arguments["steps"]]
         return _again(question, timed, {**timed.arguments, "steps": steps})
-    after = time.moved(datetime.fromisoformat(str(timed.arguments["publish_at"])))
+    after = time.move(datetime.fromisoformat(str(timed.arguments["publish_at"])))
     return _again(question, timed, {**timed.arguments, "publish_at": after.strftime("%Y-%m-%dT%H:%M")})
 
 
@@ -121,7 +121,7 @@ def _says_only_time(text: str, now: datetime) -> bool:
 def with_new_time(text: str, before: str, after: str) -> str:
     """Returns a time of which a text names another day or another time of day; what it leaves out stays."""
     time = _SpokenTime.of(datetime.fromisoformat(after), text, [text])
-    return time.moved(datetime.fromisoformat(before)).strftime("%Y-%m-%dT%H:%M")
+    return time.move(datetime.fromisoformat(before)).strftime("%Y-%m-%dT%H:%M")
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +144,7 @@ class _SpokenTime:
         has_half = bool(spoken & (groups["morning"] | groups["afternoon"] | groups["night"]))
         return cls(at, has_day, has_clock, has_half)
 
-    def moved(self, before: datetime) -> datetime:
+    def move(self, before: datetime) -> datetime:
         """Returns a time with the day or the time of day of this one; of an hour without a part of the day
         the one in the same half of the day.
         """
@@ -162,11 +162,11 @@ def _step_at(step: Mapping[str, Any], time: _SpokenTime) -> Mapping[str, Any]:
     when, at = dict(step["when"]), time.at
     if when.get("at"):
         planned = datetime.fromisoformat(str(when["at"]))
-        when["at"] = time.moved(planned).isoformat()
+        when["at"] = time.move(planned).isoformat()
     elif when.get("time") and not time.has_day:
         hour, minute = map(int, str(when["time"]).split(":"))
         planned = at.replace(hour=hour, minute=minute)
-        when["time"] = f"{time.moved(planned):%H:%M}"
+        when["time"] = f"{time.move(planned):%H:%M}"
     elif when.get("days") and time.has_day:
         when["days"] = [DAYS[at.weekday()]]
         if time.has_clock and when.get("time"):
@@ -189,7 +189,7 @@ def _publishes_at(call: Mapping[str, Any]) -> bool:
 def _published_at(arguments: Mapping[str, Any], time: _SpokenTime) -> Mapping[str, Any]:
     """Returns the arguments of a publication at another time."""
     before = datetime.fromisoformat(str(arguments["publish_at"]))
-    after = replace(time, at=time.at.astimezone(before.tzinfo)).moved(before)
+    after = replace(time, at=time.at.astimezone(before.tzinfo)).move(before)
     return {**arguments, "publish_at": after.isoformat()}
 
 

@@ -149,7 +149,8 @@ def _pieces(text: str, found: Sequence[Found]) -> list[_Piece]:
             if not re.match(rf"{patterns()['joins']}\b", hidden[end:].lstrip()):
                 current = None
         elif not _words(before) or (_ends_open(before) and not is_last):
-            if current is not None and not _words(before) and not pieces_since(pieces, current):
+            governs = any(piece.found is current for piece in pieces)
+            if current is not None and not _words(before) and not governs:
                 raise _NotRead
             pieces += _alternatives(before, current)
             current = mark
@@ -157,11 +158,6 @@ def _pieces(text: str, found: Sequence[Found]) -> list[_Piece]:
             pieces += _governed(before, mark, current)
             current = mark
     return pieces
-
-
-def pieces_since(pieces: Sequence[_Piece], found: Found) -> bool:
-    """Returns whether a condition governs a piece already."""
-    return any(piece.found is found for piece in pieces)
 
 
 def _governed(before: str, mark: Found, current: Found | None) -> list[_Piece]:

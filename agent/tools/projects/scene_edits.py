@@ -33,7 +33,7 @@ async def add_scene(context: ToolContext, request: EditProject) -> ProjectEdited
             # Its usual speaker is not written into the scene: it follows when the project gets another one.
             persona=None if persona == project.persona else persona,
             background=background_of(request.background),
-            overlays=(heading_over(request.heading),) if request.heading else (),
+            overlays=_headings(request.heading),
             position=place,
         ),
     )
@@ -133,7 +133,7 @@ def scene_index(project: ProjectView, scenes: Sequence[SceneView], request: Edit
     return int(request.to) - 1
 
 
-def _headings(text: str) -> tuple[TextOverlay, ...]:
+def _headings(text: str | None) -> tuple[TextOverlay, ...]:
     return (heading_over(text),) if text else ()
 
 

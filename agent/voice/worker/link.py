@@ -144,7 +144,8 @@ class SessionLink(FrameSerializer):
             while (message := await events.get())["type"] != "answered":
                 await present(BRAIN_EVENT.validate_python(message["event"]))
         except asyncio.CancelledError:
-            self._send_later({"type": "cancel", "ref": ref})
+            # From a task of its own: the present one is being cancelled.
+            create_task_in(self._sending, self.send({"type": "cancel", "ref": ref}))
             raise
         finally:
             del self._answers[ref]
@@ -188,10 +189,6 @@ class SessionLink(FrameSerializer):
             return None
         finally:
             del self._waiting[ref]
-
-    def _send_later(self, message: dict[str, Any]) -> None:
-        """Sends from a task of its own: the present one is being cancelled."""
-        create_task_in(self._sending, self.send(message))
 
 
 async def _not_connected(message: dict[str, Any]) -> None:
