@@ -252,8 +252,8 @@ class PersonaService:
         self, draft: PersonaDraft
     ) -> tuple[RigFace | PhotoFace | VideoFace | VrmFace, Sequence[Notice | VrmNotice]]:
         if draft.design is not None:
-            given = draft.design.model_dump(include=draft.design.model_fields_set - {"seed"})
-            return RigFace(design=random_design(draft.design.seed, **given)), []
+            chosen = draft.design.model_dump(include=draft.design.model_fields_set - {"seed"})
+            return RigFace(design=random_design(draft.design.seed, **chosen)), []
         media = await self._face_file(draft)
         driving = await self._driving(draft, media)
         if _is_avatar(media):
