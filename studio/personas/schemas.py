@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from avatar.spec import (
     AvatarLayout,
     Background,
+    Design,
     FliteVoice,
     MediaRef,
     Mood,
@@ -22,7 +23,7 @@ from avatar.spec import (
     VideoFace,
     Voice,
 )
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from soundstage.one_line import OneLine
 from studio.consents.schemas import ConsentDraft
@@ -165,12 +166,16 @@ class PersonaHealth(BaseModel):
 
 
 class PersonaDraft(_Strict):
-    """A persona from an uploaded photo, motion video or VRM avatar. `media` is the id of an asset, or its
-    `sha256:…`. An avatar needs a consent only where it shows a real person.
+    """A persona from an uploaded photo, motion video or VRM avatar, or drawn from a design. `media` is the id
+    of an asset, or its `sha256:…`. An avatar needs a consent only where it shows a real person; a design
+    needs none.
     """
 
     name: OneLine = Field(min_length=1, max_length=80)
-    media: str
+    media: str | None = Field(default=None, description="the file of the face; None with a design")
+    design: Design | None = Field(
+        default=None, description="draws the persona; what it leaves out is chosen by its `seed`"
+    )
     id: str | None = Field(default=None, pattern=PERSONA_ID)
     title: OneLine = Field(default="", max_length=120)
     description: str = Field(default="", max_length=4000)
@@ -192,6 +197,14 @@ class PersonaDraft(_Strict):
     licence_confirmed: bool = Field(
         default=False, description="of an avatar: its user has a right to use it, where its licence asks"
     )
+
+    @model_validator(mode="after")
+    def _has_one_face(self) -> PersonaDraft:
+        if (self.media is None) == (self.design is None):
+            raise ValueError("a persona has either `media` or a `design`")
+        if self.design is not None and (self.driving or self.picture or self.consent or self.consent_id):
+            raise ValueError("a design takes no `driving`, `picture` or `consent`: it shows nobody")
+        return self
 
 
 class VrmCheck(_Strict):

@@ -1,4 +1,4 @@
-"""Verbs on personas: list, show, change, make one from a photo or a video. Deleting is `studio.people`."""
+"""Verbs on personas: list, show, change, make one from a file or a design. Deleting is `studio.people`."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ from avatar.spec import (
     Notice,
     PhotoEngine,
     PhotoFace,
+    RigFace,
     VideoEngine,
     VideoFace,
     Voice,
+    random_design,
 )
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -78,16 +80,14 @@ class PersonaService:
         after; of an avatar what `read_vrm_file` raises, and Forbidden `vrm.licence_unconfirmed`.
         """
         persona_id = await self._admitted_id(draft)
-        media = await self._face_file(draft)
-        driving = await self._driving(draft, media)
-        face, notices = await self._face(draft, media, driving)
+        face, notices = await self._face(draft)
         async with self.db.transaction() as session, self.files.changing(session):
             # Another machine may have made one meanwhile.
             self._require_free(persona_id)
             consent = await self._consent(session, draft)
             voice = await self.consents.stamp_voice(session, _with_consent(draft.voice, consent))
-            update: dict[str, object] = {"consent": consent}
-            if not isinstance(face, VrmFace):
+            update: dict[str, object] = {} if isinstance(face, RigFace) else {"consent": consent}
+            if isinstance(face, PhotoFace | VideoFace):
                 update |= {"engine": draft.engine, "pauses": draft.pauses}
             persona = Persona(
                 id=persona_id,
@@ -153,6 +153,8 @@ class PersonaService:
         Of a photo that is not `stored` yet only the rest is looked at.
         """
         persona_id = await self._admitted_id(draft)
+        if draft.design is not None:
+            return persona_id
         if stored:
             await self._driving(draft, await self._face_file(draft))
         else:
@@ -161,7 +163,7 @@ class PersonaService:
 
     async def _face_file(self, draft: PersonaDraft) -> MediaRef:
         """Returns the file of the face, which the draft may use: a real person's with a consent."""
-        media = await self._media(draft.media, _FACES)
+        media = await self._media(draft.media or "", _FACES)
         if not _is_avatar(media):
             _require_consent(draft)
         _require_engine(draft, media)
@@ -247,8 +249,13 @@ class PersonaService:
         return MediaRef(sha256=sha256, media_type=found.media_type, name=name)
 
     async def _face(
-        self, draft: PersonaDraft, media: MediaRef, driving: MediaRef | None
-    ) -> tuple[PhotoFace | VideoFace | VrmFace, Sequence[Notice | VrmNotice]]:
+        self, draft: PersonaDraft
+    ) -> tuple[RigFace | PhotoFace | VideoFace | VrmFace, Sequence[Notice | VrmNotice]]:
+        if draft.design is not None:
+            chosen = draft.design.model_dump(include=draft.design.model_fields_set - {"seed"})
+            return RigFace(design=random_design(draft.design.seed, **chosen)), []
+        media = await self._face_file(draft)
+        driving = await self._driving(draft, media)
         if _is_avatar(media):
             return await self._avatar(draft, media)
         if (media.media_type or "").startswith("video/"):

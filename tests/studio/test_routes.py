@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 import pytest
+from avatar.spec import random_design
 from fastapi import FastAPI
 from sentences import SentenceSnapshot
 
@@ -134,6 +135,36 @@ async def test_a_persona_is_made_from_an_uploaded_photo_and_erased_again(client:
     assert (await client.delete("/api/personas/grace")).json()["applied"]
     assert (await client.get("/api/personas/grace")).status_code == 404
     assert (await client.get("/api/consents")).json() == []
+
+
+async def test_a_persona_is_drawn_from_a_design_without_a_file_or_a_consent(client: Any, rooms: Any) -> None:
+    design = {"hair": "turban", "clothes_colour": "#3c5a8c", "seed": 12}
+    created = await client.post("/api/personas", json={"name": "Ada Lee", "design": design})
+    assert created.status_code == 201
+    face = created.json()["persona"]["face"]
+    assert face["kind"] == "rig" and "consent" not in face
+    whole = random_design(12, hair="turban", clothes_colour="#3c5a8c")
+    assert face["design"] == whole.model_dump(mode="json"), "what is left out is chosen by the seed"
+    assert rooms.personas.library.get("ada-lee").face.design == whole, "the file holds it"
+    assert not rooms.personas.library.get("ada-lee").real_person
+    taken = await client.post("/api/personas", json={"name": "Ada Lee", "id": "ada-lee", "design": design})
+    assert (taken.status_code, taken.json()["code"]) == (409, "persona.exists")
+
+
+@pytest.mark.parametrize(
+    "face",
+    [
+        {},
+        {"media": "ast_1", "design": {}},
+        {"design": {"hair": "mohawk"}},
+        {"design": {"clothes_colour": "red"}},
+        {"design": {}, "consent_id": "cns_1"},
+        {"design": {}, "driving": "ast_1"},
+    ],
+)
+async def test_a_persona_has_one_face_whose_values_exist(client: Any, face: dict[str, Any]) -> None:
+    refused = await client.post("/api/personas", json={"name": "Ada", **face})
+    assert (refused.status_code, refused.json()["code"]) == (422, "request.invalid")
 
 
 async def test_who_agreed_to_what_is_shown_only_to_those_who_may_read_consents(

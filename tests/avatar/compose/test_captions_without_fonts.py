@@ -21,7 +21,7 @@ def draw_captions(text: str, mode: str) -> tuple[bool, list[Notice]]:
     spec = RenderSpec.model_validate({"scenes": [SCENE], "output": {"captions": {"mode": mode}}})
     speech = SpeechTrack(Path("a.wav"), 16_000, 2000, (Word(text, 0, 1500),), ())
     notices: list[Notice] = []
-    captions = _captions(spec, spec.scenes[0], speech, Fonts((DEJAVU,)), notices.append)
+    captions = _captions(spec, spec.scenes[0], speech, Fonts((DEJAVU,)), notices.append, [])
     return captions is not None, notices
 
 

@@ -31,13 +31,13 @@ NAME = LowerThirdOverlay(name="Amina", role="Explains the sea")
 FRAMINGS = ["bust", "half", "side_left", "side_right", "picture_in_picture", "voice_over"]
 
 
-def staged(framing: str, canvas: Canvas) -> Scene:
+def stage(framing: str, canvas: Canvas) -> Scene:
     return stage_scene(
         Scene.model_validate({"id": "s", "script": "x", "camera": {"framing": framing}}), canvas
     )
 
 
-def drawn_faces(scene: Scene, canvas: Canvas) -> list[Rect]:
+def find_faces(scene: Scene, canvas: Canvas) -> list[Rect]:
     """Returns where the engine draws eyes, nose and mouth."""
     found = []
     for one in share_canvas(scene.cast, canvas):
@@ -50,7 +50,7 @@ def drawn_faces(scene: Scene, canvas: Canvas) -> list[Rect]:
     return found
 
 
-def shown(overlay: LowerThirdOverlay | ListOverlay, canvas: Canvas) -> list[Rect]:
+def find_rects(overlay: LowerThirdOverlay | ListOverlay, canvas: Canvas) -> list[Rect]:
     if isinstance(overlay, LowerThirdOverlay):
         return [lower_third(overlay, canvas, FONTS).rect]
     panel, rows = list_sprites(overlay, canvas, FONTS)
@@ -63,11 +63,11 @@ def shown(overlay: LowerThirdOverlay | ListOverlay, canvas: Canvas) -> list[Rect
 @pytest.mark.parametrize("overlay", [NAME, LIST], ids=["lower_third", "list"])
 def test_it_covers_no_face_and_stays_inside_the_safe_area(overlay, shape, framing, captions):
     canvas = CANVASES[shape]
-    scene = staged(framing, canvas)
+    scene = stage(framing, canvas)
     free = free_place(overlay, canvas, FONTS, faces_of(scene, canvas), captions=captions)
-    safe, faces = safe_area(canvas), drawn_faces(scene, canvas)
+    safe, faces = safe_area(canvas), find_faces(scene, canvas)
     assert len(faces) == (framing != "voice_over")
-    for rect in shown(free, canvas):
+    for rect in find_rects(free, canvas):
         assert all(rect.within(face).empty for face in faces), (rect, faces)
         assert rect.within(safe) == rect
 
@@ -76,7 +76,7 @@ def test_it_covers_no_face_and_stays_inside_the_safe_area(overlay, shape, framin
 @pytest.mark.parametrize("framing", FRAMINGS)
 def test_captions_make_way_for_a_list_that_had_to(framing, shape):
     canvas = CANVASES[shape]
-    scene = staged(framing, canvas)
+    scene = stage(framing, canvas)
     faces = faces_of(scene, canvas)
     free = free_place(LIST, canvas, FONTS, faces, captions=True)
     taken = [*faces, area_of(free, canvas)] if free is not LIST else faces
@@ -85,16 +85,16 @@ def test_captions_make_way_for_a_list_that_had_to(framing, shape):
     captions = BurnedCaptions(make_cues(words, 3000, line_chars(form, canvas)), form, canvas, FONTS, taken)
     caption = captions.at(300)
     assert caption is not None
-    assert all(rect.within(caption.rect).empty for rect in shown(free, canvas))
+    assert all(rect.within(caption.rect).empty for rect in find_rects(free, canvas))
 
 
 def test_a_box_of_ones_own_and_a_place_that_is_free_are_kept():
     canvas = CANVASES["1:1"]
-    faces = faces_of(staged("side_left", canvas), canvas)
+    faces = faces_of(stage("side_left", canvas), canvas)
     own = NAME.model_copy(update={"box": Box(x=0.1, y=0.1, width=0.4, height=0.5)})
     assert free_place(own, canvas, FONTS, faces, captions=True) is own
     assert free_place(NAME, canvas, FONTS, [], captions=True) is NAME
-    right = faces_of(staged("side_right", canvas), canvas)
+    right = faces_of(stage("side_right", canvas), canvas)
     assert free_place(NAME, canvas, FONTS, right, captions=True) is NAME
     moved = free_place(NAME, canvas, FONTS, faces, captions=True)
     assert isinstance(moved, LowerThirdOverlay) and moved.side == "right"
