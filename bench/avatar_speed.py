@@ -29,7 +29,7 @@ from typing import Any
 
 import cv2
 from avatar.cli.main import keep_freed_memory
-from avatar.cli.shipped_designs import PRESENTERS
+from avatar.cli.presenters import PRESENTERS, load_presenter
 from avatar.compose.colour import Planes
 from avatar.encode.segment_writer import segment_writer
 from avatar.pipeline.context import Context
@@ -290,7 +290,7 @@ def video_seconds(path: Path) -> float:
 
 def presenters() -> list[tuple[str, dict[str, Any]]]:
     """Every drawn presenter of personas/, by name."""
-    return [(name, one.face.model_dump(mode="json")) for name, one in PRESENTERS.items()]
+    return [(name, load_presenter(name).face.model_dump(mode="json")) for name in PRESENTERS]
 
 
 def photo_face(path: str | None) -> dict[str, Any]:

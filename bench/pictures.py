@@ -147,7 +147,7 @@ def sheets_of(
 
 def body_sheets(out: Path) -> None:
     """The cast, every gesture of two presenters, the moods, and heads turned far (for tears)."""
-    from avatar.cli.shipped_designs import PRESENTERS
+    from avatar.cli.presenters import PRESENTERS, load_presenter
     from avatar.engines.rig import open_rig
     from avatar.engines.rig.arm_motion import POSES, ArmPose
     from avatar.engines.rig.pose import Pose as RigPose
@@ -156,7 +156,7 @@ def body_sheets(out: Path) -> None:
     size = (960, 540)
 
     def draw(name: str, *poses: tuple[Pose, tuple[ArmPose | None, ArmPose | None]]) -> list[Pixels]:
-        face = PRESENTERS[name].face
+        face = load_presenter(name).face
         engine = open_rig(face.design or face.character, size, 25, alpha=False)
         frames = []
         for channels, arms in poses:
@@ -170,7 +170,7 @@ def body_sheets(out: Path) -> None:
 
     down = (None, None)
     cast = [draw(name, ({"smile": 0.35}, down))[0] for name in PRESENTERS]
-    save(sheet(cast, list(PRESENTERS), 5, (384, 216)), out / "presenters.jpg")
+    save(sheet(cast, PRESENTERS, 5, (384, 216)), out / "presenters.jpg")
     for name in ("milo", "amina"):
         both = {"shrug": (POSES["shrug"], POSES["shrug"])}
         poses = [({}, both.get(gesture, (None, POSES[gesture]))) for gesture in POSES]

@@ -24,7 +24,7 @@ _MACHINE_PACKAGES = ("initramfs-tools", "dosfstools")
 # Of the checkout: what decides what the roles install.
 _BAKED_FROM = (
     *("ansible/roles", "ansible/plugins", "ansible/playbooks", "playbook.yaml"),
-    *("avatar/src", "avatar/pyproject.toml", "avatar/uv.lock", "avatar/README.md"),
+    *("avatar/src", "avatar/pyproject.toml", "avatar/uv.lock", "avatar/README.md", "personas"),
 )
 
 

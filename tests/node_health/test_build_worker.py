@@ -45,6 +45,15 @@ def test_a_changed_line_or_lock_is_another_worker(source: Path, file: str) -> No
     assert digest(source) != before
 
 
+def test_a_changed_presenter_behind_a_link_is_another_worker(source: Path) -> None:
+    personas = source.parent / "personas"
+    personas.mkdir()
+    (source / "src" / "avatar" / "presenters").symlink_to(personas)
+    before = digest(source)
+    (personas / "nova.yaml").write_text("changed")
+    assert digest(source) != before
+
+
 @pytest.mark.parametrize(
     "options", [("--extra=gpu",), ("--python-version=3.14",), ("--platform=aarch64-manylinux_2_40",)]
 )

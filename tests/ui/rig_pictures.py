@@ -10,7 +10,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from avatar.cli.shipped_designs import PRESENTERS
+from avatar.cli.presenters import load_presenter
 from avatar.engines.rig import open_rig
 from avatar.engines.rig.pose import Pose
 from avatar.timing.articulators import mouth_curves
@@ -23,7 +23,7 @@ def main() -> None:
     request = json.load(sys.stdin)
     side, folder = request["side"], Path(request["folder"])
     for name in request["presenters"]:
-        face = PRESENTERS[name].face
+        face = load_presenter(name).face
         engine = open_rig(face.design or face.character, (side, side), 25, alpha=True)
         for pose, channels in request["poses"].items():
             layer = engine.draw(Pose(dict.fromkeys(CHANNELS, 0.0) | channels))

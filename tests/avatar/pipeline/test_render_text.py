@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from avatar.cli.arguments import build_parser
 from avatar.cli.from_text import asks_for_text, spec_of_render
-from avatar.cli.shipped_designs import PRESENTERS
+from avatar.cli.presenters import PRESENTERS
 from avatar.errors import InvalidInput
 from avatar.spec import RenderSpec
 
@@ -28,6 +28,10 @@ def test_a_text_becomes_a_spec_of_one_scene() -> None:
         "Hello *there*.\nSecond line.",
     )
     assert result.scenes[0].face.character == "nova"
+
+
+def test_every_persona_that_is_shipped_is_a_presenter_of_the_worker() -> None:
+    assert sorted(PRESENTERS) == sorted(file.stem for file in PERSONAS.glob("*.yaml"))
 
 
 @pytest.mark.parametrize("name", PRESENTERS)

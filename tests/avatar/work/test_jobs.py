@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from avatar.cli.main import main
-from avatar.cli.shipped_designs import PRESENTERS
+from avatar.cli.presenters import load_presenter
 from avatar.cli.verbs import _presenter
 from avatar.errors import AvatarError, InvalidInput, Unavailable
 from avatar.spec import LipsyncSpec, MediaRef, RenderSpec, Scene, VideoFace
@@ -137,7 +137,7 @@ def test_a_job_becomes_the_spec_of_what_it_asks_for() -> None:
 def test_a_presenter_of_a_job_has_a_mood_of_their_own() -> None:
     job = read_job({"input": {"job_type": "full_render", "script": "Hello.", "persona": "amina"}})
     spec = spec_of_job(job, _presenter(job), None, None)
-    assert isinstance(spec, RenderSpec) and spec.scenes[0].mood == PRESENTERS["amina"].mood == "warm"
+    assert isinstance(spec, RenderSpec) and spec.scenes[0].mood == load_presenter("amina").mood == "warm"
 
 
 def fetch_error(url: str, tmp_path: Path, **bounds: Any) -> AvatarError:

@@ -37,9 +37,10 @@ def main() -> int:
 
 def _sources(source: Path) -> Iterator[Path]:
     yield from (source / name for name in ("pyproject.toml", "uv.lock", "README.md"))
-    yield from sorted(
-        file for file in (source / "src").rglob("*") if file.is_file() and "__pycache__" not in file.parts
-    )
+    package = source / "src"
+    # `rglob` does not follow the link to the presenters.
+    found = (*package.rglob("*"), *(package / "avatar" / "presenters").glob("*"))
+    yield from sorted(file for file in found if file.is_file() and "__pycache__" not in file.parts)
 
 
 def _build(arguments: argparse.Namespace, folder: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 
-from avatar.cli.shipped_designs import PRESENTERS
+from avatar.cli.presenters import PRESENTERS, load_presenter
 from avatar.pipeline.read_spec import read_render_spec, report_invalid_fields
 from avatar.spec import RenderSpec, Scene
 
@@ -20,7 +20,7 @@ def asks_for_text(argv: Sequence[str]) -> bool:
 def add_text(parser: ArgumentParser) -> None:
     parser.add_argument("--text", metavar="TEXT", help="say this, in place of what a SPEC says")
     parser.add_argument(
-        "--persona", choices=tuple(PRESENTERS), default="nova", help="who says the text; default nova"
+        "--persona", choices=PRESENTERS, default="nova", help="who says the text; default nova"
     )
 
 
@@ -28,7 +28,7 @@ def spec_of_render(arguments: Namespace) -> RenderSpec:
     """The spec that is named, or one for the text. Raises InvalidInput `spec.*`."""
     if arguments.text is None:
         return read_render_spec(arguments.spec)
-    presenter = PRESENTERS[arguments.persona]
+    presenter = load_presenter(arguments.persona)
     with report_invalid_fields():
         scene = Scene(
             id="scene-1",

@@ -13,9 +13,9 @@ from pathlib import Path
 from avatar.cli.from_text import spec_of_render
 from avatar.cli.lipsyncing import lipsync
 from avatar.cli.living import live
+from avatar.cli.presenters import PRESENTERS, load_presenter
 from avatar.cli.reenacting import reenact
 from avatar.cli.rehearsing import rehearse
-from avatar.cli.shipped_designs import PRESENTERS
 from avatar.cli.speaking import speak, spec_with_scene
 from avatar.errors import InvalidInput
 from avatar.pipeline.assemble import assemble_folder
@@ -175,7 +175,7 @@ def _presenter(job: WorkerJob) -> Presenter:
             f"This worker has no presenter {name!r}; personas are known to the studio alone.",
             f"There are: {', '.join(PRESENTERS)}. Or send the job to the studio.",
         )
-    return PRESENTERS[name]
+    return load_presenter(name)
 
 
 def _invalid_input(refused: JobRefused) -> InvalidInput:

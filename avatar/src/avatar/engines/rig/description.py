@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from avatar.cli.shipped_designs import PRESENTERS
+from avatar.cli.presenters import PRESENTERS, load_presenter
 from avatar.engines.rig.artwork import Character, Fill, Linear
 from avatar.engines.rig.characters import load_character
 from avatar.engines.rig.maker.build import build_character
@@ -76,11 +76,12 @@ def describe_character(character: Character) -> dict[str, Any]:
 
 def describe_presenters() -> dict[str, dict[str, Any]]:
     """Returns the presenters that are shipped, by their id."""
+    faces = {name: load_presenter(name).face for name in PRESENTERS}
     return {
         name: describe_character(
-            build_character(one.face.design) if one.face.design else load_character(one.face.character)
+            build_character(face.design) if face.design else load_character(face.character)
         )
-        for name, one in PRESENTERS.items()
+        for name, face in faces.items()
     }
 
 
