@@ -109,12 +109,11 @@ def test_the_mouth_moves_as_the_worker_moves_it(page: Page, rig: tuple[Path, dic
 
 
 def test_the_description_is_what_the_worker_says(rig: object, tmp_path: Path) -> None:
-    python = REPOSITORY / "avatar" / ".venv" / "bin" / "python"
-    module = "avatar.engines.rig.description"
-    subprocess.run([python, "-m", module, tmp_path], check=True, capture_output=True)
+    write = REPOSITORY / "scripts" / "bench"
+    subprocess.run([write, "face_description", tmp_path], check=True, capture_output=True)
     for path in sorted(tmp_path.rglob("*.json")):
         committed = REPOSITORY / "ui" / "src" / "face" / path.relative_to(tmp_path)
         # Whether a zero is negative differs from one processor to another.
         assert json.loads(committed.read_text()) == json.loads(path.read_text()), (
-            f"run: cd avatar && .venv/bin/python -m {module} ../ui/src/face"
+            "run: scripts/bench face_description ui/src/face"
         )

@@ -1,4 +1,4 @@
-/** A drawn character as the worker describes it (avatar/engines/rig/description.py). */
+/** A drawn character as the worker describes it (bench/face_description.py). */
 import type { Stops } from "./geometry";
 
 export type Fill = string | { line: number[]; stops: Stops } | { circle: number[]; stops: Stops };

@@ -1,7 +1,7 @@
-"""Describes drawn characters as JSON for the face in the browser (`ui/src/face`): shapes and colours.
+"""Describes drawn characters as JSON for the face in the browser: shapes and colours.
 
-`python -m avatar.engines.rig.description ../ui/src/face` writes a file for each presenter that is shipped,
-and one with the targets of mouth shapes and moods.
+`scripts/bench face_description ui/src/face` writes a file for each presenter that is shipped, and one with
+the targets of mouth shapes and moods.
 """
 
 from __future__ import annotations
