@@ -8,9 +8,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from policy.audit.head import Head, HeadError, HeadFile
 from policy.audit.verification import ChainBrokenError, ChainCheck
-from soundstage.database import Database
+from soundstage.database import Database, on_commit
 from soundstage.telemetry import get_logger
 
 EVERY_S = 0.2
@@ -199,13 +201,32 @@ class RecordedHead:
         if pinned is not None:
             check.expect(pinned, await self._hash_at(pinned))
 
-    def record_commit(self, head: Head) -> None:
-        """Records the new head; called in the event loop, after the commit of its line."""
-        self._writer.note(head)
+    async def last_in(self, session: AsyncSession) -> Head | None:
+        """Returns what the next line of this transaction follows. The recorded head advances with the commit
+        if the chain contains it.
+        """
+        # The transaction holds the write lock, so the table is read once.
+        if self not in session.info:
+            table = self._open_table(session)
+            self.advance(session, last := await table.last())
+            if await self.contains_head(table, last):
+                on_commit(session, lambda: self._writer.note(session.info[self]))
+        found: Head | None = session.info[self]
+        return found
 
-    async def forget(self) -> None:
-        """Removes the head of a chain that was replaced on purpose. Raises `OSError`."""
+    def advance(self, session: AsyncSession, head: Head | None) -> None:
+        """Sets the head within this transaction, to that of a line that was appended."""
+        session.info[self] = head
+
+    async def reset(self, record: Callable[[AsyncSession], Awaitable[None]]) -> None:
+        """Replaces the recorded head by that of the chain as it is now, with the line that `record` appends.
+        Raises `OSError`.
+        """
         await asyncio.to_thread(self._writer.forget)
+        async with self._db.transaction() as session:
+            self.advance(session, await self._open_table(session).last())
+            on_commit(session, lambda: self._writer.note(session.info[self]))
+            await record(session)
 
     def close(self) -> None:
         """Writes what is not in the file yet."""

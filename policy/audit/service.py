@@ -20,7 +20,7 @@ from policy.audit.repository import ALL_LINES, TENANT, AuditFilter, AuditLines, 
 from policy.audit.schemas import AuditHead, AuditLineOut, AuditTrail, AuditVerdict
 from policy.audit.verification import ChainBrokenError, ChainCheck, judge
 from policy.principal import DEFAULT_TENANT
-from soundstage.database import Database, in_transaction, on_commit, utcnow
+from soundstage.database import Database, in_transaction, utcnow
 from soundstage.database.storable import storable
 from soundstage.errors import NotFound
 from soundstage.one_line import printable
@@ -34,7 +34,6 @@ TRAIL_LINES = 5000
 MAX_TEXT = 2000
 TEXT_REDACTED = "words.forgotten"
 LINES = "lines"
-_HEAD = "policy_audit_end"
 SOURCE = "source"
 """Where a line holds the address of the request that caused it."""
 _HASHED = ("number", "at", "kind", "actor", "subject", "trace_id", "session_id", "data", "before")
@@ -80,13 +79,7 @@ class AuditLog:
         """Appends lines in the transaction of the change that they describe; secrets are masked."""
         if not in_transaction(session):
             raise RuntimeError("audit lines are written inside Database.transaction()")
-        lines = ChainHead(session)
-        # The transaction holds the write lock, so the head of the chain is read once.
-        if _HEAD not in session.info:
-            session.info[_HEAD] = await lines.last()
-            if await self._recorded_head.contains_head(lines, session.info[_HEAD]):
-                on_commit(session, lambda: self._recorded_head.record_commit(session.info[_HEAD]))
-        last: Head | None = session.info[_HEAD]
+        last = await self._recorded_head.last_in(session)
         key = self._recorded_head.key
         rows: list[dict[str, Any]] = []
         for entry in entries:
@@ -104,8 +97,8 @@ class AuditLog:
             }
             last = Head(int(str(row["number"])), chain_hash(_content(row), key))
             rows.append({**row, "words": stored, "sha256": last.sha256})
-        await lines.add(rows)
-        session.info[_HEAD] = last
+        await ChainHead(session).add(rows)
+        self._recorded_head.advance(session, last)
 
     async def record_now(self, entry: AuditEntry) -> None:
         """Appends a line in a transaction of its own: a refused change is rolled back, its line must stay."""
@@ -137,11 +130,7 @@ class AuditLog:
         """Records the head anew from the chain as it is now, and appends a line that says so: after a
         restore, or when an administrator accepts what `verify` reported. Changed lines stay reported.
         """
-        await self._recorded_head.forget()
-        async with self._db.transaction() as session:
-            session.info[_HEAD] = await ChainHead(session).last()
-            on_commit(session, lambda: self._recorded_head.record_commit(session.info[_HEAD]))
-            await self.record(session, entry)
+        await self._recorded_head.reset(lambda session: self.record(session, entry))
 
     async def resume_restored_chain(self, entry: AuditEntry, *, accept_unproven: bool = False) -> Origin:
         """Resumes a restored chain whose lines the key of this installation proves; returns their origin.

@@ -18,16 +18,13 @@ from policy.audit.schemas import AuditVerdict
 from policy.audit.verification import ChainCheck, judge
 from provisioning_api.audit.models import AuditRecord
 from provisioning_api.audit.repository import AuditRecords
-from soundstage.database import Database, on_commit, utcnow
+from soundstage.database import Database, utcnow
 from soundstage.paging import Page, PageRequest
 from soundstage.request_source import request_source
 
 PAGE = 1000
-_HEAD = "provisioning_audit_end"
 BEHIND = "on_behalf_of"
 """Where a record names the person for whom its actor, a program, has acted."""
-
-
 SOURCE = "source"
 """Where a record holds the address of the request that caused it."""
 
@@ -72,11 +69,7 @@ class AuditLog:
 
     async def reset_head(self, action: str, data: Mapping[str, Any]) -> None:
         """Records the head anew from the chain as it is now, and appends a record that says so."""
-        await self._recorded_head.forget()
-        async with self._db.transaction() as session:
-            session.info[_HEAD] = await AuditRecords(session).last()
-            on_commit(session, lambda: self._recorded_head.record_commit(session.info[_HEAD]))
-            await self.record(session, "soundstage", action, "", data)
+        await self._recorded_head.reset(lambda session: self.record(session, "soundstage", action, "", data))
 
     async def resume_restored_chain(self, action: str, *, accept_unproven: bool = False) -> Origin:
         """Resumes a restored chain, as the studio's log does; returns the origin of its lines.
@@ -98,13 +91,7 @@ class AuditLog:
         data: Mapping[str, Any] | None = None,
     ) -> None:
         """Appends a record in the caller's transaction, with the change that it describes."""
-        records = AuditRecords(session)
-        # The transaction holds the write lock, so the head of the chain is read once.
-        if _HEAD not in session.info:
-            session.info[_HEAD] = await records.last()
-            if await self._recorded_head.contains_head(records, session.info[_HEAD]):
-                on_commit(session, lambda: self._recorded_head.record_commit(session.info[_HEAD]))
-        last: Head | None = session.info[_HEAD]
+        last = await self._recorded_head.last_in(session)
         person = acting_for()
         behind = {} if person is None else {BEHIND: person.facts()}
         source = request_source()
@@ -120,8 +107,8 @@ class AuditLog:
             sha256="",
         )
         record.sha256 = chain_hash(_content(record), self._recorded_head.key)
-        await records.add(record)
-        session.info[_HEAD] = Head(record.number, record.sha256)
+        await AuditRecords(session).add(record)
+        self._recorded_head.advance(session, Head(record.number, record.sha256))
 
     async def record_now(self, actor: str, action: str, subject: str, data: Mapping[str, Any]) -> None:
         """Appends a record in a transaction of its own: a refused change is rolled back, its record stays."""
