@@ -47,13 +47,13 @@ class NomadNodes:
 
         return await self._engine.ask(nomad_client, drain)
 
-    async def introduce(self, name: str, pool: str, lifetime: timedelta = INTRODUCTION) -> str:
+    async def introduce(self, name: str, pool: str) -> str:
         """A JWT with which a client of this name and node pool, and no other, registers for the first time.
 
         Servers that enforce `client_introduction` ask for it; it belongs into `intro_token.jwt` in the
         client's state folder. Nomad counts no uses: its short life and the name are what bind it.
         """
-        body = {"NodeName": name, "NodePool": pool, "TTL": int(lifetime.total_seconds() * 1e9)}
+        body = {"NodeName": name, "NodePool": pool, "TTL": int(INTRODUCTION.total_seconds() * 1e9)}
 
         def introduce(client: nomad.Nomad) -> object:
             # The library has no verb for it.

@@ -17,8 +17,8 @@ import numpy.typing as npt
 from avatar.engines.base import EngineInfo
 from avatar.engines.weights import ModelStore
 from avatar.engines.weights.manifest import weight_file
-from avatar.errors import InvalidInput, Unavailable
-from avatar.face.landmarks import POINT_COUNT_106, FaceLandmarks, Picture
+from avatar.errors import Unavailable
+from avatar.face.landmarks import MIN_SCORE, POINT_COUNT_106, FaceLandmarks, Picture, require_bgr
 from avatar.face.quiet import quiet_start
 from avatar.spec import Notice
 
@@ -89,26 +89,18 @@ class InsightFaceTracker:
     """Detector and 106 points of `buffalo_l`, with the limits that LatentSync sets to faces."""
 
     def __init__(
-        self,
-        store: ModelStore,
-        *,
-        gpu: bool | None = None,
-        min_score: float = 0.5,
-        environment: Mapping[str, str] = os.environ,
+        self, store: ModelStore, *, gpu: bool | None = None, environment: Mapping[str, str] = os.environ
     ) -> None:
         """`gpu`: None where onnxruntime has its part for NVIDIA cards. Raises as `insightface_app`."""
-        self._min_score = min_score
         self._analysis = _open_analysis(store, ROLES, "landmark_2d_106", gpu, environment)
 
     def track(self, image_bgr: Picture) -> list[FaceLandmarks]:
         """See `FaceTracker.track`. Points are (106, 3) with z = 0; the largest of its boxes is first."""
-        if image_bgr.ndim != 3 or image_bgr.shape[2] != 3 or image_bgr.dtype != np.uint8:
-            shape = f"{image_bgr.dtype} {image_bgr.shape}"
-            raise InvalidInput("picture.bad_shape", f"Expected an 8-bit BGR picture, got {shape}.")
+        require_bgr(image_bgr)
         found = [
             one
             for one in self._analysis.get(image_bgr)
-            if one.landmark_2d_106 is not None and float(one.det_score) >= self._min_score and _usable(one)
+            if one.landmark_2d_106 is not None and float(one.det_score) >= MIN_SCORE and _usable(one)
         ]
         return [_face(one) for one in sorted(found, key=lambda one: -float(np.prod(_size(one))))]
 

@@ -7,10 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from avatar.errors import InvalidInput
+
 Points = npt.NDArray[np.float32]
 Picture = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.float32]
 
+MIN_SCORE = 0.5
+"""Below it, what a detector found is no face."""
 POINT_COUNT = 478
 POINT_COUNT_106 = 106
 OUTER_EYES = {POINT_COUNT: (33, 263), POINT_COUNT_106: (35, 93)}
@@ -77,3 +81,10 @@ class FaceLandmarks:
     def scale(self, factor: float) -> FaceLandmarks:
         """The same face in a picture `factor` times as large."""
         return FaceLandmarks((self.points * np.float32(factor)).astype(np.float32), self.score)
+
+
+def require_bgr(picture: Picture) -> None:
+    """Raises InvalidInput `picture.bad_shape` for what is not (h, w, 3) of 8 bits."""
+    if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8:
+        shape = f"{picture.dtype} {picture.shape}"
+        raise InvalidInput("picture.bad_shape", f"Expected an 8-bit BGR picture, got {shape}.")

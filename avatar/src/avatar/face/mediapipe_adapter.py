@@ -9,8 +9,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from avatar.errors import InvalidInput, Unavailable
-from avatar.face.landmarks import POINT_COUNT, FaceLandmarks, Mask, Picture
+from avatar.errors import Unavailable
+from avatar.face.landmarks import MIN_SCORE, POINT_COUNT, FaceLandmarks, Mask, Picture, require_bgr
 from avatar.face.quiet import quiet_native_logs
 
 _FACE_GRAPH = "mediapipe/modules/face_landmark/face_landmark_front_cpu.binarypb"
@@ -39,9 +39,7 @@ def _import_mediapipe() -> Any:
 
 
 def _as_rgb(image_bgr: Picture) -> Picture:
-    if image_bgr.ndim != 3 or image_bgr.shape[2] != 3 or image_bgr.dtype != np.uint8:
-        shape = f"{image_bgr.dtype} {image_bgr.shape}"
-        raise InvalidInput("picture.bad_shape", f"Expected an 8-bit BGR picture, got {shape}.")
+    require_bgr(image_bgr)
     rgb: Picture = np.ascontiguousarray(cv2.cvtColor(image_bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8)
     return rgb
 
@@ -72,7 +70,7 @@ class _QuietGraph:
 class MediaPipeTracker:
     """Face Mesh in static mode: detector and mesh on every picture, no smoothing between pictures."""
 
-    def __init__(self, *, max_faces: int, min_score: float) -> None:
+    def __init__(self, max_faces: int) -> None:
         _import_mediapipe()
         from mediapipe.python.solution_base import SolutionBase
 
@@ -82,8 +80,8 @@ class MediaPipeTracker:
                 binary_graph_path=_FACE_GRAPH,
                 side_inputs={"num_faces": max_faces, "with_attention": True, "use_prev_landmarks": False},
                 calculator_params={
-                    _DETECTOR_THRESHOLD: min_score,
-                    "facelandmarkcpu__ThresholdingCalculator.threshold": min_score,
+                    _DETECTOR_THRESHOLD: MIN_SCORE,
+                    "facelandmarkcpu__ThresholdingCalculator.threshold": MIN_SCORE,
                 },
                 outputs=["multi_face_landmarks", "face_detections"],
             )

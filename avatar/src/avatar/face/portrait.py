@@ -116,7 +116,6 @@ def prepare_portrait(
     *,
     face_index: int | None = None,
     tracker: FaceTracker | None = None,
-    segmenter: PersonSegmenter | None = None,
 ) -> Portrait:
     """Measures a picture (h, w, 3 or 4) as `read_picture` gives it; takes one to three seconds.
 
@@ -139,8 +138,7 @@ def prepare_portrait(
         if image.shape[2] == 4:  # cut out by hand: nobody knows better
             mask = np.asarray(image[..., 3], np.float32) / np.float32(255)
         else:
-            segmenter = segmenter or opened.enter_context(closing(open_segmenter()))
-            mask = _person_around(colour, face, segmenter)
+            mask = _person_around(colour, face, opened.enter_context(closing(open_segmenter())))
     return Portrait(
         picture_sha256=picture_sha256,
         width=colour.shape[1],

@@ -26,7 +26,7 @@ class FaceTracker(Protocol):
     def close(self) -> None: ...
 
 
-def open_tracker(*, max_faces: int = 8, min_score: float = 0.5) -> FaceTracker:
+def open_tracker(*, max_faces: int = 8) -> FaceTracker:
     """The embedded tracker, MediaPipe Face Mesh.
 
     Faces narrower than about a tenth of the picture are missed: `avatar.face.search.find_faces` looks closer.
@@ -34,7 +34,7 @@ def open_tracker(*, max_faces: int = 8, min_score: float = 0.5) -> FaceTracker:
     """
     from avatar.face.mediapipe_adapter import MediaPipeTracker
 
-    return MediaPipeTracker(max_faces=max_faces, min_score=min_score)
+    return MediaPipeTracker(max_faces)
 
 
 def open_aligning_tracker(
