@@ -7,12 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from soundstage.errors import Invalid
 from soundstage.settings.origins import SET_BY_UP, SettingOrigins
 from soundstage.settings.problems import SettingProblem, explain
-from soundstage.settings.sources import DEFAULT_FILE, environment_source, file_source
+from soundstage.settings.sources import DEFAULT_FILE, merge, read_environment, read_file
 from soundstage.settings.tree import Settings
 
 
@@ -38,22 +37,7 @@ def check_settings(
 
 
 def _read(path: Path | None, environment: Mapping[str, str]) -> tuple[Settings | None, list[SettingProblem]]:
-    variables = environment_source(Settings, environment)
-    file = file_source(Settings, path)
-
-    class _Sourced(Settings):
-        @classmethod
-        def settings_customise_sources(
-            cls,
-            settings_cls: type[BaseSettings],
-            init_settings: PydanticBaseSettingsSource,
-            env_settings: PydanticBaseSettingsSource,
-            dotenv_settings: PydanticBaseSettingsSource,
-            file_secret_settings: PydanticBaseSettingsSource,
-        ) -> tuple[PydanticBaseSettingsSource, ...]:
-            # The first source wins.
-            return (variables, file)
-
+    variables, file = read_environment(environment), read_file(path)
     origins = SettingOrigins(
         chosen=path,
         file=(path or DEFAULT_FILE).absolute(),
@@ -62,6 +46,7 @@ def _read(path: Path | None, environment: Mapping[str, str]) -> tuple[Settings |
         set_by_up=frozenset(environment.get(SET_BY_UP, "").split(",")),
     )
     try:
-        return _Sourced().with_origins(origins), []
+        settings = Settings.model_validate(merge(file.values, variables.values))
+        return settings.with_origins(origins), []
     except ValidationError as error:
         return None, explain(error, Settings, [variables.places, file.places])

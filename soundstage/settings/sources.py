@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from soundstage.errors import Invalid, NotFound
 
@@ -29,32 +27,22 @@ NOT_SETTINGS = frozenset({"API_KEY", "URL", "COMPLETE", "CONFIG_FILE", "SERVER",
 }
 
 
-class NamedSource(PydanticBaseSettingsSource):
+@dataclass(frozen=True, slots=True)
+class Source:
     """A nested mapping, and for each of its values the place to name in an error."""
 
-    def __init__(
-        self, settings_cls: type[BaseSettings], values: dict[str, Any], places: dict[str, str]
-    ) -> None:
-        super().__init__(settings_cls)
-        self.values = values
-        self.places = places
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        """One top-level value, as pydantic-settings asks for it."""
-        return self.values.get(field_name), field_name, False
-
-    def __call__(self) -> dict[str, Any]:
-        return self.values
+    values: dict[str, Any]
+    places: dict[str, str]
 
 
-def file_source(settings_cls: type[BaseSettings], path: Path | None) -> NamedSource:
+def read_file(path: Path | None) -> Source:
     """`path`, which must exist; or with None the default file, which may be missing."""
     chosen = path or DEFAULT_FILE
     try:
         values = tomllib.loads(chosen.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         if path is None:
-            return NamedSource(settings_cls, {}, {})
+            return Source({}, {})
         raise NotFound(
             "settings.file_missing",
             f"There is no settings file {path}.",
@@ -70,10 +58,10 @@ def file_source(settings_cls: type[BaseSettings], path: Path | None) -> NamedSou
         raise Invalid(
             "settings.file_unreadable", f"{chosen} cannot be read: {error.strerror}.", "Check its rights."
         ) from error
-    return NamedSource(settings_cls, values, {name: str(chosen) for name in _leaves(values)})
+    return Source(values, {name: str(chosen) for name in _leaves(values)})
 
 
-def environment_source(settings_cls: type[BaseSettings], environment: Mapping[str, str]) -> NamedSource:
+def read_environment(environment: Mapping[str, str]) -> Source:
     """`SOUNDSTAGE_HTTP__PORT=9000` is `http.port`. Empty variables count as not set."""
     values: dict[str, Any] = {}
     places: dict[str, str] = {}
@@ -90,7 +78,17 @@ def environment_source(settings_cls: type[BaseSettings], environment: Mapping[st
             place = inner
         place[parts[-1]] = text
         places[".".join(parts)] = variable
-    return NamedSource(settings_cls, values, places)
+    return Source(values, places)
+
+
+def merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns both, section by section; `over` wins."""
+    merged = dict(under)
+    for name, value in over.items():
+        below = merged.get(name)
+        both_are_sections = isinstance(value, Mapping) and isinstance(below, Mapping)
+        merged[name] = merge(below or {}, value) if both_are_sections else value
+    return merged
 
 
 def _leaves(values: Mapping[str, Any], prefix: str = "") -> list[str]:

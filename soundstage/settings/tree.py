@@ -6,8 +6,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import BaseModel, Field, PrivateAttr
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from soundstage.settings.conversation import (
     AgentSettings,
@@ -39,10 +38,10 @@ from soundstage.settings.sections import (
 from soundstage.telemetry.masking import MASK
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """Every setting with its default. `Settings()` reads no file and no variable; `load_settings` does."""
 
-    model_config = SettingsConfigDict(extra="forbid", frozen=True, validate_default=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
     state_dir: Path = Field(Path("state"), description="database, files and keys; must survive a restart")
     out_dir: Path = Field(Path("out"), description="where finished videos are put for people")
@@ -160,18 +159,6 @@ class Settings(BaseSettings):
     def mask_secrets(self) -> dict[str, Any]:
         """All settings as plain data to print: no hashes, no passwords in URLs."""
         return _masked(self)
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Uses only the arguments, so that tests read no environment. `load` adds file and variables."""
-        return (init_settings,)
 
 
 def _masked(section: BaseModel) -> dict[str, Any]:
