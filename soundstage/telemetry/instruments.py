@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from soundstage.tracing import trace_id
 
 if TYPE_CHECKING:
-    import prometheus_client
+    import prometheus_client  # noqa: F401 - in the quoted bases below
     from prometheus_client.metrics import MetricWrapperBase
     from prometheus_client.metrics_core import Metric
 
@@ -117,11 +117,18 @@ class Instrument(Generic[P]):
         if self._metric is None:
             with self._lock:
                 if self._metric is None:
-                    self._metric = self._open(f"{PREFIX}{self.declaration.name}")
+                    self._metric = self._open()
         return self._metric
 
-    def _open(self, name: str) -> P:
-        raise NotImplementedError
+    def _open(self) -> P:
+        """Makes prometheus_client's metric of the same kind."""
+        from prometheus_client import metrics as kinds
+
+        one = self.declaration
+        kind: Any = getattr(kinds, type(self).__name__)
+        buckets = {"buckets": one.buckets} if one.buckets else {}
+        opened: P = kind(f"{PREFIX}{one.name}", one.sentence, tuple(one.labels), registry=None, **buckets)
+        return opened
 
 
 class Counter(Instrument["prometheus_client.Counter"]):
@@ -132,13 +139,6 @@ class Counter(Instrument["prometheus_client.Counter"]):
 
     def _apply(self, labels: tuple[str, ...], *values: Any) -> None:
         self._child(labels).inc(*values)
-
-    def _open(self, name: str) -> prometheus_client.Counter:
-        from prometheus_client import Counter as PrometheusCounter
-
-        return PrometheusCounter(
-            name, self.declaration.sentence, tuple(self.declaration.labels), registry=None
-        )
 
 
 class Gauge(Instrument["prometheus_client.Gauge"]):
@@ -153,11 +153,6 @@ class Gauge(Instrument["prometheus_client.Gauge"]):
     def set(self, value: float, *labels: str) -> None:
         self._child(labels).set(value)
 
-    def _open(self, name: str) -> prometheus_client.Gauge:
-        from prometheus_client import Gauge as PrometheusGauge
-
-        return PrometheusGauge(name, self.declaration.sentence, tuple(self.declaration.labels), registry=None)
-
 
 class Histogram(Instrument["prometheus_client.Histogram"]):
     """Counts values by size. In OpenMetrics each bucket carries the trace id of its last value."""
@@ -170,12 +165,6 @@ class Histogram(Instrument["prometheus_client.Histogram"]):
     def _apply(self, labels: tuple[str, ...], *values: Any) -> None:
         value, trace = values
         self._child(labels).observe(value, None if trace is None else {"trace_id": trace})
-
-    def _open(self, name: str) -> prometheus_client.Histogram:
-        from prometheus_client import Histogram as PrometheusHistogram
-
-        one = self.declaration
-        return PrometheusHistogram(name, one.sentence, tuple(one.labels), registry=None, buckets=one.buckets)
 
 
 @dataclass(frozen=True, slots=True)
