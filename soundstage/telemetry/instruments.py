@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from soundstage.tracing import trace_id
 
 if TYPE_CHECKING:
+    import prometheus_client  # noqa: F401 - in the quoted bases below
     from prometheus_client.metrics import MetricWrapperBase
     from prometheus_client.metrics_core import Metric
 
@@ -121,10 +122,10 @@ class Instrument(Generic[P]):
 
     def _open(self) -> P:
         """Makes prometheus_client's metric of the same kind."""
-        import prometheus_client
+        from prometheus_client import metrics as kinds
 
         one = self.declaration
-        kind: Any = getattr(prometheus_client, type(self).__name__)
+        kind: Any = getattr(kinds, type(self).__name__)
         buckets = {"buckets": one.buckets} if one.buckets else {}
         opened: P = kind(f"{PREFIX}{one.name}", one.sentence, tuple(one.labels), registry=None, **buckets)
         return opened
