@@ -234,8 +234,8 @@ async def test_on_a_bad_network_a_person_asks_and_hears_over_webrtc(
         # The text comes in whole: the channel of events sends again what was lost.
         await write(person)
         assert person.of("sound") and way.lost > 0
-        heard_ms = 20 * len(person.of("sound"))
-        assert heard_ms > 0.5 * sum(one["duration_ms"] for one in person.of("caption")) * (1 - loss)
+        sound_ms = 20 * len(person.of("sound"))
+        assert sound_ms > 0.5 * sum(one["duration_ms"] for one in person.of("caption")) * (1 - loss)
         await say(person)
         await person.until(lambda: len(person.of("caption")) > 1, "the answer")
     finally:

@@ -226,16 +226,16 @@ def test_with_hold_to_talk_the_microphone_is_open_while_the_button_is_held(
     page.evaluate(
         """() => {
             const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
-            navigator.mediaDevices.getUserMedia = async asked => {
-                const stream = await open(asked);
-                [window.asked, window.track] = [asked.audio, stream.getAudioTracks()[0]];
+            navigator.mediaDevices.getUserMedia = async request => {
+                const stream = await open(request);
+                [window.constraints, window.track] = [request.audio, stream.getAudioTracks()[0]];
                 return stream;
             };
         }"""
     )
     start(page)
-    asked = page.evaluate("asked")
-    assert asked["echoCancellation"] and asked["noiseSuppression"] and asked["autoGainControl"]
+    constraints = page.evaluate("constraints")
+    assert all(constraints[name] for name in ("echoCancellation", "noiseSuppression", "autoGainControl"))
     assert page.evaluate("track.enabled")
     page.get_by_role("button", name="Devices").click()
     page.get_by_label("Hold the button to talk").check()
