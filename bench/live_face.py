@@ -39,6 +39,7 @@ from waiting import eventually
 
 from app.local_access import read_local_access
 from app.server.start_link import make_start_link
+from bench.processes import processor_s
 from bench.results import add_figure, add_json_option, percentile, write_figures
 
 ROOT = Path(__file__).parents[1]
@@ -235,21 +236,6 @@ def server(folder: Path, transport: str, height: int) -> Any:
                 if process is not None:
                     process.terminate()
                     process.wait(60)
-
-
-def processor_s(pid: int) -> float:
-    """Returns the processor time of a process and of those that it has started and that run."""
-    total, known = 0.0, {pid}
-    ticks = os.sysconf("SC_CLK_TCK")
-    for entry in sorted(Path("/proc").glob("[0-9]*"), key=lambda one: int(one.name)):
-        try:
-            fields = (entry / "stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(entry.name) in known or int(fields[1]) in known:
-            known.add(int(entry.name))
-            total += (int(fields[11]) + int(fields[12])) / ticks
-    return total
 
 
 def report(transport: str, person: str, options: argparse.Namespace, folder: Path, found: Any) -> None:

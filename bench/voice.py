@@ -1,8 +1,9 @@
 """Talks to the agent with a synthetic voice, and prints how long it takes and what it understands.
 
-A server and a voice worker are started; a person speaks over the WebSocket in real time. Delays are counted
-at the person: from the last sample of speech to the first sound of the answer, and from the first sample of
-an interruption to the last sound of the agent. Recognition is measured apart, in this process.
+A server and a voice worker are started; a person speaks in real time, over the WebSocket or in a LiveKit
+room. Delays are counted at the person: from the last sample of speech to the first sound of the answer, and
+from the first sample of an interruption to the last sound of the agent. Recognition is measured apart, in
+this process. With `--sessions`, so many people talk at once, each a question every ten seconds.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -28,10 +31,12 @@ sys.path.append(str(Path(__file__).parents[1] / "tests" / "support"))
 sys.path.append(str(Path(__file__).parents[1] / "tests" / "provisioning_api"))
 sys.path.append(str(Path(__file__).parents[1] / "tests" / "servers"))
 
+from livekit_server import answers, livekit_variables
 from local_login import local_headers
 from ready import told_until_ready
 from spoken_words import silence, speech, with_noise
 from voice_person import Person
+from waiting import eventually
 
 from agent.answering.answers import effect_of
 from agent.understanding.corpus import SLOT_KINDS
@@ -58,6 +63,7 @@ from agent.voice.worker.sureness import (
 )
 from bench.nlu_evaluation.cases import NOW, read_world
 from bench.nlu_evaluation.unseen_sentences import unseen
+from bench.processes import processor_s
 from bench.results import add_figure, add_json_option, percentile, write_figures
 
 ROOT = Path(__file__).parents[1]
@@ -77,6 +83,10 @@ PARTS = (
 NOISE_DB = 20.0
 CLEAN = "clean"
 CHUNK = 3200
+ROUND_S = 10.0
+"""Of many people at once each asks so often."""
+PER_KEY = 10
+"""Sessions that one key may open."""
 NAMES = {"persona": ["Nova", "Milo", "Vera"], "project": ["Tides", "Harbour"]}
 
 
@@ -87,28 +97,46 @@ async def reaches(person: Person, state: str, within_s: float = 30) -> bool:
     return person.state == state
 
 
+@asynccontextmanager
+async def talking(url: str, headers: dict[str, str], transport: str) -> AsyncIterator[Person]:
+    """Yields a person whose session has a worker."""
+    async with httpx.AsyncClient(base_url=url, headers=headers, timeout=60) as client:
+        opened: dict[str, Any] = {}
+        while "url" not in opened:
+            request = {"agent_id": "nova", "transport": transport}
+            opened = (await client.post("/api/voice/session", json=request)).json()
+            await asyncio.sleep(0.2)
+    async with contextlib.AsyncExitStack() as stack:
+        if transport == "livekit":
+            from room_person import RoomPerson
+
+            person: Person = await RoomPerson.join(opened["url"], opened["token"])
+        else:
+            address = f"{opened['url']}?token={opened['token']}"
+            person = Person(await stack.enter_async_context(connect(address, additional_headers=headers)))
+        try:
+            await person.until(lambda: person.state == "listening", "a worker", 120)
+            yield person
+        finally:
+            await person.close()
+
+
 async def measure_delays(
-    url: str, headers: dict[str, str], turns: int
+    url: str, headers: dict[str, str], turns: int, transport: str
 ) -> tuple[list[float], list[float], dict[str, list[float]]]:
     """Returns, in milliseconds, the delays of the first sounds, of silence after interruptions, and the parts
     of the first ones.
     """
-    async with httpx.AsyncClient(base_url=url, headers=headers, timeout=60) as client:
-        opened: dict[str, Any] = {}
-        while "url" not in opened:
-            opened = (await client.post("/api/voice/session", json={"agent_id": "nova"})).json()
-            await asyncio.sleep(0.2)
     first: list[float] = []
     silent: list[float] = []
     parts: dict[str, list[float]] = {}
-    async with connect(f"{opened['url']}?token={opened['token']}", additional_headers=headers) as socket:
-        person = Person(socket)
-        await person.until(lambda: person.state == "listening", "a worker")
+    async with talking(url, headers, transport) as person:
         for turn in range(turns):
             before = len(person.of("sound"))
             _, ended_s = await person.say(QUESTIONS[turn % len(QUESTIONS)])
             if await reaches(person, "speaking", 10):
-                await asyncio.sleep(0.1)
+                # In a room the state comes before the sound.
+                await person.until(lambda before=before: len(person.of("sound")) > before, "sound")
                 first.append((person.of("sound")[before]["at_s"] - ended_s) * 1000)
                 previous_s = ended_s
                 for kind, part in PARTS:
@@ -129,8 +157,46 @@ async def measure_delays(
             silent.append((min([last_s, *(gap - 0.3 for gap in gaps)]) - began_s) * 1000)
             await reaches(person, "listening")
             await asyncio.sleep(0.3)
-        await person.close()
     return first, silent, parts
+
+
+async def measure_sessions(
+    url: str, headers: dict[str, str], pid: int, sessions: int, rounds: int
+) -> tuple[list[float], float]:
+    """Has many people talk at once; returns the delays of their first sounds in milliseconds, NaN where no
+    answer came, and the cores that one session takes of the server, its worker and what they start.
+    """
+    first: list[float] = []
+    ready = asyncio.Barrier(sessions + 1)
+
+    async def talk(number: int, own: dict[str, str]) -> None:
+        chance = random.Random(number)  # noqa: S311
+        async with talking(url, own, "websocket") as person:
+            await ready.wait()
+            began_s = time.perf_counter() + ROUND_S * number / sessions
+            for turn in range(rounds):
+                due_s = began_s + ROUND_S * turn
+                await asyncio.sleep(max(0.0, due_s - time.perf_counter()))
+                before = len(person.of("sound"))
+                _, ended_s = await person.say(chance.choice(QUESTIONS))
+                came = await reaches(person, "speaking", ROUND_S / 2)
+                sounds = person.of("sound")[before:]
+                first.append((sounds[0]["at_s"] - ended_s) * 1000 if came and sounds else float("nan"))
+
+    async with (
+        httpx.AsyncClient(base_url=url, headers=headers, timeout=60) as client,
+        asyncio.TaskGroup() as group,
+    ):
+        for number in range(sessions):
+            if number % PER_KEY == 0:
+                created = await client.post("/api/keys", json={"name": f"person {number}", "role": "editor"})
+                own = {"Authorization": f"Bearer {created.raise_for_status().json()['key']}"}
+            group.create_task(talk(number, own))
+        await ready.wait()
+        used_s, began_s = processor_s(pid), time.perf_counter()
+        await asyncio.sleep(ROUND_S * rounds)
+        cores = (processor_s(pid) - used_s) / (time.perf_counter() - began_s)
+    return first, cores / sessions
 
 
 def commands(grammar: SpokenGrammar, count: int, seed: int = 22) -> list[str]:
@@ -293,6 +359,51 @@ def measure_recognition(count: int, sentences: int, strangers: int) -> dict[str,
     return {**shares, **seconds, "sentences": len(everyday)}
 
 
+@contextmanager
+def server(folder: Path, transport: str) -> Iterator[tuple[str, dict[str, str], int]]:
+    """Runs a server with a voice worker; yields its URL, the headers of its administrator and its process."""
+    settings = {"HTTP__PORT": "0", "VOICE__ENABLED": "true", "PROVISIONING__ENABLED": "false"}
+    environment = {f"SOUNDSTAGE_{name}": value for name, value in settings.items()}
+    environment["SOUNDSTAGE_PERSONAS_DIR"] = str(ROOT / "personas")
+    livekit = livekit_variables() if transport == "livekit" else {}
+    log = folder / "log"
+    with log.open("w") as errors:
+        process = subprocess.Popen(
+            [Path(sys.executable).with_name("soundstage"), "up", "--json"],
+            cwd=folder,
+            env={**os.environ, **environment, **livekit},
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        )
+    try:
+        url = told_until_ready(process, log)["url"]
+        if livekit:
+            eventually(lambda: answers(livekit), "LiveKit", 60)
+        yield url, local_headers(folder / "state"), process.pid
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def report_sessions(options: argparse.Namespace) -> int:
+    """Measures many people at once, and prints the figures."""
+    rounds = max(1, -(-options.turns // options.sessions))
+    with tempfile.TemporaryDirectory() as folder, server(Path(folder), "websocket") as (url, headers, pid):
+        found = asyncio.run(measure_sessions(url, headers, pid, options.sessions, rounds))
+    first, cores = found
+    came = [one for one in first if one == one]
+    share = 100 * len(came) / len(first)
+    print(f"{options.sessions} people at once, {len(first)} questions: {share:.1f} % answered,", end=" ")
+    print(f"p50 {percentile(came, 0.5):.0f} ms, p95 {percentile(came, 0.95):.0f} ms")
+    print(f"processor: {cores:.3f} cores for a session, so {2 / cores:.0f} sessions on two cores")
+    print(f"load {os.getloadavg()[0]:.1f}")
+    add_figure("sessions of sound that two cores carry", 2 / cores, "", goal=">= 20")
+    add_figure("questions answered, of many people at once", share, "%")
+    write_figures("voice", options.json)
+    return 0
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--turns", type=int, default=30, help="turns of each kind (default 30)")
@@ -306,35 +417,24 @@ def main() -> int:
     parser.add_argument(
         "--strangers", type=int, default=240, help="sentences of strangers, none in the grammar (default 240)"
     )
+    parser.add_argument("--transport", choices=["websocket", "livekit"], default="websocket")
+    parser.add_argument(
+        "--sessions", type=int, default=0, help="so many people at once, and nothing else (default: one)"
+    )
     add_json_option(parser)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        settings = {"HTTP__PORT": "0", "VOICE__ENABLED": "true", "PROVISIONING__ENABLED": "false"}
-        environment = {f"SOUNDSTAGE_{name}": value for name, value in settings.items()}
-        environment["SOUNDSTAGE_PERSONAS_DIR"] = str(ROOT / "personas")
-        log = Path(folder) / "log"
-        with log.open("w") as errors:
-            process = subprocess.Popen(
-                [Path(sys.executable).with_name("soundstage"), "up", "--json"],
-                cwd=folder,
-                env={**os.environ, **environment},
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-            )
-        try:
-            url = told_until_ready(process, log)["url"]
-            headers = local_headers(Path(folder) / "state")
-            first, silent, parts = asyncio.run(measure_delays(url, headers, options.turns))
-        finally:
-            process.terminate()
-            process.wait(60)
+    if options.sessions:
+        return report_sessions(options)
+    transport = options.transport
+    with tempfile.TemporaryDirectory() as folder, server(Path(folder), transport) as (url, headers, _):
+        first, silent, parts = asyncio.run(measure_delays(url, headers, options.turns, transport))
     shares = (
         measure_recognition(options.commands, options.everyday, options.strangers) if options.commands else {}
     )
+    goals, way = ((350, 600), "WebSocket") if transport == "websocket" else ((550, 800), "LiveKit")
     for name, goal, values in (
-        ("end of speech to first sound, WebSocket", (350, 600), first),
-        ("interruption to silence at the person", (None, 450), silent),
+        (f"end of speech to first sound, {way}", goals, first),
+        (f"interruption to silence at the person, {way}", (None, 450), silent),
     ):
         p50, p95 = percentile(values, 0.5), percentile(values, 0.95)
         print(f"{name}: {len(values)} turns, p50 {p50:.0f} ms, p95 {p95:.0f} ms")

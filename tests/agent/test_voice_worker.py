@@ -244,10 +244,10 @@ async def test_a_short_sound_of_agreement_does_not_interrupt(
 async def test_two_sentences_of_an_answer_are_said_and_the_rest_when_the_person_wants_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    said: list[str] = []
+    spoken: list[str] = []
 
     async def speak(text: str) -> Sound:
-        said.append(text)
+        spoken.append(text)
         return Sound(text, b"", 24_000, {})
 
     async def nothing(*_: object) -> None:
@@ -264,8 +264,8 @@ async def test_two_sentences_of_an_answer_are_said_and_the_rest_when_the_person_
     answer = (LLMFullResponseStartFrame(), LLMTextFrame("One. Two.\nThree. Four."), LLMFullResponseEndFrame())
     for frame in answer:
         await queue(frame)
-    assert said == ["One.", "Two.", MORE]
-    assert await speaking.say_more() and said[3:] == ["Three.", "Four."]
+    assert spoken == ["One.", "Two.", MORE]
+    assert await speaking.say_more() and spoken[3:] == ["Three.", "Four."]
     assert not await speaking.say_more()
     for frame in (*answer, InterruptionFrame()):
         await queue(frame)

@@ -16,6 +16,7 @@ import httpx
 import numpy as np
 import pytest
 from livekit_server import answers, livekit_variables
+from lossy_way import LossyWay
 from program_inputs import PROGRAM
 from ready import told_until_ready
 from waiting import eventually
@@ -215,6 +216,35 @@ async def test_a_person_asks_hears_and_comes_back_over_webrtc(rooms: Rooms) -> N
     finally:
         await person.close()
     assert [turn["utterance"] for turn in rooms.turns(opened["session_id"])] == [WHAT] * 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("loss", "jitter_s"), [(0.05, 0.0), (0.15, 0.0), (0.05, 0.2)], ids=["5 %", "15 %", "5 %, 200 ms"]
+)
+async def test_on_a_bad_network_a_person_asks_and_hears_over_webrtc(
+    rooms: Rooms, loss: float, jitter_s: float
+) -> None:
+    opened = rooms.open("webrtc")
+    way = LossyWay(loss, jitter_s)
+    person = await PeerPerson.connect(opened["url"], opened["token"], rooms.home.headers, way=way)
+    try:
+        await person.until(lambda: person.state == "listening", "a worker")
+        way.is_bad = True
+        # The text comes in whole: the channel of events sends again what was lost.
+        await write(person)
+        assert person.of("sound") and way.lost > 0
+        sound_ms = 20 * len(person.of("sound"))
+        assert sound_ms > 0.5 * sum(one["duration_ms"] for one in person.of("caption")) * (1 - loss)
+        await say(person)
+        await person.until(lambda: len(person.of("caption")) > 1, "the answer")
+    finally:
+        await person.close()
+        way.close()
+    assert abs(way.lost / (way.lost + way.passed) - loss) < 0.05
+    turns = rooms.turns(opened["session_id"])
+    assert turns[0]["utterance"] == WHAT and len(turns) == 2
+    rooms.call("DELETE", f"/session/{opened['session_id']}")
 
 
 async def see_it_speak(person: RoomPerson | PeerPerson, seen: list[Luma]) -> None:

@@ -211,6 +211,24 @@ async def test_a_killed_worker_is_replaced_and_the_session_goes_on(voice: Instal
     assert len(voice.get(f"/api/chat/sessions/{opened['session_id']}/turns")) == 1
 
 
+async def test_a_worker_that_is_killed_in_mid_sentence_loses_that_sentence_alone(
+    voice: Installation,
+) -> None:
+    opened = voice.open()
+    async with voice.talk(opened) as person:
+        await person.socket.send(json.dumps({"type": "say", "text": "What can you do?"}))
+        await person.until(lambda: len(person.of("sound")) > 3, "the answer")
+        os.kill(voice.worker(), signal.SIGKILL)
+        await person.until(lambda: person.of("stop") and person.state == "waiting", "the end of the worker")
+        await person.until(lambda: person.state == "listening", "another worker")
+        sounds = len(person.of("sound"))
+        await person.say("what videos do I have")
+        await person.until(lambda: len(person.of("sound")) > sounds, "the next answer")
+    turns = voice.get(f"/api/chat/sessions/{opened['session_id']}/turns")
+    assert [turn["utterance"] for turn in turns] == ["What can you do?", "what videos do i have"]
+    assert all(turn["reply"] for turn in turns)
+
+
 DEVICES = """
 import os, threading, time
 from array import array

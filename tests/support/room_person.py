@@ -15,6 +15,7 @@ import numpy.typing as npt
 from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription
 from av import AudioFrame, AudioResampler
 from livekit import rtc
+from lossy_way import LossyWay
 from spoken_words import RATE_HZ, silence
 from voice_person import FRAME, SOFTEST, Person
 
@@ -88,8 +89,9 @@ class PeerPerson(Person):
         headers: dict[str, str],
         *,
         on_picture: Callable[[Luma], None] | None = None,
+        way: LossyWay | None = None,
     ) -> PeerPerson:
-        """`on_picture` is shown the presenter; without it no video is asked for."""
+        """`on_picture` is shown the presenter; without it no video is asked for. All packets pass `way`."""
         self = cls.__new__(cls)
         self._on_picture = on_picture
         self.events, self._mouth, self._tasks = [], asyncio.Queue(), []
@@ -101,11 +103,17 @@ class PeerPerson(Person):
         self.channel.on("message", lambda data: self._note(json.loads(data)))
         self.peer.on("track", self._subscribe)
         await self.peer.setLocalDescription(await self.peer.createOffer())
-        offer = {"sdp": self.peer.localDescription.sdp, "type": "offer", "token": token}
+        description = self.peer.localDescription.sdp
+        if way is not None:
+            description = await way.replace_address(description)
+        offer = {"sdp": description, "type": "offer", "token": token}
         async with httpx.AsyncClient(headers=headers, timeout=60) as client:
             self.answer = await client.post(url, json=offer)
         if self.answer.is_success:
-            await self.peer.setRemoteDescription(RTCSessionDescription(**self.answer.json()))
+            answer = self.answer.json()
+            if way is not None:
+                answer["sdp"] = await way.replace_address(answer["sdp"])
+            await self.peer.setRemoteDescription(RTCSessionDescription(**answer))
         return self
 
     async def send(self, message: dict[str, Any]) -> None:

@@ -219,6 +219,42 @@ def test_a_button_silences_the_agent_and_a_lost_connection_comes_back(
     assert page.evaluate(SESSION) == session
 
 
+def test_with_hold_to_talk_the_microphone_is_open_while_the_button_is_held(
+    entering: Entering, talking: Studio
+) -> None:
+    page = entering()
+    page.evaluate(
+        """() => {
+            const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+            navigator.mediaDevices.getUserMedia = async request => {
+                const stream = await open(request);
+                [window.constraints, window.track] = [request.audio, stream.getAudioTracks()[0]];
+                return stream;
+            };
+        }"""
+    )
+    start(page)
+    constraints = page.evaluate("constraints")
+    assert all(constraints[name] for name in ("echoCancellation", "noiseSuppression", "autoGainControl"))
+    assert page.evaluate("track.enabled")
+    page.get_by_role("button", name="Devices").click()
+    page.get_by_label("Hold the button to talk").check()
+    page.get_by_role("dialog").get_by_role("button", name="Close").click()
+    button = page.get_by_role("button", name="Hold to talk")
+    expect(button).to_have_attribute("aria-pressed", "false")
+    assert not page.evaluate("track.enabled")
+    write(page, LONG_ANSWER)
+    until(page, "speaking")
+    # Whoever wants to speak silences the agent.
+    button.hover()
+    page.mouse.down()
+    until(page, "listening")
+    assert page.evaluate("track.enabled")
+    page.mouse.up()
+    expect(button).to_have_attribute("aria-pressed", "false")
+    assert not page.evaluate("track.enabled")
+
+
 def test_by_webrtc_a_spoken_question_is_answered_and_a_second_window_takes_over(
     entering: Entering, talking_by_webrtc: Studio, microphone: Microphone
 ) -> None:
