@@ -175,6 +175,24 @@ async def test_every_tool_of_ours_can_be_called_as_its_grammar_wants(
 # The Brain with a model that speaks.
 
 
+async def test_an_answer_of_a_fixed_form_is_held_to_its_schema(random: LlamaServer) -> None:
+    schema = {
+        "type": "object",
+        "properties": {
+            "level": {"enum": ["low", "high"]},
+            "scenes": {"type": "array", "items": {"type": "boolean"}, "minItems": 3, "maxItems": 3},
+        },
+        "required": ["level", "scenes"],
+        "additionalProperties": False,
+    }
+    messages = [{"role": "user", "content": "go on"}]
+    stream = client(random).ask(messages, [], max_tokens=400, schema=schema)
+    text = "".join([piece.text async for piece in stream if isinstance(piece, TextPiece)])
+    answer = json.loads(text)
+    assert answer.keys() == {"level", "scenes"} and answer["level"] in ("low", "high")
+    assert [type(one) for one in answer["scenes"]] == [bool] * 3
+
+
 async def test_the_brain_tells_what_the_model_says_piece_by_piece(
     talking: Talking, speaking: LlamaServer
 ) -> None:

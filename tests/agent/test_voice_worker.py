@@ -19,7 +19,9 @@ from pipecat.frames.frames import (
     InputAudioRawFrame,
     InputTextRawFrame,
     InterruptionFrame,
+    LLMFullResponseEndFrame,
     LLMFullResponseStartFrame,
+    LLMTextFrame,
     OutputAudioRawFrame,
     OutputTransportMessageFrame,
     TTSSpeakFrame,
@@ -31,7 +33,7 @@ from pipecat.transports.websocket.client import WebsocketClientParams
 from waiting import eventually_async
 
 from agent.voice.recogniser import Recognition
-from agent.voice.schemas import WORKER_MESSAGE
+from agent.voice.schemas import MORE, WORKER_MESSAGE
 from agent.voice.spoken_grammar import SpokenGrammar
 from agent.voice.worker import service
 from agent.voice.worker.link import SessionLink
@@ -40,7 +42,7 @@ from agent.voice.worker.playback import Playback
 from agent.voice.worker.recorder import Recorder
 from agent.voice.worker.service import VoiceWorker
 from agent.voice.worker.socket_transport import SocketTransport
-from agent.voice.worker.speaking import SENTENCE
+from agent.voice.worker.speaking import SENTENCE, Speaking
 
 
 async def test_a_grammar_is_built_once_for_all_sessions_that_wait_for_it(
@@ -244,6 +246,42 @@ async def test_an_answer_reports_its_first_sound_and_the_silence_after_an_interr
     await pass_on(playback, InterruptionFrame(), InterruptionFrame())
     assert link.delays[1:] == [("barge_in", 99.75)], "the second has nothing to interrupt"
     assert link.face.calls[1:] == ["hush", "hush"]
+
+
+class SpeakingLink:
+    """Notes what is spoken."""
+
+    face = None
+
+    def __init__(self) -> None:
+        self.sentences: list[str] = []
+
+    async def speak(self, sentence: str) -> SimpleNamespace:
+        self.sentences.append(sentence)
+        return SimpleNamespace(text=sentence, sheet={}, pcm=b"", sample_hz=24_000)
+
+    async def tell(self, *_: object, **__: object) -> None: ...
+
+
+async def test_of_an_answer_two_sentences_are_spoken_and_the_rest_when_somebody_asks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    link = SpeakingLink()
+    speaking = Speaking(link)  # type: ignore[arg-type]
+    rest: list[str] = []
+
+    async def queue(frame: TTSSpeakFrame) -> None:
+        rest.append(frame.text)
+
+    monkeypatch.setattr(speaking, "queue_frame", queue)
+    monkeypatch.setattr(speaking, "push_frame", lambda *_: asyncio.sleep(0))
+    text = "There are three videos. One is ready.\nAnother waits: nobody works.\nThe third has failed."
+    for frame in (LLMFullResponseStartFrame(), LLMTextFrame(text), LLMFullResponseEndFrame()):
+        await speaking.process_frame(frame, FrameDirection.DOWNSTREAM)
+    assert link.sentences == ["There are three videos.", "One is ready.", MORE]
+    assert await speaking.say_more()
+    assert rest == ["Another waits: nobody works.", "The third has failed."]
+    assert not await speaking.say_more(), "once"
 
 
 async def test_sentences_are_recorded_as_far_as_they_were_heard(monkeypatch: pytest.MonkeyPatch) -> None:
