@@ -7,6 +7,7 @@ import json
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -261,12 +262,14 @@ async def test_a_model_that_is_being_loaded_answers_the_person_who_waits(
     monkeypatch.setattr("agent.model.openai_server.refusal", noted)
     with llama_server(llama.programs, llama.slow, llama.folder, loaded=False) as server:
         server.wait_for(503)
-        async with talking(Say("no"), local=local(server), reader=False) as talk:
+        async with AsyncExitStack() as stack:
+            # It loads no further while the services are opened.
             with server.halted():
+                talk = await stack.enter_async_context(talking(Say("no"), local=local(server), reader=False))
                 saying = asyncio.create_task(talk.say(QUESTION))
                 await asyncio.sleep(3.0)
             assert texts(await saying) == [SENTENCE]
-    assert [error.code for error in seen] == ["model.loading"]
+    assert {error.code for error in seen} == {"model.loading"}, "once or more, as the machine is quick"
 
 
 # When something is too much, or goes wrong.
