@@ -73,9 +73,15 @@ class ChatModel(Protocol):
         ...
 
     def ask(
-        self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]], *, max_tokens: int
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[Mapping[str, Any]],
+        *,
+        max_tokens: int,
+        schema: Mapping[str, Any] | None = None,
     ) -> AsyncGenerator[Piece, None]:
-        """Streams one answer; ends normally only when the answer is complete, or after CutShort.
+        """Streams one answer; ends normally only when the answer is complete, or after CutShort. `schema`: of
+        the JSON that it shall be; a server that knows no schemas writes what it likes.
 
         Raises Upstream or Unavailable with a code `model.…`; a busy server's `Retry-After` is in `headers`.
         """

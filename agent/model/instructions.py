@@ -78,12 +78,12 @@ def tool_schema(tool: AnyTool, marks: DataMarks | None = None) -> Mapping[str, A
     description = tool.purpose
     if tool.description_by_others and marks is not None:
         description = f"{description} {_BY_OTHERS}\n{marks.wrap(tool.description_by_others)}"
-    function = {"name": tool.name, "description": description, "parameters": _parameters(request)}
+    function = {"name": tool.name, "description": description, "parameters": parameters_schema(request)}
     return {"type": "function", "function": function}
 
 
 @cache
-def _parameters(request: type[BaseModel]) -> Mapping[str, Any]:
+def parameters_schema(request: type[BaseModel]) -> Mapping[str, Any]:
     """Returns the JSON Schema of a tool's arguments, without what says nothing to a model: titles, null for
     arguments that can be left out, lists of values in words as well, and lengths of texts.
     """

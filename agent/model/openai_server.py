@@ -52,7 +52,9 @@ _UNREADABLE = re.compile(
 """llama.cpp, of a tool call that is none: as a whole, at a token that its grammar does not allow, or when it
 reads fewer calls than before. Groq has a code for it, `tool_use_failed`."""
 _LIMIT_NAME = "max_completion_tokens"
+_SCHEMA_FIELD = "response_format"
 _PRESET_FIELDS = (
+    _SCHEMA_FIELD,
     *("temperature", "tool_choice", "parallel_tool_calls", "reasoning_effort", "chat_template_kwargs"),
 )
 
@@ -159,7 +161,12 @@ class OpenAiServer:
     _refused_fields: set[str] = field(default_factory=set, init=False)
 
     async def ask(
-        self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]], *, max_tokens: int
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[Mapping[str, Any]],
+        *,
+        max_tokens: int,
+        schema: Mapping[str, Any] | None = None,
     ) -> AsyncGenerator[Piece, None]:
         """Streams one answer; see ChatModel."""
         body: dict[str, Any] = {
@@ -171,6 +178,9 @@ class OpenAiServer:
         }
         if tools:
             body["tools"] = list(tools)
+        if schema is not None:
+            form = {"name": "answer", "schema": schema}
+            body[_SCHEMA_FIELD] = {"type": "json_schema", "json_schema": form}
         key = await asyncio.to_thread(self.api_key)
         headers = {"Accept": "text/event-stream", "traceparent": traceparent()}
         if key is not None:

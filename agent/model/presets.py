@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from agent.sentences import read_yaml
 from soundstage.errors import Invalid
-from soundstage.settings.sections import Effort, ToolChoice
+from soundstage.settings.sections import Effort, StructuredOutput, ToolChoice
 
 FILE = Path(__file__).with_name("presets.yaml")
 
@@ -32,6 +32,8 @@ class Preset(BaseModel, extra="forbid", frozen=True):
     effort_as: Literal["reasoning_effort", "enable_thinking"] = "reasoning_effort"
     """The field of the request that says the effort; `enable_thinking` is one of the chat template."""
     context_tokens: int | None = Field(None, ge=512)
+    structured_output: StructuredOutput | None = None
+    """How an answer of a fixed form is asked for: as the arguments of a tool, or as JSON of a schema."""
     return_thoughts: bool = False
     """Whether its thoughts (`reasoning_content`) go back to it between the calls of one answer."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import asdict
 from typing import Any
@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from agent.model.backend import ChatModel, Message, Models, TextPiece, ToolAsk, Usage
 from agent.model.budget import TurnBudget, TurnLimits
 from agent.model.cost import measure_request
+from agent.model.instructions import parameters_schema
 from agent.writing.scenes import ScriptBrief, WrittenScript
 from soundstage.errors import SoundstageError, Upstream
 
@@ -34,7 +35,11 @@ The user's message is a wish in JSON. Its topic says what the script is about an
 Write exactly as many scenes as it says, each about {words} words long, in its language.
 Write only what is spoken: whole sentences, no stage directions, no markup, no emoji, one greeting at most.
 Say only what you are sure of. Begin with what interests the viewer; each scene follows from the one before.
-Call write_scenes once. If you cannot call tools, answer with its JSON arguments and nothing else."""
+"""
+_BY_TOOL = (
+    "Call write_scenes once. If you cannot call tools, answer with its JSON arguments and nothing else."
+)
+_BY_SCHEMA = "Answer with JSON of this schema and nothing else: {schema}"
 
 
 class ModelAuthor:
@@ -65,13 +70,15 @@ class ModelAuthor:
     async def _write_with(self, model: ChatModel, brief: ScriptBrief, budget: TurnBudget) -> WrittenScript:
         """Raises Upstream `writing.unusable` when none of its answers was a script."""
         words = round(brief.seconds * WORDS_PER_SECOND)
+        schema = _schema(brief.scenes) if model.preset.structured_output == "json_schema" else None
+        how = _BY_TOOL if schema is None else _BY_SCHEMA.format(schema=json.dumps(schema))
         messages: list[Message] = [
-            {"role": "system", "content": _INSTRUCTIONS.format(words=words)},
+            {"role": "system", "content": _INSTRUCTIONS.format(words=words) + how},
             {"role": "user", "content": json.dumps(asdict(brief), ensure_ascii=False)},
         ]
         wrong = ""
         for _ in range(TRIES):
-            answer = await self._ask(model, messages, budget)
+            answer = await self._ask(model, messages, budget, schema)
             try:
                 return _script(answer, brief.scenes)
             except (ValueError, RecursionError) as error:
@@ -86,14 +93,22 @@ class ModelAuthor:
             "Try again, or give the text yourself: “Make a video from this text: …”.",
         )
 
-    async def _ask(self, model: ChatModel, messages: Sequence[Message], budget: TurnBudget) -> str:
+    async def _ask(
+        self,
+        model: ChatModel,
+        messages: Sequence[Message],
+        budget: TurnBudget,
+        schema: Mapping[str, Any] | None,
+    ) -> str:
         """Returns the arguments of its call, else its text."""
         budget.spend_call()
         started = time.monotonic()
         text: list[str] = []
         called: str | None = None
         tokens: int | None = None
-        request = model.ask(messages, [_tool()], max_tokens=max(budget.tokens_left, FEWEST_TOKENS))
+        limit = max(budget.tokens_left, FEWEST_TOKENS)
+        tools = [_tool()] if schema is None else []
+        request = model.ask(messages, tools, max_tokens=limit, schema=schema)
         stream = measure_request(model.name, request)
         try:
             async with asyncio.timeout(budget.seconds_left), aclosing(stream):
@@ -134,6 +149,13 @@ def _first_mistake(error: ValueError | RecursionError) -> str:
     if isinstance(error, json.JSONDecodeError | RecursionError):
         return "It is no JSON."
     return str(error)
+
+
+def _schema(scenes: int) -> dict[str, Any]:
+    """Returns the JSON Schema of a script with so many scenes; lengths of texts make grammars too long."""
+    schema = dict(parameters_schema(WrittenScript))
+    listed = {**schema["properties"]["scenes"], "minItems": scenes, "maxItems": scenes}
+    return {**schema, "properties": {**schema["properties"], "scenes": listed}}
 
 
 def _tool() -> dict[str, Any]:

@@ -358,6 +358,7 @@ class Keyed(Section):
 
 ToolChoice = Literal["auto", "required", "none"]
 Effort = Literal["none", "low", "medium", "high"]
+StructuredOutput = Literal["tool", "json_schema"]
 
 
 class LlmSettings(Keyed):
@@ -385,6 +386,9 @@ class LlmSettings(Keyed):
     effort: Effort | None = Field(None, description="how much it thinks; empty: as the preset says")
     context_tokens: int | None = Field(
         None, ge=512, description="longest request and answer; with Ollama its `num_ctx`; empty: the preset's"
+    )
+    structured_output: StructuredOutput | None = Field(
+        None, description="how scripts are asked for: `tool`, `json_schema`; empty: the preset's"
     )
     return_thoughts: bool | None = Field(
         None, description="its thoughts go back to it between the calls of an answer; empty: the preset's"

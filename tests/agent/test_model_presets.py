@@ -73,6 +73,14 @@ def test_a_value_that_cannot_be_is_an_error_with_a_hint(wrong: dict[str, str]) -
     assert error.value.code == "model.wrong_preset" and error.value.hint
 
 
+@pytest.mark.parametrize(
+    "model, how", [("qwen3:8b", "json_schema"), ("gpt-oss-20b", None), ("claude-sonnet", None)]
+)
+def test_a_family_says_how_an_answer_of_a_fixed_form_is_asked_for(model: str, how: str | None) -> None:
+    assert preset_for(model, {}).structured_output == how
+    assert preset_for(model, {"structured_output": "tool"}).structured_output == "tool"
+
+
 def test_every_field_of_a_preset_is_sent_or_read() -> None:
     full = Preset(temperature=1, tool_choice="auto", parallel_calls=True, effort="low")
     assert set(full.fields(tools=True)) == {*FIELDS} - {"chat_template_kwargs"}

@@ -338,6 +338,42 @@ async def test_an_answer_reports_its_first_sound_and_the_silence_after_an_interr
     assert link.face.calls[1:] == ["hush", "hush"]
 
 
+class SpeakingLink:
+    """Notes what is spoken."""
+
+    face = None
+
+    def __init__(self) -> None:
+        self.sentences: list[str] = []
+
+    async def speak(self, sentence: str) -> SimpleNamespace:
+        self.sentences.append(sentence)
+        return SimpleNamespace(text=sentence, sheet={}, pcm=b"", sample_hz=24_000)
+
+    async def tell(self, *_: object, **__: object) -> None: ...
+
+
+async def test_of_an_answer_two_sentences_are_spoken_and_the_rest_when_somebody_asks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    link = SpeakingLink()
+    speaking = Speaking(link)  # type: ignore[arg-type]
+    rest: list[str] = []
+
+    async def queue(frame: TTSSpeakFrame) -> None:
+        rest.append(frame.text)
+
+    monkeypatch.setattr(speaking, "queue_frame", queue)
+    monkeypatch.setattr(speaking, "push_frame", lambda *_: asyncio.sleep(0))
+    text = "There are three videos. One is ready.\nAnother waits: nobody works.\nThe third has failed."
+    for frame in (LLMFullResponseStartFrame(), LLMTextFrame(text), LLMFullResponseEndFrame()):
+        await speaking.process_frame(frame, FrameDirection.DOWNSTREAM)
+    assert link.sentences == ["There are three videos.", "One is ready.", MORE]
+    assert await speaking.say_more()
+    assert rest == ["Another waits: nobody works.", "The third has failed."]
+    assert not await speaking.say_more(), "once"
+
+
 async def test_sentences_are_recorded_as_far_as_they_were_heard(monkeypatch: pytest.MonkeyPatch) -> None:
     link = RecordingLink()
     playback = Playback(link)  # type: ignore[arg-type]

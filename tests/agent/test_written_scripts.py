@@ -112,6 +112,30 @@ async def test_a_model_that_calls_no_tools_may_answer_in_json(asking: Asking) ->
         assert len(await talk.scenes(created["project_id"])) == 3
 
 
+STRUCTURED = {"structured_output": "json_schema"}
+
+
+async def test_a_family_that_holds_to_schemas_gets_one_in_place_of_a_tool(asking: Asking) -> None:
+    async with asking(Say(json.dumps(TIDES)), local=STRUCTURED) as talk:
+        script = result(await talk.say(SENTENCE))
+        [request] = talk.model.asked
+        [first, *_] = await talk.scenes(script["project_id"])
+    assert first.script == "The moon pulls the sea."
+    assert "tools" not in request and request["response_format"]["type"] == "json_schema"
+    scenes = request["response_format"]["json_schema"]["schema"]["properties"]["scenes"]
+    assert (scenes["minItems"], scenes["maxItems"]) == (3, 3)
+    assert '"scenes"' in request["messages"][0]["content"], "a server without schemas reads it there"
+
+
+async def test_a_server_without_schemas_is_asked_without_one_from_then_on(asking: Asking) -> None:
+    body = '{"error": {"message": "Unknown field", "param": "response_format"}}'
+    refused = Status(400, body=body)
+    async with asking(refused, Say(json.dumps(TIDES)), Say(json.dumps(TIDES)), local=STRUCTURED) as talk:
+        for _ in range(2):
+            assert result(await talk.say(SENTENCE))["project_id"]
+        assert ["response_format" in one for one in talk.model.asked] == [True, False, False]
+
+
 async def test_what_the_script_took_is_in_the_metrics(asking: Asking) -> None:
     usage = {"total_tokens": 900, "prompt_tokens": 700, "prompt_tokens_details": {"cached_tokens": 600}}
     async with asking(Say("no script"), Call("write_scenes", TIDES, usage=usage)) as talk:
