@@ -114,9 +114,9 @@ async def test_a_wrong_call_is_told_to_the_model_which_corrects_it(
     async with talking(call, Call("list_renders"), Say("None.")) as talk:
         events = await talk.say(QUESTION)
         assert told in talk.model.told(1)
-        [said] = [one for one in talk.model.asked[1]["messages"] if one.get("tool_calls")]
+        [message] = [one for one in talk.model.asked[1]["messages"] if one.get("tool_calls")]
     assert failed_tools(events) == [code]
-    [sent_back] = [one["function"]["arguments"] for one in said["tool_calls"]]
+    [sent_back] = [one["function"]["arguments"] for one in message["tool_calls"]]
     assert isinstance(from_json(sent_back, allow_inf_nan=False), dict), "what a server cannot read it refuses"
     assert texts(events) == ["None."]
 

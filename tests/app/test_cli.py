@@ -354,9 +354,9 @@ def test_a_sentence_can_be_asked_for_its_plan_alone(cli: Cli) -> None:
 
 
 def test_a_question_says_how_it_is_answered(cli: Cli) -> None:
-    asked = cli("ask", "Make a dialogue where Milo says: Hello Nova. and Nova says: Hello Milo.")
-    assert asked.code == 0 and "Shall I do this?" in asked.out
-    [command] = re.findall(r"Answer with: soundstage (ask --session ses_\w+ Yes)", asked.err)
+    question = cli("ask", "Make a dialogue where Milo says: Hello Nova. and Nova says: Hello Milo.")
+    assert question.code == 0 and "Shall I do this?" in question.out
+    [command] = re.findall(r"Answer with: soundstage (ask --session ses_\w+ Yes)", question.err)
     *words, _ = command.split()
     answered = cli(*words, "No")
     assert answered.code == 0 and "nothing to confirm" not in answered.out
