@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Query, status
 from soundstage.paging import PAGED, PagingDep, SearchText
 from studio.consents.disclosure import redact_spec
 from studio.guards import CreateProjects, DeleteProjects, ReadProjects, UpdateProjects
-from studio.projects.repository import ProjectFilter, ProjectSort
+from studio.projects.repository import MAX_VERSION, ProjectFilter, ProjectSort
 from studio.projects.schemas import (
     ProjectChange,
     ProjectCopy,
@@ -24,8 +24,7 @@ from studio.wiring import StudioDep
 
 router = APIRouter(prefix="/api/projects", tags=["projects"])
 
-# What an integer column of PostgreSQL holds; a database takes no larger number, not even to compare it.
-VersionNumber = Annotated[int, Path(ge=1, le=2**31 - 1)]
+VersionNumber = Annotated[int, Path(ge=1, le=MAX_VERSION)]
 
 
 @router.get("", responses=PAGED)
