@@ -46,8 +46,9 @@ _CONTEXT_CODES = {"exceed_context_size_error", "context_length_exceeded"}
 """The type at llama.cpp, the code at OpenAI."""
 _CONTEXT_WORDS = re.compile(r"maximum context length|exceeds? the .*context (size|length|window)", re.I)
 _UNREADABLE = re.compile(
-    r"^The model produced output that does not match|^Failed to parse input|^Invalid diff: "
-    r"|^(got exception: )?Unexpected empty grammar stack"
+    r"^(got exception: )?"
+    r"(The model produced output that does not match|Failed to parse input|Invalid diff: "
+    r"|Unexpected empty grammar stack)"
 )
 """llama.cpp, of a tool call that is none: as a whole, at a token that its grammar does not allow, or when it
 reads fewer calls than before. Groq has a code for it, `tool_use_failed`."""

@@ -14,6 +14,9 @@ from soundstage.paging import Order, Page, PageRequest, both_ways, contains_word
 from studio.projects.models import Project, ProjectVersion
 from studio.tags import has_tags
 
+# What an integer column of PostgreSQL holds; no database compares with a number beyond its own.
+MAX_VERSION = 2**31 - 1
+
 ProjectSort = Literal["-updated", "updated", "-created", "created", "title", "-title"]
 
 ORDERS = both_ways(
@@ -94,6 +97,8 @@ class Versions(Repository[ProjectVersion]):
         )
 
     async def find_number(self, project_id: str, number: int) -> ProjectVersion | None:
+        if number > MAX_VERSION:
+            return None
         return await self._session.scalar(
             select(ProjectVersion).where(
                 ProjectVersion.project_id == project_id, ProjectVersion.number == number

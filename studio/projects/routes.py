@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, status
+from fastapi import APIRouter, Path, Query, status
 
 from soundstage.paging import PAGED, PagingDep, SearchText
 from studio.consents.disclosure import redact_spec
 from studio.guards import CreateProjects, DeleteProjects, ReadProjects, UpdateProjects
-from studio.projects.repository import ProjectFilter, ProjectSort
+from studio.projects.repository import MAX_VERSION, ProjectFilter, ProjectSort
 from studio.projects.schemas import (
     ProjectChange,
     ProjectCopy,
@@ -23,6 +23,8 @@ from studio.tags import TagQuery
 from studio.wiring import StudioDep
 
 router = APIRouter(prefix="/api/projects", tags=["projects"])
+
+VersionNumber = Annotated[int, Path(ge=1, le=MAX_VERSION)]
 
 
 @router.get("", responses=PAGED)
@@ -99,12 +101,16 @@ async def list_versions(ref: str, studio: StudioDep, _: ReadProjects) -> list[Ve
 
 
 @router.get("/{ref}/versions/{number}")
-async def get_version(ref: str, number: int, studio: StudioDep, principal: ReadProjects) -> VersionDetail:
+async def get_version(
+    ref: str, number: VersionNumber, studio: StudioDep, principal: ReadProjects
+) -> VersionDetail:
     version = await studio.versions.get(ref, number)
     return version.model_copy(update={"spec": version.spec and redact_spec(principal, version.spec)})
 
 
 @router.post("/{ref}/versions/{number}/restore")
-async def restore_version(ref: str, number: int, studio: StudioDep, _: UpdateProjects) -> ProjectView:
+async def restore_version(
+    ref: str, number: VersionNumber, studio: StudioDep, _: UpdateProjects
+) -> ProjectView:
     """The project becomes what it was; what it is now is kept as a version first."""
     return await studio.versions.restore(ref, number)

@@ -329,6 +329,7 @@ async def test_a_persona_is_planned_with_its_photo_and_its_consent(services: Ser
     ("rule", "arguments", "code"),
     [
         ("edit_project.restore", {"version": 99}, "project.version_not_found"),
+        ("edit_project.restore", {"version": 2**63}, "project.version_not_found"),
         ("edit_project.move_scene", {"scene": "1", "to": "9"}, "scene.no_such_place"),
         ("edit_project.duplicate_scene", {"scene": "1", "to": "9"}, "scene.no_such_place"),
         ("edit_project.add_scene", {"script": "Hi", "persona": "nobody"}, "persona.not_found"),

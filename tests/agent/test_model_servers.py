@@ -240,7 +240,11 @@ async def test_a_conversation_that_is_too_long_is_told_without_its_beginning(tal
             "message": "got exception: Unexpected empty grammar stack after accepting piece: <call> (282)",
             "type": "server_error",
         },
-        {"code": 500, "message": "Invalid diff: now finding less tool calls!", "type": "server_error"},
+        {
+            "code": 500,
+            "message": "got exception: Invalid diff: now finding less tool calls!",
+            "type": "server_error",
+        },
         {"message": "Failed to call a function.", "type": "invalid_request_error", "code": "tool_use_failed"},
     ],
     ids=["llama.cpp", "llama.cpp, a token", "llama.cpp, fewer calls", "groq"],

@@ -157,6 +157,13 @@ async def test_each_render_keeps_a_version_and_an_unchanged_project_keeps_one(
     assert first["spec"]["scenes"][0]["script"] == "first words"
     none = await client.get(f"/api/projects/{project}/versions/9")
     assert (none.status_code, none.json()["code"]) == (404, "project.version_not_found")
+    # More than the database can compare.
+    for number in (2**31, 2**63, -(2**64)):
+        for answer in (
+            await client.get(f"/api/projects/{project}/versions/{number}"),
+            await client.post(f"/api/projects/{project}/versions/{number}/restore"),
+        ):
+            assert answer.status_code == 422, answer.text
 
 
 async def test_going_back_to_a_version_loses_nothing(client: Any, project: str) -> None:
