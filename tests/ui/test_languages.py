@@ -125,7 +125,7 @@ def test_the_german_palette_suggests_german_sentences(german: Visit) -> None:
     page = german.open("chat")
     expect(page.locator("#utterance")).to_be_visible(timeout=PATIENCE_MS)
     page.keyboard.press("Control+k")
-    expect(page.get_by_role("searchbox")).to_be_focused(timeout=PATIENCE_MS)
+    expect(page.get_by_role("dialog").get_by_role("searchbox")).to_be_focused(timeout=PATIENCE_MS)
     page.keyboard.type("list_projects")
     page.get_by_role("dialog").get_by_role("option").first.click(timeout=PATIENCE_MS)
     expect(page.locator("#utterance")).to_have_value("Zeig meine Projekte", timeout=PATIENCE_MS)

@@ -258,6 +258,28 @@ def test_the_page_of_a_link_is_for_everybody(
         context.close()
 
 
+LATE_TRANSCRIPT = """
+const request = window.fetch;
+window.fetch = async (...of) => {
+  const { pathname } = new URL(of[0]?.url ?? of[0], location.href);
+  if (pathname.endsWith("/transcript")) await new Promise((done) => setTimeout(done, 1500));
+  return request(...of);
+};
+"""
+
+
+def test_nothing_moves_below_a_film_that_loads(visiting: Visiting, film: tuple[str, str]) -> None:
+    visit = visiting()
+    visit.page.add_init_script(LATE_TRANSCRIPT)
+    page = visit.open(f"videos/{film[0]}")
+    title = page.get_by_role("heading", name="Links")
+    expect(title).to_be_visible(timeout=PATIENCE_MS)
+    place = title.bounding_box()
+    expect(page.locator(".lines li")).to_have_count(3, timeout=PATIENCE_MS)
+    wait_for(page, "document.getElementById('video').readyState >= 1")
+    assert title.bounding_box() == place
+
+
 def test_a_link_is_copied_over_plain_http_too(
     visiting: Visiting, studio: Studio, film: tuple[str, str]
 ) -> None:

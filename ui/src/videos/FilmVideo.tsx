@@ -11,12 +11,15 @@ const hasThemInPicture = (spec: RenderDetail["spec"]) => "output" in spec && spe
 
 export function FilmVideo({ of, ...more }: Props) {
   const roles = of.outputs.map((one) => one.role);
+  const { width = 16, height = 9 } = of.spec.canvas ?? {};
   return (
     <video
       key={of.id}
       controls
       playsInline
       preload="metadata"
+      // Nothing below moves when the film is there.
+      style={{ aspectRatio: `${width} / ${height}` }}
       src={fileUrl(of.id, "video")}
       poster={roles.includes("poster") ? fileUrl(of.id, "poster") : undefined}
       {...more}

@@ -1,6 +1,6 @@
 /** The words of a film beside its player: the one that is spoken is marked, a click plays from there, and they are searched. */
 import { t } from "@lingui/core/macro";
-import { useQuery } from "@tanstack/react-query";
+import { queryOptions, useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { type RefObject, useEffect, useMemo, useRef, useState } from "react";
 import { api, body, type RenderDetail } from "../api/client";
@@ -21,8 +21,11 @@ async function read(render: RenderDetail): Promise<Line[]> {
   return linesOfCaptions(await answer.text());
 }
 
+export const transcriptQuery = (render: RenderDetail) =>
+  queryOptions({ queryKey: ["transcript", render.id], queryFn: () => read(render), staleTime: Infinity });
+
 export function Transcript({ render, video }: { render: RenderDetail; video: RefObject<HTMLVideoElement | null> }) {
-  const found = useQuery({ queryKey: ["transcript", render.id], queryFn: () => read(render), staleTime: Infinity });
+  const found = useQuery(transcriptQuery(render));
   const [search, setSearch] = useState("");
   const query = search.trim();
   const lines = useMemo(() => {

@@ -3,7 +3,7 @@ import { t } from "@lingui/core/macro";
 import { Trans } from "@lingui/react/macro";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
-import { useEffect, useRef, useState } from "react";
+import { type ReactNode, useEffect, useRef, useState } from "react";
 import { api, body, type Me, type Render, type RenderDetail } from "../api/client";
 import { suggest } from "../chat/suggestion";
 import { ConfirmedAction } from "../kit/ConfirmedAction";
@@ -13,7 +13,7 @@ import { Files, Origin } from "./Origin";
 import { Player } from "./Player";
 import { Publications } from "./Publications";
 import { ShareLinks } from "./ShareLinks";
-import { Transcript } from "./Transcript";
+import { Transcript, transcriptQuery } from "./Transcript";
 import { mayTakeFocus } from "./VideosView";
 import { fileUrl } from "./words";
 import "./watch.css";
@@ -69,12 +69,14 @@ export function Watch({ id, me }: { id: string; me: Me }) {
             <Player render={render} video={video} begin={begin} />
             <Transcript render={render} video={video} />
           </div>
-          {hasLinks && <ShareLinks render={render} me={me} making={sharing} onMaking={setSharing} />}
-          <Publications render={render} me={me} />
-          <div className="watch-more">
-            <Files render={render} />
-            <Origin render={render} me={me} />
-          </div>
+          <BelowTranscript of={render}>
+            {hasLinks && <ShareLinks render={render} me={me} making={sharing} onMaking={setSharing} />}
+            <Publications render={render} me={me} />
+            <div className="watch-more">
+              <Files render={render} />
+              <Origin render={render} me={me} />
+            </div>
+          </BelowTranscript>
         </>
       )}
       {render && !isDone && <Scenes render={render} />}
@@ -86,6 +88,11 @@ export function Watch({ id, me }: { id: string; me: Me }) {
       {render && ENDED.includes(render.state) && me.permissions.includes("render:delete") && <Delete render={render} />}
     </div>
   );
+}
+
+/** Shown once the transcript has its height: a form that opened before would be pushed out of sight. */
+function BelowTranscript({ of, children }: { of: RenderDetail; children: ReactNode }) {
+  return useQuery(transcriptQuery(of)).isPending ? null : children;
 }
 
 /** What helps a video that failed, the likeliest first. */
