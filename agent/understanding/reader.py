@@ -367,7 +367,7 @@ class Reader:
         if self.spelling is None or len(words) < LEAST_WORDS or len(words) < len(tokens):
             return False
         # In a short word a single error is as likely another word.
-        spelt = [self.spelling.correct(one) if len(one) >= LEAST_MISSPELT else one for one in words]
+        spelt = (self.spelling.correct(one) if len(one) >= LEAST_MISSPELT else one for one in words)
         return not any(one in self.spelling.counts for one in spelt) and not world.mentions(tokens)
 
     def prepare(self, texts: Sequence[str], world: World) -> None:

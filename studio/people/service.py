@@ -273,14 +273,12 @@ class PeopleService:
         streams = [render_stream(render_id) for render_id in plan.renders]
         await self.events.rewrite(session, streams, _without_title, ('"title"',))
         subject = (*plan.consents, *plan.personas)[0]
-        counts = {"personas": plan.personas, "voices": plan.voices, "renders": plan.renders}
-        line = AuditEntry(
-            "person.erased",
-            by,
-            subject,
-            tenant=require_tenant(),
-            data={name: len(ids) for name, ids in counts.items()},
-        )
+        data = {
+            "personas": len(plan.personas),
+            "voices": len(plan.voices),
+            "renders": len(plan.renders),
+        }
+        line = AuditEntry("person.erased", by, subject, tenant=require_tenant(), data=data)
         await self.audit.record(session, line)
         await self.audit.redact(session, None, plan.renders, line)
 
